@@ -1,0 +1,66 @@
+# One command set for people, hooks and CI.
+#   make repro   the whole pipeline            make demo    Iris alone, without a network
+#   make ui      compare runs in MLflow        make serve   serve the validated models
+#   make test    lint, types, contracts, tests make lint    the first three of them
+
+VENV ?= .venv
+PYTHON ?= python3
+PORT ?= 8080
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro demo ui serve test lint format clean
+.DEFAULT_GOAL := repro
+
+repro: $(VENV)/.pipeline
+	@penstock check
+	@$(without_git)
+	@dvc repro
+
+demo: $(VENV)/.pipeline
+	@penstock check
+	@$(without_git)
+	@dvc repro validate@iris_mlp
+	@penstock results
+	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
+
+ui: $(VENV)/.pipeline
+	@penstock ui
+
+serve: $(VENV)/.pipeline
+	@penstock serve --port $(PORT)
+
+test: lint
+	@pytest
+
+lint: $(VENV)/.test
+	@ruff check
+	@ruff format --check
+	@mypy
+	@lint-imports
+
+format: $(VENV)/.test
+	@ruff check --fix
+	@ruff format
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# An unpacked archive has no .git, and DVC must be told so.
+without_git = git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
+
+$(VENV)/.pipeline: pyproject.toml constraints.txt
+	@$(call install,.[pipeline,serve])
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	@$(call install,.[pipeline,serve,test])
+	@touch $@ $(VENV)/.pipeline
+
+define install
+$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+test -x $(BIN)/python || { echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
+echo "installing $(1) into $(VENV): a minute or two, once"
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+endef

@@ -1,0 +1,23 @@
+"""Turn one dataset's raw files into memory-mapped arrays: python pipelines/preprocess.py mnist"""
+
+from penstock.config import Config
+from penstock.console import note, stage_line
+from penstock.data.preprocess import preprocess
+from penstock.files import write_json
+from penstock.project import Project
+from penstock.stage import run_stage
+
+
+def main(project: Project, config: Config, name: str) -> None:
+    folder = project.processed(name)
+    report = preprocess(name, config.dataset(name), raw=project.raw(name), folder=folder)
+    write_json(project.data_report(name), report)
+    rows = " + ".join(f"{split['rows']:,} {part}" for part, split in report["splits"].items())
+    stage_line("preprocess", name, f"{rows} rows of {report['shape']} -> {project.shown(folder)}")
+    dropped = report["duplicates"]["dropped_from_training"]
+    if dropped:
+        note(f"{dropped:,} training rows dropped: seen before, or in test")
+
+
+if __name__ == "__main__":
+    run_stage(main)

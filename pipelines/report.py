@@ -1,0 +1,27 @@
+"""Show all results in the terminal and on one page: python pipelines/report.py"""
+
+from penstock.config import Config
+from penstock.console import output, stage_line
+from penstock.project import Project
+from penstock.reporting.page import write_page
+from penstock.reporting.results import gather, table
+from penstock.stage import run_whole_stage
+from penstock.tracking import training_seconds
+from penstock.weights import read_lineage
+
+
+def main(project: Project, config: Config) -> None:
+    seconds = {
+        name: training_seconds(project, config, name, read_lineage(project.weights(name))) for name in config.models
+    }
+    results = gather(project, config, seconds)
+    page = write_page(project, config, results)
+    stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")
+    output.print()
+    output.print(table(results))
+    output.print()
+    output.print(f"Look at {project.shown(page)}; compare runs with `make ui`; serve the models with `make serve`.")
+
+
+if __name__ == "__main__":
+    run_whole_stage(main)

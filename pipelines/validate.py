@@ -1,0 +1,74 @@
+"""Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
+
+from penstock.config import Config
+from penstock.console import stage_line
+from penstock.data.processed import Processed
+from penstock.export.graph import OUTPUTS, read_model
+from penstock.export.validation import answers_of, measure_latency, open_model, validate
+from penstock.files import write_json
+from penstock.networks import build_classifier
+from penstock.project import Project
+from penstock.reporting.figures import confusion_matrix
+from penstock.stage import run_stage
+from penstock.tracking import track_model
+from penstock.tracking.registry import ValidatedModel
+from penstock.weights import load_weights
+
+EXAMPLE_ROWS = 3
+
+
+def main(project: Project, config: Config, name: str) -> None:
+    model = config.model(name)
+    dataset = config.dataset(model.dataset)
+    processed = Processed(project.processed(model.dataset))
+    classifier = build_classifier(model.network, processed.manifest, model.training.loss)
+    lineage = load_weights(project.weights(name), classifier)
+    path = project.onnx(name)
+
+    with track_model(project, config, name, lineage) as run:
+        found = validate(name, model, dataset.inputs, classifier, processed, raw=project.raw(model.dataset), path=path)
+        session = open_model(path)
+        latency = measure_latency(session, found.test.inputs)
+        write_json(project.validation_report(name), found.report)
+        write_json(project.latency_report(name), {"median_milliseconds": latency})
+
+        test, parity, onnx = (found.report[part] for part in ("test", "parity", "onnx"))
+        run.log_metrics(
+            {
+                "test_accuracy": test["accuracy"],
+                "test_loss": test["loss"],
+                "parity_max_abs_diff": parity["max_abs_diff"],
+                "parity_agreement": parity["agreement"],
+                "onnx_bytes": onnx["bytes"],
+            }
+            | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
+        )
+        run.set_tags({"gate": "passed" if found.report["gate"]["passed"] else "missed", "onnx.sha256": onnx["sha256"]})
+        figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)
+        run.log_figure("confusion_matrix.png", figure)
+
+        found.require_gates()
+        example = found.test.inputs[:EXAMPLE_ROWS]
+        answers = answers_of(session, example, EXAMPLE_ROWS)
+        run.register(
+            ValidatedModel(
+                name=name,
+                proto=read_model(path),
+                sha256=onnx["sha256"],
+                input_name=session.get_inputs()[0].name,
+                example=example,
+                answers=dict(zip(OUTPUTS, (answers.probabilities, answers.labels), strict=True)),
+                lineage=lineage,
+            )
+        )
+
+    stage_line(
+        "validate",
+        name,
+        f"test accuracy {test['accuracy']:.4f} on {found.report['samples']:,} samples, "
+        f"parity {parity['max_abs_diff']:.1e}, all gates passed -> {project.shown(project.validation_report(name))}",
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

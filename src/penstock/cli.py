@@ -1,0 +1,132 @@
+"""`penstock`: check, results, ui, predict and serve. Heavy libraries are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from penstock.errors import ConfigError, PenstockError
+from penstock.project import Project
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command; exit codes as in `penstock.errors`."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except PenstockError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="penstock", description="Raw data in, proven ONNX models out.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="check params.yaml")
+    check.set_defaults(run=_check)
+
+    results = commands.add_parser("results", help="show the table of results")
+    results.set_defaults(run=_results)
+
+    ui = commands.add_parser("ui", help="open MLflow's page on the runs")
+    ui.add_argument("--port", type=int, default=5000)
+    ui.set_defaults(run=_ui)
+
+    predict = commands.add_parser("predict", help="ask one validated model")
+    predict.add_argument("model")
+    predict.add_argument("input", nargs="+", help="numbers, the text itself, or an image file")
+    predict.set_defaults(run=_predict)
+
+    serve = commands.add_parser("serve", help="serve the validated models over HTTP")
+    serve.add_argument("--models", type=Path, help="folder of <model>/model.onnx (the project's)")
+    serve.add_argument("--reports", type=Path, help="folder of <model>/validation.json (the project's)")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8080)
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _check(_chosen: argparse.Namespace) -> None:
+    from penstock.config import load_config
+
+    project = Project.find()
+    config = load_config(project.params)
+    print(f"{project.params.name}: {len(config.datasets)} datasets and {len(config.models)} models, no mistakes")
+
+
+def _results(_chosen: argparse.Namespace) -> None:
+    from penstock.config import load_config
+    from penstock.console import output
+    from penstock.reporting.results import gather, table
+
+    project = Project.find()
+    output.print(table(gather(project, load_config(project.params))))
+
+
+def _ui(chosen: argparse.Namespace) -> None:
+    from penstock.config import load_config
+    from penstock.tracking import tracking_uri
+
+    project = Project.find()
+    uri = tracking_uri(project, load_config(project.params))
+    if not uri.startswith("sqlite:"):
+        print(f"the runs are at {uri}")
+        return
+    print(f"MLflow on http://127.0.0.1:{chosen.port} in a few seconds; Ctrl-C ends it", flush=True)
+    options = [
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(chosen.port),
+        "--workers",
+        "1",
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
+
+
+def _predict(chosen: argparse.Namespace) -> None:
+    from penstock.serving.inputs import parse_input
+    from penstock.serving.models import InputError, load_model
+
+    project = Project.find()
+    model = load_model(chosen.model, project.root / "models", project.root / "reports")
+    try:
+        (answer,) = model.predict(model.rows([parse_input(model.input, chosen.input)]))
+    except InputError as error:
+        raise ConfigError(f"{model.name}: {error} ({model.metadata['input']})") from None
+    print(answer["label"])
+    for name, probability in answer["probabilities"].items():
+        print(f"  {name:<12} {probability:.4f}")
+
+
+def _serve(chosen: argparse.Namespace) -> None:
+    import uvicorn
+
+    from penstock.serving.app import create_app
+    from penstock.serving.models import load_models
+
+    if chosen.models and chosen.reports:
+        models = load_models(chosen.models, chosen.reports)
+    else:
+        root = Project.find().root
+        models = load_models(chosen.models or root / "models", chosen.reports or root / "reports")
+    for name, model in models.items():
+        print(
+            f"{name:<16} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}",
+            flush=True,
+        )
+    print(f"listening on http://{chosen.host}:{chosen.port}", flush=True)
+    uvicorn.run(create_app(models), host=chosen.host, port=chosen.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""params.yaml as frozen typed objects.
+
+`load_config(path)` either returns a `Config` in which every value has been checked, or raises one `ConfigError`
+with a line for each mistake: file, line, dotted key, what is wrong, and the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from penstock.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ProperShare = Annotated[float, Field(gt=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Entry = TypeVar("Entry")
+Document = Any  # whatever a YAML file holds; ruamel's nodes know their lines
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """A hint to append to a message about an unknown name, such as "; did you mean 'epochs'?"."""
+    names = sorted(valid)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else f"; valid are {', '.join(names)}"
+
+
+class Settings(BaseModel):
+    """A block of params.yaml: no unknown keys, no silent conversions, no changes after loading."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, block: Document) -> Document:
+        if not isinstance(block, Mapping):
+            return block
+        for key in block:
+            if key not in cls.model_fields:
+                raise _mistake(f"unknown key{nearest(str(key), cls.model_fields)}", at=[key])
+        # YAML writes a tuple as a list, which the strict rules do not take for one.
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in block.items()}
+
+
+def _mistake(message: str, at: list[str]) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
+
+
+class Download(Settings):
+    mirrors: tuple[str, ...]
+    attempts: Positive
+    timeout_seconds: PositiveFloat
+
+
+class Tracking(Settings):
+    uri: str
+
+
+class Trainer(Settings):
+    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class File(Settings):
+    bytes: Positive
+    sha256: Sha256
+
+
+class TableInputs(Settings):
+    kind: Literal["table"]
+
+
+class ImageInputs(Settings):
+    kind: Literal["image"]
+
+
+class TextInputs(Settings):
+    kind: Literal["text"]
+    vocabulary: Annotated[int, Field(ge=3)]
+    length: Positive
+
+
+Inputs = Annotated[TableInputs | ImageInputs | TextInputs, Field(discriminator="kind")]
+
+
+class Split(Settings):
+    test: ProperShare | None
+    validation: ProperShare
+    seed: Seed
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Positive
+    drop_duplicates: bool
+
+
+class Expectations(Settings):
+    rows: dict[str, Positive]
+    class_share: tuple[Share, Share]
+    values: tuple[float, float]
+    leakage: Annotated[int, Field(ge=0)]
+
+
+class Dataset(Settings):
+    official: Annotated[tuple[str, ...], Field(min_length=1)]
+    files: Annotated[dict[str, File], Field(min_length=1)]
+    inputs: Inputs
+    split: Split
+    limit: Annotated[int, Field(ge=30)] | None
+    expect: Expectations
+
+
+Activation = Literal["relu", "tanh", "sigmoid"]
+
+
+class Mlp(Settings):
+    """`hidden`: widths of the layers between input and output."""
+
+    kind: Literal["mlp"]
+    hidden: tuple[Positive, ...]
+    activation: Activation
+
+
+class Block(Settings):
+    """One convolution of `filters` channels, then max-pooling over `pool` x `pool` pixels."""
+
+    filters: Positive
+    pool: Positive
+
+
+class Convolutional(Settings):
+    """`kernel`: edge of the filters in pixels; `dense`: widths of the layers between the last block and output."""
+
+    kind: Literal["convolutional"]
+    kernel: Positive
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    dense: tuple[Positive, ...]
+    activation: Activation
+
+
+class Recurrent(Settings):
+    """`embedding` and `hidden` are widths; the dropouts are shares of a mask that holds for a whole sequence."""
+
+    kind: Literal["recurrent"]
+    cell: Literal["lstm"]
+    embedding: Positive
+    hidden: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+Network = Annotated[Mlp | Convolutional | Recurrent, Field(discriminator="kind")]
+
+
+class Adam(Settings):
+    kind: Literal["adam"]
+    learning_rate: PositiveFloat
+
+
+class ConstantSchedule(Settings):
+    kind: Literal["constant"]
+
+
+class OneCycleSchedule(Settings):
+    kind: Literal["one_cycle"]
+    warm_up: ProperShare
+
+
+Schedule = Annotated[ConstantSchedule | OneCycleSchedule, Field(discriminator="kind")]
+
+
+class Training(Settings):
+    seed: Seed
+    epochs: Positive
+    batch_size: Positive
+    loss: Literal["cross_entropy", "binary_cross_entropy"]
+    optimizer: Adam
+    schedule: Schedule
+    gradient_clip_norm: PositiveFloat | None
+    early_stopping: Positive | None
+    cross_validation: bool
+
+
+class Gates(Settings):
+    accuracy: Share
+    parity: PositiveFloat
+
+
+class Model(Settings):
+    dataset: str
+    network: Network
+    training: Training
+    gates: Gates
+
+
+class Config(Settings):
+    download: Download
+    tracking: Tracking
+    trainer: Trainer
+    datasets: dict[Name, Dataset]
+    models: dict[Name, Model]
+
+    @model_validator(mode="after")
+    def _know_every_dataset(self) -> Self:
+        for name, model in self.models.items():
+            if model.dataset not in self.datasets:
+                hint = nearest(model.dataset, self.datasets)
+                raise _mistake(f"unknown dataset '{model.dataset}'{hint}", at=["models", name, "dataset"])
+        return self
+
+    def model(self, name: str) -> Model:
+        """The settings of one model; a `ConfigError` names the nearest valid name."""
+        return _entry(self.models, name, "model")
+
+    def dataset(self, name: str) -> Dataset:
+        """The settings of one dataset; a `ConfigError` names the nearest valid name."""
+        return _entry(self.datasets, name, "dataset")
+
+
+def _entry(entries: Mapping[str, Entry], name: str, kind: str) -> Entry:
+    if name not in entries:
+        raise ConfigError(f"params.yaml: {kind}s: unknown {kind} '{name}'{nearest(name, entries)}")
+    return entries[name]
+
+
+def load_config(path: Path) -> Config:
+    """Reads and checks params.yaml.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML, or has mistakes; one line for each of them.
+    """
+    document = _read_yaml(path)
+    try:
+        # ruamel's own number and mapping types know their lines; the strict rules want Python's.
+        return Config.model_validate(json.loads(json.dumps(document, default=str)))
+    except ValidationError as error:
+        lines = [_describe(path, document, details) for details in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _read_yaml(path: Path) -> Document:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        # DVC reads the file with the same library: YAML 1.2, where 1e-4 is a number.
+        return YAML().load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; run from inside a Penstock project") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "not UTF-8 text"
+        raise ConfigError(f"{path.name}{line}: not valid YAML: {problem}") from None
+
+
+def _describe(path: Path, document: object, details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    below = ("kind",) if details["type"].startswith("union_tag") else context.get("at", ())
+    keys = _document_keys(document, (*details["loc"], *below))
+    return f"{path.name}:{_line(document, keys)}: {_dotted(keys) or 'the file'}: {_message(details)}"
+
+
+def _message(details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "union_tag_invalid":
+            expected = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+            return f"unknown kind '{context['tag']}'{nearest(context['tag'], expected)}"
+        case "missing" | "union_tag_not_found":
+            return "missing key"
+        case "mistake":
+            return str(context["message"])
+        case "literal_error":
+            return f"{details['input']!r} is not one of {context['expected']}"
+        case _:
+            return f"{details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
+
+
+def _document_keys(document: Document, location: tuple[str | int, ...]) -> list[str | int]:
+    """The keys of `location` that stand in the file: pydantic adds the kind of a union and '[key]' marks."""
+    keys: list[str | int] = []
+    for position, part in enumerate(location):
+        if _holds(document, part):
+            document = document[part]
+        elif position < len(location) - 1 or part == "[key]":
+            continue
+        keys.append(part)
+    return keys
+
+
+def _holds(document: Document, key: str | int) -> bool:
+    if isinstance(document, list):
+        return isinstance(key, int) and key < len(document)
+    return isinstance(document, dict) and key in document
+
+
+def _dotted(keys: list[str | int]) -> str:
+    return ".".join(str(key) for key in keys)
+
+
+def _line(document: Document, keys: list[str | int]) -> int:
+    """The line, counted from 1, of the deepest of `keys` that is in the file."""
+    line = 0
+    for key in keys:
+        if not _holds(document, key):
+            break
+        marks: Document = document.lc
+        line = marks.item(key)[0] if isinstance(document, list) else marks.key(key)[0]
+        document = document[key]
+    return line + 1

@@ -1,0 +1,63 @@
+"""What a person sees: one line per stage, progress, warnings; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+output = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def stage_line(stage: str, name: str, text: str) -> None:
+    """For example `download    mnist        4 files, 11.6 MB -> data/raw/mnist`."""
+    output.print(f"[bold cyan]{stage:<11}[/] [bold]{name:<16}[/] ", end="")
+    output.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """A line below a stage's own, indented under its text."""
+    output.print(f"{'':<29}{text}", style="dim", markup=False)
+
+
+def warn(text: str) -> None:
+    errors.print("[bold yellow]warning:[/] ", end="")
+    errors.print(text, markup=False)
+
+
+def fail(text: str) -> None:
+    """Each line is one mistake."""
+    for line in text.splitlines():
+        errors.print("[bold red]error:[/] ", end="")
+        errors.print(line, markup=False)
+
+
+def transfer_progress() -> Progress:
+    """A bar for bytes; where there is no terminal it prints nothing, and the caller's lines have to do."""
+    return _progress(DownloadColumn(), TransferSpeedColumn())
+
+
+def step_progress() -> Progress:
+    """A bar for counted steps, under the same rule."""
+    return _progress(TaskProgressColumn())
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=output,
+        transient=True,
+        disable=not output.is_terminal,
+    )

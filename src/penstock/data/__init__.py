@@ -1,0 +1,1 @@
+"""From official files to memory-mapped arrays: download, preprocess, and batches out of memory."""

@@ -1,0 +1,29 @@
+"""IMDB: 50,000 film reviews, half of them positive (Maas et al., 2011; https://huggingface.co/datasets/stanfordnlp/imdb)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pyarrow import parquet
+
+from penstock.data.datasets import Part, RawDataset
+
+
+def read(folder: Path) -> dict[str, Part]:
+    return {part: _part(folder / f"{part}-00000-of-00001.parquet") for part in ("train", "test")}
+
+
+def _part(path: Path) -> Part:
+    table = parquet.read_table(path, columns=["text", "label"])
+    return Part(
+        inputs=np.array(table["text"].to_pylist(), dtype=object),
+        labels=table["label"].to_numpy().astype(np.int64),
+    )
+
+
+DATASET = RawDataset(
+    classes=("negative", "positive"),
+    description="an English film review, the text itself",
+    read=read,
+)

@@ -1,0 +1,38 @@
+"""MNIST: 70,000 handwritten digits of 28 x 28 grey pixels (LeCun, Cortes and Burges, 1998)."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.data.datasets import Part, RawDataset
+
+
+def read(folder: Path) -> dict[str, Part]:
+    return {"train": _part(folder, "train"), "test": _part(folder, "t10k")}
+
+
+def _part(folder: Path, prefix: str) -> Part:
+    return Part(
+        inputs=_idx(folder / f"{prefix}-images-idx3-ubyte.gz"),
+        labels=_idx(folder / f"{prefix}-labels-idx1-ubyte.gz").astype(np.int64),
+    )
+
+
+def _idx(path: Path) -> NDArray[Any]:
+    """An IDX file of unsigned bytes: the number of dimensions in byte 3, then each size as big-endian uint32."""
+    content = gzip.decompress(path.read_bytes())
+    dimensions = content[3]
+    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
+    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+DATASET = RawDataset(
+    classes=tuple("0123456789"),
+    description="grey pixels of a digit, 28 rows of 28, 0 (background) to 255 (ink)",
+    read=read,
+)

@@ -1,0 +1,214 @@
+"""Official files from the first source that has the right bytes.
+
+Sources are tried in order: mirrors (directories or URLs), the official addresses, and last what an installed
+library carries. A file appears under its name only when its sha256 is right; until then it grows under
+`scratch`, so that a broken or killed transfer goes on where it stopped (RFC 9110, section 14: ranges).
+
+httpx is the transport and tenacity the retries; pooch and fsspec were passed over because neither resumes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+from rich.progress import Progress, TaskID
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from penstock import console
+from penstock.config import Dataset, Download, File
+from penstock.data.datasets import load_dataset
+from penstock.errors import DownloadError
+from penstock.files import sha256
+
+CHUNK = 1 << 16
+TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
+
+
+class _SourceError(Exception):
+    """This source cannot give the file; the message is the reason."""
+
+
+class _TemporaryError(Exception):
+    """The connection or the server failed in a way that may pass."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where a file came from, for the person at the terminal; no output of a stage says it."""
+
+    name: str
+    source: str
+
+
+def download(
+    name: str, dataset: Dataset, settings: Download, *, folder: Path, scratch: Path, root: Path
+) -> list[Fetched]:
+    """Brings all files of a dataset into `folder`, each whole or not at all.
+
+    Args:
+        name: of the dataset; mirrors hold its files below a folder of this name.
+        folder: where the files appear under their names.
+        scratch: where unfinished files grow, and stay if the process is killed.
+        root: what a mirror's relative directory is relative to.
+
+    Raises:
+        DownloadError: no source had the right bytes of a file; it lists each source with its reason.
+    """
+    with console.transfer_progress() as progress:
+        fetched = []
+        for file_name, file in dataset.files.items():
+            task = progress.add_task(file_name, total=file.bytes)
+            transfer = _Transfer(name, file_name, file, settings, folder, scratch, progress, task)
+            fetched.append(transfer.run(dataset.official, root))
+            progress.update(task, completed=file.bytes)
+        return fetched
+
+
+Fetch = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    dataset: str
+    name: str
+    file: File
+    settings: Download
+    folder: Path
+    scratch: Path
+    progress: Progress
+    task: TaskID
+
+    def run(self, official: tuple[str, ...], root: Path) -> Fetched:
+        if self._is_right(self.folder / self.name):
+            return Fetched(self.name, "already there")
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        reasons = []
+        for source, fetch in self._sources(official, root):
+            unfinished = self._unfinished(source)
+            try:
+                fetch(unfinished)
+                self._check_and_place(unfinished)
+            except _SourceError as reason:
+                unfinished.unlink(missing_ok=True)
+                console.warn(f"{self.dataset}: {source}: {reason}")
+                reasons.append(f"{source}: {reason}")
+            else:
+                return Fetched(self.name, source)
+        listed = "; ".join(reasons)
+        raise DownloadError(f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}")
+
+    def _unfinished(self, source: str) -> Path:
+        """One file per source, so that nobody goes on from another's wrong bytes."""
+        return self.scratch / f"{self.file.sha256}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+
+    def _sources(self, official: tuple[str, ...], root: Path) -> Iterator[tuple[str, Fetch]]:
+        for mirror in self.settings.mirrors:
+            if mirror.startswith(("http://", "https://")):
+                url = f"{mirror.rstrip('/')}/{self.dataset}/{self.name}"
+                yield url, partial(self._from_url, url)
+            elif (root / mirror).is_dir():
+                path = root / mirror / self.dataset / self.name
+                yield str(Path(mirror) / self.dataset / self.name), partial(_copy, path)
+        for address in official:
+            yield address + self.name, partial(self._from_url, address + self.name)
+        offline = load_dataset(self.dataset).offline
+        if offline is not None:
+            read = offline.read
+            yield offline.library, lambda unfinished: _write(unfinished, read(self.name))
+
+    def _from_url(self, url: str, unfinished: Path) -> None:
+        self._retry(lambda: self._stream(url, unfinished))
+
+    def _retry(self, attempt: Callable[[], None]) -> None:
+        retrying = Retrying(
+            stop=stop_after_attempt(self.settings.attempts),
+            wait=wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
+            retry=retry_if_exception_type(_TemporaryError),
+            reraise=True,
+        )
+        try:
+            retrying(attempt)
+        except _TemporaryError as error:
+            raise _SourceError(f"{error} ({self.settings.attempts} attempts)") from None
+
+    def _stream(self, url: str, unfinished: Path) -> None:
+        """One attempt: from where the unfinished file ends if the server can, else from the beginning."""
+        have = unfinished.stat().st_size if unfinished.exists() else 0
+        # Ranges are of the bytes as they are sent: a compressed transfer could not be continued.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        try:
+            with httpx.stream(
+                "GET", url, headers=headers, follow_redirects=True, timeout=self.settings.timeout_seconds
+            ) as response:
+                _refuse(response, unfinished)
+                self._append(response, unfinished)
+        except httpx.TimeoutException:
+            raise _TemporaryError(f"no answer within {self.settings.timeout_seconds:g} s") from None
+        except httpx.TransportError as error:
+            raise _TemporaryError(str(error) or type(error).__name__) from None
+        except (httpx.InvalidURL, httpx.HTTPError) as error:
+            raise _SourceError(str(error)) from None
+        size = unfinished.stat().st_size
+        if size < self.file.bytes:
+            raise _TemporaryError(f"the body ended after {size} of {self.file.bytes} bytes")
+
+    def _append(self, response: httpx.Response, unfinished: Path) -> None:
+        with unfinished.open("ab") as body:
+            body.truncate(_first_byte(response))
+            for chunk in response.iter_bytes(CHUNK):
+                body.write(chunk)
+                self.progress.update(self.task, completed=body.tell())
+                if body.tell() > self.file.bytes:
+                    raise _SourceError(f"sends more than the {self.file.bytes} bytes declared in params.yaml")
+
+    def _check_and_place(self, unfinished: Path) -> None:
+        found = sha256(unfinished)
+        if found != self.file.sha256:
+            raise _SourceError(
+                f"wrong bytes: sha256 {found[:12]}… of {unfinished.stat().st_size} bytes, "
+                f"not {self.file.sha256[:12]}… of {self.file.bytes}"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished.replace(self.folder / self.name)
+
+    def _is_right(self, path: Path) -> bool:
+        return path.is_file() and sha256(path) == self.file.sha256
+
+
+def _copy(path: Path, unfinished: Path) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _SourceError(error.strerror or str(error)) from None
+    _write(unfinished, content)
+
+
+def _write(unfinished: Path, content: bytes) -> None:
+    unfinished.write_bytes(content)
+
+
+def _refuse(response: httpx.Response, unfinished: Path) -> None:
+    status = f"{response.status_code} {response.reason_phrase}"
+    if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        unfinished.unlink(missing_ok=True)
+        raise _TemporaryError(status)
+    if response.status_code in TEMPORARY:
+        raise _TemporaryError(status)
+    if not response.is_success:
+        raise _SourceError(status)
+
+
+def _first_byte(response: httpx.Response) -> int:
+    """Where the body begins in the file: a server may answer a range with the whole, or with another range."""
+    if response.status_code != httpx.codes.PARTIAL_CONTENT:
+        return 0
+    unit, _, span = response.headers.get("Content-Range", "").partition(" ")
+    first = span.partition("-")[0]
+    if unit != "bytes" or not first.isdigit():
+        raise _SourceError("answered a range without saying which")
+    return int(first)

@@ -1,0 +1,88 @@
+"""Texts: words to ids, the last ones of each text, padded in front.
+
+A word is a longest run of ASCII letters, digits and apostrophes, in lower case; HTML line breaks are dropped.
+`penstock.export.text` builds the same rules as an ONNX graph, and the validate stage holds the two equal on every
+review. That is why words are ASCII: lower case beyond ASCII depends on the platform that serves the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.config import TextInputs
+from penstock.files import write_text
+
+# Both are read by Python's `re` here and by RE2 in the exported graph.
+BREAK = "<[bB][rR] */?>"
+NO_WORD = "[^A-Za-z0-9']+"
+
+PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+
+_break = re.compile(BREAK)
+_word = re.compile(NO_WORD.replace("[^", "["))
+
+
+def words(text: str) -> list[str]:
+    return " ".join(_word.findall(_break.sub(" ", text))).lower().split()
+
+
+def last_words(text: str, length: int) -> list[str]:
+    return words(text)[-length:]
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """ids: word to id, from `FIRST_WORD` on; length: words kept of each text."""
+
+    ids: dict[str, int]
+    length: int
+
+    @classmethod
+    def of_vocabulary(cls, vocabulary: list[str], length: int) -> TextEncoder:
+        return cls({word: id_ for id_, word in enumerate(vocabulary, start=FIRST_WORD)}, length)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    @property
+    def vocabulary(self) -> int:
+        return FIRST_WORD + len(self.ids)
+
+    def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
+        encoded = np.full((len(inputs), self.length), PADDING, dtype=np.int32)
+        for row, text in zip(encoded, inputs, strict=True):
+            kept = last_words(text, self.length)
+            if kept:
+                row[-len(kept) :] = [self.ids.get(word, UNKNOWN) for word in kept]
+        return encoded
+
+    def save(self, folder: Path) -> None:
+        write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.ids))
+
+    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
+        lengths = np.array([len(words(text)) for text in inputs])
+        encoded = self.encode(inputs)
+        return {
+            "words": {
+                "shortest": int(lengths.min()),
+                "median": float(np.median(lengths)),
+                "longest": int(lengths.max()),
+            },
+            "share_cut": round(float((lengths > self.length).mean()), 4),
+            "share_unknown": round(float((encoded == UNKNOWN).sum() / (encoded != PADDING).sum()), 4),
+        }
+
+
+def fit(settings: TextInputs, training: NDArray[Any]) -> TextEncoder:
+    """The most frequent words; those of equal count in alphabetical order, so that the same data give the same ids."""
+    counts = Counter(word for text in training for word in words(text))
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))
+    return TextEncoder.of_vocabulary(frequent[: settings.vocabulary - FIRST_WORD], settings.length)

@@ -1,0 +1,161 @@
+"""Raw files to the arrays of `penstock.data.processed`, and a report of what was found on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.config import Dataset
+from penstock.config import Split as SplitSettings
+from penstock.data import expectations
+from penstock.data.datasets import Part, load_dataset, part_behind
+from penstock.data.inputs import fit_encoder
+from penstock.data.processed import SPLITS, Split, SplitName, save_array
+from penstock.manifest import Manifest
+
+Rows = dict[SplitName, NDArray[np.int64]]
+
+
+def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict[str, Any]:
+    """Writes the processed dataset into `folder` and returns its report (data.json).
+
+    Raises:
+        ExpectationError: the data are not what `datasets.<name>.expect` declares.
+    """
+    dataset = load_dataset(name)
+    parts = dataset.read(raw)
+    expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
+    training, test, rows, repeated = split_rows(parts, settings)
+
+    encoder = fit_encoder(settings.inputs, training[rows["train"]].inputs)
+    encoded = {
+        split: Split(inputs=encoder.encode(part.inputs), labels=part.labels)
+        for split, part in _split_parts(training, test, rows).items()
+    }
+    leaked = _leaked(training, test, rows)
+    expectations.require(name, expectations.of_processed(settings.expect, encoded, leaked))
+
+    for split in SPLITS:
+        save_array(folder, f"{split}/inputs", encoded[split].inputs)
+        save_array(folder, f"{split}/labels", encoded[split].labels)
+        save_array(folder, f"{split}/rows", rows[split])
+    not_test = np.concatenate([encoded["train"].labels, encoded["validation"].labels])
+    save_array(folder, "folds", _folds(not_test, settings.split))
+    encoder.save(folder)
+    manifest = Manifest(
+        dataset=name,
+        kind=settings.inputs.kind,
+        shape=encoder.shape,
+        vocabulary=encoder.vocabulary,
+        classes=dataset.classes,
+        description=dataset.description,
+    )
+    manifest.save(folder)
+    return {
+        "dataset": name,
+        "kind": manifest.kind,
+        "shape": list(manifest.shape),
+        "vocabulary": manifest.vocabulary,
+        "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
+        "training_inputs": encoder.describe(training[rows["train"]].inputs),
+        "duplicates": _duplicates(parts) | {"dropped_from_training": repeated, "leaked": leaked},
+    }
+
+
+def split_rows(parts: Mapping[str, Part], settings: Dataset) -> tuple[Part, Part, Rows, int]:
+    """Which rows train, validate and test.
+
+    Returns:
+        The official part that training rows come from, the one that test rows come from, the rows of each split
+        in ascending order, and how many training rows were dropped as duplicates.
+    """
+    split = settings.split
+    training, test = part_behind(parts, "train"), part_behind(parts, "test")
+    candidates, test_rows = _sample(training, settings), _sample(test, settings)
+    if split.test is not None:
+        candidates, test_rows = _divide(candidates, training.labels[candidates], split.test, split.seed)
+    kept = _without_duplicates(training, candidates, test[test_rows]) if split.drop_duplicates else candidates
+    train_rows, validation_rows = _divide(kept, training.labels[kept], split.validation, split.seed)
+    rows: Rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    return training, test, rows, len(candidates) - len(kept)
+
+
+def _sample(part: Part, settings: Dataset) -> NDArray[np.int64]:
+    """All rows, or `limit` of them: drawn, since official files are often sorted by class."""
+    rows = np.arange(len(part.labels))
+    if settings.limit is None:
+        return rows
+    return np.sort(np.random.default_rng(settings.split.seed).permutation(rows)[: settings.limit])
+
+
+def _split_parts(training: Part, test: Part, rows: Rows) -> dict[SplitName, Part]:
+    return {split: (test if split == "test" else training)[rows[split]] for split in SPLITS}
+
+
+def _divide(
+    rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    from sklearn.model_selection import train_test_split
+
+    rest, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
+    return np.sort(rest), np.sort(taken)
+
+
+def _folds(labels: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int8]:
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
+    folds = np.empty((settings.repeats, len(labels)), dtype=np.int8)
+    for number, (_, held_out) in enumerate(splitter.split(labels, labels)):
+        repeat, fold = divmod(number, settings.folds)
+        folds[repeat, held_out] = fold
+    return folds
+
+
+def _fingerprints(part: Part) -> list[bytes]:
+    """A short name of each input: two inputs are the same exactly where their names are."""
+    rows = part.inputs
+    contents = (row.encode() if isinstance(row, str) else row.tobytes() for row in rows)
+    return [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+
+
+def _without_duplicates(training: Part, candidates: NDArray[np.int64], test: Part) -> NDArray[np.int64]:
+    """The candidate rows that are neither in test nor the same as an earlier candidate."""
+    seen = set(_fingerprints(test))
+    kept = []
+    for row, fingerprint in zip(candidates, _fingerprints(training[candidates]), strict=True):
+        if fingerprint not in seen:
+            kept.append(row)
+            seen.add(fingerprint)
+    return np.array(kept, dtype=np.int64)
+
+
+def _leaked(training: Part, test: Part, rows: Rows) -> int:
+    in_test = set(_fingerprints(test[rows["test"]]))
+    trained_on = np.concatenate([rows["train"], rows["validation"]])
+    return sum(fingerprint in in_test for fingerprint in _fingerprints(training[trained_on]))
+
+
+def _duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
+    """within: rows of a part that repeat an earlier one; across: different inputs that are in two parts."""
+    names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
+    pairs = [(a, b) for a in names for b in names if a < b]
+    return {
+        "within": {part: sum(counts.values()) - len(counts) for part, counts in names.items()},
+        "across": {f"{b}_and_{a}": len(names[a].keys() & names[b].keys()) for a, b in pairs},
+    }
+
+
+def _describe(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(split.labels, minlength=len(classes))
+    return {
+        "rows": len(split),
+        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "values": [round(split.inputs.min().item(), 4), round(split.inputs.max().item(), 4)],
+    }

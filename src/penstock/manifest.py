@@ -1,0 +1,38 @@
+"""What a processed dataset says of itself: the one description that training, export and serving share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from penstock.files import read_json, write_json
+
+FILE = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One processed dataset.
+
+    kind: of the inputs; it decides the first layer of a network and the front of an exported graph.
+    shape: of one processed input, without the rows.
+    vocabulary: number of different word ids for texts, 0 otherwise.
+    classes: names, in the order of the labels.
+    description: of one raw input, for people.
+    """
+
+    dataset: str
+    kind: Literal["table", "image", "text"]
+    shape: tuple[int, ...]
+    vocabulary: int
+    classes: tuple[str, ...]
+    description: str
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / FILE, asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        content = read_json(folder / FILE)
+        return cls(**content | {"shape": tuple(content["shape"]), "classes": tuple(content["classes"])})

@@ -1,0 +1,1 @@
+"""What people look at: figures, the table of results, and the page that the report stage writes."""

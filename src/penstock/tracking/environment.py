@@ -1,0 +1,40 @@
+"""Tags that say on what and from what source a run was made."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("torch", "pytorch-lightning", "mlflow", "dvc", "onnx", "onnxruntime")
+
+
+def describe(root: Path) -> dict[str, str]:
+    """MLflow's own source tags, the versions, and the machine's kind (not its name)."""
+    versions = {f"version.{library}": version(library) for library in LIBRARIES}
+    return versions | {
+        "version.python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": Path(sys.argv[0]).name,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": git_commit(root),
+    }
+
+
+def git_commit(root: Path) -> str:
+    """The commit that is checked out, with "+changes" where files differ from it; "none" outside git."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "src", "pipelines", "params.yaml")
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()

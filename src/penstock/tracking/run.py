@@ -1,0 +1,200 @@
+"""One MLflow run per model and computation.
+
+The run is found again by the lineage's key: a stage that was killed and started anew, and the later stages of the
+same model, write into the run that the first one began. A figure once logged at a step stays as it is.
+
+Tracking never stops the pipeline: when the server cannot be reached, one warning says so and the rest is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from penstock import console
+from penstock.config import Config
+from penstock.lineage import Lineage
+from penstock.manifest import Manifest
+from penstock.project import Project
+from penstock.tracking import environment, registry
+from penstock.tracking.vocabulary import METRICS
+
+KEY = "penstock.key"
+TIMEOUT_SECONDS, RETRIES = 10, 2
+
+Arguments = ParamSpec("Arguments")
+
+
+def tracking_uri(project: Project, config: Config) -> str:
+    """MLFLOW_TRACKING_URI, or `tracking.uri`; a database file is absolute, wherever the command is run from."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.uri
+    prefix = "sqlite:///"
+    return f"{prefix}{project.root / uri.removeprefix(prefix)}" if uri.startswith(prefix) else uri
+
+
+@contextmanager
+def track_model(project: Project, config: Config, name: str, lineage: Lineage) -> Iterator[TrackedRun]:
+    """The run of this model and lineage, found or begun; it ends as finished, or as failed where an error passes."""
+    run = TrackedRun(tracking_uri(project, config))
+    run.begin(project, config.model(name).dataset, name, lineage)
+    try:
+        yield run
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")
+
+
+def _never_in_the_way(
+    method: Callable[Concatenate[TrackedRun, Arguments], None],
+) -> Callable[Concatenate[TrackedRun, Arguments], None]:
+    """Turns a failure of tracking into one warning; after it, nothing more is tried."""
+
+    @wraps(method)
+    def guarded(run: TrackedRun, *arguments: Arguments.args, **keywords: Arguments.kwargs) -> None:
+        if run.lost:
+            return
+        try:
+            method(run, *arguments, **keywords)
+        except (MlflowException, OSError) as error:
+            run.lost = True
+            reason = str(error).splitlines()[0][:200]
+            console.warn(f"MLflow at {run.uri} cannot be used; going on without it ({reason})")
+
+    return cast("Callable[Concatenate[TrackedRun, Arguments], None]", guarded)
+
+
+class TrackedRun:
+    """What a stage tells MLflow; made by `track_model`."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.lost = False
+        self.run_id = ""
+        self._client: MlflowClient
+        self._logged: set[tuple[str, int]] = set()
+
+    @_never_in_the_way
+    def begin(self, project: Project, experiment: str, name: str, lineage: Lineage) -> None:
+        _keep_mlflow_quiet_and_quick()
+        self._client = MlflowClient(self.uri)
+        experiment_id = self._experiment(project, experiment)
+        run = _find(self._client, experiment_id, lineage)
+        if run is None:
+            run = self._client.create_run(experiment_id, run_name=name)
+        else:
+            self._logged = {
+                (metric.key, metric.step)
+                for key in run.data.metrics
+                for metric in self._client.get_metric_history(run.info.run_id, key)
+            }
+        self.run_id = run.info.run_id
+        self._client.update_run(self.run_id, status="RUNNING")
+        tags = environment.describe(project.root) | {
+            KEY: lineage.key,
+            "model": name,
+            "dvc.data": lineage.data,
+            "parameters": lineage.parameters,
+            "code": lineage.code,
+        }
+        self._client.log_batch(self.run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
+
+    def _experiment(self, project: Project, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            experiment_id: str = found.experiment_id
+            return experiment_id
+        local = project.root / "mlruns" / name if self.uri.startswith("sqlite:") else None
+        return self._client.create_experiment(name, artifact_location=local.as_uri() if local else None)
+
+    @_never_in_the_way
+    def end(self, status: str) -> None:
+        self._client.set_terminated(self.run_id, status)
+
+    @_never_in_the_way
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Nested settings under dotted keys; a list of plain values stays one value."""
+        flat = [Param(key, str(value)) for key, value in _flatten(parameters)]
+        self._client.log_batch(self.run_id, params=flat)
+
+    @_never_in_the_way
+    def log_dataset(self, manifest: Manifest, lineage: Lineage, source: str) -> None:
+        """The processed dataset as the run's input, under DVC's hash."""
+        dataset = Dataset(
+            name=manifest.dataset,
+            digest=lineage.data,
+            source_type="local",
+            source=f'{{"uri": "{source}"}}',
+            profile=f'{{"shape": {list(manifest.shape)}, "classes": {len(manifest.classes)}}}',
+        )
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        self._client.log_inputs(self.run_id, inputs)
+
+    @_never_in_the_way
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
+        now = int(time.time() * 1000)
+        new = {key: value for key, value in metrics.items() if (key, step) not in self._logged}
+        self._client.log_batch(self.run_id, [Metric(key, value, now, step) for key, value in new.items()])
+        self._logged |= {(key, step) for key in new}
+
+    @_never_in_the_way
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(self.run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
+
+    @_never_in_the_way
+    def log_figure(self, name: str, figure: Figure) -> None:
+        self._client.log_figure(self.run_id, figure, name)
+
+    @_never_in_the_way
+    def register(self, model: registry.ValidatedModel) -> None:
+        """Puts a model that passed its gates into the registry, once, and makes it the champion."""
+        registry.register(self._client, self.uri, self.run_id, model)
+
+
+def training_seconds(project: Project, config: Config, name: str, lineage: Lineage) -> float | None:
+    """How long the epochs of a model took, if its run can be found: MLflow is the only place that knows."""
+    _keep_mlflow_quiet_and_quick()
+    try:
+        client = MlflowClient(tracking_uri(project, config))
+        experiment = client.get_experiment_by_name(config.model(name).dataset)
+        run = _find(client, experiment.experiment_id, lineage) if experiment else None
+    except (MlflowException, OSError):
+        return None
+    seconds: float | None = run.data.metrics.get("seconds") if run else None
+    return seconds
+
+
+def _find(client: MlflowClient, experiment_id: str, lineage: Lineage) -> Run | None:
+    """The run of this computation, if there is one."""
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{lineage.key}'", max_results=1)
+    return found[0] if found else None
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            yield from _flatten({str(number): one for number, one in enumerate(value)}, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _keep_mlflow_quiet_and_quick() -> None:
+    """Its defaults retry an unreachable server for minutes, and print where the run is after every stage."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(TIMEOUT_SECONDS))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
+        logging.getLogger(library).setLevel(logging.ERROR)

@@ -1,0 +1,19 @@
+"""The metrics that a run may have: a small fixed set, so that runs of different models can be compared."""
+
+PER_EPOCH = frozenset({"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"})
+OF_TRAINING = frozenset(
+    {"parameters", "epochs", "best_epoch", "seconds", "samples_per_second", "folds_mean", "folds_sd"}
+)
+OF_VALIDATION = frozenset(
+    {
+        "test_accuracy",
+        "test_loss",
+        "parity_max_abs_diff",
+        "parity_agreement",
+        "onnx_bytes",
+        "latency_ms_batch_1",
+        "latency_ms_batch_7",
+        "latency_ms_batch_256",
+    }
+)
+METRICS = PER_EPOCH | OF_TRAINING | OF_VALIDATION

@@ -1,0 +1,59 @@
+"""Weights on disk: safetensors, nothing is unpickled, with the lineage in the file's header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from penstock.errors import MissingFileError
+from penstock.files import written_whole
+from penstock.lineage import Lineage
+
+# One entry: safetensors writes several in no fixed order, and the same weights must be the same bytes.
+_HEADER = "penstock"
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], lineage: Lineage) -> None:
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata={_HEADER: json.dumps(asdict(lineage))})
+
+
+def read_lineage(path: Path) -> Lineage:
+    """Only the header; the same errors as `load_weights`."""
+    with _opened(path) as file:
+        return _lineage(file)
+
+
+def load_weights(path: Path, module: nn.Module) -> Lineage:
+    """Puts the file's tensors into `module`, which must have the same names and shapes; returns the lineage.
+
+    Raises:
+        MissingFileError: the file is not there, or is not one that training wrote for this network.
+    """
+    with _opened(path) as file:
+        module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        return _lineage(file)
+
+
+def _lineage(file: Any) -> Lineage:  # noqa: ANN401  (safetensors is untyped)
+    return Lineage(**json.loads((file.metadata() or {})[_HEADER]))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it") from None
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise MissingFileError(f"{path}: not the weights of this network ({reason}); train it again") from None

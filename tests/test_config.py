@@ -1,0 +1,106 @@
+"""A wrong params.yaml is answered by one line: file, line, dotted key, what is wrong, the nearest valid name."""
+
+import subprocess
+import sys
+
+import pytest
+
+from penstock.config import load_config
+from penstock.errors import ConfigError
+
+
+@pytest.fixture
+def params(repository, tmp_path):
+    """A function that writes params.yaml with one piece of text replaced, and returns its path."""
+
+    def write(old, new):
+        text = (repository / "params.yaml").read_text()
+        assert text.count(old) >= 1
+        path = tmp_path / "params.yaml"
+        path.write_text(text.replace(old, new, 1))
+        return path
+
+    return write
+
+
+def test_the_shipped_file_is_valid(config):
+    assert config.model("mnist_cnn").training.batch_size == 128
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("      epochs: 100 ", "      epoch: 100 ", "models.iris_mlp.training.epoch", "did you mean 'epochs'?"),
+        ("\ntrainer: ", "\ntrainers: ", "trainers", "did you mean 'trainer'?"),
+        ("epochs: 100 ", "epochs: many ", "models.iris_mlp.training.epochs", "integer, not 'many'"),
+        ("epochs: 100 ", "epochs: 1.5 ", "models.iris_mlp.training.epochs", "integer, not 1.5"),
+        ("batch_size: 16 ", "batch_size: 0 ", "models.iris_mlp.training.batch_size", "greater than or equal to 1"),
+        ("learning_rate: 0.005}", "learning_rate: .nan}", "optimizer.learning_rate", "not nan"),
+        ("      kind: mlp\n", "      kind: mpl\n", "models.iris_mlp.network.kind", "unknown kind 'mpl'; did you mean 'mlp'?"),
+        ("dataset: iris", "dataset: irsi", "models.iris_mlp.dataset", "unknown dataset 'irsi'; did you mean 'iris'?"),
+        ("hidden: [10] ", "hidden: [ten] ", "models.iris_mlp.network.hidden.0", "not 'ten'"),
+        ("        - {filters: 32, pool: 2}", "        - {pool: 2}", "network.blocks.0.filters", "missing key"),
+        ("  attempts: 3 ", "  # attempts ", "download.attempts", "missing key"),
+        ("  iris_mlp:", "  Iris MLP:", "models.Iris MLP", "match pattern"),
+        ("activation: relu", "activation: reul", "models.iris_mlp.network.activation", "'relu'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
+    path = params(old, new)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    (line,) = str(raised.value).splitlines()
+    file, number, rest = line.split(":", 2)
+    assert file == "params.yaml"
+    assert key in rest
+    assert says in rest
+    if says != "missing key":
+        wrong = path.read_text().splitlines()[int(number) - 1]
+        assert key.split(".")[-1] in wrong or new.strip() in wrong
+
+
+def test_every_mistake_has_its_line(params):
+    path = params("accelerator: auto", "accelerator: fast")
+    path.write_text(path.read_text().replace("precision: 32-true", "precision: 64"))
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_broken_yaml_is_named_by_line(params):
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML"):
+        load_config(params("datasets:\n", "datasets: [\n"))
+
+
+def test_an_unknown_name_gets_the_nearest_one(config):
+    with pytest.raises(ConfigError, match="did you mean 'mnist_cnn'"):
+        config.model("mnist_cn")
+    with pytest.raises(ConfigError, match="did you mean 'imdb'"):
+        config.dataset("imbd")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ([sys.executable, "pipelines/train.py", "mnist_cn"], "did you mean 'mnist_cnn'?"),
+        ([sys.executable, "pipelines/download.py"], "usage: python"),
+        ([sys.executable, "-m", "penstock.cli", "check"], "did you mean 'trainer'?"),
+    ],
+)
+def test_the_command_line_ends_with_exit_code_2_and_one_line(repository, tmp_path, command, says):
+    for name in ("pipelines", "dvc.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+    text = (repository / "params.yaml").read_text()
+    broken = "check" in command
+    (tmp_path / "params.yaml").write_text(text.replace("\ntrainer:", "\ntrainers:") if broken else text)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_a_project_the_missing_file_is_named(tmp_path):
+    command = [sys.executable, "-m", "penstock.cli", "check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "params.yaml" in done.stderr

@@ -1,0 +1,50 @@
+"""A file is whole or not there, and the hashes are those that others compute."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.errors import MissingFileError
+from penstock.files import canonical_hash, dvc_directory_hash, read_json, write_json, written_whole
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "report.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_that_json_does_not_know_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "report.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_or_broken_report_is_named(tmp_path):
+    path = tmp_path / "report.json"
+    with pytest.raises(MissingFileError, match=r"report\.json: no such file"):
+        read_json(path)
+    path.write_text('{"a": 1,\n')
+    with pytest.raises(MissingFileError, match=r"report\.json:2: not valid JSON"):
+        read_json(path)
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.lists(st.text())))
+def test_the_canonical_hash_forgets_the_order_of_keys(content):
+    assert canonical_hash(content) == canonical_hash(dict(reversed(content.items())))
+
+
+def test_the_directory_hash_is_dvcs(tmp_path):
+    for name in ("b.npy", "a/z.npy", "a/b.txt", "a-b.txt"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    for command in (["dvc", "init", "-q", "--no-scm"], ["dvc", "add", "-q", "data"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    assert dvc_directory_hash(tmp_path / "data") in (tmp_path / "data.dvc").read_text()
