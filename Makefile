@@ -5,7 +5,6 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-PORT ?= 8080
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -25,9 +24,11 @@ demo: $(VENV)/.pipeline
 	@penstock results
 	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
 
+ui: PORT ?= 5000
 ui: $(VENV)/.pipeline
-	@penstock ui
+	@penstock ui --port $(PORT)
 
+serve: PORT ?= 8080
 serve: $(VENV)/.pipeline
 	@penstock serve --port $(PORT)
 

@@ -1,10 +1,13 @@
-"""What many tests need: the repository's own files and settings."""
+"""What many tests need: the repository's own settings, and small runs of the whole pipeline."""
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from penstock.config import Config, load_config
+from tests.small import Copy, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -17,3 +20,43 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def config() -> Config:
     return load_config(REPOSITORY / "params.yaml")
+
+
+@pytest.fixture
+def small_copy(repository, tmp_path):
+    """The repository's files in a folder of their own, with settings for a quick run; nothing has run yet."""
+    return small_repository(repository, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_run(repository, tmp_path_factory):
+    """`dvc repro` of everything, once, in an unpacked archive without .git; for tests that only look at it."""
+    copy = small_repository(repository, tmp_path_factory.mktemp("small"))
+    copy.run("dvc", "config", "--local", "core.no_scm", "true")
+    copy.run("dvc", "repro")
+    return copy
+
+
+@pytest.fixture
+def changed_run(small_run, tmp_path):
+    """A copy of the small run, for a test that edits or breaks it."""
+    root = tmp_path / "project"
+    shutil.copytree(small_run.root, root, symlinks=True)
+    return Copy(root)
+
+
+@dataclass(frozen=True)
+class NewcomerRun:
+    copy: Copy
+    output: str
+
+
+@pytest.fixture(scope="session")
+def newcomer_run(repository, tmp_path_factory):
+    """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
+    copy = small_repository(repository, tmp_path_factory.mktemp("newcomer"))
+    copy.run("git", "init", "--quiet")
+    copy.run("git", "add", "--all")
+    author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
+    copy.run("git", *author, "commit", "--quiet", "--message", "clone")
+    return NewcomerRun(copy, copy.run(*copy.make_with_this_environment("make repro")).stdout)

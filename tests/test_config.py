@@ -36,7 +36,12 @@ def test_the_shipped_file_is_valid(config):
         ("epochs: 100 ", "epochs: 1.5 ", "models.iris_mlp.training.epochs", "integer, not 1.5"),
         ("batch_size: 16 ", "batch_size: 0 ", "models.iris_mlp.training.batch_size", "greater than or equal to 1"),
         ("learning_rate: 0.005}", "learning_rate: .nan}", "optimizer.learning_rate", "not nan"),
-        ("      kind: mlp\n", "      kind: mpl\n", "models.iris_mlp.network.kind", "unknown kind 'mpl'; did you mean 'mlp'?"),
+        (
+            "      kind: mlp\n",
+            "      kind: mpl\n",
+            "models.iris_mlp.network.kind",
+            "unknown kind 'mpl'; did you mean 'mlp'?",
+        ),
         ("dataset: iris", "dataset: irsi", "models.iris_mlp.dataset", "unknown dataset 'irsi'; did you mean 'iris'?"),
         ("hidden: [10] ", "hidden: [ten] ", "models.iris_mlp.network.hidden.0", "not 'ten'"),
         ("        - {filters: 32, pool: 2}", "        - {pool: 2}", "network.blocks.0.filters", "missing key"),

@@ -59,6 +59,7 @@ def _mistake(message: str, at: list[str]) -> PydanticCustomError:
 class Download(Settings):
     mirrors: tuple[str, ...]
     attempts: Positive
+    pause_seconds: PositiveFloat
     timeout_seconds: PositiveFloat
 
 

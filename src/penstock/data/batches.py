@@ -1,6 +1,6 @@
 """Whole batches sliced out of memory.
 
-A row-by-row dataset with a collating loader costs more than a small network's own step (benchmarks/README.md);
+A row-by-row dataset with a collating loader costs more than a small network's own step;
 one fancy index per batch costs next to nothing, and memory-mapped arrays are read only where they are used.
 """
 

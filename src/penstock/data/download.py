@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 from rich.progress import Progress, TaskID
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from penstock import console
 from penstock.config import Dataset, Download, File
@@ -127,7 +127,7 @@ class _Transfer:
     def _retry(self, attempt: Callable[[], None]) -> None:
         retrying = Retrying(
             stop=stop_after_attempt(self.settings.attempts),
-            wait=wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
+            wait=wait_random_exponential(multiplier=self.settings.pause_seconds, max=30),
             retry=retry_if_exception_type(_TemporaryError),
             reraise=True,
         )

@@ -61,25 +61,15 @@ def _latency(project: Project, name: str) -> dict[str, float]:
 
 
 def table(results: Iterable[Result]) -> Table:
-    """Model, test score, cross-validation, parity, sizes and seconds, for the terminal."""
+    """Model, test score, parity, sizes and times, within the 80 columns of a plain terminal."""
     view = Table(box=None, pad_edge=False, header_style="bold")
-    view.add_column("model", style="bold")
-    for column in (
-        "test accuracy",
-        "folds",
-        "parity",
-        "parameters",
-        "ONNX MB",
-        "train s",
-        "ms / row",
-        "gates",
-    ):
-        view.add_column(column, justify="right")
+    view.add_column("model", style="bold", no_wrap=True)
+    for column in ("accuracy", "parity", "parameters", "ONNX MB", "train s", "ms/row", "gates"):
+        view.add_column(column, justify="right", no_wrap=True)
     for result in results:
         view.add_row(
             result.name,
             f"{result.accuracy:.4f}",
-            f"{result.folds['mean']:.3f} ± {result.folds['sd']:.3f}" if result.folds else "",
             f"{result.validation['parity']['max_abs_diff']:.0e}",
             f"{result.training['parameters']:,}",
             f"{result.validation['onnx']['bytes'] / 1e6:.2f}",

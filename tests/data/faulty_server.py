@@ -1,0 +1,110 @@
+"""A real HTTP server on a port of its own whose answers fail in chosen ways."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def whole(content: bytes) -> Answer:
+    """The file, or the range of it that was asked for."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        wanted = request.headers.get("Range", "")
+        first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        request.send_response(206 if wanted else 200)
+        if wanted:
+            request.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        request.send_header("Content-Length", str(len(content) - first))
+        request.end_headers()
+        request.wfile.write(content[first:])
+
+    return answer
+
+
+def ignoring_ranges(content: bytes) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
+
+
+def cut(content: bytes, after: int) -> Answer:
+    """Promises all of it, sends `after` bytes, and hangs up."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[:after])
+        request.wfile.flush()
+        request.connection.close()
+
+    return answer
+
+
+def stalled(content: bytes, after: int, seconds: float) -> Answer:
+    """Sends `after` bytes and then nothing for a while."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[:after])
+        request.wfile.flush()
+        time.sleep(seconds)
+
+    return answer
+
+
+def status(code: int) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(code)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
+
+
+class Server:
+    """`answers` are given one after the other, the last one for ever; `requests` are what was asked."""
+
+    def __init__(self, address: str, answers: list[Answer]) -> None:
+        self.address = address
+        self.answers = answers
+        self.requests: list[tuple[str, str | None]] = []
+
+    def next(self) -> Answer:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@contextmanager
+def serving(*answers: Answer) -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.requests.append((self.path, self.headers.get("Range")))
+            server.next()(self)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    http.handle_error = lambda *_arguments: None  # type: ignore[method-assign]  # clients hang up on purpose
+    server = Server(f"http://127.0.0.1:{http.server_port}/", list(answers))
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()

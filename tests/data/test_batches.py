@@ -1,0 +1,39 @@
+"""Every row once per epoch, in an order that seed and epoch alone decide."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.data.batches import Batches, EpochOrder
+from penstock.data.processed import Split
+
+
+def split_of(rows):
+    return Split(inputs=np.arange(rows, dtype=np.float32)[:, None], labels=np.arange(rows))
+
+
+@given(rows=st.integers(1, 200), batch_size=st.integers(1, 64), seed=st.integers(0, 99), epoch=st.integers(0, 99))
+def test_an_epoch_has_every_row_once_with_its_own_label(rows, batch_size, seed, epoch):
+    order = EpochOrder(rows, seed)
+    order.set_epoch(epoch)
+    batches = list(Batches(split_of(rows), batch_size, order))
+    labels = np.concatenate([labels.numpy() for _, labels in batches])
+    assert sorted(labels) == list(range(rows))
+    assert all((inputs[:, 0] == labels).all() for inputs, labels in batches)
+    assert len(batches) == len(Batches(split_of(rows), batch_size))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    def indexes(seed, epoch):
+        order = EpochOrder(50, seed)
+        order.set_epoch(epoch)
+        return order.indexes().tolist()
+
+    assert indexes(1, 3) == indexes(1, 3)
+    assert indexes(1, 3) != indexes(1, 4)
+    assert indexes(1, 3) != indexes(2, 3)
+
+
+def test_without_a_sampler_rows_come_as_they_lie():
+    labels = [label for _, batch in Batches(split_of(10), 4) for label in batch.tolist()]
+    assert labels == list(range(10))

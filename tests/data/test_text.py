@@ -1,0 +1,61 @@
+"""The exported graph and preprocessing make the same ids of any text."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.config import TextInputs
+from penstock.data.inputs.text import TextEncoder, fit, words
+from penstock.export.text import text_graph
+
+VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
+ENCODER = TextEncoder.of_vocabulary(VOCABULARY, length=6)
+TEXTS = st.text(st.sampled_from("ab 'K1é\u212a\u0130\u00df<br/>B\n\x00😀.-") | st.characters(exclude_categories=["Cs"]))
+REVIEWS = st.lists(st.sampled_from([*VOCABULARY, "GOOD", "unknown", "<br />", "<BR>", "...", "café"])).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    proto = text_graph(VOCABULARY, ENCODER.length, "text", "ids")
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    return lambda texts: session.run(["ids"], {"text": np.array(texts, dtype=object)})[0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5))
+def test_the_graph_equals_preprocessing_on_any_texts(graph, texts):
+    assert np.array_equal(graph(texts), ENCODER.encode(np.array(texts, dtype=object)))
+
+
+@pytest.mark.parametrize("texts", [[""], ["", ""], ["...", ""], ["good", ""]])
+def test_empty_texts_are_all_padding(graph, texts):
+    ids = graph(texts)
+    assert ids.shape == (len(texts), 6)
+    assert not ids[-1].any()
+
+
+def test_the_last_words_are_kept_and_padded_in_front(graph):
+    assert graph(["a good 10"]).tolist() == [[0, 0, 0, 3, 5, 6]]
+    assert graph(["the the the the the a good unknown 10"]).tolist() == [[2, 2, 3, 5, 1, 6]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Great<br /><br />film!", ["great", "film"]),
+        ("It's 10/10 <BR>", ["it's", "10", "10"]),
+        ("brilliant < br > <b>", ["brilliant", "br", "b"]),
+        ("café", ["caf"]),
+    ],
+)
+def test_words(text, expected):
+    assert words(text) == expected
+
+
+def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
+    texts = np.array(["b a c", "b a", "b d"], dtype=object)
+    encoder = fit(TextInputs(kind="text", vocabulary=5, length=3), texts)
+    assert list(encoder.ids) == ["b", "a", "c"]
+    assert encoder.vocabulary == 5

@@ -1,0 +1,147 @@
+"""The server in a process of its own, asked over a real socket."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import httpx
+import numpy as np
+import pytest
+
+from penstock.config import load_config
+from penstock.data.datasets import load_dataset, part_behind
+from penstock.data.processed import Processed
+from penstock.networks import build_classifier
+from penstock.networks.classifier import probabilities
+from penstock.project import Project
+from penstock.weights import load_weights
+from tests.processes import free_port, wait_until
+
+MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")
+
+
+@pytest.fixture(scope="module")
+def server(small_run):
+    port = free_port()
+    command = [sys.executable, "-m", "penstock.cli", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=small_run.root)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        wait_until(lambda: answers(client))
+        yield client
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) in (0, -signal.SIGTERM)
+
+
+def answers(client):
+    try:
+        return client.get("/v2/health/ready").is_success
+    except httpx.TransportError:
+        return False
+
+
+def request_of(model, rows):
+    spec = model["inputs"][0]
+    data = rows.ravel().tolist()
+    return {"id": "7", "inputs": [{**spec, "shape": [len(rows), *spec["shape"][1:]], "data": data}]}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_trained_is_served(server, small_run, name, batch_size):
+    """Raw test rows over HTTP against the trained network on processed ones (DESIGN.md, rule 2)."""
+    project = Project(small_run.root)
+    config = load_config(project.params)
+    model = config.model(name)
+    processed = Processed(project.processed(model.dataset))
+    classifier = build_classifier(model.network, processed.manifest, model.training.loss)
+    load_weights(project.weights(name), classifier)
+    raw = load_dataset(model.dataset).read(project.raw(model.dataset))
+    rows = part_behind(raw, "test")[processed.rows("test")].inputs[:batch_size]
+    trained = trained_probabilities(classifier.eval(), processed, len(rows))
+
+    described = server.get(f"/v2/models/{name}").json()
+    answer = server.post(f"/v2/models/{name}/infer", json=request_of(described, rows)).json()
+    likely, label = answer["outputs"]
+    served = np.array(likely["data"]).reshape(likely["shape"])
+    assert np.abs(served - trained).max() <= 1e-4
+    assert label["data"] == trained.argmax(axis=1).tolist()
+    assert answer["id"] == "7"
+    assert answer["model_version"] == described["versions"][0]
+
+
+def trained_probabilities(classifier, processed, rows):
+    import torch
+
+    inputs = torch.from_numpy(np.array(processed.split("test").inputs[:rows]))
+    with torch.no_grad():
+        return probabilities(classifier(inputs)).numpy()
+
+
+def test_a_model_says_what_it_was_made_from(server, small_run):
+    described = server.get("/v2/models/mnist_cnn").json()
+    report = json.loads((small_run.root / "reports/mnist_cnn/validation.json").read_text())
+    assert described["versions"] == [report["onnx"]["sha256"][:12]]
+    assert described["inputs"] == [{"name": "pixels", "datatype": "UINT8", "shape": [-1, 28, 28]}]
+    assert described["parameters"].keys() == {"model", "dataset", "input", "data", "parameters", "code"}
+    assert described["classes"] == list("0123456789")
+
+
+def test_people_can_ask_in_a_short_way(server):
+    answer = server.post("/predict/imdb_lstm", json={"text": "A wonderful film."}).json()
+    assert answer["label"] in ("negative", "positive")
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    answer = server.post("/predict/iris_mlp", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
+    assert answer["probabilities"].keys() == {"setosa", "versicolor", "virginica"}
+    assert server.get("/models").json().keys() == set(MODELS)
+    assert server.get("/v2").json()["name"] == "penstock"
+
+
+def tensor(**changes):
+    return {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("/v2/models/nothing/infer", tensor(), 404, "no model 'nothing'; served are"),
+        ("/v2/models/../../etc/passwd", None, 404, "Not Found"),
+        ("/v2/models/iris_mlp/infer", b"{", 400, "the body is not JSON"),
+        ("/v2/models/iris_mlp/infer", b"[]", 400, "must be a JSON object"),
+        ("/v2/models/iris_mlp/infer", {}, 400, "'inputs' must be a list of one tensor, 'features'"),
+        ("/v2/models/iris_mlp/infer", tensor(name="x"), 400, "inputs.0.name: wants 'features', not 'x'"),
+        ("/v2/models/iris_mlp/infer", tensor(datatype="BYTES"), 400, "inputs.0.datatype: wants 'FP32'"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[2, 4]), 400, "4 values do not fill the shape [2, 4]"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[0, 4]), 400, "inputs.0.shape"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[2, 2]), 400, "wants FP32 of shape [-1, 4], not [2, 2]"),
+        ("/v2/models/iris_mlp/infer", tensor(data=["a", "b", "c", "d"]), 400, "wants FP32 of shape"),
+        ("/v2/models/iris_mlp/infer", tensor(data=[[1], 2, 3, 4]), 400, "different depths"),
+        ("/predict/iris_mlp", {"text": "no"}, 400, 'wants {"features": ...}: sepal length'),
+        ("/predict/mnist_cnn", {"pixels": [[300] * 28] * 28}, 400, "wants UINT8 of shape [-1, 28, 28]"),
+        ("/predict/imdb_lstm", {"text": 5}, 400, "wants BYTES"),
+    ],
+)
+def test_a_bad_request_is_answered_with_what_was_wanted(server, path, body, status, says):
+    if body is None:
+        response = server.get(path)
+    else:
+        response = server.post(path, content=body if isinstance(body, bytes) else json.dumps(body))
+    assert response.status_code == status
+    assert says in response.json()["error"]
+
+
+def test_a_tampered_file_is_not_served(changed_run):
+    path = changed_run.root / "models/iris_mlp/model.onnx"
+    path.write_bytes(path.read_bytes() + b"\x00")
+    done = changed_run.run("penstock", "serve", "--port", "1", check=False)
+    assert done.returncode == 1
+    assert "not the file that was validated" in done.stdout
+
+
+def test_without_models_it_says_what_makes_them(repository, tmp_path):
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+    command = [sys.executable, "-m", "penstock.cli", "serve"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no validated models here; `make repro` makes them" in done.stderr

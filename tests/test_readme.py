@@ -1,0 +1,123 @@
+"""Every command in the README runs, in a fresh clone of a smaller run."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY
+from tests.processes import free_port, wait_until
+
+TEXT = (REPOSITORY / "README.md").read_text()
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
+SERVERS = {"make ui", "make serve"}
+# The command that runs this test.
+SELF = "make test"
+
+
+def commands(first_words):
+    return [command for command in [*SHELL, *IN_TABLES] if shlex.split(command)[0] in first_words]
+
+
+@contextmanager
+def running(copy, command, port):
+    """A server that the README starts, with its processes, ended as Ctrl-C would."""
+    process = subprocess.Popen(
+        [*copy.make_with_this_environment(command), f"PORT={port}"],
+        cwd=copy.root,
+        env=os.environ | copy.environment,
+        start_new_session=True,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def status(url):
+    try:
+        return httpx.get(url, timeout=5).status_code
+    except httpx.TransportError:
+        return None
+
+
+def test_ci_runs_the_test_command(repository):
+    assert SELF in SHELL
+    assert SELF in (repository / ".ci/run").read_text()
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here():
+    assert {shlex.split(command)[0] for command in [*SHELL, *IN_TABLES]} == {"make", "penstock", "dvc", "curl"}
+
+
+def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
+    output = newcomer_run.output
+    for stage in ("download", "preprocess", "train", "export", "validate", "report"):
+        assert re.search(rf"^{stage} +\w+ .*-> ", output, re.MULTILINE), stage
+    table = output[output.rindex("model  ") :]
+    assert all(model in table for model in ("iris_mlp", "mnist_cnn", "imdb_lstm"))
+    assert "accuracy" in table
+    assert "results/index.html" in table
+    assert "\x1b[" not in output, "no terminal, no colours"
+    assert "Warning" not in output
+
+
+@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, *SERVERS}])
+def test_make_commands(newcomer_run, command):
+    assert newcomer_run.copy.run(*newcomer_run.copy.make_with_this_environment(command)).returncode == 0
+
+
+@pytest.mark.parametrize("command", commands({"penstock", "dvc"}))
+def test_program_commands(newcomer_run, command):
+    assert newcomer_run.copy.run(*shlex.split(command)).stdout
+
+
+def test_a_prediction_names_the_flower(newcomer_run):
+    output = newcomer_run.copy.run("penstock", "predict", "iris_mlp", "5.1", "3.5", "1.4", "0.2").stdout
+    assert output.split()[0] in ("setosa", "versicolor", "virginica")
+
+
+def test_make_serve_answers_every_curl(newcomer_run):
+    port = free_port()
+    with running(newcomer_run.copy, "make serve", port) as url:
+        wait_until(lambda: status(f"{url}/v2/health/ready") == 200)
+        for command in commands({"curl"}):
+            here = shlex.split(command.replace("http://127.0.0.1:8080", url))
+            answer = json.loads(subprocess.run(here, check=True, capture_output=True, text=True).stdout)
+            assert "error" not in answer
+
+
+def test_make_ui_opens_mlflow(newcomer_run):
+    with running(newcomer_run.copy, "make ui", free_port()) as url:
+        wait_until(lambda: status(url) == 200, seconds=90)
+        found = httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 10}).json()
+        assert {"iris", "mnist", "imdb"} <= {experiment["name"] for experiment in found["experiments"]}
+
+
+def test_the_model_to_add_is_one_entry(changed_run):
+    """The README's own example, word for word."""
+    (example,) = re.findall(r"```yaml\nmodels:\n(.*?)```", TEXT, re.DOTALL)
+    path = changed_run.root / "params.yaml"
+    path.write_text(path.read_text().rstrip() + "\n" + example)
+    (name,) = YAML(typ="safe").load(example)
+    changed_run.edit_params(**{f"models__{name}__gates__accuracy": 0.1})
+    changed_run.run("dvc", "repro", f"validate@{name}")
+    assert name in changed_run.run("penstock", "results").stdout
+
+
+def test_make_demo_needs_no_network(small_copy):
+    """In a network namespace with nothing in it, from nothing: Iris comes from the library that carries it."""
+    small_copy.edit_params(download__mirrors=[])
+    alone = ["unshare", "--net", "--map-root-user"]
+    output = small_copy.run(*alone, *small_copy.make_with_this_environment("make demo")).stdout
+    assert "scikit-learn" in output
+    assert re.search(r"^iris_mlp +\d\.\d{4} ", output, re.MULTILINE)

@@ -1,0 +1,42 @@
+"""Weights carry their lineage, are the same bytes for the same content, and refuse what does not fit."""
+
+import pytest
+import torch
+from torch import nn
+
+from penstock.errors import MissingFileError
+from penstock.lineage import Lineage
+from penstock.weights import load_weights, read_lineage, save_weights
+
+LINEAGE = Lineage(data="1.dir", parameters="2", code="3")
+
+
+def test_the_lineage_travels_with_the_weights(tmp_path):
+    path, layer, other = tmp_path / "weights.safetensors", nn.Linear(2, 3), nn.Linear(2, 3)
+    save_weights(path, layer.state_dict(), LINEAGE)
+    assert load_weights(path, other) == read_lineage(path) == LINEAGE
+    assert torch.equal(layer.weight, other.weight)
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path):
+    layer = nn.Linear(2, 3)
+    for name in ("one", "two"):
+        save_weights(tmp_path / name, layer.state_dict(), LINEAGE)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, nn.Linear(2, 3).state_dict(), LINEAGE)
+    with pytest.raises(MissingFileError, match="not the weights of this network"):
+        load_weights(path, nn.Linear(3, 3))
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(MissingFileError, match="not the weights of this network"):
+        read_lineage(path)
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_lineage(tmp_path / "other")
+
+
+def test_different_makings_have_different_keys():
+    keys = {LINEAGE.key, Lineage("0.dir", "2", "3").key, Lineage("1.dir", "0", "3").key, Lineage("1.dir", "2", "0").key}
+    assert len(keys) == 4

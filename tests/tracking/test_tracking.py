@@ -1,0 +1,133 @@
+"""One run per computation, each figure once, and a server that is not there never stops training."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+from penstock.config import Config
+from penstock.lineage import Lineage, shaping_settings
+from penstock.manifest import Manifest
+from penstock.project import Project
+from penstock.tracking import track_model, tracking_uri, training_seconds
+
+LINEAGE = Lineage(data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
+MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def runs(project, config):
+    """All runs of the experiment, as MLflow has them."""
+
+    def runs():
+        client = MlflowClient(tracking_uri(project, config))
+        experiment = client.get_experiment_by_name("iris")
+        return client, client.search_runs([experiment.experiment_id])
+
+    return runs
+
+
+def elsewhere(config: Config, uri: str) -> Config:
+    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"uri": uri})})
+
+
+def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, runs):
+    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+        run.log_parameters(shaping_settings(config, "iris_mlp"))
+        run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
+        run.log_metrics({"validation_loss": 0.5, "learning_rate": 0.1}, step=1)
+        run.log_figure("learning_curves.png", Figure())
+    client, (found,) = runs()
+    assert found.info.run_name == "iris_mlp"
+    assert found.info.status == "FINISHED"
+    assert found.data.params["training.optimizer.learning_rate"] == "0.005"
+    assert found.data.params["network.hidden"] == "[10]"
+    assert found.data.params["dataset.split.seed"] == "42"
+    assert found.data.metrics == {"validation_loss": 0.5, "learning_rate": 0.1}
+    assert found.data.tags["dvc.data"] == LINEAGE.data
+    assert found.data.tags["mlflow.source.git.commit"] == "none"
+    assert found.inputs.dataset_inputs[0].dataset.digest == LINEAGE.data
+    assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["learning_curves.png"]
+
+
+def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs):
+    """A real second process that dies in the middle of an epoch, without a chance to say so."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from penstock.config import load_config
+from penstock.lineage import Lineage
+from penstock.project import Project
+from penstock.tracking import track_model
+config = load_config(Path({str(project.root / "params.yaml")!r}))
+with track_model(Project(Path({str(project.root)!r})), config, "iris_mlp", Lineage(**{vars(LINEAGE)!r})) as run:
+    for step in (1, 2):
+        run.log_metrics({{"train_loss": 1 / step}}, step=step)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    (project.root / "params.yaml").write_text((repository / "params.yaml").read_text())
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -9
+    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+        for step in (1, 2, 3):
+            run.log_metrics({"train_loss": 1 / step}, step=step)
+    client, (found,) = runs()
+    history = client.get_metric_history(found.info.run_id, "train_loss")
+    assert [metric.step for metric in history] == [1, 2, 3]
+    assert found.info.status == "FINISHED"
+
+
+def test_other_data_parameters_or_code_begin_another_run(project, config, runs):
+    for lineage in (LINEAGE, replace(LINEAGE, data="x.dir"), replace(LINEAGE, code="y"), LINEAGE):
+        with track_model(project, config, "iris_mlp", lineage):
+            pass
+    assert len(runs()[1]) == 3
+
+
+def test_a_run_that_fails_says_so(project, config, runs):
+    with pytest.raises(RuntimeError), track_model(project, config, "iris_mlp", LINEAGE):
+        raise RuntimeError
+    assert runs()[1][0].info.status == "FAILED"
+
+
+def test_the_seconds_of_a_run_are_found_by_its_lineage(project, config):
+    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+        run.log_metrics({"seconds": 12.5})
+    assert training_seconds(project, config, "iris_mlp", LINEAGE) == 12.5
+    assert training_seconds(project, config, "iris_mlp", replace(LINEAGE, code="other")) is None
+
+
+def test_metrics_are_of_the_vocabulary(project, config):
+    with (
+        pytest.raises(AssertionError, match="not in the vocabulary"),
+        track_model(project, config, "iris_mlp", LINEAGE) as run,
+    ):
+        run.log_metrics({"acc": 1.0})
+
+
+def test_an_unreachable_server_is_one_warning_and_work_goes_on(project, config, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = elsewhere(config, "http://127.0.0.1:9")
+    with track_model(project, away, "iris_mlp", LINEAGE) as run:
+        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_figure("learning_curves.png", Figure())
+    warnings = capsys.readouterr().err
+    assert warnings.count("warning:") == 1
+    assert "http://127.0.0.1:9 cannot be used; going on without it" in warnings
+    assert training_seconds(project, away, "iris_mlp", LINEAGE) is None
+
+
+def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):
+    assert tracking_uri(project, config) == f"sqlite:///{project.root}/mlflow.db"
+    assert tracking_uri(project, elsewhere(config, "http://host:5000")) == "http://host:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
+    assert tracking_uri(project, config) == "http://other:5000"

@@ -1,0 +1,134 @@
+"""What an epoch records is exactly what was seen; the best weights are kept; settings have their effect."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from penstock.config import OneCycleSchedule
+from penstock.data.processed import Split
+from penstock.errors import TrainingError
+from penstock.manifest import Manifest
+from penstock.networks import build_classifier
+from penstock.training.classification import Totals, loss_of
+from penstock.training.fit import fit
+from penstock.training.history import write_history
+
+MANIFEST = Manifest(
+    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description="numbers"
+)
+
+
+@pytest.fixture
+def splits():
+    """Three clusters that a small network can learn, as 70 and 31 rows: no whole number of batches."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 101)
+    inputs = (generator.normal(size=(101, 4)) + 2 * labels[:, None]).astype(np.float32)
+    rows = np.arange(101)
+    whole = Split(inputs=inputs, labels=labels)
+    return whole[rows[:70]], whole[rows[70:]]
+
+
+@pytest.fixture
+def train(config, splits):
+    def train(epochs=3, on_epoch=lambda epoch, epochs: None, splits=splits, **changes):
+        model = config.model("iris_mlp")
+        training = model.training.model_copy(update={"epochs": epochs} | changes)
+        return fit(model.model_copy(update={"training": training}), config.trainer, MANIFEST, *splits, on_epoch)
+
+    return train
+
+
+def test_totals_are_means_over_rows_not_over_batches():
+    totals = Totals()
+    totals.add(torch.tensor(1.0), torch.tensor([[1.0, 0.0]] * 3), torch.tensor([0, 0, 1]))
+    totals.add(torch.tensor(5.0), torch.tensor([[0.0, 1.0]]), torch.tensor([1]))
+    assert totals.means() == (2.0, 0.75)
+
+
+def test_both_losses_are_torchs():
+    logits, labels = torch.randn(5, 1), torch.tensor([0, 1, 1, 0, 1])
+    expected = functional.binary_cross_entropy(torch.sigmoid(logits[:, 0]), labels.float())
+    assert torch.allclose(loss_of("binary_cross_entropy", logits, labels), expected)
+    wide = torch.cat([torch.zeros(5, 1), logits], dim=1)
+    assert torch.allclose(loss_of("cross_entropy", wide, labels), expected)
+
+
+def test_the_validation_figures_are_those_of_the_kept_weights(config, train, splits):
+    fitted = train(epochs=5)
+    model = config.model("iris_mlp")
+    network = build_classifier(model.network, MANIFEST, model.training.loss)
+    network.load_state_dict(fitted.weights)
+    validation = splits[1]
+    with torch.no_grad():
+        logits = network(torch.from_numpy(validation.inputs))
+    labels = torch.from_numpy(validation.labels)
+    assert fitted.best.validation_loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert fitted.best.validation_accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert fitted.best.validation_loss == min(epoch.validation_loss for epoch in fitted.epochs)
+
+
+def test_the_scaling_is_fitted_on_training_rows_only(train, splits):
+    weights = train(epochs=1).weights
+    assert torch.allclose(weights["inputs.mean"], torch.from_numpy(splits[0].inputs.mean(axis=0)))
+
+
+def test_training_learns(train):
+    assert train(epochs=30).best.validation_accuracy > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights(train):
+    first, again, other = train(), train(), train(seed=2)
+    assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
+    assert any(not torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
+
+
+def test_every_epoch_is_told_once_as_it_ends(train):
+    seen = []
+    fitted = train(epochs=4, on_epoch=lambda epoch, epochs: seen.append((epoch.epoch, epochs)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [epoch.epoch for epoch in fitted.epochs] == [1, 2, 3, 4]
+
+
+def test_early_stopping_ends_training_when_patience_has_run_out(train):
+    fitted = train(epochs=200, early_stopping=2, optimizer=learning_rate(0.3))
+    assert len(fitted.epochs) == fitted.best.epoch + 2 < 200
+
+
+def test_the_schedule_moves_the_rate(train):
+    rates = [epoch.learning_rate for epoch in train(epochs=10, schedule=one_cycle(0.5)).epochs]
+    assert rates[4] == pytest.approx(max(rates))
+    assert rates[0] < rates[4] > rates[-1]
+    assert rates[-1] < max(rates) / 100
+
+
+def test_clipping_bounds_the_first_step_of_the_weights(train):
+    plain = train(epochs=1, gradient_clip_norm=None)
+    clipped = train(epochs=1, gradient_clip_norm=1e-12)
+    moved = {name: (plain.weights[name] - clipped.weights[name]).abs().max().item() for name in plain.weights}
+    assert max(moved.values()) > 1e-4
+
+
+def test_a_loss_that_is_no_number_stops_with_a_remedy(train, splits):
+    broken = Split(inputs=np.full_like(splits[0].inputs, np.inf), labels=splits[0].labels)
+    with pytest.raises(TrainingError, match=r"epoch 1: the loss is no longer a finite number.*learning_rate"):
+        train(splits=(broken, splits[1]))
+
+
+def test_history_has_a_row_per_epoch(train, tmp_path):
+    path = tmp_path / "history.csv"
+    write_history(path, train(epochs=2).epochs)
+    header, *rows = path.read_text().splitlines()
+    assert header == "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate"
+    assert [row.split(",")[0] for row in rows] == ["1", "2"]
+
+
+def learning_rate(rate):
+    from penstock.config import Adam
+
+    return Adam(kind="adam", learning_rate=rate)
+
+
+def one_cycle(warm_up):
+    return OneCycleSchedule(kind="one_cycle", warm_up=warm_up)
