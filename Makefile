@@ -52,16 +52,17 @@ clean:
 without_git = git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
 
 $(VENV)/.pipeline: pyproject.toml constraints.txt
-	@$(call install,.[pipeline,serve])
+	@$(call install,pipeline$(comma)serve)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt
-	@$(call install,.[pipeline,serve,test])
+	@$(call install,pipeline$(comma)serve$(comma)test)
 	@touch $@ $(VENV)/.pipeline
 
+comma := ,
 define install
 $(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 test -x $(BIN)/python || { echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
-echo "installing $(1) into $(VENV): a minute or two, once"
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+echo "installing penstock[$(1)] into $(VENV): a minute or two, once"
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
 endef

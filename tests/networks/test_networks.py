@@ -90,7 +90,12 @@ class TestLSTM:
         """The state that enters each step is zero in the same places at every step, and others in another row."""
         lstm, entering = self.lstm(0.0, 0.5), []
         plain = torch.addmm
-        monkeypatch.setattr(torch, "addmm", lambda step, state, w: entering.append(state) or plain(step, state, w))
+
+        def watched(step, state, weights):
+            entering.append(state)
+            return plain(step, state, weights)
+
+        monkeypatch.setattr(torch, "addmm", watched)
         lstm.train()(torch.randn(8, 6, 3))
         dropped = torch.stack(entering[1:]) == 0  # before the first step every state is zero
         assert (dropped == dropped[0]).all()

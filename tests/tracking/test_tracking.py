@@ -30,8 +30,8 @@ def runs(project, config):
 
     def runs():
         client = MlflowClient(tracking_uri(project, config))
-        experiment = client.get_experiment_by_name("iris")
-        return client, client.search_runs([experiment.experiment_id])
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client, client.search_runs(experiments)
 
     return runs
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from penstock.config import OneCycleSchedule
+from penstock.config import Adam, OneCycleSchedule
 from penstock.data.processed import Split
 from penstock.errors import TrainingError
 from penstock.manifest import Manifest
@@ -32,10 +32,14 @@ def splits():
 
 @pytest.fixture
 def train(config, splits):
+    """Trains the Iris network with changed settings."""
+
     def train(epochs=3, on_epoch=lambda epoch, epochs: None, splits=splits, **changes):
         model = config.model("iris_mlp")
         training = model.training.model_copy(update={"epochs": epochs} | changes)
-        return fit(model.model_copy(update={"training": training}), config.trainer, MANIFEST, *splits, on_epoch)
+        changed = model.model_copy(update={"training": training})
+        learn, validation = splits
+        return fit(changed, config.trainer, MANIFEST, learn, validation, on_epoch)
 
     return train
 
@@ -125,8 +129,6 @@ def test_history_has_a_row_per_epoch(train, tmp_path):
 
 
 def learning_rate(rate):
-    from penstock.config import Adam
-
     return Adam(kind="adam", learning_rate=rate)
 
 
