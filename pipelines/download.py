@@ -1,7 +1,7 @@
 """Download one dataset's official files: python pipelines/download.py mnist"""
 
 from penstock.config import Config
-from penstock.console import note, stage_line
+from penstock.console import file_size, note, stage_line
 from penstock.data.download import download
 from penstock.project import Project
 from penstock.stage import run_stage
@@ -18,8 +18,9 @@ def main(project: Project, config: Config, name: str) -> None:
         scratch=project.scratch / "downloads",
         root=project.root,
     )
-    megabytes = sum(file.bytes for file in dataset.files.values()) / 1e6
-    stage_line("download", name, f"{len(fetched)} files, {megabytes:.1f} MB -> {project.shown(folder)}")
+    size = file_size(sum(file.bytes for file in dataset.files.values()))
+    files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
+    stage_line("download", name, f"{files}, {size} -> {project.shown(folder)}")
     for file in fetched:
         note(f"{file.name} from {file.source}")
 

@@ -1,7 +1,7 @@
 """Export one trained model as an ONNX file that takes raw inputs: python pipelines/export.py mnist_cnn"""
 
 from penstock.config import Config
-from penstock.console import stage_line
+from penstock.console import file_size, stage_line
 from penstock.data.processed import Processed
 from penstock.export.graph import export
 from penstock.networks import build_classifier
@@ -21,7 +21,7 @@ def main(project: Project, config: Config, name: str) -> None:
         "export",
         name,
         f"{exported.input} in, probabilities and label out, {exported.nodes} nodes, "
-        f"{exported.bytes / 1e6:.2f} MB -> {project.shown(path)}",
+        f"{file_size(exported.bytes)} -> {project.shown(path)}",
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import REPOSITORY
-from tests.processes import free_port, wait_until
+from tests.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
@@ -41,13 +41,6 @@ def running(copy, command, port):
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=30)
-
-
-def status(url):
-    try:
-        return httpx.get(url, timeout=5).status_code
-    except httpx.TransportError:
-        return None
 
 
 def test_ci_runs_the_test_command(repository):
@@ -89,7 +82,7 @@ def test_a_prediction_names_the_flower(newcomer_run):
 def test_make_serve_answers_every_curl(newcomer_run):
     port = free_port()
     with running(newcomer_run.copy, "make serve", port) as url:
-        wait_until(lambda: status(f"{url}/v2/health/ready") == 200)
+        wait_until(lambda: answers(f"{url}/v2/health/ready"))
         for command in commands({"curl"}):
             here = shlex.split(command.replace("http://127.0.0.1:8080", url))
             answer = json.loads(subprocess.run(here, check=True, capture_output=True, text=True).stdout)
@@ -98,7 +91,7 @@ def test_make_serve_answers_every_curl(newcomer_run):
 
 def test_make_ui_opens_mlflow(newcomer_run):
     with running(newcomer_run.copy, "make ui", free_port()) as url:
-        wait_until(lambda: status(url) == 200, seconds=90)
+        wait_until(lambda: answers(url), seconds=90)
         found = httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 10}).json()
         assert {"iris", "mnist", "imdb"} <= {experiment["name"] for experiment in found["experiments"]}
 

@@ -68,7 +68,7 @@ class Tracking(Settings):
 
 
 class Trainer(Settings):
-    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"]
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
 
 

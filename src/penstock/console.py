@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -39,6 +40,11 @@ def fail(text: str) -> None:
     for line in text.splitlines():
         errors.print("[bold red]error:[/] ", end="")
         errors.print(line, markup=False)
+
+
+def file_size(size: int) -> str:
+    """Bytes for people: 4.6 kB."""
+    return decimal(size)
 
 
 def transfer_progress() -> Progress:

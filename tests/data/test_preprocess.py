@@ -111,6 +111,12 @@ def _part(texts):
     return Part(inputs=np.array(texts, dtype=object), labels=np.arange(len(texts), dtype=np.int64) % 2)
 
 
+def test_too_few_rows_for_the_split_are_a_mistake_in_params(iris, config):
+    split = config.dataset("iris").split.model_copy(update={"folds": 30})
+    with pytest.raises(ConfigError, match=r"datasets\.iris: too few rows for its split or folds"):
+        iris(limit=30, split=split)
+
+
 def test_an_unknown_dataset_gets_the_nearest_file():
     with pytest.raises(ConfigError, match=r"has no file mnst\.py here; did you mean 'mnist'"):
         load_dataset("mnst")

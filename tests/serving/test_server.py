@@ -16,7 +16,7 @@ from penstock.networks import build_classifier
 from penstock.networks.classifier import probabilities
 from penstock.project import Project
 from penstock.weights import load_weights
-from tests.processes import free_port, wait_until
+from tests.processes import answers, free_port, wait_until
 
 MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")
 
@@ -27,17 +27,10 @@ def server(small_run):
     command = [sys.executable, "-m", "penstock.cli", "serve", "--port", str(port)]
     process = subprocess.Popen(command, cwd=small_run.root)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        wait_until(lambda: answers(client))
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/v2/health/ready"))
         yield client
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) in (0, -signal.SIGTERM)
-
-
-def answers(client):
-    try:
-        return client.get("/v2/health/ready").is_success
-    except httpx.TransportError:
-        return False
 
 
 def request_of(model, rows):

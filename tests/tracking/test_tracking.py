@@ -126,6 +126,13 @@ def test_an_unreachable_server_is_one_warning_and_work_goes_on(project, config, 
     assert training_seconds(project, away, "iris_mlp", LINEAGE) is None
 
 
+def test_a_database_that_is_none_is_one_warning_and_work_goes_on(project, config, capsys):
+    (project.root / "mlflow.db").write_bytes(b"not a database, " * 1000)
+    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+        run.log_metrics({"train_loss": 1.0}, step=1)
+    assert capsys.readouterr().err.count("warning:") == 1
+
+
 def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):
     assert tracking_uri(project, config) == f"sqlite:///{project.root}/mlflow.db"
     assert tracking_uri(project, elsewhere(config, "http://host:5000")) == "http://host:5000"

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from penstock.config import Adam, OneCycleSchedule
 from penstock.data.processed import Split
-from penstock.errors import TrainingError
+from penstock.errors import ConfigError, TrainingError
 from penstock.manifest import Manifest
 from penstock.networks import build_classifier
 from penstock.training.classification import Totals, loss_of
@@ -34,12 +34,12 @@ def splits():
 def train(config, splits):
     """Trains the Iris network with changed settings."""
 
-    def train(epochs=3, on_epoch=lambda epoch, epochs: None, splits=splits, **changes):
+    def train(epochs=3, on_epoch=lambda epoch, epochs: None, splits=splits, trainer=config.trainer, **changes):
         model = config.model("iris_mlp")
         training = model.training.model_copy(update={"epochs": epochs} | changes)
         changed = model.model_copy(update={"training": training})
         learn, validation = splits
-        return fit(changed, config.trainer, MANIFEST, learn, validation, on_epoch)
+        return fit(changed, trainer, MANIFEST, learn, validation, on_epoch)
 
     return train
 
@@ -118,6 +118,12 @@ def test_a_loss_that_is_no_number_stops_with_a_remedy(train, splits):
     broken = Split(inputs=np.full_like(splits[0].inputs, np.inf), labels=splits[0].labels)
     with pytest.raises(TrainingError, match=r"epoch 1: the loss is no longer a finite number.*learning_rate"):
         train(splits=(broken, splits[1]))
+
+
+def test_an_accelerator_that_is_not_there_is_a_mistake_in_params(config, train):
+    away = config.trainer.model_copy(update={"accelerator": "mps"})
+    with pytest.raises(ConfigError, match=r"params\.yaml: trainer: "):
+        train(trainer=away)
 
 
 def test_history_has_a_row_per_epoch(train, tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from penstock.data import expectations
 from penstock.data.datasets import Part, load_dataset, part_behind
 from penstock.data.inputs import fit_encoder
 from penstock.data.processed import SPLITS, Split, SplitName, save_array
+from penstock.errors import ConfigError
 from penstock.manifest import Manifest
 
 Rows = dict[SplitName, NDArray[np.int64]]
@@ -27,11 +29,13 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
 
     Raises:
         ExpectationError: the data are not what `datasets.<name>.expect` declares.
+        ConfigError: `limit` leaves too few rows for these splits and folds.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
     expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
-    training, test, rows, repeated = split_rows(parts, settings)
+    with _naming_the_dataset(name):
+        training, test, rows, repeated = split_rows(parts, settings)
 
     encoder = fit_encoder(settings.inputs, training[rows["train"]].inputs)
     encoded = {
@@ -46,7 +50,8 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
         save_array(folder, f"{split}/labels", encoded[split].labels)
         save_array(folder, f"{split}/rows", rows[split])
     not_test = np.concatenate([encoded["train"].labels, encoded["validation"].labels])
-    save_array(folder, "folds", _folds(not_test, settings.split))
+    with _naming_the_dataset(name):
+        save_array(folder, "folds", _folds(not_test, settings.split))
     encoder.save(folder)
     manifest = Manifest(
         dataset=name,
@@ -68,12 +73,24 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
     }
 
 
+@contextmanager
+def _naming_the_dataset(name: str) -> Iterator[None]:
+    """scikit-learn knows how many rows a split needs, but not whose they are."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"params.yaml: datasets.{name}: too few rows for its split or folds: {error}") from None
+
+
 def split_rows(parts: Mapping[str, Part], settings: Dataset) -> tuple[Part, Part, Rows, int]:
     """Which rows train, validate and test.
 
     Returns:
         The official part that training rows come from, the one that test rows come from, the rows of each split
         in ascending order, and how many training rows were dropped as duplicates.
+
+    Raises:
+        ValueError: too few rows are left to have every class in every split.
     """
     split = settings.split
     training, test = part_behind(parts, "train"), part_behind(parts, "test")

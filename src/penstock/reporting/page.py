@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from matplotlib.figure import Figure
 
 from penstock.config import Config
+from penstock.console import file_size
 from penstock.files import read_json, write_text, written_whole
 from penstock.project import Project
 from penstock.reporting.figures import confusion_matrix, learning_curves
@@ -31,7 +32,8 @@ def write_page(project: Project, config: Config, results: list[Result]) -> Path:
         lstrip_blocks=True,
     )
     page = project.results / "index.html"
-    write_text(page, environment.get_template("page.html").render(results=results, data=data, config=config))
+    template = environment.get_template("page.html")
+    write_text(page, template.render(results=results, data=data, config=config, file_size=file_size))
     return page
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from penstock.config import Config
+from penstock.console import file_size
 from penstock.files import read_json
 from penstock.project import Project
 
@@ -64,7 +65,7 @@ def table(results: Iterable[Result]) -> Table:
     """Model, test score, parity, sizes and times, within the 80 columns of a plain terminal."""
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("model", style="bold", no_wrap=True)
-    for column in ("accuracy", "parity", "parameters", "ONNX MB", "train s", "ms/row", "gates"):
+    for column in ("accuracy", "parity", "parameters", "ONNX", "train s", "ms/row", "gates"):
         view.add_column(column, justify="right", no_wrap=True)
     for result in results:
         view.add_row(
@@ -72,7 +73,7 @@ def table(results: Iterable[Result]) -> Table:
             f"{result.accuracy:.4f}",
             f"{result.validation['parity']['max_abs_diff']:.0e}",
             f"{result.training['parameters']:,}",
-            f"{result.validation['onnx']['bytes'] / 1e6:.2f}",
+            file_size(result.validation["onnx"]["bytes"]),
             f"{result.seconds:.1f}" if result.seconds is not None else "",
             f"{result.latency['batch_1']:.2f}" if result.latency else "",
             "[green]passed[/]" if result.passed else "[red]missed[/]",

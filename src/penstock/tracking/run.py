@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from penstock import console
 from penstock.config import Config
@@ -31,6 +32,8 @@ from penstock.tracking.vocabulary import METRICS
 
 KEY = "penstock.key"
 TIMEOUT_SECONDS, RETRIES = 10, 2
+# What MLflow raises for a server or a database that it cannot use; some of it is SQLAlchemy's own.
+UNREACHABLE = (MlflowException, SQLAlchemyError, OSError)
 
 Arguments = ParamSpec("Arguments")
 
@@ -66,7 +69,7 @@ def _never_in_the_way(
             return
         try:
             method(run, *arguments, **keywords)
-        except (MlflowException, OSError) as error:
+        except UNREACHABLE as error:
             run.lost = True
             reason = str(error).splitlines()[0][:200]
             console.warn(f"MLflow at {run.uri} cannot be used; going on without it ({reason})")
@@ -91,23 +94,21 @@ class TrackedRun:
         experiment_id = self._experiment(project, experiment)
         run = _find(self._client, experiment_id, lineage)
         if run is None:
-            run = self._client.create_run(experiment_id, run_name=name)
-        else:
-            self._logged = {
-                (metric.key, metric.step)
-                for key in run.data.metrics
-                for metric in self._client.get_metric_history(run.info.run_id, key)
+            tags = environment.describe(project.root) | {
+                KEY: lineage.key,
+                "model": name,
+                "dvc.data": lineage.data,
+                "parameters": lineage.parameters,
+                "code": lineage.code,
             }
+            run = self._client.create_run(experiment_id, run_name=name, tags=tags)
         self.run_id = run.info.run_id
-        self._client.update_run(self.run_id, status="RUNNING")
-        tags = environment.describe(project.root) | {
-            KEY: lineage.key,
-            "model": name,
-            "dvc.data": lineage.data,
-            "parameters": lineage.parameters,
-            "code": lineage.code,
+        self._logged = {
+            (metric.key, metric.step)
+            for key in run.data.metrics
+            for metric in self._client.get_metric_history(self.run_id, key)
         }
-        self._client.log_batch(self.run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
+        self._client.update_run(self.run_id, status="RUNNING")
 
     def _experiment(self, project: Project, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -169,7 +170,7 @@ def training_seconds(project: Project, config: Config, name: str, lineage: Linea
         client = MlflowClient(tracking_uri(project, config))
         experiment = client.get_experiment_by_name(config.model(name).dataset)
         run = _find(client, experiment.experiment_id, lineage) if experiment else None
-    except (MlflowException, OSError):
+    except UNREACHABLE:
         return None
     seconds: float | None = run.data.metrics.get("seconds") if run else None
     return seconds

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from penstock.config import Model, Trainer
 from penstock.data.batches import Batches, EpochOrder
 from penstock.data.processed import Processed, Split
+from penstock.errors import ConfigError
 from penstock.manifest import Manifest
 from penstock.networks import build_classifier, count_parameters
 from penstock.networks.classifier import Classifier
@@ -70,14 +72,14 @@ def fit(
 
     Raises:
         TrainingError: the loss is no longer a finite number.
-        ConfigError: network, loss and dataset do not go together.
+        ConfigError: network, loss and dataset do not go together, or this machine has no such accelerator.
     """
     _keep_lightning_quiet()
     lightning.seed_everything(model.training.seed, verbose=False)
     classifier = build_classifier(model.network, manifest, model.training.loss)
     _fit_scaling(classifier, train)
     recorder = Recorder(model.training.early_stopping, on_epoch)
-    trainer = lightning.Trainer(
+    trainer = _trainer(
         accelerator=settings.accelerator,
         devices=1,
         precision=settings.precision,
@@ -126,6 +128,13 @@ def cross_validate(model: Model, settings: Trainer, processed: Processed) -> dic
             fitted = fit(whole, settings, processed.manifest, train, held_out)
             scores.append(fitted.epochs[-1].validation_accuracy)
     return _rounded(mean=mean(scores), sd=stdev(scores)) | {"scores": [round(score, 6) for score in scores]}
+
+
+def _trainer(**options: Any) -> lightning.Trainer:  # noqa: ANN401  (Lightning's own)
+    try:
+        return lightning.Trainer(**options)
+    except MisconfigurationException as error:
+        raise ConfigError(f"params.yaml: trainer: {error}") from None
 
 
 def _fit_scaling(classifier: Classifier, train: Split) -> None:

@@ -19,7 +19,7 @@ from penstock.training.classification import Classification
 @dataclass(frozen=True)
 class Epoch:
     """One row of history.csv. `epoch` counts from 1; `train_*` are means over the epoch, in training mode;
-    `learning_rate` is that of the epoch's last step."""
+    `learning_rate` is what the schedule has come to at the epoch's end."""
 
     epoch: int
     train_loss: float
