@@ -62,7 +62,8 @@ $(VENV)/.test: pyproject.toml constraints.txt
 comma := ,
 define install
 $(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-test -x $(BIN)/python || { echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
+$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	{ echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
 echo "installing penstock[$(1)] into $(VENV): a minute or two, once"
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
 endef

@@ -26,4 +26,4 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "models")

@@ -11,9 +11,7 @@ from penstock.weights import read_lineage
 
 
 def main(project: Project, config: Config) -> None:
-    seconds = {
-        name: training_seconds(project, config, name, read_lineage(project.weights(name))) for name in config.models
-    }
+    seconds = training_seconds(project, config, [read_lineage(project.weights(name)) for name in config.models])
     results = gather(project, config, seconds)
     page = write_page(project, config, results)
     stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")

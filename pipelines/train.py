@@ -19,10 +19,10 @@ from penstock.weights import save_weights
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
     processed = Processed(project.processed(model.dataset))
-    lineage = lineage_of_training(config, name, processed.folder)
+    lineage = lineage_of_training(project, config, name)
     train, validation = processed.split("train"), processed.split("validation")
 
-    with track_model(project, config, name, lineage) as run:
+    with track_model(project, config, lineage) as run:
         run.log_parameters(shaping_settings(config, name))
         run.log_dataset(processed.manifest, lineage, project.shown(processed.folder))
 
@@ -75,4 +75,4 @@ def _show(epoch: Epoch, epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "models")

@@ -25,7 +25,7 @@ def main(project: Project, config: Config, name: str) -> None:
     lineage = load_weights(project.weights(name), classifier)
     path = project.onnx(name)
 
-    with track_model(project, config, name, lineage) as run:
+    with track_model(project, config, lineage) as run:
         found = validate(name, model, dataset.inputs, classifier, processed, raw=project.raw(model.dataset), path=path)
         session = open_model(path)
         latency = measure_latency(session, found.test.inputs)
@@ -33,7 +33,7 @@ def main(project: Project, config: Config, name: str) -> None:
         write_json(project.latency_report(name), {"median_milliseconds": latency})
 
         test, parity, onnx = (found.report[part] for part in ("test", "parity", "onnx"))
-        run.log_metrics(
+        run.log_proof(
             {
                 "test_accuracy": test["accuracy"],
                 "test_loss": test["loss"],
@@ -41,9 +41,10 @@ def main(project: Project, config: Config, name: str) -> None:
                 "parity_agreement": parity["agreement"],
                 "onnx_bytes": onnx["bytes"],
             }
-            | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
+            | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()},
+            {"gate": "passed" if found.report["gate"]["passed"] else "missed"},
+            onnx["sha256"],
         )
-        run.set_tags({"gate": "passed" if found.report["gate"]["passed"] else "missed", "onnx.sha256": onnx["sha256"]})
         figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)
         run.log_figure("confusion_matrix.png", figure)
 
@@ -71,4 +72,4 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "models")

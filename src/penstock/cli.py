@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.errors import ConfigError, PenstockError
+from penstock.errors import ConfigError, PenstockError, explain
 from penstock.project import Project
 
 
@@ -17,10 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     try:
         chosen.run(chosen)
-    except PenstockError as error:
-        for line in str(error).splitlines():
+    except (PenstockError, OSError) as error:
+        message, exit_code = explain(error)
+        for line in message.splitlines():
             print(f"error: {line}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -55,9 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(_chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
+    from penstock.data.datasets import load_dataset
 
     project = Project.find()
     config = load_config(project.params)
+    for name in config.datasets:
+        load_dataset(name)
     print(f"{project.params.name}: {len(config.datasets)} datasets and {len(config.models)} models, no mistakes")
 
 
@@ -115,10 +119,12 @@ def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.models import load_models
 
     if chosen.models and chosen.reports:
-        models = load_models(chosen.models, chosen.reports)
+        models, refused = load_models(chosen.models, chosen.reports)
     else:
         root = Project.find().root
-        models = load_models(chosen.models or root / "models", chosen.reports or root / "reports")
+        models, refused = load_models(chosen.models or root / "models", chosen.reports or root / "reports")
+    for reason in refused:
+        print(f"warning: {reason}", file=sys.stderr)
     for name, model in models.items():
         print(
             f"{name:<16} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}",

@@ -6,16 +6,15 @@ with a line for each mistake: file, line, dotted key, what is wrong, and the nea
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, nearest
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -24,15 +23,10 @@ ProperShare = Annotated[float, Field(gt=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+WebAddress = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 Entry = TypeVar("Entry")
+Entries = TypeVar("Entries", bound=Sized)
 Document = Any  # whatever a YAML file holds; ruamel's nodes know their lines
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """A hint to append to a message about an unknown name, such as "; did you mean 'epochs'?"."""
-    names = sorted(valid)
-    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else f"; valid are {', '.join(names)}"
 
 
 class Settings(BaseModel):
@@ -56,8 +50,27 @@ def _mistake(message: str, at: list[str]) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
 
 
+def _not_empty(entries: Entries) -> Entries:
+    if not entries:
+        raise _mistake("needs at least one entry", at=[])
+    return entries
+
+
+def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise _mistake(f"the smallest comes first, not {list(bounds)}", at=[])
+    return bounds
+
+
+def _folder_or_web(mirror: str) -> str:
+    scheme, separator, _ = mirror.partition("://")
+    if separator and scheme not in {"http", "https"}:
+        raise _mistake(f"a mirror is a folder or begins with http:// or https://, not '{mirror}'", at=[])
+    return mirror
+
+
 class Download(Settings):
-    mirrors: tuple[str, ...]
+    mirrors: tuple[Annotated[str, AfterValidator(_folder_or_web)], ...]
     attempts: Positive
     pause_seconds: PositiveFloat
     timeout_seconds: PositiveFloat
@@ -98,21 +111,21 @@ class Split(Settings):
     test: ProperShare | None
     validation: ProperShare
     seed: Seed
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2, le=100)]
     repeats: Positive
     drop_duplicates: bool
 
 
 class Expectations(Settings):
     rows: dict[str, Positive]
-    class_share: tuple[Share, Share]
-    values: tuple[float, float]
+    class_share: Annotated[tuple[Share, Share], AfterValidator(_ascending)]
+    values: Annotated[tuple[float, float], AfterValidator(_ascending)]
     leakage: Annotated[int, Field(ge=0)]
 
 
 class Dataset(Settings):
-    official: Annotated[tuple[str, ...], Field(min_length=1)]
-    files: Annotated[dict[str, File], Field(min_length=1)]
+    official: Annotated[tuple[WebAddress, ...], AfterValidator(_not_empty)]
+    files: Annotated[dict[str, File], AfterValidator(_not_empty)]
     inputs: Inputs
     split: Split
     limit: Annotated[int, Field(ge=30)] | None
@@ -142,7 +155,7 @@ class Convolutional(Settings):
 
     kind: Literal["convolutional"]
     kernel: Positive
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    blocks: Annotated[tuple[Block, ...], AfterValidator(_not_empty)]
     dense: tuple[Positive, ...]
     activation: Activation
 
@@ -242,9 +255,19 @@ def load_config(path: Path) -> Config:
     try:
         # ruamel's own number and mapping types know their lines; the strict rules want Python's.
         return Config.model_validate(json.loads(json.dumps(document, default=str)))
+    except (TypeError, RecursionError):
+        raise ConfigError(
+            f"{path.name}: every key must be a plain name, and blocks must not contain themselves"
+        ) from None
     except ValidationError as error:
         lines = [_describe(path, document, details) for details in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+
+
+def place_of(path: Path, dotted: str) -> str:
+    """Where a key stands, as messages have it: params.yaml:107: models.iris_mlp.network.kind."""
+    keys: list[str | int] = [int(key) if key.isdigit() else key for key in dotted.split(".")]
+    return f"{path.name}:{_line(_read_yaml(path), keys)}: {dotted}"
 
 
 def _read_yaml(path: Path) -> Document:
@@ -314,7 +337,8 @@ def _line(document: Document, keys: list[str | int]) -> int:
     for key in keys:
         if not _holds(document, key):
             break
-        marks: Document = document.lc
-        line = marks.item(key)[0] if isinstance(document, list) else marks.key(key)[0]
+        # What a YAML merge (<<) brings in has no place of its own; the block that it is merged into has.
+        marks: Document = document.lc.data or {}
+        line = marks[key][0] if key in marks else line
         document = document[key]
     return line + 1

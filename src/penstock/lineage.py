@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from penstock.config import Config
 from penstock.files import canonical_hash, dvc_directory_hash, sha256
-
-_SHAPING = {"data", "networks", "training"}
+from penstock.project import Project
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """data: DVC's hash of the processed dataset; parameters: of all settings that shape the weights; code: of the
-    modules that trained."""
+    """model: its name; data: DVC's hash of the processed dataset; parameters: of all settings that shape the weights;
+    code: of the modules that trained."""
 
+    model: str
     data: str
     parameters: str
     code: str
@@ -25,7 +23,7 @@ class Lineage:
     @property
     def key(self) -> str:
         """Names the computation: the same key gives the same weights on one machine, and has one MLflow run."""
-        return canonical_hash([self.data, self.parameters, self.code])[:16]
+        return canonical_hash([self.model, self.data, self.parameters, self.code])[:16]
 
 
 def shaping_settings(config: Config, model: str) -> dict[str, Any]:
@@ -39,18 +37,24 @@ def shaping_settings(config: Config, model: str) -> dict[str, Any]:
     }
 
 
-def lineage_of_training(config: Config, model: str, processed: Path) -> Lineage:
-    """The lineage of the training that this process is about to do; call it when its modules are imported."""
+def lineage_of_training(project: Project, config: Config, model: str) -> Lineage:
+    """The lineage of a training that is about to begin."""
     return Lineage(
-        data=dvc_directory_hash(processed),
+        model=model,
+        data=dvc_directory_hash(project.processed(config.model(model).dataset)),
         parameters=canonical_hash(shaping_settings(config, model)),
-        code=canonical_hash(_loaded_sources()),
+        code=canonical_hash({source: sha256(project.root / source) for source in _sources(project, config, model)}),
     )
 
 
-def _loaded_sources() -> dict[str, str]:
-    return {
-        name: sha256(Path(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.startswith("penstock.") and name.split(".")[1] in _SHAPING and module.__file__
-    }
+def _sources(project: Project, config: Config, model: str) -> list[str]:
+    """The sources that dvc.yaml lists for the stage: when one of them changes, the stage runs again."""
+    from ruamel.yaml import YAML
+
+    stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
+    settings = config.model(model)
+    meaning = {"${item.network.kind}": settings.network.kind, "${item.dataset}": settings.dataset, "${key}": model}
+    sources = [dep for dep in stages["train"]["do"]["deps"] if dep.endswith(".py")]
+    for placeholder, value in meaning.items():
+        sources = [source.replace(placeholder, value) for source in sources]
+    return sorted(sources)

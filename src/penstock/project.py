@@ -36,6 +36,10 @@ class Project:
         return self.root / "params.yaml"
 
     @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
     def scratch(self) -> Path:
         """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
         return self.root / ".penstock"

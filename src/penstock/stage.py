@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 from penstock import console
-from penstock.config import Config, load_config
-from penstock.errors import ConfigError, PenstockError
+from penstock.config import Config, load_config, place_of
+from penstock.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.project import Project
 
 
-def run_stage(stage: Callable[[Project, Config, str], None]) -> None:
+def run_stage(stage: Callable[[Project, Config, str], None], block: Literal["datasets", "models"]) -> None:
     """Runs a stage for the dataset or model that the command line names, and ends the process.
+
+    Args:
+        block: of params.yaml, where the name is looked for.
 
     Exit codes: 0; 1 for what went wrong; 2 for a wrong configuration or command line (see `penstock.errors`).
     """
-    _end(lambda: stage(*_project_and_config(), _only_argument()))
+
+    def run() -> None:
+        project, config = _project_and_config()
+        name = _only_argument()
+        try:
+            stage(project, config, name)
+        except WrongSettingError as error:
+            place = place_of(project.params, f"{block}.{name}.{error.key}")
+            raise ConfigError(f"{place}: {error.problem}") from None
+
+    _end(run)
 
 
 def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
@@ -38,13 +52,9 @@ def _only_argument() -> str:
 def _end(body: Callable[[], None]) -> None:
     try:
         body()
-    except PenstockError as error:
-        console.fail(str(error))
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        console.fail(f"{error.filename}: {error.strerror}")
-        sys.exit(1)
+    except (PenstockError, OSError) as error:
+        message, exit_code = explain(error)
+        console.fail(message)
+        sys.exit(exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,11 +27,19 @@ def whole(content: bytes) -> Answer:
     return answer
 
 
-def ignoring_ranges(content: bytes) -> Answer:
+def ignoring_ranges(content: bytes, encoding: str | None = None) -> Answer:
     def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
+        _promise(request, content, {"Content-Encoding": encoding} if encoding else {})
+        request.wfile.write(content)
+
+    return answer
+
+
+def ranging(content: bytes, said: str | None) -> Answer:
+    """Answers a range with all of the bytes, and says of it whatever it likes."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        _promise(request, content, {"Content-Range": said.encode().decode("latin-1")} if said else {}, code=206)
         request.wfile.write(content)
 
     return answer
@@ -41,9 +49,7 @@ def cut(content: bytes, after: int) -> Answer:
     """Promises all of it, sends `after` bytes, and hangs up."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
+        _promise(request, content)
         request.wfile.write(content[:after])
         request.wfile.flush()
         request.connection.close()
@@ -55,14 +61,22 @@ def stalled(content: bytes, after: int, seconds: float) -> Answer:
     """Sends `after` bytes and then nothing for a while."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
+        _promise(request, content)
         request.wfile.write(content[:after])
         request.wfile.flush()
         time.sleep(seconds)
 
     return answer
+
+
+def _promise(
+    request: BaseHTTPRequestHandler, content: bytes, headers: Mapping[str, str] | None = None, code: int = 200
+) -> None:
+    request.send_response(code)
+    request.send_header("Content-Length", str(len(content)))
+    for name, value in (headers or {}).items():
+        request.send_header(name, value)
+    request.end_headers()
 
 
 def status(code: int) -> Answer:

@@ -10,7 +10,7 @@ from penstock.data.datasets import Part, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
 from penstock.data.preprocess import preprocess, split_rows
 from penstock.data.processed import Processed
-from penstock.errors import ConfigError, ExpectationError
+from penstock.errors import ConfigError, ExpectationError, WrongSettingError
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,13 @@ def test_arrays_are_memory_mapped_and_lead_back_to_their_rows(iris, iris_raw):
     assert np.array_equal(split.inputs, read(iris_raw)["all"].inputs[processed.rows("validation")])
 
 
+def test_duplicates_are_counted_in_the_official_parts_and_in_the_splits(iris):
+    report, _ = iris()
+    assert report["duplicates"]["official"] == {"within": {"all": 1}, "across": {}}
+    assert report["duplicates"]["splits"]["within"] == {"train": 1, "validation": 0, "test": 0}
+    assert sum(report["duplicates"]["splits"]["across"].values()) == 0
+
+
 def test_every_row_that_is_not_test_is_held_out_once_per_repeat(iris):
     _, processed = iris()
     folds = processed.folds()
@@ -99,7 +106,7 @@ def test_no_training_text_is_in_test_or_seen_before(config, seed, texts):
     settings: Dataset = config.dataset("imdb").model_copy(update={"split": split})
     try:
         training, test, rows, dropped = split_rows(parts, settings)
-    except ValueError:  # scikit-learn: too few rows are left to have every class in every split
+    except WrongSettingError:  # too few rows are left to have every class in every split
         return
     kept = [*training.inputs[rows["train"]], *training.inputs[rows["validation"]]]
     assert len(kept) == len(set(kept))
@@ -113,8 +120,16 @@ def _part(texts):
 
 def test_too_few_rows_for_the_split_are_a_mistake_in_params(iris, config):
     split = config.dataset("iris").split.model_copy(update={"folds": 30})
-    with pytest.raises(ConfigError, match=r"datasets\.iris: too few rows for its split or folds"):
+    with pytest.raises(WrongSettingError, match=r"^split: too few rows for it: "):
         iris(limit=30, split=split)
+
+
+@pytest.mark.parametrize(("parts", "share"), [({"all"}, None), ({"train", "test"}, 0.2)])
+def test_a_share_for_test_goes_with_one_part_and_none_with_an_official_test(config, parts, share):
+    split = config.dataset("imdb").split.model_copy(update={"test": share})
+    settings = config.dataset("imdb").model_copy(update={"split": split})
+    with pytest.raises(WrongSettingError, match=r"^split\.test: "):
+        split_rows({name: _part("abcdefgh") for name in parts}, settings)
 
 
 def test_an_unknown_dataset_gets_the_nearest_file():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from penstock.config import Convolutional, Recurrent
-from penstock.errors import ConfigError
+from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks import build_classifier, count_parameters
 from penstock.networks.classifier import predicted, probabilities
@@ -41,18 +41,20 @@ def test_logits_have_a_row_per_input(config):
 
 def test_a_network_refuses_inputs_that_it_cannot_read(config):
     convolutional, recurrent = config.model("mnist_cnn").network, config.model("imdb_lstm").network
-    with pytest.raises(ConfigError, match="convolutional needs images, iris has table inputs"):
+    with pytest.raises(WrongSettingError, match="convolutional needs images, iris has table inputs"):
         build_classifier(convolutional, DATA["iris"], "cross_entropy")
-    with pytest.raises(ConfigError, match="recurrent needs texts, mnist has image inputs"):
+    with pytest.raises(WrongSettingError, match="recurrent needs texts, mnist has image inputs"):
         build_classifier(recurrent, DATA["mnist"], "cross_entropy")
-    with pytest.raises(ConfigError, match="needs two classes, mnist has 10"):
+    with pytest.raises(WrongSettingError, match="mlp needs numbers or pixels, imdb has text inputs"):
+        build_classifier(config.model("iris_mlp").network, DATA["imdb"], "cross_entropy")
+    with pytest.raises(WrongSettingError, match="needs two classes, mnist has 10"):
         build_classifier(convolutional, DATA["mnist"], "binary_cross_entropy")
 
 
 def test_an_image_that_is_pooled_away_is_a_mistake(config):
     settings = config.model("mnist_cnn").network
     deep = Convolutional.model_validate(settings.model_dump() | {"blocks": [{"filters": 2, "pool": 3}] * 3})
-    with pytest.raises(ConfigError, match=r"network\.blocks\.2: nothing is left"):
+    with pytest.raises(WrongSettingError, match=r"network\.blocks\.2: nothing is left"):
         build_classifier(deep, DATA["mnist"], "cross_entropy")
 
 

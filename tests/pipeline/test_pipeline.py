@@ -67,7 +67,7 @@ def test_cross_validation_reports_mean_sd_and_every_score(report):
 
 def test_the_texts_in_both_parts_of_imdb_are_reported_and_kept_out(report, small_run):
     data = report("imdb", "data")
-    assert data["duplicates"]["across"] == {"train_and_test": 123}
+    assert data["duplicates"]["official"]["across"] == {"train_and_test": 123}
     assert data["duplicates"]["leaked"] == 0
     assert report("imdb_lstm", "validation")["token_ids"] == {"equal": 1.0, "texts": 50_000}
 
@@ -140,6 +140,7 @@ def test_the_registered_champion_answers_as_the_file_does(client, small_run, rep
     assert version.tags["onnx.sha256"] == report(model, "validation")["onnx"]["sha256"]
     mlflow.set_tracking_uri(f"sqlite:///{small_run.root}/mlflow.db")
     loaded = mlflow.pyfunc.load_model(f"models:/{model}@champion")
+    assert loaded.metadata.signature.outputs.input_names() == ["probabilities", "label"]
     example = loaded.input_example
     (name,) = example
     session = onnxruntime.InferenceSession(small_run.root / "models" / model / "model.onnx")

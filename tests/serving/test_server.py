@@ -15,6 +15,7 @@ from penstock.data.processed import Processed
 from penstock.networks import build_classifier
 from penstock.networks.classifier import probabilities
 from penstock.project import Project
+from penstock.serving.models import load_models
 from penstock.weights import load_weights
 from tests.processes import answers, free_port, wait_until
 
@@ -109,6 +110,19 @@ def tensor(**changes):
         ("/v2/models/iris_mlp/infer", tensor(shape=[2, 2]), 400, "wants FP32 of shape [-1, 4], not [2, 2]"),
         ("/v2/models/iris_mlp/infer", tensor(data=["a", "b", "c", "d"]), 400, "wants FP32 of shape"),
         ("/v2/models/iris_mlp/infer", tensor(data=[[1], 2, 3, 4]), 400, "different depths"),
+        ("/v2/models/iris_mlp/infer", tensor(data=[True, 1, 1, 1]), 400, "wants FP32 of shape"),
+        ("/v2/models/iris_mlp/infer", tensor(data=[1e39, 1, 1, 1]), 400, "wants FP32 of shape"),
+        (
+            "/v2/models/iris_mlp/infer",
+            tensor(data=[3e38, 3e38, -3e38, 1]),
+            400,
+            "so large that the model has no answer",
+        ),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[True, 4]), 400, "inputs.0.shape"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[1] * 100 + [4]), 400, "inputs.0.shape: wants sizes like"),
+        ("/predict/iris_mlp", {"features": json.loads("[" * 70 + "1" + "]" * 70)}, 400, "wants FP32 of shape [-1, 4]"),
+        ("/predict/iris_mlp", {"features": [1, 2, 3]}, 400, "not [1, 3]"),
+        ("/predict/mnist_cnn", {"pixels": [[0] * 28] * 27 + [[True] * 28]}, 400, "wants UINT8"),
         ("/predict/iris_mlp", {"text": "no"}, 400, 'wants {"features": ...}: sepal length'),
         ("/predict/mnist_cnn", {"pixels": [[300] * 28] * 28}, 400, "wants UINT8 of shape [-1, 28, 28]"),
         ("/predict/imdb_lstm", {"text": 5}, 400, "wants BYTES"),
@@ -126,9 +140,25 @@ def test_a_bad_request_is_answered_with_what_was_wanted(server, path, body, stat
 def test_a_tampered_file_is_not_served(changed_run):
     path = changed_run.root / "models/iris_mlp/model.onnx"
     path.write_bytes(path.read_bytes() + b"\x00")
-    done = changed_run.run("penstock", "serve", "--port", "1", check=False)
+    done = changed_run.run("penstock", "predict", "iris_mlp", "5", "3", "1", "0", check=False)
     assert done.returncode == 1
     assert "not the file that was validated" in done.stdout
+
+
+def test_one_model_without_proof_does_not_keep_the_others_from_being_served(changed_run):
+    report = changed_run.root / "reports/mnist_cnn/validation.json"
+    content = json.loads(report.read_text())
+    content["gate"]["passed"] = False
+    report.write_text(json.dumps(content))
+    models, refused = load_models(changed_run.root / "models", changed_run.root / "reports")
+    assert models.keys() == {"iris_mlp", "imdb_lstm"}
+    assert ["mnist_cnn: missed its gates" in reason for reason in refused] == [True]
+
+
+def test_an_unknown_model_gets_the_nearest_name(small_run):
+    done = small_run.run("penstock", "predict", "iris_mpl", "5", "3", "1", "0", check=False)
+    assert done.returncode == 2
+    assert "no validated model 'iris_mpl'; did you mean 'iris_mlp'?" in done.stdout
 
 
 def test_without_models_it_says_what_makes_them(repository, tmp_path):

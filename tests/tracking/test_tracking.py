@@ -14,7 +14,7 @@ from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.tracking import track_model, tracking_uri, training_seconds
 
-LINEAGE = Lineage(data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
+LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
 MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
 
 
@@ -41,7 +41,7 @@ def elsewhere(config: Config, uri: str) -> Config:
 
 
 def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, runs):
-    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+    with track_model(project, config, LINEAGE) as run:
         run.log_parameters(shaping_settings(config, "iris_mlp"))
         run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
         run.log_metrics({"validation_loss": 0.5, "learning_rate": 0.1}, step=1)
@@ -69,7 +69,7 @@ from penstock.lineage import Lineage
 from penstock.project import Project
 from penstock.tracking import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
-with track_model(Project(Path({str(project.root)!r})), config, "iris_mlp", Lineage(**{vars(LINEAGE)!r})) as run:
+with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(LINEAGE)!r})) as run:
     for step in (1, 2):
         run.log_metrics({{"train_loss": 1 / step}}, step=step)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -77,7 +77,7 @@ with track_model(Project(Path({str(project.root)!r})), config, "iris_mlp", Linea
     (project.root / "params.yaml").write_text((repository / "params.yaml").read_text())
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -9
-    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+    with track_model(project, config, LINEAGE) as run:
         for step in (1, 2, 3):
             run.log_metrics({"train_loss": 1 / step}, step=step)
     client, (found,) = runs()
@@ -86,51 +86,77 @@ with track_model(Project(Path({str(project.root)!r})), config, "iris_mlp", Linea
     assert found.info.status == "FINISHED"
 
 
-def test_other_data_parameters_or_code_begin_another_run(project, config, runs):
-    for lineage in (LINEAGE, replace(LINEAGE, data="x.dir"), replace(LINEAGE, code="y"), LINEAGE):
-        with track_model(project, config, "iris_mlp", lineage):
+@pytest.mark.parametrize("part", ["model", "data", "parameters", "code"])
+def test_another_model_data_parameters_or_code_begin_another_run(project, config, runs, part):
+    other = replace(LINEAGE, **{part: "mnist_cnn"})
+    for lineage in (LINEAGE, other, LINEAGE):
+        with track_model(project, config, lineage):
             pass
-    assert len(runs()[1]) == 3
+    assert {run.data.tags["penstock.key"] for run in runs()[1]} == {LINEAGE.key, other.key}
+    assert len(runs()[1]) == 2
+
+
+def test_another_file_is_proven_and_timed_anew_in_the_same_run(project, config, runs):
+    for sha256, accuracy, milliseconds in (("a", 0.5, 2.0), ("a", 0.5, 3.0), ("b", 0.9, 4.0)):
+        with track_model(project, config, LINEAGE) as run:
+            metrics = {"test_accuracy": accuracy, "latency_ms_batch_1": milliseconds}
+            run.log_proof(metrics, {"gate": "passed"}, sha256)
+    client, (found,) = runs()
+    assert found.data.metrics == {"test_accuracy": 0.9, "latency_ms_batch_1": 4.0}
+    assert found.data.tags["onnx.sha256"] == "b"
+    history = client.get_metric_history(found.info.run_id, "latency_ms_batch_1")
+    assert [metric.value for metric in history] == [2.0, 4.0]
 
 
 def test_a_run_that_fails_says_so(project, config, runs):
-    with pytest.raises(RuntimeError), track_model(project, config, "iris_mlp", LINEAGE):
+    with pytest.raises(RuntimeError), track_model(project, config, LINEAGE):
         raise RuntimeError
     assert runs()[1][0].info.status == "FAILED"
 
 
 def test_the_seconds_of_a_run_are_found_by_its_lineage(project, config):
-    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+    with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"seconds": 12.5})
-    assert training_seconds(project, config, "iris_mlp", LINEAGE) == 12.5
-    assert training_seconds(project, config, "iris_mlp", replace(LINEAGE, code="other")) is None
+    assert training_seconds(project, config, [LINEAGE]) == {"iris_mlp": 12.5}
+    assert training_seconds(project, config, [replace(LINEAGE, code="other")]) == {}
 
 
 def test_metrics_are_of_the_vocabulary(project, config):
     with (
         pytest.raises(AssertionError, match="not in the vocabulary"),
-        track_model(project, config, "iris_mlp", LINEAGE) as run,
+        track_model(project, config, LINEAGE) as run,
     ):
         run.log_metrics({"acc": 1.0})
 
 
-def test_an_unreachable_server_is_one_warning_and_work_goes_on(project, config, capsys, monkeypatch):
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://[bad", "postgresql://host/runs", "nonsense://x"])
+def test_a_server_that_cannot_be_used_is_one_warning_and_work_goes_on(project, config, capsys, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = elsewhere(config, "http://127.0.0.1:9")
-    with track_model(project, away, "iris_mlp", LINEAGE) as run:
+    away = elsewhere(config, uri)
+    with track_model(project, away, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
         run.log_figure("learning_curves.png", Figure())
     warnings = capsys.readouterr().err
     assert warnings.count("warning:") == 1
-    assert "http://127.0.0.1:9 cannot be used; going on without it" in warnings
-    assert training_seconds(project, away, "iris_mlp", LINEAGE) is None
+    assert f"{uri} cannot be used; going on without it" in warnings
+    assert training_seconds(project, away, [LINEAGE]) == {}
 
 
 def test_a_database_that_is_none_is_one_warning_and_work_goes_on(project, config, capsys):
     (project.root / "mlflow.db").write_bytes(b"not a database, " * 1000)
-    with track_model(project, config, "iris_mlp", LINEAGE) as run:
+    with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
     assert capsys.readouterr().err.count("warning:") == 1
+
+
+def test_an_error_without_words_is_named_by_its_kind(project, config, capsys, monkeypatch):
+    def lost(*_arguments, **_keywords):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(MlflowClient, "log_batch", lost)
+    with track_model(project, config, LINEAGE) as run:
+        run.log_metrics({"train_loss": 1.0}, step=1)
+    assert "(ConnectionResetError)" in capsys.readouterr().err
 
 
 def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from penstock.config import Adam, OneCycleSchedule
 from penstock.data.processed import Split
-from penstock.errors import ConfigError, TrainingError
+from penstock.errors import ConfigError, TrainingError, WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks import build_classifier
 from penstock.training.classification import Totals, loss_of
@@ -105,6 +105,11 @@ def test_the_schedule_moves_the_rate(train):
     assert rates[4] == pytest.approx(max(rates))
     assert rates[0] < rates[4] > rates[-1]
     assert rates[-1] < max(rates) / 100
+
+
+def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
+    with pytest.raises(WrongSettingError, match=r"schedule\.warm_up: 0\.1 of 10 steps"):
+        train(epochs=2, schedule=one_cycle(0.1))
 
 
 def test_clipping_bounds_the_first_step_of_the_weights(train):

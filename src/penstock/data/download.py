@@ -115,7 +115,8 @@ class _Transfer:
                 path = root / mirror / self.dataset / self.name
                 yield str(Path(mirror) / self.dataset / self.name), partial(_copy, path)
         for address in official:
-            yield address + self.name, partial(self._from_url, address + self.name)
+            url = f"{address.rstrip('/')}/{self.name}"
+            yield url, partial(self._from_url, url)
         offline = load_dataset(self.dataset).offline
         if offline is not None:
             read = offline.read
@@ -139,6 +140,8 @@ class _Transfer:
     def _stream(self, url: str, unfinished: Path) -> None:
         """One attempt: from where the unfinished file ends if the server can, else from the beginning."""
         have = unfinished.stat().st_size if unfinished.exists() else 0
+        if have == self.file.bytes:  # killed between the last byte and the check
+            return
         # Ranges are of the bytes as they are sent: a compressed transfer could not be continued.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
@@ -146,21 +149,24 @@ class _Transfer:
                 "GET", url, headers=headers, follow_redirects=True, timeout=self.settings.timeout_seconds
             ) as response:
                 _refuse(response, unfinished)
-                self._append(response, unfinished)
+                self._append(response, unfinished, have)
+        except httpx.ConnectTimeout:
+            # Nobody is there: a network that drops packets does so the next time as well.
+            raise _SourceError(f"no connection within {self.settings.timeout_seconds:g} s") from None
         except httpx.TimeoutException:
             raise _TemporaryError(f"no answer within {self.settings.timeout_seconds:g} s") from None
         except httpx.TransportError as error:
             raise _TemporaryError(str(error) or type(error).__name__) from None
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
+        except (httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
             raise _SourceError(str(error)) from None
         size = unfinished.stat().st_size
         if size < self.file.bytes:
             raise _TemporaryError(f"the body ended after {size} of {self.file.bytes} bytes")
 
-    def _append(self, response: httpx.Response, unfinished: Path) -> None:
+    def _append(self, response: httpx.Response, unfinished: Path, have: int) -> None:
         with unfinished.open("ab") as body:
-            body.truncate(_first_byte(response))
-            for chunk in response.iter_bytes(CHUNK):
+            body.truncate(_first_byte(response, have))
+            for chunk in response.iter_raw(CHUNK):
                 body.write(chunk)
                 self.progress.update(self.task, completed=body.tell())
                 if body.tell() > self.file.bytes:
@@ -203,12 +209,11 @@ def _refuse(response: httpx.Response, unfinished: Path) -> None:
         raise _SourceError(status)
 
 
-def _first_byte(response: httpx.Response) -> int:
-    """Where the body begins in the file: a server may answer a range with the whole, or with another range."""
+def _first_byte(response: httpx.Response, have: int) -> int:
+    """Where the body begins in the file: at the byte that was asked for, or at 0 where ranges are not known."""
     if response.status_code != httpx.codes.PARTIAL_CONTENT:
         return 0
-    unit, _, span = response.headers.get("Content-Range", "").partition(" ")
-    first = span.partition("-")[0]
-    if unit != "bytes" or not first.isdigit():
-        raise _SourceError("answered a range without saying which")
-    return int(first)
+    said = response.headers.get("Content-Range", "nothing")
+    if not said.startswith(f"bytes {have}-"):
+        raise _SourceError(f"was asked for the bytes from {have} on and says it sends {said}")
+    return have

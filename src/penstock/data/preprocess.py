@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from penstock.data import expectations
 from penstock.data.datasets import Part, load_dataset, part_behind
 from penstock.data.inputs import fit_encoder
 from penstock.data.processed import SPLITS, Split, SplitName, save_array
-from penstock.errors import ConfigError
+from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 
 Rows = dict[SplitName, NDArray[np.int64]]
@@ -29,13 +30,12 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
 
     Raises:
         ExpectationError: the data are not what `datasets.<name>.expect` declares.
-        ConfigError: `limit` leaves too few rows for these splits and folds.
+        WrongSettingError: `split` does not fit the official parts, or `limit` leaves too few rows for it.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
     expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
-    with _naming_the_dataset(name):
-        training, test, rows, repeated = split_rows(parts, settings)
+    training, test, rows, repeated = split_rows(parts, settings)
 
     encoder = fit_encoder(settings.inputs, training[rows["train"]].inputs)
     encoded = {
@@ -50,8 +50,7 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
         save_array(folder, f"{split}/labels", encoded[split].labels)
         save_array(folder, f"{split}/rows", rows[split])
     not_test = np.concatenate([encoded["train"].labels, encoded["validation"].labels])
-    with _naming_the_dataset(name):
-        save_array(folder, "folds", _folds(not_test, settings.split))
+    save_array(folder, "folds", _folds(not_test, settings.split))
     encoder.save(folder)
     manifest = Manifest(
         dataset=name,
@@ -69,17 +68,22 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
         "vocabulary": manifest.vocabulary,
         "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
         "training_inputs": encoder.describe(training[rows["train"]].inputs),
-        "duplicates": _duplicates(parts) | {"dropped_from_training": repeated, "leaked": leaked},
+        "duplicates": {
+            "official": _duplicates(parts),
+            "splits": _duplicates(_split_parts(training, test, rows)),
+            "dropped_from_training": repeated,
+            "leaked": leaked,
+        },
     }
 
 
 @contextmanager
-def _naming_the_dataset(name: str) -> Iterator[None]:
-    """scikit-learn knows how many rows a split needs, but not whose they are."""
+def _enough_rows() -> Iterator[None]:
+    """scikit-learn knows how many rows a split needs, but not what they are called here."""
     try:
         yield
     except ValueError as error:
-        raise ConfigError(f"params.yaml: datasets.{name}: too few rows for its split or folds: {error}") from None
+        raise WrongSettingError("split", f"too few rows for it: {error}") from None
 
 
 def split_rows(parts: Mapping[str, Part], settings: Dataset) -> tuple[Part, Part, Rows, int]:
@@ -90,9 +94,14 @@ def split_rows(parts: Mapping[str, Part], settings: Dataset) -> tuple[Part, Part
         in ascending order, and how many training rows were dropped as duplicates.
 
     Raises:
-        ValueError: too few rows are left to have every class in every split.
+        WrongSettingError: the test part is official and a share is asked for, or the other way round; or too few
+            rows are left to have every class in every split.
     """
     split = settings.split
+    if (split.test is None) != ("test" in parts):
+        raise WrongSettingError(
+            "split.test", "must be null: there is an official test part" if split.test else "is needed: all is one part"
+        )
     training, test = part_behind(parts, "train"), part_behind(parts, "test")
     candidates, test_rows = _sample(training, settings), _sample(test, settings)
     if split.test is not None:
@@ -120,7 +129,8 @@ def _divide(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     from sklearn.model_selection import train_test_split
 
-    rest, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
+    with _enough_rows():
+        rest, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
     return np.sort(rest), np.sort(taken)
 
 
@@ -129,7 +139,9 @@ def _folds(labels: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int
 
     splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
     folds = np.empty((settings.repeats, len(labels)), dtype=np.int8)
-    for number, (_, held_out) in enumerate(splitter.split(labels, labels)):
+    with _enough_rows():
+        held_out_rows = [held_out for _, held_out in splitter.split(labels, labels)]
+    for number, held_out in enumerate(held_out_rows):
         repeat, fold = divmod(number, settings.folds)
         folds[repeat, held_out] = fold
     return folds
@@ -159,13 +171,13 @@ def _leaked(training: Part, test: Part, rows: Rows) -> int:
     return sum(fingerprint in in_test for fingerprint in _fingerprints(training[trained_on]))
 
 
-def _duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
+def _duplicates(parts: Mapping[Any, Part]) -> dict[str, Any]:
     """within: rows of a part that repeat an earlier one; across: different inputs that are in two parts."""
     names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
-    pairs = [(a, b) for a in names for b in names if a < b]
+    pairs = itertools.combinations(names, 2)
     return {
         "within": {part: sum(counts.values()) - len(counts) for part, counts in names.items()},
-        "across": {f"{b}_and_{a}": len(names[a].keys() & names[b].keys()) for a, b in pairs},
+        "across": {f"{a}_and_{b}": len(names[a].keys() & names[b].keys()) for a, b in pairs},
     }
 
 

@@ -103,7 +103,7 @@ def validate(
     exported = {size: answers_of(session, test.inputs, size) for size in BATCH_SIZES}
     answers = exported[BATCH_SIZES[-1]]
 
-    difference = max(float(np.abs(one.probabilities - trained.probabilities).max()) for one in exported.values())
+    difference = max(_difference(one, trained) for one in exported.values())
     agreement = min(float((one.labels == trained.labels).mean()) for one in exported.values())
     accuracy = float((answers.labels == test.labels).mean())
     checks = {
@@ -176,9 +176,15 @@ def _trained_answers(classifier: Classifier, processed: Processed) -> Answers:
     return Answers(likely.numpy(), likely.argmax(dim=1).numpy())
 
 
+def _difference(one: Answers, other: Answers) -> float:
+    """The largest difference of a probability; one that is no number is as wrong as can be."""
+    differences = np.abs(one.probabilities - other.probabilities)
+    return float(np.where(np.isfinite(differences), differences, 1).max())
+
+
 def _loss(answers: Answers, labels: NDArray[np.int64]) -> float:
     """Mean cross-entropy of the probabilities; float32 can give 0, whose logarithm is no number."""
-    right = answers.probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    right = np.nan_to_num(answers.probabilities[np.arange(len(labels)), labels].astype(np.float64))
     return float(-np.log(np.clip(right, np.finfo(np.float32).tiny, 1)).mean())
 
 
@@ -198,7 +204,8 @@ def _equal_token_ids(
         texts += len(part.inputs)
         in_graph[name] = ids
     for split in SPLITS:
-        ids = in_graph["test" if split == "test" else "train"][processed.rows(split)]
+        official = "test" if split == "test" else "train"
+        ids = in_graph[official if official in parts else "all"][processed.rows(split)]
         equal -= int((ids != processed.split(split).inputs).any(axis=1).sum())
     return equal / texts, texts
 

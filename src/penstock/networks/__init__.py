@@ -20,7 +20,7 @@ def build_classifier(network: Mlp | Convolutional | Recurrent, manifest: Manifes
     """The network of params.yaml for a processed dataset: one row of its arrays in, one row of logits out.
 
     Raises:
-        ConfigError: the network does not take this kind of input, or the loss not this number of classes.
+        WrongSettingError: the network does not take this kind of input, or the loss not this number of classes.
     """
     build = import_module(f"{__name__}.{network.kind}").build
     body: nn.Module = build(network, manifest, output_width(loss, manifest))

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from penstock.errors import ConfigError
+from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 
 Loss = Literal["cross_entropy", "binary_cross_entropy"]
@@ -47,14 +47,14 @@ def output_width(loss: Loss, manifest: Manifest) -> int:
     """How many logits a network needs.
 
     Raises:
-        ConfigError: binary cross-entropy for a dataset that has not two classes.
+        WrongSettingError: binary cross-entropy for a dataset that has not two classes.
     """
     classes = len(manifest.classes)
     if loss == "cross_entropy":
         return classes
     if classes != 2:
-        raise ConfigError(
-            f"params.yaml: training.loss: binary_cross_entropy needs two classes, "
-            f"{manifest.dataset} has {classes}; use cross_entropy"
+        raise WrongSettingError(
+            "training.loss",
+            f"binary_cross_entropy needs two classes, {manifest.dataset} has {classes}; use cross_entropy",
         )
     return 1

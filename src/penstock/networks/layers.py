@@ -21,7 +21,7 @@ def dense_layers(width: int, hidden: Sequence[int], outputs: int, activation: Ac
 
 
 def glorot_dense(width: int, outputs: int) -> nn.Linear:
-    """A dense layer that begins as Keras' do: Glorot-uniform weights, no bias (Glorot and Bengio, 2010)."""
+    """A dense layer that begins as Keras' do: Glorot-uniform weights, a bias of zero (Glorot and Bengio, 2010)."""
     layer = nn.Linear(width, outputs)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -40,7 +40,7 @@ class Result:
         return bool(self.validation["gate"]["passed"])
 
 
-def gather(project: Project, config: Config, seconds: dict[str, float | None] | None = None) -> list[Result]:
+def gather(project: Project, config: Config, seconds: dict[str, float] | None = None) -> list[Result]:
     """Every model of params.yaml that has been validated, in its order there."""
     return [
         Result(

@@ -122,13 +122,15 @@ def _protocol_rows(body: Mapping[str, Any], model: ServedModel) -> object:
         if tensor.get(key) != wanted:
             raise InputError(f"inputs.0.{key}: wants '{wanted}', not {tensor.get(key)!r}")
     shape, data = tensor.get("shape"), tensor.get("data")
-    if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
         raise InputError(f"inputs.0.shape: wants sizes like {list(spec.shape)}, not {shape!r}")
     if not isinstance(data, list):
         raise InputError("inputs.0.data: wants a list")
     flat = _flat(data)
     if len(flat) != prod(shape):
         raise InputError(f"inputs.0.data: {len(flat)} values do not fill the shape {shape}")
+    if len(shape) != len(spec.shape):
+        raise InputError(f"inputs.0.shape: wants sizes like {list(spec.shape)}, not {shape}")
     return _shaped(flat, shape)
 
 

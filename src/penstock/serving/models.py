@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from penstock.errors import ConfigError, PenstockError
+from penstock.errors import ConfigError, PenstockError, nearest
 from penstock.files import read_json, sha256
 
 # Open Inference Protocol v2 names of the element types that a model can have.
@@ -41,6 +42,22 @@ class TensorSpec:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
+LARGEST_FP32 = float(np.finfo(np.float32).max)
+
+
+def _number(value: object, smallest: float, largest: float, *types: type) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool) and smallest <= value <= largest  # type: ignore[operator]
+
+
+# Whether one element of a request's data is what the datatype can hold.
+_FITS: dict[str, Callable[[object], bool]] = {
+    "BYTES": lambda value: isinstance(value, str),
+    "UINT8": lambda value: _number(value, 0, 255, int),
+    "INT64": lambda value: _number(value, -(2**63), 2**63 - 1, int),
+    "FP32": lambda value: _number(value, -LARGEST_FP32, LARGEST_FP32, int, float),
+}
+
+
 class InputError(ValueError):
     """The caller's rows do not fit the model; the message says what was wanted."""
 
@@ -63,30 +80,21 @@ class ServedModel:
     def rows(self, values: object) -> NDArray[Any]:
         """Nested lists of raw rows to the input array [rows, ...]; raises `InputError`."""
         spec = self.input
-        try:
-            array = np.array(values, dtype=object if spec.datatype == "BYTES" else None)
-        except ValueError:
-            raise InputError(f"{spec.name}: the rows have different lengths") from None
         wanted = f"{spec.name}: wants {spec.datatype} of shape {list(spec.shape)}"
-        if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or not len(array):
+        array = np.array(_same_depth(values, len(spec.shape), wanted), dtype=object)
+        if array.shape[1:] != spec.shape[1:] or not len(array):
             raise InputError(f"{wanted}, not {list(array.shape)}")
-        if not self._fits(array):
+        if not all(_FITS[spec.datatype](value) for value in array.flat):
             raise InputError(f"{wanted}, and these values are not")
         return array.astype(DTYPES[spec.datatype])
 
-    def _fits(self, array: NDArray[Any]) -> bool:
-        match self.input.datatype:
-            case "BYTES":
-                return all(isinstance(value, str) for value in array.flat)
-            case "UINT8":
-                return array.dtype.kind in "iu" and array.min() >= 0 and array.max() <= 255
-            case _:
-                return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
-
     def infer(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Outputs by name for raw rows of the input's shape and dtype."""
+        """Outputs by name for raw rows of the input's shape and dtype; raises `InputError` where they overflow."""
         names = [output.name for output in self.outputs]
-        return dict(zip(names, self.session.run(names, {self.input.name: rows}), strict=True))
+        answers = dict(zip(names, self.session.run(names, {self.input.name: rows}), strict=True))
+        if not np.isfinite(answers["probabilities"]).all():
+            raise InputError(f"{self.input.name}: values so large that the model has no answer")
+        return answers
 
     def predict(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
         """For people: each row's class by name, and every class' probability."""
@@ -100,33 +108,55 @@ class ServedModel:
         ]
 
 
+def _same_depth(values: object, depth: int, wanted: str) -> object:
+    """`values`, if they are lists in lists to exactly this depth, of equal lengths."""
+    level = [values]
+    for _ in range(depth):
+        if not all(isinstance(part, list) and len(part) == len(level[0]) for part in level):  # type: ignore[arg-type]
+            raise InputError(f"{wanted}, not lists of other depths or lengths")
+        level = [value for part in level for value in part]  # type: ignore[attr-defined]
+    if any(isinstance(value, list) for value in level):
+        raise InputError(f"{wanted}, not deeper lists")
+    return values
+
+
 def load_model(name: str, models: Path, reports: Path) -> ServedModel:
     """One validated model.
 
     Raises:
+        ConfigError: there is no such model.
         PenstockError: its gates were missed, or the file is not the one that was validated.
-        MissingFileError: it was not validated yet.
     """
+    known = _validated(models, reports)
+    if name not in known:
+        raise ConfigError(f"{models}: no validated model '{name}'{nearest(name, known)}")
     report = read_json(reports / name / "validation.json")
     path = models / name / "model.onnx"
     if not report["gate"]["passed"]:
         raise PenstockError(f"{name}: missed its gates ({reports / name / 'validation.json'}), so it is not served")
-    if not path.is_file():
-        raise PenstockError(f"{path}: no such file; `dvc repro` makes it")
     digest = sha256(path)
     if digest != report["onnx"]["sha256"]:
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
     return ServedModel(name, path, digest)
 
 
-def load_models(models: Path, reports: Path) -> dict[str, ServedModel]:
-    """All validated models of a folder, by name.
+def load_models(models: Path, reports: Path) -> tuple[dict[str, ServedModel], list[str]]:
+    """All models of a folder that may be served, by name, and why others may not.
 
     Raises:
         ConfigError: there are none.
     """
+    loaded, refused = {}, []
+    for name in _validated(models, reports):
+        try:
+            loaded[name] = load_model(name, models, reports)
+        except PenstockError as error:
+            refused.append(str(error))
+    if not loaded:
+        raise ConfigError("\n".join([*refused, f"{models}: no validated models here; `make repro` makes them"]))
+    return loaded, refused
+
+
+def _validated(models: Path, reports: Path) -> list[str]:
     names = sorted(path.parent.name for path in models.glob("*/model.onnx"))
-    validated = [name for name in names if (reports / name / "validation.json").is_file()]
-    if not validated:
-        raise ConfigError(f"{models}: no validated models here; `make repro` makes them")
-    return {name: load_model(name, models, reports) for name in validated}
+    return [name for name in names if (reports / name / "validation.json").is_file()]

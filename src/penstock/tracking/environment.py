@@ -18,18 +18,25 @@ def describe(root: Path) -> dict[str, str]:
     return versions | {
         "version.python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": git_commit(root),
     }
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
 def git_commit(root: Path) -> str:
     """The commit that is checked out, with "+changes" where files differ from it; "none" outside git."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "src", "pipelines", "params.yaml")
+        changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "src", "pipelines", "params.yaml")
     except (OSError, subprocess.CalledProcessError):
         return "none"
     return f"{commit}+changes" if changes else commit

@@ -1,7 +1,7 @@
 """One MLflow run per model and computation.
 
 The run is found again by the lineage's key: a stage that was killed and started anew, and the later stages of the
-same model, write into the run that the first one began. A figure once logged at a step stays as it is.
+same model, write into the run that the first one began, and nothing is said twice.
 
 Tracking never stops the pipeline: when the server cannot be reached, one warning says so and the rest is dropped.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
@@ -28,12 +28,13 @@ from penstock.lineage import Lineage
 from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.tracking import environment, registry
-from penstock.tracking.vocabulary import METRICS
+from penstock.tracking.vocabulary import METRICS, OF_VALIDATION, TIMED
 
 KEY = "penstock.key"
 TIMEOUT_SECONDS, RETRIES = 10, 2
-# What MLflow raises for a server or a database that it cannot use; some of it is SQLAlchemy's own.
-UNREACHABLE = (MlflowException, SQLAlchemyError, OSError)
+# What MLflow raises for a server or a database that it cannot use, some of it SQLAlchemy's own: ImportError is a
+# database's missing driver, ValueError an address that is none.
+UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
 
 Arguments = ParamSpec("Arguments")
 
@@ -46,10 +47,10 @@ def tracking_uri(project: Project, config: Config) -> str:
 
 
 @contextmanager
-def track_model(project: Project, config: Config, name: str, lineage: Lineage) -> Iterator[TrackedRun]:
-    """The run of this model and lineage, found or begun; it ends as finished, or as failed where an error passes."""
+def track_model(project: Project, config: Config, lineage: Lineage) -> Iterator[TrackedRun]:
+    """The run of this lineage, found or begun; it ends as finished, or as failed where an error passes."""
     run = TrackedRun(tracking_uri(project, config))
-    run.begin(project, config.model(name).dataset, name, lineage)
+    run.begin(project, config.model(lineage.model).dataset, lineage)
     try:
         yield run
     except BaseException:
@@ -71,10 +72,14 @@ def _never_in_the_way(
             method(run, *arguments, **keywords)
         except UNREACHABLE as error:
             run.lost = True
-            reason = str(error).splitlines()[0][:200]
-            console.warn(f"MLflow at {run.uri} cannot be used; going on without it ({reason})")
+            _warn(run.uri, error)
 
     return cast("Callable[Concatenate[TrackedRun, Arguments], None]", guarded)
+
+
+def _warn(uri: str, error: Exception) -> None:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    console.warn(f"MLflow at {uri} cannot be used; going on without it ({reason[:200]})")
 
 
 class TrackedRun:
@@ -85,10 +90,10 @@ class TrackedRun:
         self.lost = False
         self.run_id = ""
         self._client: MlflowClient
-        self._logged: set[tuple[str, int]] = set()
+        self._logged: dict[tuple[str, int], float] = {}
 
     @_never_in_the_way
-    def begin(self, project: Project, experiment: str, name: str, lineage: Lineage) -> None:
+    def begin(self, project: Project, experiment: str, lineage: Lineage) -> None:
         _keep_mlflow_quiet_and_quick()
         self._client = MlflowClient(self.uri)
         experiment_id = self._experiment(project, experiment)
@@ -96,15 +101,15 @@ class TrackedRun:
         if run is None:
             tags = environment.describe(project.root) | {
                 KEY: lineage.key,
-                "model": name,
+                "model": lineage.model,
                 "dvc.data": lineage.data,
                 "parameters": lineage.parameters,
                 "code": lineage.code,
             }
-            run = self._client.create_run(experiment_id, run_name=name, tags=tags)
+            run = self._client.create_run(experiment_id, run_name=lineage.model, tags=tags)
         self.run_id = run.info.run_id
         self._logged = {
-            (metric.key, metric.step)
+            (metric.key, metric.step): metric.value
             for key in run.data.metrics
             for metric in self._client.get_metric_history(self.run_id, key)
         }
@@ -143,11 +148,25 @@ class TrackedRun:
 
     @_never_in_the_way
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Figures at a step; what the run has there already is not said twice."""
         assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
         now = int(time.time() * 1000)
-        new = {key: value for key, value in metrics.items() if (key, step) not in self._logged}
+        new = {key: value for key, value in metrics.items() if not self._has(key, step, value)}
         self._client.log_batch(self.run_id, [Metric(key, value, now, step) for key, value in new.items()])
-        self._logged |= {(key, step) for key in new}
+        self._logged |= {(key, step): value for key, value in new.items()}
+
+    def _has(self, key: str, step: int, value: float) -> bool:
+        """A figure that was timed stays as it was first; any other only as long as it is the same."""
+        logged = self._logged.get((key, step))
+        return logged is not None and (key in TIMED or logged == value)
+
+    @_never_in_the_way
+    def log_proof(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
+        """What validation found of an ONNX file; another file is timed anew."""
+        if self._client.get_run(self.run_id).data.tags.get("onnx.sha256") != sha256:
+            self._logged = {at: value for at, value in self._logged.items() if at[0] not in OF_VALIDATION}
+        self.set_tags({**tags, "onnx.sha256": sha256})
+        self.log_metrics(metrics)
 
     @_never_in_the_way
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -163,16 +182,20 @@ class TrackedRun:
         registry.register(self._client, self.uri, self.run_id, model)
 
 
-def training_seconds(project: Project, config: Config, name: str, lineage: Lineage) -> float | None:
-    """How long the epochs of a model took, if its run can be found: MLflow is the only place that knows."""
+def training_seconds(project: Project, config: Config, lineages: Iterable[Lineage]) -> dict[str, float]:
+    """How long the epochs of each model took, where its run can be found: MLflow is the only place that knows."""
     _keep_mlflow_quiet_and_quick()
+    uri = tracking_uri(project, config)
+    seconds = {}
     try:
-        client = MlflowClient(tracking_uri(project, config))
-        experiment = client.get_experiment_by_name(config.model(name).dataset)
-        run = _find(client, experiment.experiment_id, lineage) if experiment else None
-    except UNREACHABLE:
-        return None
-    seconds: float | None = run.data.metrics.get("seconds") if run else None
+        client = MlflowClient(uri)
+        for lineage in lineages:
+            experiment = client.get_experiment_by_name(config.model(lineage.model).dataset)
+            run = _find(client, experiment.experiment_id, lineage) if experiment else None
+            if run and "seconds" in run.data.metrics:
+                seconds[lineage.model] = run.data.metrics["seconds"]
+    except UNREACHABLE as error:
+        _warn(uri, error)
     return seconds
 
 

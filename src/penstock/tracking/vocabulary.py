@@ -16,4 +16,5 @@ OF_VALIDATION = frozenset(
         "latency_ms_batch_256",
     }
 )
+TIMED = frozenset({"seconds", "samples_per_second"}) | {one for one in OF_VALIDATION if one.startswith("latency_")}
 METRICS = PER_EPOCH | OF_TRAINING | OF_VALIDATION

@@ -72,7 +72,8 @@ def fit(
 
     Raises:
         TrainingError: the loss is no longer a finite number.
-        ConfigError: network, loss and dataset do not go together, or this machine has no such accelerator.
+        WrongSettingError: network, loss, schedule and dataset do not go together.
+        ConfigError: this machine has no such accelerator.
     """
     _keep_lightning_quiet()
     lightning.seed_everything(model.training.seed, verbose=False)

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config import nearest
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

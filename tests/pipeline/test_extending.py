@@ -1,0 +1,51 @@
+"""A new dataset is one file and an entry in params.yaml; a new model of a known kind is one entry."""
+
+import hashlib
+import json
+
+from ruamel.yaml import YAML
+from sklearn.datasets import load_wine
+
+READER = '''
+"""Wine: 178 wines of three growers, each thirteen measurements."""
+
+import numpy as np
+
+from penstock.data.datasets import Part, RawDataset
+
+
+def read(folder):
+    values = np.loadtxt(folder / "wine.csv", delimiter=",", dtype=np.float32)
+    return {"all": Part(inputs=values[:, :13], labels=values[:, 13].astype(np.int64))}
+
+
+DATASET = RawDataset(classes=("first", "second", "third"), description="thirteen measurements", read=read)
+'''
+
+
+def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
+    wine = load_wine()
+    lines = [",".join(map(str, [*row, label])) for row, label in zip(wine.data, wine.target, strict=True)]
+    content = ("\n".join(lines) + "\n").encode()
+    (tmp_path / "mirror/wine").mkdir(parents=True)
+    (tmp_path / "mirror/wine/wine.csv").write_bytes(content)
+    (changed_run.root / "src/penstock/data/datasets/wine.py").write_text(READER)
+
+    path, yaml = changed_run.root / "params.yaml", YAML()
+    params = yaml.load(path.read_text())
+    iris, iris_mlp = params["datasets"]["iris"], params["models"]["iris_mlp"]
+    params["download"]["mirrors"].insert(0, str(tmp_path / "mirror"))
+    params["datasets"]["wine"] = {
+        **iris,
+        "files": {"wine.csv": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
+        "expect": {"rows": {"all": 178}, "class_share": [0.2, 0.5], "values": [0, 2000], "leakage": 0},
+    }
+    params["models"]["wine_mlp"] = {**iris_mlp, "dataset": "wine"}
+    with path.open("w") as file:
+        yaml.dump(params, file)
+
+    changed_run.run("dvc", "repro", "validate@wine_mlp")
+    validation = json.loads((changed_run.root / "reports/wine_mlp/validation.json").read_text())
+    assert validation["samples"] == 36
+    assert validation["gate"]["passed"]
+    assert "wine_mlp" in changed_run.run("penstock", "results").stdout

@@ -1,0 +1,44 @@
+"""The code of a model's lineage is that of its own modules."""
+
+import pytest
+
+from penstock.config import load_config
+from penstock.lineage import lineage_of_training
+from penstock.project import Project
+
+
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("src/penstock/networks/convolutional.py", {"mnist_cnn"}),
+        ("src/penstock/networks/recurrent.py", {"imdb_lstm"}),
+        ("src/penstock/training/fit.py", {"iris_mlp", "mnist_cnn", "imdb_lstm"}),
+        ("src/penstock/tracking/run.py", set()),
+    ],
+)
+def test_an_edited_file_changes_the_code_of_the_models_that_use_it(changed_run, edited, changed):
+    before = codes(changed_run.root)
+    with (changed_run.root / edited).open("a") as source:
+        source.write("# edited\n")
+    after = codes(changed_run.root)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_models_of_equal_settings_are_different_computations(changed_run):
+    params = changed_run.root / "params.yaml"
+    params.write_text(params.read_text().replace("  mnist_cnn:", "  twin: &twin\n    dataset: iris\n  mnist_cnn:", 1))
+    text = params.read_text()
+    start = text.index("  iris_mlp:")
+    block = text[start : text.index("  twin: &twin")]
+    params.write_text(text.replace("  twin: &twin\n    dataset: iris\n", block.replace("iris_mlp:", "twin:")))
+    project = Project(changed_run.root)
+    config = load_config(project.params)
+    one, twin = (lineage_of_training(project, config, name) for name in ("iris_mlp", "twin"))
+    assert one.parameters == twin.parameters
+    assert one.key != twin.key
+
+
+def codes(root):
+    project = Project(root)
+    config = load_config(project.params)
+    return {name: lineage_of_training(project, config, name).code for name in config.models}
