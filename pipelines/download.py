@@ -10,19 +10,12 @@ from penstock.stage import run_stage
 def main(project: Project, config: Config, name: str) -> None:
     dataset = config.dataset(name)
     folder = project.raw(name)
-    fetched = download(
-        name,
-        dataset,
-        config.download,
-        folder=folder,
-        scratch=project.scratch / "downloads",
-        root=project.root,
-    )
-    size = file_size(sum(file.bytes for file in dataset.files.values()))
-    files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
-    stage_line("download", name, f"{files}, {size} -> {project.shown(folder)}")
-    for file in fetched:
+    scratch = project.scratch / "downloads"
+    for file in download(name, dataset, config.download, folder=folder, scratch=scratch, root=project.root):
         note(f"{file.name} from {file.source}")
+    size = file_size(sum(file.bytes for file in dataset.files.values()))
+    files = "1 file" if len(dataset.files) == 1 else f"{len(dataset.files)} files"
+    stage_line("download", name, f"{files}, {size} -> {project.shown(folder)}")
 
 
 if __name__ == "__main__":

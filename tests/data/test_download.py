@@ -32,9 +32,8 @@ def fetch(config, tmp_path):
         file = File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         dataset = template.model_copy(update={"official": official, "files": {NAME: file}})
         settings = Download(mirrors=mirrors, attempts=attempts, pause_seconds=PAUSE, timeout_seconds=timeout)
-        return download(
-            "mnist", dataset, settings, folder=tmp_path / "raw", scratch=tmp_path / "scratch", root=tmp_path
-        )
+        folders = {"folder": tmp_path / "raw", "scratch": tmp_path / "scratch", "root": tmp_path}
+        return list(download("mnist", dataset, settings, **folders))
 
     return fetch
 
@@ -186,7 +185,8 @@ def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factor
         update = {"official": (server.address,), "files": {NAME: file}}
         dataset = config.dataset("mnist").model_copy(update=update)
         settings = Download(mirrors=(), attempts=4, pause_seconds=PAUSE, timeout_seconds=1)
-        download("mnist", dataset, settings, folder=folder / "raw", scratch=folder / "scratch", root=folder)
+        folders = {"folder": folder / "raw", "scratch": folder / "scratch", "root": folder}
+        list(download("mnist", dataset, settings, **folders))
     assert (folder / "raw" / NAME).read_bytes() == CONTENT
 
 

@@ -47,8 +47,8 @@ class Fetched:
 
 def download(
     name: str, dataset: Dataset, settings: Download, *, folder: Path, scratch: Path, root: Path
-) -> list[Fetched]:
-    """Brings all files of a dataset into `folder`, each whole or not at all.
+) -> Iterator[Fetched]:
+    """Brings the files of a dataset into `folder`, each whole or not at all, and yields each as it is there.
 
     Args:
         name: of the dataset; mirrors hold its files below a folder of this name.
@@ -60,13 +60,11 @@ def download(
         DownloadError: no source had the right bytes of a file; it lists each source with its reason.
     """
     with console.transfer_progress() as progress:
-        fetched = []
         for file_name, file in dataset.files.items():
             task = progress.add_task(file_name, total=file.bytes)
             transfer = _Transfer(name, file_name, file, settings, folder, scratch, progress, task)
-            fetched.append(transfer.run(dataset.official, root))
+            yield transfer.run(dataset.official, root)
             progress.update(task, completed=file.bytes)
-        return fetched
 
 
 Fetch = Callable[[Path], None]
