@@ -7,12 +7,10 @@ from penstock.reporting.page import write_page
 from penstock.reporting.results import gather, table
 from penstock.stage import run_whole_stage
 from penstock.tracking import training_seconds
-from penstock.weights import read_lineage
 
 
 def main(project: Project, config: Config) -> None:
-    seconds = training_seconds(project, config, [read_lineage(project.weights(name)) for name in config.models])
-    results = gather(project, config, seconds)
+    results = gather(project, config, training_seconds(project, config))
     page = write_page(project, config, results)
     stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")
     output.print()

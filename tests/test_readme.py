@@ -75,6 +75,11 @@ def test_program_commands(newcomer_run, command):
     assert newcomer_run.copy.run(*shlex.split(command)).stdout
 
 
+def test_the_table_is_the_same_again(newcomer_run):
+    again = newcomer_run.copy.run("penstock", "results").stdout.splitlines()
+    assert set(again) <= set(newcomer_run.output.splitlines())
+
+
 def test_a_prediction_names_the_flower(newcomer_run):
     output = newcomer_run.copy.run("penstock", "predict", "iris_mlp", "5.1", "3.5", "1.4", "0.2").stdout
     assert output.split()[0] in ("setosa", "versicolor", "virginica")

@@ -69,9 +69,11 @@ def _results(_chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
     from penstock.console import output
     from penstock.reporting.results import gather, table
+    from penstock.tracking import training_seconds
 
     project = Project.find()
-    output.print(table(gather(project, load_config(project.params))))
+    config = load_config(project.params)
+    output.print(table(gather(project, config, training_seconds(project, config))))
 
 
 def _ui(chosen: argparse.Namespace) -> None:

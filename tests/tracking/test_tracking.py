@@ -13,6 +13,7 @@ from penstock.lineage import Lineage, shaping_settings
 from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.tracking import track_model, tracking_uri, training_seconds
+from penstock.weights import save_weights
 
 LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
 MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
@@ -114,11 +115,14 @@ def test_a_run_that_fails_says_so(project, config, runs):
     assert runs()[1][0].info.status == "FAILED"
 
 
-def test_the_seconds_of_a_run_are_found_by_its_lineage(project, config):
+def test_the_seconds_of_a_run_are_found_by_the_lineage_in_the_weights(project, config):
     with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"seconds": 12.5})
-    assert training_seconds(project, config, [LINEAGE]) == {"iris_mlp": 12.5}
-    assert training_seconds(project, config, [replace(LINEAGE, code="other")]) == {}
+    assert training_seconds(project, config) == {}
+    save_weights(project.weights("iris_mlp"), {}, LINEAGE)
+    assert training_seconds(project, config) == {"iris_mlp": 12.5}
+    save_weights(project.weights("iris_mlp"), {}, replace(LINEAGE, code="other"))
+    assert training_seconds(project, config) == {}
 
 
 def test_metrics_are_of_the_vocabulary(project, config):
@@ -139,7 +143,8 @@ def test_a_server_that_cannot_be_used_is_one_warning_and_work_goes_on(project, c
     warnings = capsys.readouterr().err
     assert warnings.count("warning:") == 1
     assert f"{uri} cannot be used; going on without it" in warnings
-    assert training_seconds(project, away, [LINEAGE]) == {}
+    save_weights(project.weights("iris_mlp"), {}, LINEAGE)
+    assert training_seconds(project, away) == {}
 
 
 def test_a_database_that_is_none_is_one_warning_and_work_goes_on(project, config, capsys):

@@ -40,7 +40,7 @@ class Result:
         return bool(self.validation["gate"]["passed"])
 
 
-def gather(project: Project, config: Config, seconds: dict[str, float] | None = None) -> list[Result]:
+def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[Result]:
     """Every model of params.yaml that has been validated, in its order there."""
     return [
         Result(
@@ -49,7 +49,7 @@ def gather(project: Project, config: Config, seconds: dict[str, float] | None = 
             training=read_json(project.training_report(name)),
             validation=read_json(project.validation_report(name)),
             latency=_latency(project, name),
-            seconds=(seconds or {}).get(name),
+            seconds=seconds.get(name),
         )
         for name, model in config.models.items()
         if project.validation_report(name).is_file()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
@@ -182,14 +182,17 @@ class TrackedRun:
         registry.register(self._client, self.uri, self.run_id, model)
 
 
-def training_seconds(project: Project, config: Config, lineages: Iterable[Lineage]) -> dict[str, float]:
-    """How long the epochs of each model took, where its run can be found: MLflow is the only place that knows."""
+def training_seconds(project: Project, config: Config) -> dict[str, float]:
+    """How long the epochs of each trained model took, where its run can be found: only MLflow knows."""
+    from penstock.weights import read_lineage  # brings torch, which `penstock ui` does not need
+
     _keep_mlflow_quiet_and_quick()
     uri = tracking_uri(project, config)
     seconds = {}
+    trained = [project.weights(name) for name in config.models if project.weights(name).is_file()]
     try:
         client = MlflowClient(uri)
-        for lineage in lineages:
+        for lineage in map(read_lineage, trained):
             experiment = client.get_experiment_by_name(config.model(lineage.model).dataset)
             run = _find(client, experiment.experiment_id, lineage) if experiment else None
             if run and "seconds" in run.data.metrics:
