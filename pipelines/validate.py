@@ -42,7 +42,8 @@ def main(project: Project, config: Config, name: str) -> None:
                 "onnx_bytes": onnx["bytes"],
             }
             | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()},
-            {"gate": "passed" if found.report["gate"]["passed"] else "missed"},
+            {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
+            | {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()},
             onnx["sha256"],
         )
         figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)

@@ -129,6 +129,8 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.data.metrics["seconds"] > 0
     assert run.data.tags["dvc.data"] == locked(small_run)[f"data/processed/{MODELS[model]}"]
     assert run.data.tags["gate"] == "passed"
+    assert run.data.tags["gates.parity"] == "0.0001"
+    assert run.data.params["training.seed"] == "1"
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dvc.data"]
     figures = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"learning_curves.png", "confusion_matrix.png"} <= figures
