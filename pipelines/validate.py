@@ -1,11 +1,14 @@
 """Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
 
-from penstock.config import Config
+from pathlib import Path
+
+from penstock.config import Config, Model
 from penstock.console import stage_line
 from penstock.data.processed import Processed
 from penstock.export.graph import OUTPUTS, read_model
-from penstock.export.validation import answers_of, measure_latency, open_model, validate
+from penstock.export.validation import Validation, answers_of, measure_latency, open_model, validate
 from penstock.files import write_json
+from penstock.lineage import Lineage
 from penstock.networks import build_classifier
 from penstock.project import Project
 from penstock.reporting.figures import confusion_matrix
@@ -19,56 +22,61 @@ EXAMPLE_ROWS = 3
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
-    dataset = config.dataset(model.dataset)
+    inputs = config.dataset(model.dataset).inputs
     processed = Processed(project.processed(model.dataset))
     classifier = build_classifier(model.network, processed.manifest, model.training.loss)
     lineage = load_weights(project.weights(name), classifier)
     path = project.onnx(name)
 
     with track_model(project, config, lineage) as run:
-        found = validate(name, model, dataset.inputs, classifier, processed, raw=project.raw(model.dataset), path=path)
-        session = open_model(path)
-        latency = measure_latency(session, found.test.inputs)
+        found = validate(name, model, inputs, classifier, processed, raw=project.raw(model.dataset), path=path)
+        latency = measure_latency(open_model(path), found.test.inputs)
         write_json(project.validation_report(name), found.report)
         write_json(project.latency_report(name), {"median_milliseconds": latency})
 
-        test, parity, onnx = (found.report[part] for part in ("test", "parity", "onnx"))
-        run.log_proof(
-            {
-                "test_accuracy": test["accuracy"],
-                "test_loss": test["loss"],
-                "parity_max_abs_diff": parity["max_abs_diff"],
-                "parity_agreement": parity["agreement"],
-                "onnx_bytes": onnx["bytes"],
-            }
-            | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()},
-            {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
-            | {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()},
-            onnx["sha256"],
-        )
+        run.log_proof(_metrics(found, latency), _gates(found, model), found.report["onnx"]["sha256"])
         figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)
         run.log_figure("confusion_matrix.png", figure)
-
         found.require_gates()
-        example = found.test.inputs[:EXAMPLE_ROWS]
-        answers = answers_of(session, example, EXAMPLE_ROWS)
-        run.register(
-            ValidatedModel(
-                name=name,
-                proto=read_model(path),
-                sha256=onnx["sha256"],
-                input_name=session.get_inputs()[0].name,
-                example=example,
-                answers=dict(zip(OUTPUTS, (answers.probabilities, answers.labels), strict=True)),
-                lineage=lineage,
-            )
-        )
+        run.register(_registrable(found, path, lineage))
 
+    report = found.report
     stage_line(
         "validate",
         name,
-        f"test accuracy {test['accuracy']:.4f} on {found.report['samples']:,} samples, "
-        f"parity {parity['max_abs_diff']:.1e}, all gates passed -> {project.shown(project.validation_report(name))}",
+        f"test accuracy {report['test']['accuracy']:.4f} on {report['samples']:,} samples, parity "
+        f"{report['parity']['max_abs_diff']:.1e}, all gates passed -> {project.shown(project.validation_report(name))}",
+    )
+
+
+def _metrics(found: Validation, latency: dict[str, float]) -> dict[str, float]:
+    test, parity, onnx = (found.report[part] for part in ("test", "parity", "onnx"))
+    return {
+        "test_accuracy": test["accuracy"],
+        "test_loss": test["loss"],
+        "parity_max_abs_diff": parity["max_abs_diff"],
+        "parity_agreement": parity["agreement"],
+        "onnx_bytes": onnx["bytes"],
+    } | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
+
+
+def _gates(found: Validation, model: Model) -> dict[str, str]:
+    """Tags: a gate may change without the run becoming another one, which a parameter of MLflow may not."""
+    limits = {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()}
+    return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
+
+
+def _registrable(found: Validation, path: Path, lineage: Lineage) -> ValidatedModel:
+    session, example = open_model(path), found.test.inputs[:EXAMPLE_ROWS]
+    answers = answers_of(session, example, EXAMPLE_ROWS)
+    return ValidatedModel(
+        name=lineage.model,
+        proto=read_model(path),
+        sha256=found.report["onnx"]["sha256"],
+        input_name=session.get_inputs()[0].name,
+        example=example,
+        answers=dict(zip(OUTPUTS, (answers.probabilities, answers.labels), strict=True)),
+        lineage=lineage,
     )
 
 
