@@ -1,5 +1,6 @@
 """Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from penstock.config import Config, Model
@@ -38,6 +39,7 @@ def main(project: Project, config: Config, name: str) -> None:
         figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)
         run.log_figure("confusion_matrix.png", figure)
         found.require_gates()
+        write_json(project.proof(name), {"sha256": found.report["onnx"]["sha256"], **asdict(lineage)})
         run.register(_registrable(found, path, lineage))
 
     report = found.report

@@ -21,8 +21,7 @@ def test_the_serve_extra_brings_no_training_and_serves(small_run, small_copy, re
     assert subprocess.run([python, "-c", found], check=True, capture_output=True, text=True).stdout == "[]\n"
 
     port = free_port()
-    folders = ["--models", small_run.root / "models", "--reports", small_run.root / "reports"]
-    command = [environment / "bin/penstock", "serve", *folders, "--port", str(port)]
+    command = [environment / "bin/penstock", "serve", "--models", small_run.root / "models", "--port", str(port)]
     process = subprocess.Popen(command, cwd=environment)
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/v2/health/ready"))

@@ -46,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
 
     serve = commands.add_parser("serve", help="serve the validated models over HTTP")
-    serve.add_argument("--models", type=Path, help="folder of <model>/model.onnx (the project's)")
-    serve.add_argument("--reports", type=Path, help="folder of <model>/validation.json (the project's)")
+    serve.add_argument("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080)
     serve.set_defaults(run=_serve)
@@ -103,8 +102,7 @@ def _predict(chosen: argparse.Namespace) -> None:
     from penstock.serving.inputs import parse_input
     from penstock.serving.models import InputError, load_model
 
-    project = Project.find()
-    model = load_model(chosen.model, project.root / "models", project.root / "reports")
+    model = load_model(chosen.model, Project.find().root / "models")
     try:
         (answer,) = model.predict(model.rows([parse_input(model.input, chosen.input)]))
     except InputError as error:
@@ -120,11 +118,7 @@ def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.app import create_app
     from penstock.serving.models import load_models
 
-    if chosen.models and chosen.reports:
-        models, refused = load_models(chosen.models, chosen.reports)
-    else:
-        root = Project.find().root
-        models, refused = load_models(chosen.models or root / "models", chosen.reports or root / "reports")
+    models, refused = load_models(chosen.models or Project.find().root / "models")
     for reason in refused:
         print(f"warning: {reason}", file=sys.stderr)
     for name, model in models.items():

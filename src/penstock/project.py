@@ -59,6 +59,10 @@ class Project:
     def onnx(self, model: str) -> Path:
         return self.root / "models" / model / "model.onnx"
 
+    def proof(self, model: str) -> Path:
+        """Written when a model has passed its gates: the server takes no file without it."""
+        return self.root / "models" / model / "proof.json"
+
     def history(self, model: str) -> Path:
         return self.root / "reports" / model / "history.csv"
 

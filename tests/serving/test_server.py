@@ -146,19 +146,16 @@ def test_a_tampered_file_is_not_served(changed_run):
 
 
 def test_one_model_without_proof_does_not_keep_the_others_from_being_served(changed_run):
-    report = changed_run.root / "reports/mnist_cnn/validation.json"
-    content = json.loads(report.read_text())
-    content["gate"]["passed"] = False
-    report.write_text(json.dumps(content))
-    models, refused = load_models(changed_run.root / "models", changed_run.root / "reports")
+    (changed_run.root / "models/mnist_cnn/proof.json").unlink()
+    models, refused = load_models(changed_run.root / "models")
     assert models.keys() == {"iris_mlp", "imdb_lstm"}
-    assert ["mnist_cnn: missed its gates" in reason for reason in refused] == [True]
+    assert ["mnist_cnn: has not passed its gates" in reason for reason in refused] == [True]
 
 
 def test_an_unknown_model_gets_the_nearest_name(small_run):
     done = small_run.run("penstock", "predict", "iris_mpl", "5", "3", "1", "0", check=False)
     assert done.returncode == 2
-    assert "no validated model 'iris_mpl'; did you mean 'iris_mlp'?" in done.stdout
+    assert "no model 'iris_mpl'; did you mean 'iris_mlp'?" in done.stdout
 
 
 def test_without_models_it_says_what_makes_them(repository, tmp_path):

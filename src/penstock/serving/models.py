@@ -120,36 +120,35 @@ def _same_depth(values: object, depth: int, wanted: str) -> object:
     return values
 
 
-def load_model(name: str, models: Path, reports: Path) -> ServedModel:
-    """One validated model.
+def load_model(name: str, models: Path) -> ServedModel:
+    """One validated model, models/<name>/model.onnx, that the proof.json beside it is about.
 
     Raises:
         ConfigError: there is no such model.
-        PenstockError: its gates were missed, or the file is not the one that was validated.
+        PenstockError: it has not passed its gates, or the file is not the one that did.
     """
-    known = _validated(models, reports)
+    known = _names(models)
     if name not in known:
-        raise ConfigError(f"{models}: no validated model '{name}'{nearest(name, known)}")
-    report = read_json(reports / name / "validation.json")
-    path = models / name / "model.onnx"
-    if not report["gate"]["passed"]:
-        raise PenstockError(f"{name}: missed its gates ({reports / name / 'validation.json'}), so it is not served")
+        raise ConfigError(f"{models}: no model '{name}'{nearest(name, known)}")
+    path, proof = models / name / "model.onnx", models / name / "proof.json"
+    if not proof.is_file():
+        raise PenstockError(f"{name}: has not passed its gates, so it is not served; `dvc repro` says which")
     digest = sha256(path)
-    if digest != report["onnx"]["sha256"]:
+    if digest != read_json(proof)["sha256"]:
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
     return ServedModel(name, path, digest)
 
 
-def load_models(models: Path, reports: Path) -> tuple[dict[str, ServedModel], list[str]]:
+def load_models(models: Path) -> tuple[dict[str, ServedModel], list[str]]:
     """All models of a folder that may be served, by name, and why others may not.
 
     Raises:
         ConfigError: there are none.
     """
     loaded, refused = {}, []
-    for name in _validated(models, reports):
+    for name in _names(models):
         try:
-            loaded[name] = load_model(name, models, reports)
+            loaded[name] = load_model(name, models)
         except PenstockError as error:
             refused.append(str(error))
     if not loaded:
@@ -157,6 +156,5 @@ def load_models(models: Path, reports: Path) -> tuple[dict[str, ServedModel], li
     return loaded, refused
 
 
-def _validated(models: Path, reports: Path) -> list[str]:
-    names = sorted(path.parent.name for path in models.glob("*/model.onnx"))
-    return [name for name in names if (reports / name / "validation.json").is_file()]
+def _names(models: Path) -> list[str]:
+    return sorted(path.parent.name for path in models.glob("*/model.onnx"))
