@@ -23,6 +23,15 @@ def config() -> Config:
 
 
 @pytest.fixture
+def linked_project(repository, tmp_path):
+    """A project of the repository's own scripts and a copy of its params.yaml, in which nothing has run."""
+    for name in ("pipelines", "dvc.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+    shutil.copy(repository / "params.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def small_copy(repository, tmp_path):
     """The repository's files in a folder of their own, with settings for a quick run; nothing has run yet."""
     return small_repository(repository, tmp_path)

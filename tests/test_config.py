@@ -117,13 +117,11 @@ def test_an_unknown_name_gets_the_nearest_one(config):
         ([sys.executable, "-m", "penstock.cli", "check"], "did you mean 'trainer'?"),
     ],
 )
-def test_the_command_line_ends_with_exit_code_2_and_one_line(repository, tmp_path, command, says):
-    for name in ("pipelines", "dvc.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
-    text = (repository / "params.yaml").read_text()
-    broken = "check" in command
-    (tmp_path / "params.yaml").write_text(text.replace("\ntrainer:", "\ntrainers:") if broken else text)
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_command_line_ends_with_exit_code_2_and_one_line(linked_project, command, says):
+    params = linked_project / "params.yaml"
+    if "check" in command:
+        params.write_text(params.read_text().replace("\ntrainer:", "\ntrainers:"))
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -136,14 +134,13 @@ def test_a_setting_that_its_use_shows_to_be_wrong_is_named_by_line_and_key(chang
     assert re.search(r"error: params\.yaml:\d+: models\.imdb_lstm\.network\.kind: mlp needs numbers", done.stdout)
 
 
-def test_a_full_disk_is_said_in_one_line(repository, tmp_path):
+def test_a_full_disk_is_said_in_one_line(linked_project):
     """A file-size limit stands in for the full disk: the same error, from the same call."""
-    for name in ("pipelines", "dvc.yaml", "params.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
     limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); sys.argv = ['download.py', 'iris'];"
     limited += "sys.dont_write_bytecode = True; runpy.run_path('pipelines/download.py', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", limited]
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "error: File too large" in done.stderr
     assert "Traceback" not in done.stderr

@@ -190,45 +190,43 @@ def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factor
     assert (folder / "raw" / NAME).read_bytes() == CONTENT
 
 
-def test_a_killed_download_goes_on_in_the_next_process(repository, tmp_path):
+def test_a_killed_download_goes_on_in_the_next_process(linked_project):
     """A real second process, killed while a real server stalls."""
     content = CONTENT * 4
     file = File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    text = (repository / "params.yaml").read_text()
-    for name in ("pipelines", "dvc.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
+    params = linked_project / "params.yaml"
+    text = params.read_text()
     with serving(stalled(content, after=500_000, seconds=20), whole(content)) as server:
         original = "[https://archive.ics.uci.edu/ml/machine-learning-databases/iris/]"
         text = text.replace(original, f"[{server.address}]").replace("[../shared/datasets]", "[]")
         text = text.replace("bytes: 4551", f"bytes: {file.bytes}").replace(
             "0fed2a99db77ec533a62dc66894d3ec6df3b58b6a8f3cf4a6b47e4086b7f97dc", file.sha256
         )
-        (tmp_path / "params.yaml").write_text(text)
+        params.write_text(text)
         command = [sys.executable, "pipelines/download.py", "iris"]
-        process = subprocess.Popen(command, cwd=tmp_path)
-        scratch = tmp_path / ".penstock/downloads"
+        process = subprocess.Popen(command, cwd=linked_project)
+        scratch = linked_project / ".penstock/downloads"
         wait_until(lambda: scratch.is_dir() and any(path.stat().st_size for path in scratch.iterdir()))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert not (tmp_path / "data/raw/iris/bezdekIris.data").exists()
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert (tmp_path / "data/raw/iris/bezdekIris.data").read_bytes() == content
+        assert not (linked_project / "data/raw/iris/bezdekIris.data").exists()
+        subprocess.run(command, cwd=linked_project, check=True, capture_output=True)
+    assert (linked_project / "data/raw/iris/bezdekIris.data").read_bytes() == content
     assert server.requests[1][1] is not None, "the second process asked for the rest only"
 
 
-def test_the_command_line_says_in_one_line_which_sources_failed(repository, tmp_path):
-    for name in ("pipelines", "dvc.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
-    text = (repository / "params.yaml").read_text().replace("[../shared/datasets]", "[]")
+def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
+    params = linked_project / "params.yaml"
+    text = params.read_text().replace("[../shared/datasets]", "[]")
     text = text.replace("attempts: 3 ", "attempts: 1 ")
-    (tmp_path / "params.yaml").write_text(re.sub(r"https://[^\s\]]+", "http://127.0.0.1:9/", text))
+    params.write_text(re.sub(r"https://[^\s\]]+", "http://127.0.0.1:9/", text))
     command = [sys.executable, "pipelines/download.py", "mnist"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "no source has train-images-idx3-ubyte.gz (9912422 bytes)" in error
     assert error.count("http://127.0.0.1:9/train-images-idx3-ubyte.gz: ") == 2
-    left = [path for folder in ("data", ".penstock") for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    left = [path for folder in ("data", ".penstock") for path in (linked_project / folder).rglob("*") if path.is_file()]
     assert left == []
 
 

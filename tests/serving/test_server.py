@@ -158,10 +158,8 @@ def test_an_unknown_model_gets_the_nearest_name(small_run):
     assert "no model 'iris_mpl'; did you mean 'iris_mlp'?" in done.stdout
 
 
-def test_without_models_it_says_what_makes_them(repository, tmp_path):
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
+def test_without_models_it_says_what_makes_them(linked_project):
     command = [sys.executable, "-m", "penstock.cli", "serve"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no validated models here; `make repro` makes them" in done.stderr
