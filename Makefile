@@ -1,6 +1,7 @@
 # One command set for people, hooks and CI.
 #   make repro   the whole pipeline            make demo    Iris alone, without a network
-#   make ui      compare runs in MLflow        make serve   serve the validated models
+#   make tuned   the tuned models as well      make ui      compare runs in MLflow
+#   make serve   serve the validated models    make format  let ruff put sources in order
 #   make test    lint, types, contracts, tests make lint    the first three of them
 
 VENV ?= .venv
@@ -9,13 +10,18 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro demo ui serve test lint format clean
+.PHONY: repro tuned demo ui serve test lint format clean
 .DEFAULT_GOAL := repro
 
 repro: $(VENV)/.pipeline
 	@penstock check
 	@$(without_git)
 	@dvc repro
+
+tuned: repro
+	@python pipelines/tuned.py
+	@dvc repro tuned/dvc.yaml
+	@dvc repro --force --single-item report
 
 demo: $(VENV)/.pipeline
 	@penstock check

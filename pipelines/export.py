@@ -4,7 +4,7 @@ from penstock.config import Config
 from penstock.console import file_size, stage_line
 from penstock.data.processed import Processed
 from penstock.export.graph import export
-from penstock.networks import build_classifier
+from penstock.networks import build_network
 from penstock.project import Project
 from penstock.stage import run_stage
 from penstock.weights import load_weights
@@ -12,16 +12,16 @@ from penstock.weights import load_weights
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
+    files = project.model(name, config.block_of_model(name))
     processed = Processed(project.processed(model.dataset))
-    classifier = build_classifier(model.network, processed.manifest, model.training.loss)
-    lineage = load_weights(project.weights(name), classifier)
-    path = project.onnx(name)
-    exported = export(name, model, classifier, processed, lineage, path)
+    network = build_network(model, processed.manifest)
+    lineage = load_weights(files.weights, network)
+    exported = export(name, model, network, processed, lineage, files.onnx)
     stage_line(
         "export",
         name,
-        f"{exported.input} in, probabilities and label out, {exported.nodes} nodes, "
-        f"{file_size(exported.bytes)} -> {project.shown(path)}",
+        f"{exported.input} in, {' and '.join(exported.outputs)} out, {exported.nodes} nodes, "
+        f"{file_size(exported.bytes)} -> {project.shown(files.onnx)}",
     )
 
 

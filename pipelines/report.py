@@ -3,7 +3,7 @@
 from penstock.config import Config
 from penstock.console import output, stage_line
 from penstock.project import Project
-from penstock.reporting.page import write_page
+from penstock.reporting.page import write_model_page, write_page
 from penstock.reporting.results import gather, table
 from penstock.stage import run_whole_stage
 from penstock.tracking import training_seconds
@@ -12,6 +12,7 @@ from penstock.tracking import training_seconds
 def main(project: Project, config: Config) -> None:
     results = gather(project, config, training_seconds(project, config))
     page = write_page(project, config, results)
+    write_model_page(project, config, results)
     stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")
     output.print()
     output.print(table(results))

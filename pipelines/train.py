@@ -3,24 +3,26 @@
 from typing import Any
 
 from penstock.config import Config
-from penstock.console import note, stage_line
+from penstock.config.models import Adversarial
+from penstock.console import figures, note, stage_line
 from penstock.data.processed import Processed
 from penstock.files import write_json
 from penstock.lineage import lineage_of_training, shaping_settings
 from penstock.project import Project
-from penstock.reporting.figures import learning_curves
+from penstock.reporting.figures import learning_curves, read_history
 from penstock.stage import run_stage
-from penstock.tracking import track_model
-from penstock.training.fit import Fitted, cross_validate, fit
+from penstock.tracking import TrackedRun, track_model
+from penstock.training.fit import Fitted, fit
 from penstock.training.history import Epoch, write_history
+from penstock.training.repeats import across_seeds, cross_validate
 from penstock.weights import save_weights
 
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
+    files = project.model(name, config.block_of_model(name))
     processed = Processed(project.processed(model.dataset))
     lineage = lineage_of_training(project, config, name)
-    train, validation = processed.split("train"), processed.split("validation")
 
     with track_model(project, config, lineage) as run:
         run.log_parameters(shaping_settings(config, name))
@@ -30,33 +32,45 @@ def main(project: Project, config: Config, name: str) -> None:
             _show(epoch, epochs)
             run.log_metrics(epoch.metrics, step=epoch.epoch)
 
+        train, validation = processed.split("train"), processed.split("validation")
         fitted = fit(model, config.trainer, processed.manifest, train, validation, on_epoch)
-        report = fitted.report()
-        if model.training.cross_validation:
-            report["folds"] = cross_validate(model, config.trainer, processed)
+        repeats = _repeats(config, name, processed, fitted, run)
 
-        save_weights(project.weights(name), fitted.weights, lineage)
-        write_history(project.history(name), fitted.epochs)
-        write_json(project.training_report(name), report)
-        run.log_metrics(_figures(fitted, report))
+        save_weights(files.weights, fitted.weights, lineage, fitted.shown)
+        write_history(files.history, fitted.epochs)
+        write_json(files.training_report, fitted.report() | repeats)
+        run.log_metrics(_figures(fitted, repeats))
         run.set_tags({"device": fitted.device})
-        run.log_figure("learning_curves.png", learning_curves(name, project.history(name)))
+        run.log_figure("learning_curves.png", learning_curves(name, read_history(files.history)))
 
-    best = fitted.best
     stage_line(
         "train",
         name,
-        f"validation accuracy {best.validation_accuracy:.4f} after epoch {best.epoch} of {len(fitted.epochs)}, "
-        f"{fitted.seconds:.1f} s on {fitted.device} -> {project.shown(project.weights(name))}",
+        f"validation {figures(fitted.best.part('validation'))} after epoch {fitted.best.epoch} of "
+        f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
-    if "folds" in report:
-        folds = report["folds"]
-        note(f"cross-validation {folds['mean']:.4f} ± {folds['sd']:.4f} over {len(folds['scores'])} folds")
+    for kind, text in (("folds", "cross-validation"), ("seeds", "test")):
+        if kind in repeats:
+            found = repeats[kind]
+            note(f"{text} {found['mean']:.4f} ± {found['sd']:.4f} over {len(found['scores'])} {kind}")
 
 
-def _figures(fitted: Fitted, report: dict[str, Any]) -> dict[str, float]:
-    folds = {f"folds_{figure}": report["folds"][figure] for figure in ("mean", "sd")} if "folds" in report else {}
-    return folds | {
+def _repeats(config: Config, name: str, processed: Processed, fitted: Fitted, run: TrackedRun) -> dict[str, Any]:
+    """The scores of other folds and other seeds, where the settings ask for them."""
+    model = config.model(name)
+    if isinstance(model, Adversarial):
+        return {}
+    repeats = {}
+    if model.training.cross_validation:
+        repeats["folds"] = cross_validate(model, config.trainer, processed, run.log_repeat)
+    if model.training.seeds > 1:
+        repeats["seeds"] = across_seeds(model, config.trainer, processed, fitted, run.log_repeat)
+    return repeats
+
+
+def _figures(fitted: Fitted, repeats: dict[str, Any]) -> dict[str, float]:
+    of_repeats = {f"{kind}_{figure}": repeats[kind][figure] for kind in repeats for figure in ("mean", "sd")}
+    return of_repeats | {
         "parameters": fitted.parameters,
         "epochs": len(fitted.epochs),
         "best_epoch": fitted.best.epoch,
@@ -68,10 +82,8 @@ def _figures(fitted: Fitted, report: dict[str, Any]) -> dict[str, float]:
 def _show(epoch: Epoch, epochs: int) -> None:
     """Every epoch of a short training, every tenth of a long one."""
     if epochs <= 20 or epoch.epoch % 10 == 0:
-        note(
-            f"epoch {epoch.epoch:>3}/{epochs}  loss {epoch.train_loss:.4f} / {epoch.validation_loss:.4f}  "
-            f"accuracy {epoch.train_accuracy:.4f} / {epoch.validation_accuracy:.4f}  (training / validation)"
-        )
+        parts = [f"{part}: {figures(epoch.part(part))}" for part in ("train", "validation")]
+        note(f"epoch {epoch.epoch:>3}/{epochs}  {'   '.join(parts)}")
 
 
 if __name__ == "__main__":

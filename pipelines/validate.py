@@ -1,65 +1,85 @@
 """Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
 
 from dataclasses import asdict
-from pathlib import Path
 
-from penstock.config import Config, Model
-from penstock.console import stage_line
+from penstock.config import Config
+from penstock.config.models import Model
+from penstock.console import figures, stage_line
 from penstock.data.processed import Processed
-from penstock.export.graph import OUTPUTS, read_model
-from penstock.export.validation import Validation, answers_of, measure_latency, open_model, validate
-from penstock.files import write_json
+from penstock.export.graph import read_model
+from penstock.export.parity import exported_answers
+from penstock.export.session import measure_latency, open_model
+from penstock.export.validation import Validation, validate
+from penstock.export.validation.evidence import Material
+from penstock.files import read_json, write_arrays, write_json
 from penstock.lineage import Lineage
-from penstock.networks import build_classifier
-from penstock.project import Project
-from penstock.reporting.figures import confusion_matrix
+from penstock.networks import build_network
+from penstock.project import ModelFiles, Project
+from penstock.reporting.figures import figures_of
 from penstock.stage import run_stage
 from penstock.tracking import track_model
 from penstock.tracking.registry import ValidatedModel
-from penstock.weights import load_weights
+from penstock.weights import load_weights, read_shown
 
 EXAMPLE_ROWS = 3
 
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
-    inputs = config.dataset(model.dataset).inputs
+    files = project.model(name, config.block_of_model(name))
     processed = Processed(project.processed(model.dataset))
-    classifier = build_classifier(model.network, processed.manifest, model.training.loss)
-    lineage = load_weights(project.weights(name), classifier)
-    path = project.onnx(name)
+    network = build_network(model, processed.manifest)
+    lineage = load_weights(files.weights, network)
 
     with track_model(project, config, lineage) as run:
-        found = validate(name, model, inputs, classifier, processed, raw=project.raw(model.dataset), path=path)
-        latency = measure_latency(open_model(path), found.test.inputs)
-        write_json(project.validation_report(name), found.report)
-        write_json(project.latency_report(name), {"median_milliseconds": latency})
+        found = validate(
+            name,
+            model,
+            network,
+            Material(
+                processed=processed,
+                raw=project.raw(model.dataset),
+                baseline=project.baseline(model.baseline),
+                training=read_json(files.training_report),
+                shown={shown: tensor.numpy() for shown, tensor in read_shown(files.weights).items()},
+            ),
+            files.onnx,
+        )
+        latency = measure_latency(open_model(files.onnx), found.inputs)
+        write_json(files.validation_report, found.report)
+        write_json(files.latency_report, {"median_milliseconds": latency})
+        write_arrays(files.examples, found.examples)
 
         run.log_proof(_metrics(found, latency), _gates(found, model), found.report["onnx"]["sha256"])
-        figure = confusion_matrix(name, found.report["confusion"], processed.manifest.classes)
-        run.log_figure("confusion_matrix.png", figure)
+        for figure, content in figures_of(found.report, found.examples, processed.manifest.classes).items():
+            run.log_file(figure, content)
         found.require_gates()
-        write_json(project.proof(name), {"sha256": found.report["onnx"]["sha256"], **asdict(lineage)})
-        run.register(_registrable(found, path, lineage))
+        write_json(files.proof, {"sha256": found.report["onnx"]["sha256"], **asdict(lineage)})
+        run.register(_registrable(found, files, lineage))
 
     report = found.report
     stage_line(
         "validate",
         name,
-        f"test accuracy {report['test']['accuracy']:.4f} on {report['samples']:,} samples, parity "
-        f"{report['parity']['max_abs_diff']:.1e}, all gates passed -> {project.shown(project.validation_report(name))}",
+        f"{figures(report['test'])} on {report['samples']:,} samples, parity "
+        f"{report['parity']['max_abs_diff']:.1e}, all gates passed -> {project.shown(files.validation_report)}",
     )
 
 
 def _metrics(found: Validation, latency: dict[str, float]) -> dict[str, float]:
-    test, parity, onnx = (found.report[part] for part in ("test", "parity", "onnx"))
-    return {
-        "test_accuracy": test["accuracy"],
-        "test_loss": test["loss"],
-        "parity_max_abs_diff": parity["max_abs_diff"],
-        "parity_agreement": parity["agreement"],
-        "onnx_bytes": onnx["bytes"],
-    } | {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
+    report = found.report
+    test = {figure: value for figure, value in report["test"].items() if isinstance(value, float)}
+    of_test = {figure if figure in JUDGED else f"test_{figure}": value for figure, value in test.items()}
+    parity = {f"parity_{figure}": report["parity"][figure] for figure in PARITY if figure in report["parity"]}
+    main_figure = next(iter(test))
+    baseline = {"baseline": report["baseline"][main_figure]} if main_figure in report["baseline"] else {}
+    latencies = {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
+    return of_test | parity | baseline | latencies | {"onnx_bytes": report["onnx"]["bytes"]}
+
+
+# Figures of generated images, which are of no test split.
+JUDGED = ("frechet_distance", "frechet_ratio", "smallest_class_share", "mean_confidence")
+PARITY = ("max_abs_diff", "agreement")
 
 
 def _gates(found: Validation, model: Model) -> dict[str, str]:
@@ -68,16 +88,15 @@ def _gates(found: Validation, model: Model) -> dict[str, str]:
     return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
 
 
-def _registrable(found: Validation, path: Path, lineage: Lineage) -> ValidatedModel:
-    session, example = open_model(path), found.test.inputs[:EXAMPLE_ROWS]
-    answers = answers_of(session, example, EXAMPLE_ROWS)
+def _registrable(found: Validation, files: ModelFiles, lineage: Lineage) -> ValidatedModel:
+    session, example = open_model(files.onnx), found.inputs[:EXAMPLE_ROWS]
     return ValidatedModel(
         name=lineage.model,
-        proto=read_model(path),
+        proto=read_model(files.onnx),
         sha256=found.report["onnx"]["sha256"],
         input_name=session.get_inputs()[0].name,
         example=example,
-        answers=dict(zip(OUTPUTS, (answers.probabilities, answers.labels), strict=True)),
+        answers=exported_answers(session, example, EXAMPLE_ROWS),
         lineage=lineage,
     )
 

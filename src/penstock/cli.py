@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -61,7 +62,8 @@ def _check(_chosen: argparse.Namespace) -> None:
     config = load_config(project.params)
     for name in config.datasets:
         load_dataset(name)
-    print(f"{project.params.name}: {len(config.datasets)} datasets and {len(config.models)} models, no mistakes")
+    counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
+    print(f"{project.params.name}: {counts}, no mistakes")
 
 
 def _results(_chosen: argparse.Namespace) -> None:
@@ -102,11 +104,14 @@ def _predict(chosen: argparse.Namespace) -> None:
     from penstock.serving.inputs import parse_input
     from penstock.serving.models import InputError, load_model
 
-    model = load_model(chosen.model, Project.find().root / "models")
+    model = load_model(chosen.model, Project.find().served)
     try:
         (answer,) = model.predict(model.rows([parse_input(model.input, chosen.input)]))
     except InputError as error:
         raise ConfigError(f"{model.name}: {error} ({model.metadata['input']})") from None
+    if not model.classes:
+        print(json.dumps(answer))
+        return
     print(answer["label"])
     for name, probability in answer["probabilities"].items():
         print(f"  {name:<12} {probability:.4f}")
@@ -118,7 +123,7 @@ def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.app import create_app
     from penstock.serving.models import load_models
 
-    models, refused = load_models(chosen.models or Project.find().root / "models")
+    models, refused = load_models([chosen.models] if chosen.models else Project.find().served)
     for reason in refused:
         print(f"warning: {reason}", file=sys.stderr)
     for name, model in models.items():

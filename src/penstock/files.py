@@ -39,6 +39,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """numpy arrays by name, as an .npz without dates: the same content is the same bytes."""
+    import numpy as np
+
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Raises `MissingFileError` where the file is not there or is not JSON."""
     try:

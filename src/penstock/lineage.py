@@ -31,7 +31,7 @@ def shaping_settings(config: Config, model: str) -> dict[str, Any]:
     settings = config.model(model)
     dataset = config.dataset(settings.dataset)
     return {
-        **settings.model_dump(mode="json", exclude={"gates", "dataset"}),
+        **settings.model_dump(mode="json", exclude={"documented", "gates", "baseline", "dataset"}),
         "trainer": config.trainer.model_dump(mode="json"),
         "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
     }
@@ -53,7 +53,12 @@ def _sources(project: Project, config: Config, model: str) -> list[str]:
 
     stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
     settings = config.model(model)
-    meaning = {"${item.network.kind}": settings.network.kind, "${item.dataset}": settings.dataset, "${key}": model}
+    meaning = {
+        "${item.task}": settings.task,
+        "${item.network.kind}": settings.network.kind,
+        "${item.dataset}": settings.dataset,
+        "${key}": model,
+    }
     sources = [dep for dep in stages["train"]["do"]["deps"] if dep.endswith(".py")]
     for placeholder, value in meaning.items():
         sources = [source.replace(placeholder, value) for source in sources]

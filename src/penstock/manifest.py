@@ -9,6 +9,8 @@ from typing import Literal
 from penstock.files import read_json, write_json
 
 FILE = "manifest.json"
+# Word ids: nothing (in front of a short text), a word that is not in the vocabulary, and the first word of it.
+PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from penstock.errors import ConfigError
 
@@ -40,6 +41,10 @@ class Project:
         return self.root / "dvc.yaml"
 
     @property
+    def tuned_pipeline(self) -> Path:
+        return self.root / "tuned" / "dvc.yaml"
+
+    @property
     def scratch(self) -> Path:
         """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
         return self.root / ".penstock"
@@ -53,30 +58,67 @@ class Project:
     def data_report(self, dataset: str) -> Path:
         return self.root / "reports" / dataset / "data.json"
 
-    def weights(self, model: str) -> Path:
-        return self.root / "models" / model / "weights.safetensors"
+    def model(self, name: str, block: Literal["models", "tuned"]) -> ModelFiles:
+        """The files of a model that stands in this block of params.yaml: tuned/ has rooms of its own."""
+        return ModelFiles(self.root if block == "models" else self.root / block, name)
 
-    def onnx(self, model: str) -> Path:
-        return self.root / "models" / model / "model.onnx"
-
-    def proof(self, model: str) -> Path:
-        """Written when a model has passed its gates: the server takes no file without it."""
-        return self.root / "models" / model / "proof.json"
-
-    def history(self, model: str) -> Path:
-        return self.root / "reports" / model / "history.csv"
-
-    def training_report(self, model: str) -> Path:
-        return self.root / "reports" / model / "training.json"
-
-    def validation_report(self, model: str) -> Path:
-        return self.root / "reports" / model / "validation.json"
-
-    def latency_report(self, model: str) -> Path:
-        """Milliseconds are never twice the same, so this file is no DVC output."""
-        return self.root / "reports" / model / "latency.json"
+    def baseline(self, name: str) -> Path:
+        return self.root / "baselines" / name
 
     @property
     def results(self) -> Path:
         """The page for people, index.html, and its figures; apart from reports/, which it is made from."""
         return self.root / "results"
+
+    @property
+    def model_page(self) -> Path:
+        """The page about all models, for readers of the repository."""
+        return self.root / "docs" / "models.md"
+
+    @property
+    def served(self) -> tuple[Path, Path]:
+        """The folders whose models may be served: documented, tuned."""
+        return self.root / "models", self.root / "tuned" / "models"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What is written about one model, below `home`."""
+
+    home: Path
+    name: str
+
+    @property
+    def weights(self) -> Path:
+        return self.home / "models" / self.name / "weights.safetensors"
+
+    @property
+    def onnx(self) -> Path:
+        return self.home / "models" / self.name / "model.onnx"
+
+    @property
+    def proof(self) -> Path:
+        """Written when a model has passed its gates: the server takes no file without it."""
+        return self.home / "models" / self.name / "proof.json"
+
+    @property
+    def examples(self) -> Path:
+        """Arrays of what the model answered, for figures."""
+        return self.home / "models" / self.name / "examples.npz"
+
+    @property
+    def history(self) -> Path:
+        return self.home / "reports" / self.name / "history.csv"
+
+    @property
+    def training_report(self) -> Path:
+        return self.home / "reports" / self.name / "training.json"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.home / "reports" / self.name / "validation.json"
+
+    @property
+    def latency_report(self) -> Path:
+        """Milliseconds are never twice the same, so this file is no DVC output."""
+        return self.home / "reports" / self.name / "latency.json"

@@ -12,11 +12,13 @@ from penstock.errors import ConfigError, PenstockError, WrongSettingError, expla
 from penstock.project import Project
 
 
-def run_stage(stage: Callable[[Project, Config, str], None], block: Literal["datasets", "models"]) -> None:
-    """Runs a stage for the dataset or model that the command line names, and ends the process.
+def run_stage(
+    stage: Callable[[Project, Config, str], None], block: Literal["datasets", "baselines", "judges", "models"]
+) -> None:
+    """Runs a stage for the dataset, baseline, judge or model that the command line names, and ends the process.
 
     Args:
-        block: of params.yaml, where the name is looked for.
+        block: of params.yaml that the name stands in; tuned models count as models.
 
     Exit codes: 0; 1 for what went wrong; 2 for a wrong configuration or command line (see `penstock.errors`).
     """
@@ -27,7 +29,8 @@ def run_stage(stage: Callable[[Project, Config, str], None], block: Literal["dat
         try:
             stage(project, config, name)
         except WrongSettingError as error:
-            place = place_of(project.params, f"{block}.{name}.{error.key}")
+            where = config.block_of_model(name) if block == "models" else block
+            place = place_of(project.params, f"{where}.{name}.{error.key}")
             raise ConfigError(f"{place}: {error.problem}") from None
 
     _end(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,11 +19,16 @@ from penstock.lineage import Lineage
 
 # One entry: safetensors writes several in no fixed order, and the same weights must be the same bytes.
 _HEADER = "penstock"
+# Names of what is no weight but is shown to people.
+_SHOWN = "shown."
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor], lineage: Lineage) -> None:
+def save_weights(path: Path, tensors: dict[str, Tensor], lineage: Lineage, shown: Mapping[str, Tensor]) -> None:
+    """Writes weights by name and, apart from them, what people want to see of the training."""
+    everything = tensors | {f"{_SHOWN}{name}": tensor for name, tensor in shown.items()}
+    contiguous = {name: tensor.contiguous() for name, tensor in everything.items()}
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={_HEADER: json.dumps(asdict(lineage))})
+        save_file(contiguous, temporary, metadata={_HEADER: json.dumps(asdict(lineage))})
 
 
 def read_lineage(path: Path) -> Lineage:
@@ -39,8 +44,16 @@ def load_weights(path: Path, module: nn.Module) -> Lineage:
         MissingFileError: the file is not there, or is not one that training wrote for this network.
     """
     with _opened(path) as file:
-        module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        names = [name for name in file.keys() if not name.startswith(_SHOWN)]  # noqa: SIM118
+        module.load_state_dict({name: file.get_tensor(name) for name in names})
         return _lineage(file)
+
+
+def read_shown(path: Path) -> dict[str, Tensor]:
+    """What `save_weights` was given to show; the same errors as `load_weights`."""
+    with _opened(path) as file:
+        names = [name for name in file.keys() if name.startswith(_SHOWN)]  # noqa: SIM118
+        return {name.removeprefix(_SHOWN): file.get_tensor(name) for name in names}
 
 
 def _lineage(file: Any) -> Lineage:  # noqa: ANN401  (safetensors is untyped)

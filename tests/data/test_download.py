@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config import Download, File
+from penstock.config.data import Download, File
 from penstock.data.download import download
 from penstock.errors import DownloadError
 from tests.data.faulty_server import cut, ignoring_ranges, ranging, serving, stalled, status, whole

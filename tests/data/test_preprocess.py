@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config import Dataset, Expectations
+from penstock.config.data import Dataset, Expectations
 from penstock.data.datasets import Part, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
 from penstock.data.preprocess import preprocess, split_rows

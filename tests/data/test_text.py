@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config import TextInputs
+from penstock.config.data import TextInputs
 from penstock.data.inputs.text import TextEncoder, fit, words
 from penstock.export.text import text_graph
 

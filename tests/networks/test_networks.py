@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from penstock.config import Convolutional, Recurrent
+from penstock.config.networks import Convolutional, Recurrent
 from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks import build_classifier, count_parameters

@@ -6,13 +6,25 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
+from pipelines.tuned import tuned_pipeline
+
 # They cannot change an output (dvc.yaml says why); a stage need not run again for them.
-HARMLESS = {"penstock", "penstock.config", "penstock.console", "penstock.errors", "penstock.project", "penstock.stage"}
+HARMLESS = {"penstock", "penstock.console", "penstock.errors", "penstock.project", "penstock.stage"}
 TALKING = ("penstock.tracking", "penstock.reporting")
 # Imported by the name that params.yaml gives.
-BY_NAME = ("data/datasets/${", "data/inputs/${", "networks/${")
-# What modules of networks/ import among themselves.
-SHARED_BY_KINDS = {"penstock.networks.layers"}
+BY_NAME = ("baselines/${", "data/datasets/${", "data/inputs/${", "networks/${", "training/${", "validation/${")
+# What these import that nothing else of the stage does: layers by networks, and others by one task of three.
+SHARED_BY_KINDS = {
+    "networks/${": {"penstock.networks.layers"},
+    "training/${": {"penstock.training.augmentation", "penstock.training.optimizers", "penstock.training.task"},
+    "validation/${": set(),
+    "baselines/${": {
+        "penstock.baselines",
+        "penstock.data.datasets",
+        "penstock.data.inputs",
+        "penstock.data.inputs.text",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +53,9 @@ def imported(graph, script, leave_out):
     return seen
 
 
-@pytest.mark.parametrize("stage", ["download", "preprocess", "train", "export", "validate", "report"])
+@pytest.mark.parametrize(
+    "stage", ["download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"]
+)
 def test_the_declared_modules_are_the_imported_ones(repository, graph, stage):
     declared = YAML(typ="safe").load((repository / "dvc.yaml").read_text())["stages"][stage]
     deps = declared.get("do", declared)["deps"]
@@ -50,12 +64,19 @@ def test_the_declared_modules_are_the_imported_ones(repository, graph, stage):
     modules = {module_of(dep) for dep in named if not any(marker in dep for marker in BY_NAME)}
 
     def leave_out(module):
-        return module in HARMLESS or (stage != "report" and module.startswith(TALKING)) or "tracking" in module
+        settings = module.startswith("penstock.config")
+        talks = module.startswith(TALKING) and (stage != "report" or "tracking" in module)
+        return module in HARMLESS or settings or talks
 
     needed = imported(graph, repository / "pipelines" / f"{stage}.py", leave_out)
-    if any("networks/${" in dep for dep in deps):
-        needed |= SHARED_BY_KINDS
+    for marker, shared in SHARED_BY_KINDS.items():
+        needed |= shared if any(marker in dep for dep in deps) else set()
     assert modules == needed
+
+
+def test_the_tuned_pipeline_is_that_of_the_models_with_other_names(repository):
+    written = (repository / "tuned/dvc.yaml").read_text()
+    assert written == tuned_pipeline((repository / "dvc.yaml").read_text()), "run `python pipelines/tuned.py`"
 
 
 def module_of(path):

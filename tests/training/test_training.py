@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from penstock.config import Adam, OneCycleSchedule
+from penstock.config.training import Adam, OneCycleSchedule
 from penstock.data.processed import Split
 from penstock.errors import ConfigError, TrainingError, WrongSettingError
 from penstock.manifest import Manifest

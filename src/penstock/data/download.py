@@ -20,7 +20,7 @@ from rich.progress import Progress, TaskID
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from penstock import console
-from penstock.config import Dataset, Download, File
+from penstock.config.data import Dataset, Download, File
 from penstock.data.datasets import load_dataset
 from penstock.errors import DownloadError
 from penstock.files import sha256

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penstock.config import Expectations
+from penstock.config.data import Expectations
 from penstock.data.datasets import Part
 from penstock.data.processed import Split, SplitName
 from penstock.errors import ExpectationError

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config import Dataset
-from penstock.config import Split as SplitSettings
+from penstock.config.data import Dataset
+from penstock.config.data import Split as SplitSettings
 from penstock.data import expectations
 from penstock.data.datasets import Part, load_dataset, part_behind
 from penstock.data.inputs import fit_encoder

@@ -1,7 +1,8 @@
-"""Weights to one ONNX file that takes raw inputs and gives `probabilities` and `label`.
+"""Weights to one ONNX file that takes raw inputs.
 
 Input, by the dataset's kind: `features` float32 [batch, features], `pixels` uint8 [batch, height, width], or `text`
-string [batch]. Outputs: `probabilities` float32 [batch, classes], `label` int64 [batch].
+string [batch]; a generator takes `noise` float32 [batch, numbers]. Outputs: a classifier's `probabilities` float32
+[batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import io
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,30 +20,27 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from penstock.config import Model
+from penstock.config.models import Model
 from penstock.data.processed import Processed
 from penstock.errors import PenstockError
 from penstock.export.text import IR_VERSION, OPSETS, text_graph
 from penstock.files import written_whole
 from penstock.lineage import Lineage
-from penstock.manifest import Manifest
-from penstock.networks.classifier import Classifier, probabilities
+from penstock.manifest import FIRST_WORD, Manifest
+from penstock.networks.servable import Servable, Takes
 
-INPUTS = {"table": "features", "image": "pixels", "text": "text"}
-OUTPUTS = ("probabilities", "label")
-TOKEN_IDS = "token_ids"
+TEXT, TOKEN_IDS = "text", "token_ids"
 
 
 class Served(nn.Module):
-    """What a served model computes: processed inputs to probabilities [N, C] and label int64 [N]."""
+    """What a served model computes, as the exporters want it: `answers` by the name of forward."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, network: Servable) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.network = network
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        likely = probabilities(self.classifier(inputs))
-        return likely, likely.argmax(dim=1)
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.network.answers(inputs)
 
 
 @dataclass(frozen=True)
@@ -49,53 +48,57 @@ class Exported:
     bytes: int
     nodes: int
     input: str
+    outputs: Sequence[str]
 
 
-def export(
-    name: str, model: Model, classifier: Classifier, processed: Processed, lineage: Lineage, path: Path
-) -> Exported:
-    """Writes the trained classifier as one self-contained ONNX file, checked, with its lineage in its metadata.
+def export(name: str, model: Model, network: Servable, processed: Processed, lineage: Lineage, path: Path) -> Exported:
+    """Writes the trained network as one self-contained ONNX file, checked, with its lineage in its metadata.
 
     Raises:
         PenstockError: the graph does not pass the ONNX checker.
     """
     manifest = processed.manifest
-    proto = _network_graph(classifier, model, manifest)
-    proto.ir_version = IR_VERSION
-    if manifest.kind == "text":
-        words = text_graph(processed.vocabulary(), manifest.shape[0], INPUTS["text"], TOKEN_IDS)
-        proto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
+    proto = network_graph(Served(network), network.takes, network.outputs, recurrent=model.network.kind == "recurrent")
+    if network.takes.name == TOKEN_IDS:
+        proto = _with_words(proto, processed.vocabulary(), network)
     _strip(proto)
-    onnx.helper.set_model_props(proto, _metadata(name, manifest, lineage))
+    onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise PenstockError(f"{name}: the exported graph does not pass the ONNX checker: {error}") from None
-    with written_whole(path) as temporary:
-        temporary.write_bytes(proto.SerializeToString(deterministic=True))
-    return Exported(path.stat().st_size, len(proto.graph.node), proto.graph.input[0].name)
+    write_model(path, proto)
+    return Exported(path.stat().st_size, len(proto.graph.node), proto.graph.input[0].name, network.outputs)
 
 
 def read_model(path: Path) -> onnx.ModelProto:
     return onnx.load(path)
 
 
-def _network_graph(classifier: Classifier, model: Model, manifest: Manifest) -> onnx.ModelProto:
-    served = Served(classifier).eval()
-    example = torch.zeros((2, *manifest.shape), dtype=_dtype(manifest))
-    input_name = TOKEN_IDS if manifest.kind == "text" else INPUTS[manifest.kind]
+def write_model(path: Path, proto: onnx.ModelProto) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:
+    """A module of one input as a graph whose every tensor has any number of rows."""
     # torch's newer exporter unrolls recurrent layers or freezes their length, silently; the older one writes the
     # ONNX operator, right at every length, but is to be removed from torch one day.
-    if model.network.kind == "recurrent":
-        return _by_tracing(served, example, input_name)
-    return _by_dynamo(served, example, input_name)
+    exporter = _by_tracing if recurrent else _by_dynamo
+    proto = exporter(module.eval(), takes.example(2), takes.name, list(outputs))
+    proto.ir_version = IR_VERSION
+    return proto
 
 
-def _dtype(manifest: Manifest) -> torch.dtype:
-    return {"table": torch.float32, "image": torch.uint8, "text": torch.int64}[manifest.kind]
+def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: Servable) -> onnx.ModelProto:
+    """The graph behind another one that turns texts into the ids it takes."""
+    (length,) = network.takes.shape
+    words = text_graph(vocabulary[: network.takes.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
+    merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
+    return merged
 
 
-def _by_dynamo(module: nn.Module, example: Tensor, input_name: str) -> onnx.ModelProto:
+def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
     # It would say four times that torchvision is missing, which nothing here needs.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -106,7 +109,7 @@ def _by_dynamo(module: nn.Module, example: Tensor, input_name: str) -> onnx.Mode
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             input_names=[input_name],
-            output_names=list(OUTPUTS),
+            output_names=outputs,
             opset_version=OPSETS[""],
             verbose=False,
         )
@@ -114,7 +117,7 @@ def _by_dynamo(module: nn.Module, example: Tensor, input_name: str) -> onnx.Mode
     return program.model_proto
 
 
-def _by_tracing(module: nn.Module, example: Tensor, input_name: str) -> onnx.ModelProto:
+def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation, and a doubt about batch sizes that validation settles
@@ -123,9 +126,9 @@ def _by_tracing(module: nn.Module, example: Tensor, input_name: str) -> onnx.Mod
             (example,),
             cast(Any, file),  # which the older exporter takes, though the types forget it
             dynamo=False,
-            dynamic_axes={name: {0: "batch"} for name in (input_name, *OUTPUTS)},
+            dynamic_axes={name: {0: "batch"} for name in (input_name, *outputs)},
             input_names=[input_name],
-            output_names=list(OUTPUTS),
+            output_names=outputs,
             opset_version=OPSETS[""],
         )
     return onnx.load_from_string(file.getvalue())
@@ -142,12 +145,12 @@ def _strip(proto: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _metadata(name: str, manifest: Manifest, lineage: Lineage) -> dict[str, str]:
-    return {
+def _metadata(name: str, network: Servable, manifest: Manifest, lineage: Lineage) -> dict[str, str]:
+    classes = {"classes": json.dumps(manifest.classes)} if "label" in network.outputs else {}
+    return classes | {
         "model": name,
         "dataset": manifest.dataset,
-        "input": manifest.description,
-        "classes": json.dumps(manifest.classes),
+        "input": network.takes.description or manifest.description,
         "data": lineage.data,
         "parameters": lineage.parameters,
         "code": lineage.code,

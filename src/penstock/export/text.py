@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from penstock.data.inputs.text import BREAK, FIRST_WORD, NO_WORD, PADDING, UNKNOWN
+from penstock.data.inputs.text import BREAK, NO_WORD
+from penstock.manifest import FIRST_WORD, PADDING, UNKNOWN
 
 OPSETS = {"": 20, "ai.onnx.ml": 4, "com.microsoft": 1}
 IR_VERSION = 10

@@ -9,25 +9,33 @@ from torch import Tensor, nn
 
 from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
+from penstock.networks.servable import Servable, Takes
 
-Loss = Literal["cross_entropy", "binary_cross_entropy"]
+Loss = Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]
 
 
-class Classifier(nn.Module):
+class Classifier(Servable):
     """An input layer and a network behind it.
 
     Forward: processed inputs [N, *shape] of the dataset's dtype to logits, float32 [N, C], or [N, 1] for the one
     sigmoid of a binary classifier.
     """
 
-    def __init__(self, inputs: nn.Module, network: nn.Module) -> None:
-        super().__init__()
+    outputs = ("probabilities", "label")
+
+    def __init__(self, takes: Takes, inputs: nn.Module, network: nn.Module) -> None:
+        super().__init__(takes)
         self.inputs = inputs
         self.network = network
 
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.network(self.inputs(inputs))
         return logits
+
+    def answers(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Probabilities float32 [N, C] and labels int64 [N]."""
+        likely = probabilities(self(inputs))
+        return likely, likely.argmax(dim=1)
 
 
 def probabilities(logits: Tensor) -> Tensor:
@@ -50,7 +58,7 @@ def output_width(loss: Loss, manifest: Manifest) -> int:
         WrongSettingError: binary cross-entropy for a dataset that has not two classes.
     """
     classes = len(manifest.classes)
-    if loss == "cross_entropy":
+    if loss != "binary_cross_entropy":
         return classes
     if classes != 2:
         raise WrongSettingError(

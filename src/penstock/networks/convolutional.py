@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from penstock.config import Convolutional
+from penstock.config.networks import Convolutional, Normalization
 from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks.layers import ACTIVATIONS, dense_layers
@@ -18,7 +18,7 @@ from penstock.networks.layers import ACTIVATIONS, dense_layers
 def build(settings: Convolutional, manifest: Manifest, outputs: int) -> nn.Module:
     """[N, 1, height, width] -> blocks of convolution, activation and pooling -> dense layers -> [N, outputs].
 
-    Convolutions are unpadded, as in the documents: each takes kernel - 1 off both edges.
+    With valid padding, as in the documents, each convolution takes kernel - 1 off both edges.
 
     Raises:
         WrongSettingError: the inputs are no images, or nothing of the image is left after a block.
@@ -29,13 +29,34 @@ def build(settings: Convolutional, manifest: Manifest, outputs: int) -> nn.Modul
         )
     layers: list[nn.Module] = []
     channels, (height, width) = 1, manifest.shape
+    lost = settings.kernel - 1 if settings.padding == "valid" else 0
     for number, block in enumerate(settings.blocks):
-        layers += [nn.Conv2d(channels, block.filters, settings.kernel), ACTIVATIONS[settings.activation]()]
+        layers.append(nn.Conv2d(channels, block.filters, settings.kernel, padding=settings.padding))
+        if settings.normalization:
+            layers.append(_normalization(settings.normalization, block.filters))
+        layers.append(ACTIVATIONS[settings.activation]())
         if block.pool > 1:
             layers.append(nn.MaxPool2d(block.pool))
+            if settings.block_dropout:
+                layers.append(nn.Dropout(settings.block_dropout))
         channels = block.filters
-        height, width = ((edge - settings.kernel + 1) // block.pool for edge in (height, width))
+        height, width = ((edge - lost) // block.pool for edge in (height, width))
         if height < 1 or width < 1:
             raise WrongSettingError(f"network.blocks.{number}", "nothing is left of the image after this block")
-    head = dense_layers(channels * height * width, settings.dense, outputs, settings.activation)
-    return nn.Sequential(*layers, nn.Flatten(), *head)
+    layers.append(nn.Flatten())
+    if settings.dropout:
+        layers.append(nn.Dropout(settings.dropout))
+    head = dense_layers(
+        channels * height * width,
+        settings.dense,
+        outputs,
+        activation=settings.activation,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
+    )
+    return nn.Sequential(*layers, *head)
+
+
+def _normalization(kind: Normalization, channels: int) -> nn.Module:
+    """One group of all channels is layer normalisation of an image (Wu and He, 2018)."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(1, channels)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from penstock.manifest import Manifest
+from penstock.config.networks import Words
+from penstock.errors import WrongSettingError
+from penstock.manifest import PADDING, UNKNOWN, Manifest
+from penstock.networks.servable import Takes
 
 
 class Standardise(nn.Module):
@@ -36,6 +41,62 @@ class Pixels(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs.unsqueeze(1).float() / 255
+
+
+class WordVectors(nn.Module):
+    """Word ids [N, T] to their vectors [N, T, width], of the last `length` words and the first `vocabulary` ids.
+
+    The vectors begin as Keras' do, small and uniform. In training, `dropout` of the words are unknown ones instead.
+    """
+
+    def __init__(self, settings: Words) -> None:
+        super().__init__()
+        self.settings = settings
+        self.embedding = nn.Embedding(settings.vocabulary, settings.width)
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+
+    def forward(self, ids_NT: Tensor) -> Tensor:
+        ids_NT = self.ids(ids_NT)
+        if self.training and self.settings.dropout:
+            left_out = (torch.rand(ids_NT.shape, device=ids_NT.device) < self.settings.dropout) & (ids_NT != PADDING)
+            ids_NT = torch.where(left_out, UNKNOWN, ids_NT)
+        vectors: Tensor = self.embedding(ids_NT)
+        return vectors
+
+    def ids(self, ids_NT: Tensor) -> Tensor:
+        """The ids that are looked up, [N, length]: a word beyond the vocabulary is an unknown one."""
+        kept = ids_NT[:, -self.settings.length :]
+        return torch.where(kept < self.settings.vocabulary, kept, UNKNOWN)
+
+
+def seen_by(words: Words | None, manifest: Manifest) -> Manifest:
+    """The dataset as a network sees it: of texts it may take fewer words than were preprocessed.
+
+    Raises:
+        WrongSettingError: it would take more than there are, or words of a dataset that has none, or none of texts.
+    """
+    if (words is not None) != (manifest.kind == "text"):
+        problem = "is needed: {} has texts" if words is None else "must be null: {} has no texts"
+        raise WrongSettingError("network.words", problem.format(manifest.dataset))
+    if words is None:
+        return manifest
+    for key, most in (("vocabulary", manifest.vocabulary), ("length", manifest.shape[0])):
+        if getattr(words, key) > most:
+            raise WrongSettingError(
+                f"network.words.{key}", f"{manifest.dataset} has {most} (datasets.{manifest.dataset}.inputs.{key})"
+            )
+    return replace(manifest, vocabulary=words.vocabulary, shape=(words.length,))
+
+
+def takes(manifest: Manifest) -> Takes:
+    """What a network is given of a dataset."""
+    match manifest.kind:
+        case "table":
+            return Takes("features", manifest.shape, torch.float32)
+        case "image":
+            return Takes("pixels", manifest.shape, torch.uint8)
+        case "text":
+            return Takes("token_ids", manifest.shape, torch.int64, vocabulary=manifest.vocabulary)
 
 
 def input_layer(manifest: Manifest) -> nn.Module:

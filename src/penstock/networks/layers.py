@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from penstock.config import Activation
-
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+from penstock.config.networks import Activation, Normalization
 
 
-def dense_layers(width: int, hidden: Sequence[int], outputs: int, activation: Activation) -> list[nn.Module]:
-    """width -> each of `hidden`, activated -> outputs, not activated."""
+class Step(nn.Module):
+    """1 above zero, else 0. It has no gradient to train by, so a sigmoid stands in for it in training."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.sigmoid(inputs) if self.training else (inputs > 0).to(inputs.dtype)
+
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "step": Step,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+
+def dense_layers(
+    width: int,
+    hidden: Sequence[int],
+    outputs: int,
+    *,
+    activation: Activation,
+    normalization: Normalization | None = None,
+    dropout: float = 0,
+) -> list[nn.Module]:
+    """width -> each of `hidden`: normalised, activated, dropped out -> outputs, plain."""
     layers: list[nn.Module] = []
     for size in hidden:
-        layers += [nn.Linear(width, size), ACTIVATIONS[activation]()]
+        layers.append(nn.Linear(width, size))
+        if normalization:
+            layers.append(nn.BatchNorm1d(size) if normalization == "batch" else nn.LayerNorm(size))
+        layers.append(ACTIVATIONS[activation]())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
         width = size
     return [*layers, nn.Linear(width, outputs)]
 
@@ -26,3 +54,16 @@ def glorot_dense(width: int, outputs: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def masked_mean(states_NTH: Tensor, real_NT: Tensor) -> Tensor:
+    """Mean over the steps that are real; 0 where none is."""
+    real_NT1 = real_NT.unsqueeze(2).to(states_NTH.dtype)
+    return (states_NTH * real_NT1).sum(dim=1) / real_NT1.sum(dim=1).clamp(min=1)
+
+
+def masked_max(states_NTH: Tensor, real_NT: Tensor) -> Tensor:
+    """Maximum over the steps that are real; 0 where none is."""
+    lowest = torch.finfo(states_NTH.dtype).min
+    highest = states_NTH.masked_fill(~real_NT.unsqueeze(2), lowest).amax(dim=1)
+    return torch.where(real_NT.any(dim=1, keepdim=True), highest, 0)

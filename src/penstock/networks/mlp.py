@@ -10,7 +10,7 @@ from math import prod
 
 from torch import nn
 
-from penstock.config import Mlp
+from penstock.config.networks import Mlp
 from penstock.errors import WrongSettingError
 from penstock.manifest import Manifest
 from penstock.networks.layers import dense_layers
@@ -25,4 +25,12 @@ def build(settings: Mlp, manifest: Manifest, outputs: int) -> nn.Module:
     if manifest.kind == "text":
         raise WrongSettingError("network.kind", f"mlp needs numbers or pixels, {manifest.dataset} has text inputs")
     width = prod(manifest.shape)
-    return nn.Sequential(nn.Flatten(), *dense_layers(width, settings.hidden, outputs, settings.activation))
+    layers = dense_layers(
+        width,
+        settings.hidden,
+        outputs,
+        activation=settings.activation,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
+    )
+    return nn.Sequential(nn.Flatten(), *layers)

@@ -1,42 +1,63 @@
-"""The page for people: one HTML file and its figures, nothing loaded from elsewhere."""
+"""The pages for people: one HTML file and its figures, nothing loaded from elsewhere, and docs/models.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from matplotlib.figure import Figure
 
 from penstock.config import Config
 from penstock.console import file_size
 from penstock.files import read_json, write_text, written_whole
 from penstock.project import Project
-from penstock.reporting.figures import confusion_matrix, learning_curves
+from penstock.reporting.figures import all_learning_curves, figures_of, learning_curves, png, read_history
 from penstock.reporting.results import Result
 
 
 def write_page(project: Project, config: Config, results: list[Result]) -> Path:
     """Writes results/index.html and results/figures/, and returns the page's path."""
     data = {name: read_json(project.data_report(name)) for name in config.datasets}
+    figures = {}
     for result in results:
-        classes = list(data[result.dataset]["splits"]["test"]["classes"])
-        curves = learning_curves("", project.history(result.name))
-        _save(curves, project.results / "figures" / f"{result.name}_learning_curves.png")
-        matrix = confusion_matrix("", result.validation["confusion"], classes)
-        _save(matrix, project.results / "figures" / f"{result.name}_confusion_matrix.png")
-    environment = Environment(
+        classes = list(data[result.model.dataset]["splits"]["test"]["classes"])
+        files = {"learning_curves.png": png(learning_curves("", read_history(result.files.history)))}
+        if result.files.examples.is_file():
+            with np.load(result.files.examples) as examples:
+                files |= figures_of(result.validation, dict(examples), classes)
+        figures[result.name] = [f"figures/{result.name}_{name}" for name in files]
+        for path, content in zip(figures[result.name], files.values(), strict=True):
+            _write(project.results / path, content)
+    page = project.results / "index.html"
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(results=results, figures=figures, data=data, config=config, file_size=file_size)
+    )
+    write_text(page, text)
+    return page
+
+
+def write_model_page(project: Project, config: Config, results: list[Result]) -> Path:
+    """Writes docs/models.md and its figure out of measured figures and params.yaml, and returns the page's path."""
+    histories = {result.name: read_history(result.files.history) for result in results}
+    scored = {name: history for name, history in histories.items() if "validation_accuracy" in history[0]}
+    _write(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
+    template = _environment().get_template("models.md")
+    write_text(project.model_page, template.render(results=results, config=config, file_size=file_size))
+    return project.model_page
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("penstock.reporting", "."),
-        autoescape=select_autoescape(),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = project.results / "index.html"
-    template = environment.get_template("page.html")
-    write_text(page, template.render(results=results, data=data, config=config, file_size=file_size))
-    return page
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _write(path: Path, content: bytes) -> None:
     with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=144, metadata={"Software": None})
+        temporary.write_bytes(content)

@@ -10,9 +10,10 @@ from typing import Any
 from rich.table import Table
 
 from penstock.config import Config
+from penstock.config.models import Model
 from penstock.console import file_size
 from penstock.files import read_json
-from penstock.project import Project
+from penstock.project import ModelFiles, Project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,61 +22,91 @@ class Result:
     per batch size, `seconds` of training: both empty where nobody measured them here."""
 
     name: str
-    dataset: str
+    model: Model
+    files: ModelFiles
     training: dict[str, Any]
     validation: dict[str, Any]
     latency: dict[str, float]
     seconds: float | None
 
     @property
-    def accuracy(self) -> float:
-        return float(self.validation["test"]["accuracy"])
+    def figure(self) -> str:
+        """What the model is judged by: the first figure on test data."""
+        return str(next(iter(self.validation["test"])))
 
     @property
-    def folds(self) -> dict[str, Any] | None:
-        return self.training.get("folds")
+    def score(self) -> float:
+        return float(self.validation["test"][self.figure])
+
+    @property
+    def score_text(self) -> str:
+        """The score with its unit, where it is no share of right answers."""
+        return f"{SHORT.get(self.figure, '')}{self.score:.4f}"
+
+    @property
+    def baseline_text(self) -> str:
+        """The same figure of what the score is held against, if that has one."""
+        figure = self.validation["baseline"].get(self.figure)
+        return "" if figure is None else f"{figure:.4f}"
+
+    @property
+    def repeated_text(self) -> str:
+        """Mean and standard deviation over seeds, or over folds, where there are any."""
+        for kind in ("seeds", "folds"):
+            if kind in self.training:
+                found = self.training[kind]
+                return f"{found['mean']:.4f} ± {found['sd']:.4f} ({len(found['scores'])} {kind})"
+        return ""
 
     @property
     def passed(self) -> bool:
         return bool(self.validation["gate"]["passed"])
 
 
+SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
+
+
 def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[Result]:
-    """Every model of params.yaml that has been validated, in its order there."""
-    return [
-        Result(
-            name=name,
-            dataset=model.dataset,
-            training=read_json(project.training_report(name)),
-            validation=read_json(project.validation_report(name)),
-            latency=_latency(project, name),
-            seconds=seconds.get(name),
-        )
-        for name, model in config.models.items()
-        if project.validation_report(name).is_file()
-    ]
+    """Every model of params.yaml that has been validated, in its order there, the tuned ones last."""
+    results = []
+    for name, model in config.every_model.items():
+        files = project.model(name, config.block_of_model(name))
+        if files.validation_report.is_file():
+            results.append(
+                Result(
+                    name=name,
+                    model=model,
+                    files=files,
+                    training=read_json(files.training_report),
+                    validation=read_json(files.validation_report),
+                    latency=_latency(files),
+                    seconds=seconds.get(name),
+                )
+            )
+    return results
 
 
-def _latency(project: Project, name: str) -> dict[str, float]:
-    path = project.latency_report(name)
+def _latency(files: ModelFiles) -> dict[str, float]:
+    path = files.latency_report
     return json.loads(path.read_text(encoding="utf-8"))["median_milliseconds"] if path.is_file() else {}
 
 
 def table(results: Iterable[Result]) -> Table:
-    """Model, test score, parity, sizes and times, within the 80 columns of a plain terminal."""
+    """Model, test score and what it is held against, sizes and times; mse and fd (Frechet distance) are better the
+    lower they are."""
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("model", style="bold", no_wrap=True)
-    for column in ("accuracy", "parity", "parameters", "ONNX", "train s", "ms/row", "gates"):
+    for column in ("test", "baseline", "parity", "parameters", "ONNX", "train s", "gates"):
         view.add_column(column, justify="right", no_wrap=True)
     for result in results:
         view.add_row(
             result.name,
-            f"{result.accuracy:.4f}",
+            result.score_text,
+            result.baseline_text,
             f"{result.validation['parity']['max_abs_diff']:.0e}",
             f"{result.training['parameters']:,}",
             file_size(result.validation["onnx"]["bytes"]),
             f"{result.seconds:.1f}" if result.seconds is not None else "",
-            f"{result.latency['batch_1']:.2f}" if result.latency else "",
             "[green]passed[/]" if result.passed else "[red]missed[/]",
         )
     return view

@@ -69,7 +69,7 @@ class _Server:
                 "platform": "onnxruntime",
                 "inputs": [model.input.report()],
                 "outputs": [output.report() for output in model.outputs],
-                "classes": model.classes,
+                **({"classes": model.classes} if model.classes else {}),
                 "parameters": model.metadata,
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class InputError(ValueError):
 class ServedModel:
     """One ONNX file in memory.
 
-    version: the first 12 digits of the file's sha256; metadata: classes, input, data hash, parameters hash.
+    version: the first 12 digits of the file's sha256; metadata: input, data hash, parameters hash; classes: names, none
+    where the model is no classifier.
     """
 
     def __init__(self, name: str, path: Path, digest: str) -> None:
@@ -75,7 +76,7 @@ class ServedModel:
         self.input = TensorSpec.of(self.session.get_inputs()[0])
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
-        self.classes: list[str] = json.loads(self.metadata.pop("classes"))
+        self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
 
     def rows(self, values: object) -> NDArray[Any]:
         """Nested lists of raw rows to the input array [rows, ...]; raises `InputError`."""
@@ -92,13 +93,15 @@ class ServedModel:
         """Outputs by name for raw rows of the input's shape and dtype; raises `InputError` where they overflow."""
         names = [output.name for output in self.outputs]
         answers = dict(zip(names, self.session.run(names, {self.input.name: rows}), strict=True))
-        if not np.isfinite(answers["probabilities"]).all():
+        if not all(np.isfinite(answer).all() for answer in answers.values()):
             raise InputError(f"{self.input.name}: values so large that the model has no answer")
         return answers
 
     def predict(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
-        """For people: each row's class by name, and every class' probability."""
+        """For people: each row's class by name and every class' probability, or all outputs as lists."""
         answers = self.infer(rows)
+        if not self.classes:
+            return [{name: answer[row].tolist() for name, answer in answers.items()} for row in range(len(rows))]
         return [
             {
                 "label": self.classes[label],
@@ -120,17 +123,18 @@ def _same_depth(values: object, depth: int, wanted: str) -> object:
     return values
 
 
-def load_model(name: str, models: Path) -> ServedModel:
-    """One validated model, models/<name>/model.onnx, that the proof.json beside it is about.
+def load_model(name: str, folders: Sequence[Path]) -> ServedModel:
+    """One validated model, <folder>/<name>/model.onnx, that the proof.json beside it is about.
 
     Raises:
         ConfigError: there is no such model.
         PenstockError: it has not passed its gates, or the file is not the one that did.
     """
-    known = _names(models)
+    known = _known(folders)
     if name not in known:
-        raise ConfigError(f"{models}: no model '{name}'{nearest(name, known)}")
-    path, proof = models / name / "model.onnx", models / name / "proof.json"
+        raise ConfigError(f"{_shown(folders)}: no model '{name}'{nearest(name, known)}")
+    path = known[name]
+    proof = path.with_name("proof.json")
     if not proof.is_file():
         raise PenstockError(f"{name}: has not passed its gates, so it is not served; `dvc repro` says which")
     digest = sha256(path)
@@ -139,22 +143,30 @@ def load_model(name: str, models: Path) -> ServedModel:
     return ServedModel(name, path, digest)
 
 
-def load_models(models: Path) -> tuple[dict[str, ServedModel], list[str]]:
-    """All models of a folder that may be served, by name, and why others may not.
+def load_models(folders: Sequence[Path]) -> tuple[dict[str, ServedModel], list[str]]:
+    """All models of the folders that may be served, by name, and why others may not.
 
     Raises:
         ConfigError: there are none.
     """
     loaded, refused = {}, []
-    for name in _names(models):
+    for name in _known(folders):
         try:
-            loaded[name] = load_model(name, models)
+            loaded[name] = load_model(name, folders)
         except PenstockError as error:
             refused.append(str(error))
     if not loaded:
-        raise ConfigError("\n".join([*refused, f"{models}: no validated models here; `make repro` makes them"]))
+        raise ConfigError(
+            "\n".join([*refused, f"{_shown(folders)}: no validated models here; `make repro` makes them"])
+        )
     return loaded, refused
 
 
-def _names(models: Path) -> list[str]:
-    return sorted(path.parent.name for path in models.glob("*/model.onnx"))
+def _known(folders: Sequence[Path]) -> dict[str, Path]:
+    """The files by model; where two folders have one, the first folder's."""
+    found = [path for folder in reversed(folders) for path in sorted(folder.glob("*/model.onnx"))]
+    return dict(sorted((path.parent.name, path) for path in found))
+
+
+def _shown(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -27,8 +29,11 @@ from penstock.config import Config
 from penstock.lineage import Lineage
 from penstock.manifest import Manifest
 from penstock.project import Project
-from penstock.tracking import environment, registry
+from penstock.tracking import environment
 from penstock.tracking.vocabulary import METRICS, OF_VALIDATION, TIMED
+
+if TYPE_CHECKING:
+    from penstock.tracking.registry import ValidatedModel
 
 KEY = "penstock.key"
 TIMEOUT_SECONDS, RETRIES = 10, 2
@@ -90,23 +95,26 @@ class TrackedRun:
         self.lost = False
         self.run_id = ""
         self._client: MlflowClient
+        self._experiment_id = ""
+        self._tags: dict[str, str] = {}
         self._logged: dict[tuple[str, int], float] = {}
 
     @_never_in_the_way
     def begin(self, project: Project, experiment: str, lineage: Lineage) -> None:
         _keep_mlflow_quiet_and_quick()
         self._client = MlflowClient(self.uri)
-        experiment_id = self._experiment(project, experiment)
-        run = _find(self._client, experiment_id, lineage)
+        self._experiment_id = self._experiment(project, experiment)
+        self._tags = {
+            KEY: lineage.key,
+            "model": lineage.model,
+            "dvc.data": lineage.data,
+            "parameters": lineage.parameters,
+            "code": lineage.code,
+        }
+        run = _find(self._client, self._experiment_id, lineage.key)
         if run is None:
-            tags = environment.describe(project.root) | {
-                KEY: lineage.key,
-                "model": lineage.model,
-                "dvc.data": lineage.data,
-                "parameters": lineage.parameters,
-                "code": lineage.code,
-            }
-            run = self._client.create_run(experiment_id, run_name=lineage.model, tags=tags)
+            tags = environment.describe(project.root) | self._tags
+            run = self._client.create_run(self._experiment_id, run_name=lineage.model, tags=tags)
         self.run_id = run.info.run_id
         self._logged = {
             (metric.key, metric.step): metric.value
@@ -161,6 +169,18 @@ class TrackedRun:
         return logged is not None and (key in TIMED or logged == value)
 
     @_never_in_the_way
+    def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
+        """The figures of one fold or seed, as a child run of its own; what is there already is not said twice."""
+        key = f"{self._tags[KEY]}/{name}"
+        if _find(self._client, self._experiment_id, key) is not None:
+            return
+        tags = {**self._tags, KEY: key, "mlflow.parentRunId": self.run_id}
+        child = self._client.create_run(self._experiment_id, run_name=name, tags=tags).info.run_id
+        now = int(time.time() * 1000)
+        self._client.log_batch(child, [Metric(metric, value, now, 0) for metric, value in metrics.items()])
+        self._client.set_terminated(child)
+
+    @_never_in_the_way
     def log_proof(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
         """What validation found of an ONNX file; another file is timed anew."""
         if self._client.get_run(self.run_id).data.tags.get("onnx.sha256") != sha256:
@@ -177,8 +197,17 @@ class TrackedRun:
         self._client.log_figure(self.run_id, figure, name)
 
     @_never_in_the_way
-    def register(self, model: registry.ValidatedModel) -> None:
+    def log_file(self, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            self._client.log_artifact(self.run_id, str(path))
+
+    @_never_in_the_way
+    def register(self, model: ValidatedModel) -> None:
         """Puts a model that passed its gates into the registry, once, and makes it the champion."""
+        from penstock.tracking import registry  # half a second that training need not wait for
+
         registry.register(self._client, self.uri, self.run_id, model)
 
 
@@ -189,12 +218,13 @@ def training_seconds(project: Project, config: Config) -> dict[str, float]:
     _keep_mlflow_quiet_and_quick()
     uri = tracking_uri(project, config)
     seconds = {}
-    trained = [project.weights(name) for name in config.models if project.weights(name).is_file()]
+    files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]
+    trained = [weights for weights in files if weights.is_file()]
     try:
         client = MlflowClient(uri)
         for lineage in map(read_lineage, trained):
             experiment = client.get_experiment_by_name(config.model(lineage.model).dataset)
-            run = _find(client, experiment.experiment_id, lineage) if experiment else None
+            run = _find(client, experiment.experiment_id, lineage.key) if experiment else None
             if run and "seconds" in run.data.metrics:
                 seconds[lineage.model] = run.data.metrics["seconds"]
     except UNREACHABLE as error:
@@ -202,9 +232,9 @@ def training_seconds(project: Project, config: Config) -> dict[str, float]:
     return seconds
 
 
-def _find(client: MlflowClient, experiment_id: str, lineage: Lineage) -> Run | None:
+def _find(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
     """The run of this computation, if there is one."""
-    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{lineage.key}'", max_results=1)
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
     return found[0] if found else None
 
 

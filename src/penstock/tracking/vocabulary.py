@@ -1,13 +1,43 @@
 """The metrics that a run may have: a small fixed set, so that runs of different models can be compared."""
 
-PER_EPOCH = frozenset({"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"})
+PER_EPOCH = frozenset(
+    {
+        "train_loss",
+        "train_accuracy",
+        "train_mean_squared_error",
+        "train_generator_loss",
+        "train_discriminator_loss",
+        "validation_loss",
+        "validation_accuracy",
+        "validation_mean_squared_error",
+        "validation_real_score",
+        "validation_drawn_score",
+        "learning_rate",
+    }
+)
 OF_TRAINING = frozenset(
-    {"parameters", "epochs", "best_epoch", "seconds", "samples_per_second", "folds_mean", "folds_sd"}
+    {
+        "parameters",
+        "epochs",
+        "best_epoch",
+        "seconds",
+        "samples_per_second",
+        "folds_mean",
+        "folds_sd",
+        "seeds_mean",
+        "seeds_sd",
+    }
 )
 OF_VALIDATION = frozenset(
     {
         "test_accuracy",
         "test_loss",
+        "test_mean_squared_error",
+        "frechet_distance",
+        "frechet_ratio",
+        "smallest_class_share",
+        "mean_confidence",
+        "baseline",
         "parity_max_abs_diff",
         "parity_agreement",
         "onnx_bytes",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule
@@ -13,34 +13,37 @@ from torch import Tensor
 
 from penstock.errors import TrainingError
 from penstock.files import write_text
-from penstock.training.classification import Classification
+from penstock.training.task import Task
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of history.csv. `epoch` counts from 1; `train_*` are means over the epoch, in training mode;
-    `learning_rate` is what the schedule has come to at the epoch's end."""
+    """One row of history.csv. `epoch` counts from 1. Of the metrics, train_* are means over the epoch, in training
+    mode; validation_* are taken after it; `learning_rate` is what the schedule has come to at its end."""
 
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
+    metrics: Mapping[str, float]
 
-    @property
-    def metrics(self) -> dict[str, float]:
-        return {name: value for name, value in asdict(self).items() if name != "epoch"}
+    def part(self, name: str) -> dict[str, float]:
+        """The metrics of train or validation, without that prefix, rounded for a report."""
+        prefix = f"{name}_"
+        return {
+            metric.removeprefix(prefix): round(value, 6)
+            for metric, value in self.metrics.items()
+            if metric.startswith(prefix)
+        }
 
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
-    header = ",".join(field.name for field in fields(Epoch))
-    rows = [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in epochs]
+    header = ",".join(["epoch", *epochs[0].metrics])
+    rows = [",".join([str(epoch.epoch), *(f"{value:.6g}" for value in epoch.metrics.values())]) for epoch in epochs]
     write_text(path, "\n".join([header, *rows]) + "\n")
 
 
 class Recorder(Callback):
-    """Keeps the history, the weights of the lowest validation loss, and stops when patience has run out.
+    """Keeps the history and the chosen weights, and stops when patience has run out.
+
+    It has to stand before a callback that averages weights: those are in the network until the end of validation.
 
     Args:
         patience: epochs without a lower validation loss before training ends; None is never.
@@ -51,30 +54,41 @@ class Recorder(Callback):
         self.patience = patience
         self.on_epoch = on_epoch
         self.epochs: list[Epoch] = []
-        self.best: Epoch | None = None
+        self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
+        self._lowest = math.inf
+        self._validation: dict[str, float] = {}
+
+    @property
+    def best(self) -> Epoch:
+        return self.epochs[self.best_epoch - 1]
+
+    def on_validation_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Task)
+        self._validation = pl_module.validation_metrics()
+        value = self._validation[pl_module.selected_by] if pl_module.selected_by else -math.inf
+        if value < self._lowest or pl_module.selected_by is None:
+            self._lowest = value
+            self.best_epoch = trainer.current_epoch + 1
+            state = pl_module.network.state_dict()
+            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classification)
-        epoch = _finished_epoch(trainer, pl_module)
+        assert isinstance(pl_module, Task)
+        number = trainer.current_epoch + 1
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        epoch = Epoch(number, pl_module.train_metrics() | self._validation | {"learning_rate": rate})
+        _require_finite(epoch)
         self.epochs.append(epoch)
-        if self.best is None or epoch.validation_loss < self.best.validation_loss:
-            self.best = epoch
-            state = pl_module.classifier.state_dict()
-            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-        if self.patience is not None and epoch.epoch - self.best.epoch >= self.patience:
+        if self.patience is not None and number - self.best_epoch >= self.patience:
             trainer.should_stop = True
         self.on_epoch(epoch, trainer.max_epochs or 0)
 
 
-def _finished_epoch(trainer: LightningTrainer, module: Classification) -> Epoch:
-    train_loss, train_accuracy = module.train_totals.means()
-    validation_loss, validation_accuracy = module.validation_totals.means()
-    number = trainer.current_epoch + 1
-    if not math.isfinite(train_loss) or not math.isfinite(validation_loss):
+def _require_finite(epoch: Epoch) -> None:
+    if not all(map(math.isfinite, epoch.metrics.values())):
+        losses = ", ".join(f"{name} {value:g}" for name, value in epoch.metrics.items() if name.endswith("loss"))
         raise TrainingError(
-            f"epoch {number}: the loss is no longer a finite number (training {train_loss}, validation "
-            f"{validation_loss}); lower training.optimizer.learning_rate or set training.gradient_clip_norm"
+            f"epoch {epoch.epoch}: the loss is no longer a finite number ({losses}); "
+            "lower training.optimizer.learning_rate or set training.gradient_clip_norm"
         )
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    return Epoch(number, train_loss, train_accuracy, validation_loss, validation_accuracy, rate)

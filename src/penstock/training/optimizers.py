@@ -5,32 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from torch.nn import Parameter
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.optim import SGD, Adagrad, AdamW, Optimizer, RMSprop
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from penstock import config
+from penstock.config import training as settings
 from penstock.errors import WrongSettingError
 
 
-def build_optimizer(settings: config.Adam, parameters: Iterable[Parameter]) -> Optimizer:
-    return Adam(parameters, lr=settings.learning_rate)
+def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Parameter]) -> Optimizer:
+    rate = optimizer.learning_rate
+    match optimizer:
+        case settings.Sgd():
+            return SGD(parameters, lr=rate, momentum=optimizer.momentum)
+        case settings.Adagrad():
+            return Adagrad(parameters, lr=rate)
+        case settings.RmsProp():
+            return RMSprop(parameters, lr=rate, alpha=optimizer.smoothing)
+        case settings.Adam():
+            return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=True)
 
 
-def build_schedule(
-    settings: config.ConstantSchedule | config.OneCycleSchedule, optimizer: Optimizer, steps: int
-) -> LRScheduler:
-    """A schedule that is stepped after every batch, for a training of `steps` batches.
+def build_schedule(schedule: settings.Schedule, optimizer: Optimizer, *, steps: int, epochs: int) -> LRScheduler:
+    """A schedule that is stepped after every batch, for a training of `steps` batches in `epochs` epochs.
 
     Raises:
         WrongSettingError: the warm-up is not longer than one step.
     """
-    match settings:
-        case config.ConstantSchedule():
-            return ConstantLR(optimizer, factor=1.0)
-        case config.OneCycleSchedule():
-            if steps * settings.warm_up <= 1:
+    steps_of_epoch = steps / epochs
+    match schedule:
+        case settings.ConstantSchedule():
+            return LambdaLR(optimizer, lambda step: 1.0)
+        case settings.ExponentialSchedule(decay=decay):
+            return LambdaLR(optimizer, lambda step: decay ** (step / steps_of_epoch))
+        case settings.StepSchedule(decay=decay, epochs=every):
+            return LambdaLR(optimizer, lambda step: decay ** int(step / steps_of_epoch / every + 1e-9))
+        case settings.OneCycleSchedule(warm_up=warm_up):
+            if steps * warm_up <= 1:
                 raise WrongSettingError(
-                    "training.schedule.warm_up", f"{settings.warm_up:g} of {steps} steps is not more than one step"
+                    "training.schedule.warm_up", f"{warm_up:g} of {steps} steps is not more than one step"
                 )
             peak = optimizer.param_groups[0]["lr"]
-            return OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=settings.warm_up)
+            # It would also move Adam's first beta, which is the optimiser's own setting.
+            return OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=warm_up, cycle_momentum=False)

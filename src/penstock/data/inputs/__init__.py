@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from penstock.config import ImageInputs, TableInputs, TextInputs
+from penstock.config.data import ImageInputs, TableInputs, TextInputs
 
 
 class Encoder(Protocol):

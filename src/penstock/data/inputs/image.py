@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config import ImageInputs
+from penstock.config.data import ImageInputs
 
 
 @dataclass(frozen=True)

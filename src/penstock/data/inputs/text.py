@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config import TextInputs
+from penstock.config.data import TextInputs
 from penstock.files import write_text
+from penstock.manifest import FIRST_WORD, PADDING, UNKNOWN
 
 # Both are read by Python's `re` here and by RE2 in the exported graph.
 BREAK = "<[bB][rR] */?>"
 NO_WORD = "[^A-Za-z0-9']+"
-
-PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
 _break = re.compile(BREAK)
 _word = re.compile(NO_WORD.replace("[^", "["))
@@ -79,6 +78,12 @@ class TextEncoder:
             "share_cut": round(float((lengths > self.length).mean()), 4),
             "share_unknown": round(float((encoded == UNKNOWN).sum() / (encoded != PADDING).sum()), 4),
         }
+
+
+def restricted(ids: NDArray[np.int32], vocabulary: int, length: int) -> NDArray[np.int32]:
+    """The ids [rows, T] that a smaller vocabulary and fewer words of each text would have given."""
+    kept = ids[:, -length:]
+    return np.where(kept < vocabulary, kept, UNKNOWN)
 
 
 def fit(settings: TextInputs, training: NDArray[Any]) -> TextEncoder:

@@ -1,0 +1,25 @@
+"""Principal components: the best reconstruction from so many linear codes (PCA)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from penstock.config.models import ComponentsBaseline
+from penstock.data.processed import Processed, Split
+
+
+def measure(settings: ComponentsBaseline, processed: Processed, _raw: Path) -> dict[str, Any]:
+    """Fits the training rows and returns the mean squared error on the test rows, pixels in 0..1."""
+    train, test = _shares(processed.split("train")), _shares(processed.split("test"))
+    components = PCA(settings.components, svd_solver="covariance_eigh").fit(train)
+    given_back = components.inverse_transform(components.transform(test))
+    return {"mean_squared_error": round(float(np.square(given_back - test).mean()), 6)}
+
+
+def _shares(split: Split) -> NDArray[np.float64]:
+    return np.asarray(split.inputs).reshape(len(split), -1) / 255

@@ -1,0 +1,56 @@
+"""A trained classifier as the judge of generated images: what it sees in the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from penstock.data.processed import Processed
+from penstock.errors import WrongSettingError
+from penstock.export.frechet import Statistics
+from penstock.export.graph import network_graph, write_model
+from penstock.export.parity import exported_answers
+from penstock.export.session import open_model
+from penstock.networks.classifier import Classifier, probabilities
+
+OUTPUTS = ("probabilities", "features")
+AT_ONCE = 256
+
+
+class Judge(nn.Module):
+    """Pixels uint8 [N, height, width] to probabilities [N, C] and what the last layer sees, [N, D]."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        if not isinstance(classifier.network, nn.Sequential):
+            raise WrongSettingError("classifier", "must be a convolutional network or an mlp: layers in a row")
+        self.inputs = classifier.inputs
+        self.body, self.output = classifier.network[:-1], classifier.network[-1]
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(self.inputs(inputs))
+        return probabilities(self.output(features)), features
+
+
+def write_judge(classifier: Classifier, processed: Processed, folder: Path) -> dict[str, Any]:
+    """Writes judge.onnx and the statistics of its features of all test images; returns what it says of these.
+
+    Raises:
+        WrongSettingError: the classifier has no last layer but one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "judge.onnx"
+    write_model(path, network_graph(Judge(classifier), classifier.takes, OUTPUTS, recurrent=False))
+    test = processed.split("test")
+    seen = exported_answers(open_model(path), np.asarray(test.inputs), AT_ONCE)
+    Statistics.of(seen["features"]).save(folder)
+    likely = seen["probabilities"]
+    shares = np.bincount(likely.argmax(axis=1), minlength=likely.shape[1]) / len(likely)
+    return {
+        "accuracy": round(float((likely.argmax(axis=1) == test.labels).mean()), 6),
+        "smallest_class_share": round(float(shares.min()), 6),
+        "mean_confidence": round(float(likely.max(axis=1).mean()), 6),
+    }

@@ -1,0 +1,87 @@
+"""Where data come from and what becomes of them: `download` and `datasets`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from penstock.config.settings import (
+    Positive,
+    PositiveFloat,
+    ProperShare,
+    Seed,
+    Settings,
+    Sha256,
+    Share,
+    WebAddress,
+    mistake,
+    not_empty,
+)
+
+
+def ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise mistake(f"the smallest comes first, not {list(bounds)}", at=[])
+    return bounds
+
+
+def folder_or_web(mirror: str) -> str:
+    scheme, separator, _ = mirror.partition("://")
+    if separator and scheme not in {"http", "https"}:
+        raise mistake(f"a mirror is a folder or begins with http:// or https://, not '{mirror}'", at=[])
+    return mirror
+
+
+class Download(Settings):
+    mirrors: tuple[Annotated[str, AfterValidator(folder_or_web)], ...]
+    attempts: Positive
+    pause_seconds: PositiveFloat
+    timeout_seconds: PositiveFloat
+
+
+class File(Settings):
+    bytes: Positive
+    sha256: Sha256
+
+
+class TableInputs(Settings):
+    kind: Literal["table"]
+
+
+class ImageInputs(Settings):
+    kind: Literal["image"]
+
+
+class TextInputs(Settings):
+    kind: Literal["text"]
+    vocabulary: Annotated[int, Field(ge=3)]
+    length: Positive
+
+
+Inputs = Annotated[TableInputs | ImageInputs | TextInputs, Field(discriminator="kind")]
+
+
+class Split(Settings):
+    test: ProperShare | None
+    validation: ProperShare
+    seed: Seed
+    folds: Annotated[int, Field(ge=2, le=100)]
+    repeats: Positive
+    drop_duplicates: bool
+
+
+class Expectations(Settings):
+    rows: dict[str, Positive]
+    class_share: Annotated[tuple[Share, Share], AfterValidator(ascending)]
+    values: Annotated[tuple[float, float], AfterValidator(ascending)]
+    leakage: Annotated[int, Field(ge=0)]
+
+
+class Dataset(Settings):
+    official: Annotated[tuple[WebAddress, ...], AfterValidator(not_empty)]
+    files: Annotated[dict[str, File], AfterValidator(not_empty)]
+    inputs: Inputs
+    split: Split
+    limit: Annotated[int, Field(ge=30)] | None
+    expect: Expectations

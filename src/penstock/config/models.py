@@ -1,0 +1,91 @@
+"""One entry of `models` or `tuned`, of one of three tasks, and what it is held against: `baselines`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from penstock.config.networks import Autoencoder, ClassifierNetwork, Gan
+from penstock.config.settings import Name, Positive, PositiveFloat, Settings, Share
+from penstock.config.training import AdversarialTraining, Training
+
+
+class ClassificationGates(Settings):
+    accuracy: Share
+    cross_validation: Share | None
+    parity: PositiveFloat
+
+
+class ReconstructionGates(Settings):
+    mean_squared_error: PositiveFloat
+    parity: PositiveFloat
+
+
+class AdversarialGates(Settings):
+    """`frechet_ratio`: largest Frechet distance, as a share of the untrained generator's."""
+
+    frechet_ratio: PositiveFloat
+    class_share: Share
+    parity: PositiveFloat
+
+
+class Classification(Settings):
+    task: Literal["classification"]
+    documented: str
+    dataset: str
+    baseline: str
+    network: ClassifierNetwork
+    training: Training
+    gates: ClassificationGates
+
+
+class Reconstruction(Settings):
+    task: Literal["reconstruction"]
+    documented: str
+    dataset: str
+    baseline: str
+    network: Autoencoder
+    training: Training
+    gates: ReconstructionGates
+
+
+class Adversarial(Settings):
+    task: Literal["adversarial"]
+    documented: str
+    dataset: str
+    baseline: str
+    network: Gan
+    training: AdversarialTraining
+    gates: AdversarialGates
+
+
+SupervisedModel = Classification | Reconstruction
+Model = SupervisedModel | Adversarial
+Models = dict[Name, Annotated[Model, Field(discriminator="task")]]
+
+
+class LinearBaseline(Settings):
+    """Logistic regression on the raw inputs: numbers standardised, pixels / 255, TF-IDF of words."""
+
+    kind: Literal["linear"]
+    dataset: str
+
+
+class ComponentsBaseline(Settings):
+    """Principal components: the best that so many linear codes can do (PCA)."""
+
+    kind: Literal["components"]
+    dataset: str
+    components: Positive
+
+
+Baseline = LinearBaseline | ComponentsBaseline
+Baselines = dict[Name, Annotated[Baseline, Field(discriminator="kind")]]
+
+
+class Judge(Settings):
+    """`classifier`: the tuned model whose features of real test images generated ones are held against."""
+
+    dataset: str
+    classifier: str

@@ -1,0 +1,119 @@
+"""What a model is made of: `models.<name>.network`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from penstock.config.settings import Dropout, Positive, Settings, Share, not_empty
+
+Activation = Literal["step", "sigmoid", "tanh", "relu", "leaky_relu"]
+Normalization = Literal["batch", "layer"]
+Pooling = Literal["last", "mean", "max"]
+
+
+class Mlp(Settings):
+    """`hidden`: widths of the layers between input and output."""
+
+    kind: Literal["mlp"]
+    hidden: tuple[Positive, ...]
+    activation: Activation
+    normalization: Normalization | None
+    dropout: Dropout
+
+
+class Block(Settings):
+    """One convolution of `filters` channels, then max-pooling over `pool` x `pool` pixels."""
+
+    filters: Positive
+    pool: Positive
+
+
+class Convolutional(Settings):
+    """`kernel`: edge of the filters in pixels; `dense`: widths of the layers between the last block and output.
+
+    `padding`: valid takes kernel - 1 off both edges of the image, same keeps its size. `dropout` is that before each
+    dense layer, `block_dropout` that after each pooling.
+    """
+
+    kind: Literal["convolutional"]
+    kernel: Positive
+    padding: Literal["valid", "same"]
+    blocks: Annotated[tuple[Block, ...], AfterValidator(not_empty)]
+    dense: tuple[Positive, ...]
+    activation: Activation
+    normalization: Normalization | None
+    block_dropout: Dropout
+    dropout: Dropout
+
+
+class Words(Settings):
+    """How a network reads texts: the last `length` words, the most frequent `vocabulary` - 2 of them as vectors of
+    `width` numbers; `dropout` is the share of words that training leaves out."""
+
+    vocabulary: Annotated[int, Field(ge=3)]
+    length: Positive
+    width: Positive
+    dropout: Dropout
+
+
+class Recurrent(Settings):
+    """`words` is null where the steps are the rows of an image; `hidden` is the width of each of the `layers`.
+
+    `bidirectional`: how the two directions are joined, null is one direction. `dropout` masks the inputs of every
+    step of every layer, `recurrent_dropout` the state that enters it; a mask holds for a whole sequence.
+    """
+
+    kind: Literal["recurrent"]
+    cell: Literal["rnn", "gru", "lstm"]
+    words: Words | None
+    hidden: Positive
+    layers: Positive
+    bidirectional: Literal["product", "concatenation"] | None
+    pooling: Pooling
+    dropout: Dropout
+    recurrent_dropout: Dropout
+    output_dropout: Dropout
+
+
+class Attention(Settings):
+    """Scaled dot-product self-attention over words with positions; `heads` divide the words' width.
+
+    `residual`: what is attended to is added to the words themselves."""
+
+    kind: Literal["attention"]
+    words: Words
+    heads: Positive
+    residual: bool
+    pooling: Literal["mean", "max"]
+    dropout: Dropout
+    output_dropout: Dropout
+
+
+ClassifierNetwork = Annotated[Mlp | Convolutional | Recurrent | Attention, Field(discriminator="kind")]
+
+
+class Autoencoder(Settings):
+    """`hidden`: widths of the layers between input and code, and mirrored between code and output.
+
+    `dropout` masks the code, in training."""
+
+    kind: Literal["autoencoder"]
+    hidden: tuple[Positive, ...]
+    code: Positive
+    activation: Activation
+    dropout: Dropout
+
+
+class Gan(Settings):
+    """`noise`: numbers that an image is made from; `generator`, `discriminator`: widths of the layers between.
+
+    `slope` is LeakyReLU's below zero; `dropout` masks the discriminator's layers."""
+
+    kind: Literal["gan"]
+    noise: Positive
+    generator: tuple[Positive, ...]
+    discriminator: tuple[Positive, ...]
+    slope: Share
+    dropout: Dropout

@@ -1,0 +1,103 @@
+"""The whole of params.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, Self, TypeVar
+
+from pydantic import model_validator
+
+from penstock.config.data import Dataset, Download
+from penstock.config.models import Baseline, Baselines, Judge, Model, Models
+from penstock.config.settings import Name, Settings, mistake
+from penstock.config.training import Training
+from penstock.errors import ConfigError, nearest
+
+Entry = TypeVar("Entry")
+
+
+class Tracking(Settings):
+    uri: str
+
+
+class Trainer(Settings):
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class Common(Settings):
+    """Whole blocks that models take over (YAML's <<) and change in part."""
+
+    training: Training
+
+
+class Config(Settings):
+    """`models` are the documented ones; `tuned` are recipes for the same networks, trained apart (`make tuned`)."""
+
+    download: Download
+    tracking: Tracking
+    trainer: Trainer
+    datasets: dict[Name, Dataset]
+    baselines: Baselines
+    judges: dict[Name, Judge]
+    common: Common
+    models: Models
+    tuned: Models
+
+    @model_validator(mode="after")
+    def _know_what_is_named(self) -> Self:
+        yardsticks = {*self.baselines, *self.judges}
+        blocks: dict[str, Mapping[str, Model | Baseline | Judge]] = {
+            "baselines": self.baselines,
+            "judges": self.judges,
+            "models": self.models,
+            "tuned": self.tuned,
+        }
+        for block, entries in blocks.items():
+            for name, entry in entries.items():
+                _require(entry.dataset, self.datasets, "dataset", block, name)
+                if isinstance(entry, Model):
+                    _require(entry.baseline, yardsticks, "baseline", block, name)
+        for name, judge in self.judges.items():
+            _require(judge.classifier, self.tuned, "classifier", "judges", name)
+        for block, others in (("tuned", self.models), ("judges", self.baselines)):
+            for name in blocks[block].keys() & others.keys():
+                raise mistake(f"there is another '{name}' already; call it something else", at=[block, name])
+        return self
+
+    @property
+    def every_model(self) -> Models:
+        """The documented ones, then the tuned."""
+        return self.models | self.tuned
+
+    def model(self, name: str) -> Model:
+        """The settings of one model, documented or tuned; a `ConfigError` names the nearest valid name."""
+        return _entry(self.every_model, name, "model")
+
+    def block_of_model(self, name: str) -> Literal["models", "tuned"]:
+        """Where in params.yaml a model stands."""
+        return "tuned" if name in self.tuned else "models"
+
+    def dataset(self, name: str) -> Dataset:
+        """The settings of one dataset; a `ConfigError` names the nearest valid name."""
+        return _entry(self.datasets, name, "dataset")
+
+    def baseline(self, name: str) -> Baseline:
+        """The settings of one baseline; a `ConfigError` names the nearest valid name."""
+        return _entry(self.baselines, name, "baseline")
+
+    def judge(self, name: str) -> Judge:
+        """The settings of one judge; a `ConfigError` names the nearest valid name."""
+        return _entry(self.judges, name, "judge")
+
+
+def _require(name: str, known: Collection[str], key: str, block: str, entry: str) -> None:
+    """An entry's key must name something that there is."""
+    if name not in known:
+        raise mistake(f"unknown {key} '{name}'{nearest(name, known)}", at=[block, entry, key])
+
+
+def _entry(entries: Mapping[str, Entry], name: str, kind: str) -> Entry:
+    if name not in entries:
+        raise ConfigError(f"params.yaml: {kind}s: unknown {kind} '{name}'{nearest(name, entries)}")
+    return entries[name]

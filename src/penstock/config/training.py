@@ -1,0 +1,118 @@
+"""How a model is trained: `models.<name>.training`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from penstock.config.settings import Dropout, NotNegative, Positive, PositiveFloat, ProperShare, Seed, Settings
+
+
+class Sgd(Settings):
+    kind: Literal["sgd"]
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Adagrad(Settings):
+    kind: Literal["adagrad"]
+    learning_rate: PositiveFloat
+
+
+class RmsProp(Settings):
+    """`smoothing`: share of the old mean of squares that each step keeps."""
+
+    kind: Literal["rmsprop"]
+    learning_rate: PositiveFloat
+    smoothing: ProperShare
+
+
+class Adam(Settings):
+    """`betas`: shares of the old means of gradients and of their squares that each step keeps.
+
+    `weight_decay` shrinks the weights apart from the gradient (AdamW)."""
+
+    kind: Literal["adam"]
+    learning_rate: PositiveFloat
+    betas: tuple[Dropout, Dropout]
+    weight_decay: NotNegative
+
+
+Optimizer = Annotated[Sgd | Adagrad | RmsProp | Adam, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Settings):
+    kind: Literal["constant"]
+
+
+class ExponentialSchedule(Settings):
+    """The rate is multiplied by `decay` over each epoch, a little at every step."""
+
+    kind: Literal["exponential"]
+    decay: ProperShare
+
+
+class StepSchedule(Settings):
+    """The rate is multiplied by `decay` after every `epochs` epochs."""
+
+    kind: Literal["step"]
+    epochs: Positive
+    decay: ProperShare
+
+
+class OneCycleSchedule(Settings):
+    """The rate rises for `warm_up`, a share of all steps, then falls to 0 along a cosine."""
+
+    kind: Literal["one_cycle"]
+    warm_up: ProperShare
+
+
+Schedule = Annotated[
+    ConstantSchedule | ExponentialSchedule | StepSchedule | OneCycleSchedule, Field(discriminator="kind")
+]
+
+
+class Augmentation(Settings):
+    """What training images may be changed by, each drawn anew for every image of every batch: up to so many degrees
+    either way, shares of the size, shares of a right angle's shear, pixels."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    scale: Dropout
+    shear: Dropout
+    shift: NotNegative
+
+
+class Training(Settings):
+    """How a network that has a right answer is trained; `weight_average` is the share of the old mean of the weights
+    that each step keeps, null trains without such a mean."""
+
+    seed: Seed
+    seeds: Positive
+    epochs: Positive
+    batch_size: Positive
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]
+    optimizer: Optimizer
+    schedule: Schedule
+    l1: NotNegative
+    l2: NotNegative
+    label_smoothing: Dropout
+    augmentation: Augmentation | None
+    weight_average: ProperShare | None
+    gradient_clip_norm: PositiveFloat | None
+    early_stopping: Positive | None
+    cross_validation: bool
+
+
+class AdversarialTraining(Settings):
+    """How a generator and a discriminator are trained against each other; `real_label` is what the discriminator is
+    told of real images (1, or less for one-sided label smoothing)."""
+
+    seed: Seed
+    epochs: Positive
+    batch_size: Positive
+    generator: Optimizer
+    discriminator: Optimizer
+    schedule: Schedule
+    real_label: Annotated[float, Field(gt=0.5, le=1)]
+    weight_average: ProperShare | None

@@ -1,0 +1,36 @@
+"""Opening and timing an exported file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from penstock.errors import MissingFileError
+from penstock.export.parity import BATCH_SIZES, exported_answers
+
+LATENCY_CALLS = 50
+
+
+def open_model(path: Path) -> onnxruntime.InferenceSession:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def measure_latency(session: onnxruntime.InferenceSession, inputs: NDArray[Any]) -> dict[str, float]:
+    """Median milliseconds of a call, per batch size; never twice the same."""
+    milliseconds = {}
+    for size in BATCH_SIZES:
+        batch = inputs[:size]
+        calls = []
+        for _ in range(LATENCY_CALLS):
+            started = time.perf_counter()
+            exported_answers(session, batch, size)
+            calls.append((time.perf_counter() - started) * 1000)
+        milliseconds[f"batch_{size}"] = round(median(calls), 4)
+    return milliseconds

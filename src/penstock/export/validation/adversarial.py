@@ -1,0 +1,68 @@
+"""Generators: how far what they draw is from real images, in the eyes of a classifier of ours.
+
+The Frechet distance of the judge's features (Heusel et al., 2017, arXiv:1706.08500) says how different the two sets
+are, the shares of the classes whether one is forgotten, and the judge's confidence whether the images are clear.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from penstock.config.models import Adversarial
+from penstock.data.datasets import Part
+from penstock.data.processed import Split
+from penstock.export.frechet import Statistics, frechet_distance
+from penstock.export.parity import exported_answers, trained_answers
+from penstock.export.session import open_model
+from penstock.export.validation.evidence import Check, Evidence, Judgement
+from penstock.networks import build_network
+from penstock.networks.servable import Servable
+
+SHOWN = 64
+JUDGED_AT_ONCE = 256
+
+
+def questions(test: Part, _processed: Split, network: Servable) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Noise, as many rows as there are test images; the file and the network take the same."""
+    noise = np.random.default_rng(0).standard_normal((len(test.labels), *network.takes.shape), dtype=np.float32)
+    return noise, noise
+
+
+def judge(model: Adversarial, evidence: Evidence) -> Judgement:
+    real = Statistics.load(evidence.material.baseline)
+    session = open_model(evidence.material.baseline / "judge.onnx")
+    drawn = exported_answers(session, evidence.answers["image"], JUDGED_AT_ONCE)
+    untrained = exported_answers(session, _untrained_images(model, evidence), JUDGED_AT_ONCE)
+    distance = frechet_distance(Statistics.of(drawn["features"]), real)
+    ratio = distance / frechet_distance(Statistics.of(untrained["features"]), real)
+    classes = evidence.manifest.classes
+    shares = np.bincount(drawn["probabilities"].argmax(axis=1), minlength=len(classes)) / len(drawn["probabilities"])
+    return Judgement(
+        test={
+            "frechet_distance": round(distance, 4),
+            "frechet_ratio": round(ratio, 6),
+            "smallest_class_share": round(float(shares.min()), 6),
+            "mean_confidence": round(float(drawn["probabilities"].max(axis=1).mean()), 6),
+            "class_shares": {name: round(float(share), 6) for name, share in zip(classes, shares, strict=True)},
+        },
+        baseline=evidence.material.baseline_figures(),
+        checks={
+            "frechet_ratio": Check(round(ratio, 6), model.gates.frechet_ratio, at_least=False),
+            "class_share": Check(round(float(shares.min()), 6), model.gates.class_share, at_least=True),
+        },
+        examples={"images": evidence.answers["image"][:SHOWN], **evidence.material.shown},
+    )
+
+
+def _untrained_images(model: Adversarial, evidence: Evidence) -> NDArray[np.uint8]:
+    """What the generator drew before it was trained, from the same noise."""
+    with torch.random.fork_rng():
+        torch.manual_seed(model.training.seed)
+        untrained = build_network(model, evidence.manifest)
+    noise, _ = questions(evidence.test, Split(inputs=evidence.test.inputs, labels=evidence.test.labels), untrained)
+    images: NDArray[np.uint8] = trained_answers(untrained, noise)["image"]
+    return images

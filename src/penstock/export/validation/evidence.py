@@ -1,0 +1,81 @@
+"""What a judge of answers is given, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from penstock.data.datasets import Part
+from penstock.data.processed import Processed
+from penstock.export.parity import Answers
+from penstock.files import read_json
+from penstock.manifest import Manifest
+from penstock.networks.servable import Servable
+
+
+@dataclass(frozen=True)
+class Check:
+    """A gate: `value` must be at least (or at most) `limit`."""
+
+    value: float
+    limit: float
+    at_least: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def report(self) -> dict[str, Any]:
+        return {"value": self.value, "limit": self.limit, "passed": self.passed}
+
+    def __str__(self) -> str:
+        wanted = "at least" if self.at_least else "at most"
+        return f"{self.value:g}, {wanted} {self.limit:g}, missed by {abs(self.value - self.limit):.2g}"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a validation draws on besides the model.
+
+    raw: folder of the dataset's raw files; baseline: folder of what the score is held against; training: training.json
+    of the same model; shown: what training left to be shown.
+    """
+
+    processed: Processed
+    raw: Path
+    baseline: Path
+    training: Mapping[str, Any]
+    shown: Mapping[str, NDArray[Any]]
+
+    def baseline_figures(self) -> dict[str, Any]:
+        return read_json(self.baseline / "baseline.json")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """network: the trained one; test: the raw test split; answers: of the exported file."""
+
+    material: Material
+    network: Servable
+    test: Part
+    answers: Answers
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.material.processed.manifest
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """test: figures on test data; baseline: the same figures of the baseline; checks: the gates of the task; details:
+    more for validation.json; examples: arrays for figures."""
+
+    test: Mapping[str, Any]
+    baseline: Mapping[str, Any]
+    checks: Mapping[str, Check]
+    examples: Mapping[str, NDArray[Any]]
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,123 @@
+"""Adversarial training: a generator learns to draw what a discriminator takes for real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from penstock.config.models import Adversarial as Settings
+from penstock.config.training import AdversarialTraining
+from penstock.data.batches import Batch
+from penstock.manifest import Manifest
+from penstock.networks import build_network
+from penstock.networks.gan import Gan
+from penstock.training.optimizers import build_optimizer, build_schedule
+from penstock.training.task import Task, Totals
+
+SAMPLES = 64
+
+
+class Adversarial(Task):
+    """Trains a `Gan` by alternating updates: the discriminator on a real and a generated half, then the generator.
+
+    Scores are what the discriminator gives, 1 for certainly real. After every epoch the generator draws from the same
+    noise; `shown` has these images, uint8 [epochs, 64, height, width].
+    """
+
+    network: Gan
+
+    def __init__(self, network: Gan, settings: AdversarialTraining) -> None:
+        super().__init__(network)
+        self.automatic_optimization = False
+        self.settings = settings
+        self._train_totals = Totals()
+        self._validation_totals = Totals()
+        self._samples: list[Tensor] = []
+
+    def training_step(self, batch: Batch, _index: int) -> None:
+        images, _ = batch
+        generator, discriminator = self._optimizers()
+        drawn = self.network.generator(self._noise(len(images)))
+        discriminator_loss = self._discriminator_loss(self.network.scaled(images), drawn.detach())
+        self._update(discriminator, discriminator_loss)
+        self.toggle_optimizer(generator)
+        taken = self.network.discriminator(drawn)
+        generator_loss = binary_cross_entropy_with_logits(taken, torch.ones_like(taken))
+        self._update(generator, generator_loss)
+        self.untoggle_optimizer(generator)
+        for schedule in self._schedules():
+            schedule.step()
+        self._train_totals.add(len(images), generator_loss + discriminator_loss, generator_loss, discriminator_loss)
+
+    def _discriminator_loss(self, real: Tensor, drawn: Tensor) -> Tensor:
+        scores = self.network.discriminator(torch.cat([real, drawn]))
+        targets = torch.zeros_like(scores)
+        targets[: len(real)] = self.settings.real_label
+        return binary_cross_entropy_with_logits(scores, targets)
+
+    def _update(self, optimizer: Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        images, _ = batch
+        drawn = self.network.generator(self._noise(len(images)))
+        scores = [self.network.discriminator(seen).sigmoid().mean() for seen in (self.network.scaled(images), drawn)]
+        self._validation_totals.add(len(images), *scores)
+
+    def on_validation_epoch_end(self) -> None:
+        noise = torch.randn(SAMPLES, *self.network.takes.shape, generator=torch.Generator().manual_seed(0))
+        (images,) = self.network.answers(noise.to(self.device))
+        self._samples.append(images.cpu())
+
+    def train_metrics(self) -> dict[str, float]:
+        both, generator, discriminator = self._train_totals.means()
+        return {"train_loss": both, "train_generator_loss": generator, "train_discriminator_loss": discriminator}
+
+    def validation_metrics(self) -> dict[str, float]:
+        real, drawn = self._validation_totals.means()
+        return {"validation_real_score": real, "validation_drawn_score": drawn}
+
+    def shown(self) -> Mapping[str, Tensor]:
+        return {"samples": torch.stack(self._samples)}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        parts = [
+            (self.settings.generator, self.network.generator),
+            (self.settings.discriminator, self.network.discriminator),
+        ]
+        optimizers = [build_optimizer(settings, part.parameters()) for settings, part in parts]
+        # Lightning counts the steps of both optimisers, and each has its own schedule.
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedules = [
+            build_schedule(self.settings.schedule, optimizer, steps=steps, epochs=self.settings.epochs)
+            for optimizer in optimizers
+        ]
+        return optimizers, schedules
+
+    def _optimizers(self) -> list[Optimizer]:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers  # type: ignore[return-value]  # Lightning's wrappers, which are optimisers in all but name
+
+    def _schedules(self) -> list[LRScheduler]:
+        schedules = self.lr_schedulers()
+        assert isinstance(schedules, list)
+        return schedules
+
+    def _noise(self, rows: int) -> Tensor:
+        return torch.randn(rows, *self.network.takes.shape, device=self.device)
+
+
+def build(model: Settings, manifest: Manifest) -> Task:
+    """The training of a model on a processed dataset; raises `WrongSettingError` where it has no images."""
+    network = build_network(model, manifest)
+    assert isinstance(network, Gan)
+    return Adversarial(network, model.training)

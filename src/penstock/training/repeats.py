@@ -1,0 +1,67 @@
+"""The same training again: on every fold of the data, or from other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+
+from penstock.config import Trainer
+from penstock.config.models import SupervisedModel
+from penstock.data.processed import Processed
+from penstock.training.fit import Fitted, build_task, evaluate, fit
+
+# A name for the repeat, such as "fold 2.5", and its metrics.
+OnRepeat = Callable[[str, dict[str, float]], None]
+
+
+def cross_validate(
+    model: SupervisedModel, settings: Trainer, processed: Processed, on_fold: OnRepeat
+) -> dict[str, Any]:
+    """The score on each held-out fold after the last epoch: nothing is selected on it, and test takes no part.
+
+    Returns:
+        `mean`, `sd` and `scores` of all folds of all repeats, as training.json has them.
+    """
+    rows, folds = processed.not_test(), processed.folds()
+    whole = _changed(model, early_stopping=None)
+    name = build_task(model, processed.manifest).score
+    scores = []
+    for number, repeat in enumerate(folds, start=1):
+        for fold in np.unique(repeat):
+            train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
+            last = fit(whole, settings, processed.manifest, train, held_out).epochs[-1]
+            scores.append(last.metrics[f"validation_{name}"])
+            on_fold(f"fold {number}.{fold + 1}", {f"validation_{name}": scores[-1]})
+    return _summary(scores)
+
+
+def across_seeds(
+    model: SupervisedModel, settings: Trainer, processed: Processed, first: Fitted, on_seed: OnRepeat
+) -> dict[str, Any]:
+    """The score on the test split of `first`, and of trainings from the seeds that follow.
+
+    Returns:
+        `mean`, `sd` and `scores`, the first one's first.
+    """
+    manifest = processed.manifest
+    name = build_task(model, manifest).score
+    train, validation, test = (processed.split(split) for split in ("train", "validation", "test"))
+    scores: list[float] = []
+    for seed in range(model.training.seed, model.training.seed + model.training.seeds):
+        changed = _changed(model, seed=seed)
+        fitted = fit(changed, settings, manifest, train, validation) if scores else first
+        scores.append(evaluate(changed, settings, manifest, fitted.weights, test)[name])
+        on_seed(f"seed {seed}", {f"test_{name}": scores[-1], "seconds": fitted.seconds})
+    return _summary(scores)
+
+
+def _changed(model: SupervisedModel, **training: object) -> SupervisedModel:
+    return model.model_copy(update={"training": model.training.model_copy(update=training)})
+
+
+def _summary(scores: list[float]) -> dict[str, Any]:
+    rounded = [round(score, 6) for score in scores]
+    return {"mean": round(mean(scores), 6), "sd": round(stdev(scores), 6), "scores": rounded}
