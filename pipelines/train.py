@@ -14,6 +14,7 @@ from penstock.stage import run_stage
 from penstock.tracking import TrackedRun, track_model
 from penstock.training.fit import Fitted, fit
 from penstock.training.history import Epoch, write_history
+from penstock.training.memory import keep_freed_memory
 from penstock.training.repeats import across_seeds, cross_validate
 from penstock.weights import save_weights
 
@@ -23,6 +24,7 @@ def main(project: Project, config: Config, name: str) -> None:
     files = project.model(name, config.block_of_model(name))
     processed = Processed(project.processed(model.dataset))
     lineage = lineage_of_training(project, config, name)
+    keep_freed_memory()
 
     with track_model(project, config, lineage) as run:
         run.log_parameters(shaping_settings(config, name))

@@ -10,6 +10,8 @@ from penstock.config import Config, load_config
 from tests.small import Copy, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
+# One of each task and kind of input: a second run of all the others would only take longer.
+NEWCOMERS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +65,7 @@ class NewcomerRun:
 @pytest.fixture(scope="session")
 def newcomer_run(repository, tmp_path_factory):
     """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
-    copy = small_repository(repository, tmp_path_factory.mktemp("newcomer"))
+    copy = small_repository(repository, tmp_path_factory.mktemp("newcomer"), models=NEWCOMERS)
     copy.run("git", "init", "--quiet")
     copy.run("git", "add", "--all")
     author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]

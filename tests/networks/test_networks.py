@@ -1,61 +1,97 @@
 """Networks are the documented ones, and their layers do what the documents say."""
 
+import math
+
 import pytest
 import torch
-from torch import nn
 
-from penstock.config.networks import Convolutional, Recurrent
+from penstock.config.networks import Attention
 from penstock.errors import WrongSettingError
-from penstock.manifest import Manifest
-from penstock.networks import build_classifier, count_parameters
+from penstock.networks import build_network
+from penstock.networks.attention import AttentionNetwork
 from penstock.networks.classifier import predicted, probabilities
 from penstock.networks.inputs import Pixels, Standardise
-from penstock.networks.recurrent import LSTM
-
-DATA = {
-    "iris": Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description=""),
-    "mnist": Manifest(
-        dataset="mnist", kind="image", shape=(28, 28), vocabulary=0, classes=tuple("0123456789"), description=""
-    ),
-    "imdb": Manifest(
-        dataset="imdb", kind="text", shape=(200,), vocabulary=10_000, classes=("no", "yes"), description=""
-    ),
-}
+from penstock.networks.layers import Step, masked_max, masked_mean
+from tests.networks.documented import COUNTS, DATA, documented
 
 
-def classifier(config, name):
+def network(config, name, **changes):
     model = config.model(name)
-    return build_classifier(model.network, DATA[model.dataset], model.training.loss)
+    changed = model.model_copy(update={"network": model.network.model_copy(update=changes)})
+    return build_network(changed, DATA[model.dataset])
 
 
-@pytest.mark.parametrize(("name", "documented"), [("iris_mlp", 83), ("mnist_cnn", 34_826), ("imdb_lstm", 560_901)])
-def test_parameter_counts_are_the_documented_ones(config, name, documented):
-    assert count_parameters(classifier(config, name)) == documented
+@pytest.mark.parametrize(("name", "counts"), COUNTS.items())
+def test_parameter_counts_are_the_documented_ones(config, name, counts):
+    here, shape, there = counts
+    model = config.model(name)
+    assert build_network(model, DATA[model.dataset]).count_parameters() == here
+    assert build_network(model, documented(DATA[model.dataset], shape)).count_parameters() == there
 
 
-def test_logits_have_a_row_per_input(config):
-    assert classifier(config, "iris_mlp")(torch.zeros(3, 4)).shape == (3, 3)
-    assert classifier(config, "mnist_cnn")(torch.zeros(3, 28, 28, dtype=torch.uint8)).shape == (3, 10)
-    assert classifier(config, "imdb_lstm")(torch.zeros(3, 200, dtype=torch.int32)).shape == (3, 1)
+def test_every_documented_model_is_there(config):
+    assert set(config.models) == set(COUNTS) | {"imdb_rnn", "imdb_rnn_stacked", "imdb_birnn", "imdb_attention"}
+
+
+def test_the_tuned_network_is_the_documented_one(config):
+    """But for the dropout, which is of training only."""
+    tuned = config.model("mnist_cnn_tuned").network.model_copy(update={"dropout": 0})
+    assert tuned == config.model("mnist_cnn").network
+
+
+def test_every_network_answers_a_row_per_input(config):
+    for name, model in config.every_model.items():
+        built = build_network(model, DATA[model.dataset]).eval()
+        answers = built.answers(built.takes.example(3))
+        assert len(answers) == len(built.outputs), name
+        assert all(len(answer) == 3 for answer in answers), name
 
 
 def test_a_network_refuses_inputs_that_it_cannot_read(config):
-    convolutional, recurrent = config.model("mnist_cnn").network, config.model("imdb_lstm").network
+    def built_on(name, dataset):
+        return build_network(config.model(name), DATA[dataset])
+
     with pytest.raises(WrongSettingError, match="convolutional needs images, iris has table inputs"):
-        build_classifier(convolutional, DATA["iris"], "cross_entropy")
-    with pytest.raises(WrongSettingError, match="recurrent needs texts, mnist has image inputs"):
-        build_classifier(recurrent, DATA["mnist"], "cross_entropy")
+        built_on("mnist_cnn", "iris")
+    with pytest.raises(WrongSettingError, match=r"network\.words: must be null: mnist has no texts"):
+        built_on("imdb_lstm", "mnist")
+    with pytest.raises(WrongSettingError, match=r"network\.words: is needed: imdb has texts"):
+        built_on("mnist_lstm", "imdb")
+    with pytest.raises(WrongSettingError, match="recurrent needs texts or images, iris has table inputs"):
+        built_on("mnist_lstm", "iris")
     with pytest.raises(WrongSettingError, match="mlp needs numbers or pixels, imdb has text inputs"):
-        build_classifier(config.model("iris_mlp").network, DATA["imdb"], "cross_entropy")
+        built_on("iris_mlp", "imdb")
+    with pytest.raises(WrongSettingError, match="autoencoder needs images, iris has table inputs"):
+        built_on("mnist_autoencoder", "iris")
+    with pytest.raises(WrongSettingError, match="gan needs images, imdb has text inputs"):
+        built_on("mnist_gan", "imdb")
+
+
+def test_a_sigmoid_needs_two_classes(config):
+    model = config.model("mnist_cnn")
+    training = model.training.model_copy(update={"loss": "binary_cross_entropy"})
     with pytest.raises(WrongSettingError, match="needs two classes, mnist has 10"):
-        build_classifier(convolutional, DATA["mnist"], "binary_cross_entropy")
+        build_network(model.model_copy(update={"training": training}), DATA["mnist"])
+
+
+def test_more_words_than_were_preprocessed_are_a_mistake(config):
+    words = config.model("imdb_lstm").network.words
+    with pytest.raises(WrongSettingError, match=r"network\.words\.length: imdb has 500"):
+        network(config, "imdb_lstm", words=words.model_copy(update={"length": 501}))
 
 
 def test_an_image_that_is_pooled_away_is_a_mistake(config):
-    settings = config.model("mnist_cnn").network
-    deep = Convolutional.model_validate(settings.model_dump() | {"blocks": [{"filters": 2, "pool": 3}] * 3})
+    blocks = config.model("mnist_cnn").network.blocks
     with pytest.raises(WrongSettingError, match=r"network\.blocks\.2: nothing is left"):
-        build_classifier(deep, DATA["mnist"], "cross_entropy")
+        network(config, "mnist_cnn", blocks=tuple(block.model_copy(update={"pool": 3}) for block in blocks * 2))
+
+
+def test_a_text_network_takes_its_own_words_of_a_larger_vocabulary(config):
+    """The last 200 words, and those beyond the 10,000 are unknown: what preprocessing for it alone would have given."""
+    built = network(config, "imdb_lstm").eval()
+    ids = torch.randint(2, 40_000, (3, 500))
+    own = torch.where(ids < 10_000, ids, 1)[:, -200:]
+    assert torch.equal(built(ids), built(own))
 
 
 def test_one_sigmoid_is_two_probabilities():
@@ -78,49 +114,98 @@ def test_pixels_become_one_channel_between_0_and_1():
     assert Pixels()(image).tolist() == [[[[0.0, 1.0]]]]
 
 
-class TestLSTM:
-    def lstm(self, dropout, recurrent_dropout):
+def test_a_step_is_a_step_and_trains_as_a_sigmoid():
+    layer, inputs = Step(), torch.tensor([-1.0, 0.0, 2.0])
+    assert layer.eval()(inputs).tolist() == [0.0, 0.0, 1.0]
+    assert torch.equal(layer.train()(inputs), torch.sigmoid(inputs))
+
+
+@pytest.mark.parametrize(("normalization", "layer"), [("batch", torch.nn.BatchNorm1d), ("layer", torch.nn.LayerNorm)])
+def test_normalisation_and_dropout_stand_between_dense_layers(config, normalization, layer):
+    built = network(config, "iris_mlp", normalization=normalization, dropout=0.5, activation="leaky_relu")
+    kinds = [type(part) for part in built.network]
+    linear, flatten = torch.nn.Linear, torch.nn.Flatten
+    assert kinds == [flatten, linear, layer, torch.nn.LeakyReLU, torch.nn.Dropout, linear]
+
+
+def test_convolutions_can_be_normalised_padded_and_dropped(config):
+    built = network(
+        config, "mnist_cnn", normalization="layer", padding="same", block_dropout=0.1, dropout=0.5, dense=(7,)
+    )
+    assert [type(part).__name__ for part in built.network] == [
+        *["Conv2d", "GroupNorm", "ReLU", "MaxPool2d", "Dropout"] * 2,
+        *["Flatten", "Dropout", "Linear", "LayerNorm", "ReLU", "Dropout", "Linear"],
+    ]
+    assert built(torch.zeros(2, 28, 28, dtype=torch.uint8)).shape == (2, 10)
+
+
+def test_pooling_passes_over_what_is_no_word():
+    states = torch.tensor([[[9.0], [1.0], [3.0]], [[5.0], [5.0], [5.0]]])
+    real = torch.tensor([[False, True, True], [False, False, False]])
+    assert masked_mean(states, real).tolist() == [[2.0], [0.0]]
+    assert masked_max(states, real).tolist() == [[3.0], [0.0]]
+
+
+class TestAttention:
+    def attention(self, config, **changes):
         torch.manual_seed(0)
-        return LSTM(3, 5, dropout=dropout, recurrent_dropout=recurrent_dropout)
+        settings = config.model("imdb_attention").network
+        words = settings.words.model_copy(update={"vocabulary": 20, "length": 5, "width": 4})
+        return AttentionNetwork(settings.model_copy(update={"words": words} | changes), 1).eval()
 
-    def test_its_own_loop_equals_torchs_layer_where_nothing_is_dropped(self, monkeypatch):
-        lstm, inputs = self.lstm(0.5, 0.5), torch.randn(4, 7, 3)
-        monkeypatch.setattr(lstm, "_mask", lambda like, *shape, share: like.new_ones(shape))
-        assert torch.allclose(lstm.train()(inputs), lstm.eval()(inputs), atol=1e-6)
+    def test_it_is_the_formula(self, config):
+        net = self.attention(config, residual=False)
+        ids = torch.tensor([[3, 4, 5, 6, 7]])
+        vectors = net.words(ids) + net.positions
+        attention = net.attention
+        queries, keys, values = attention.queries(vectors), attention.keys(vectors), attention.values(vectors)
+        attended = torch.softmax(queries @ keys.transpose(1, 2) / math.sqrt(4), dim=2) @ values
+        assert torch.allclose(net(ids), net.output(attended.mean(dim=1)), atol=1e-6)
 
-    def test_a_sequence_has_one_mask_for_all_its_steps(self, monkeypatch):
-        """The state that enters each step is zero in the same places at every step, and others in another row."""
-        lstm, entering = self.lstm(0.0, 0.5), []
-        plain = torch.addmm
+    def test_padding_makes_no_difference(self, config):
+        """Nothing is attended to, or pooled, that is no word: only the positions, from the end, tell."""
+        net = self.attention(config)
+        short = torch.tensor([[0, 0, 3, 4, 5]])
+        vectors = (net.words(short) + net.positions)[:, 2:]
+        real = torch.ones(1, 3, dtype=torch.bool)
+        expected = net.output(net.pool(vectors + net.attention(vectors, real), real))
+        assert torch.allclose(net(short), expected, atol=1e-6)
 
-        def watched(step, state, weights):
-            entering.append(state)
-            return plain(step, state, weights)
+    def test_an_empty_text_has_an_answer(self, config):
+        assert torch.isfinite(self.attention(config)(torch.zeros(2, 5, dtype=torch.long))).all()
 
-        monkeypatch.setattr(torch, "addmm", watched)
-        lstm.train()(torch.randn(8, 6, 3))
-        dropped = torch.stack(entering[1:]) == 0  # before the first step every state is zero
-        assert (dropped == dropped[0]).all()
-        assert dropped.any()
-        assert not dropped.all()
-        assert len({tuple(row.tolist()) for row in dropped[0]}) > 1
-
-    def test_dropping_keeps_the_expected_size(self):
-        mask = LSTM._mask(torch.zeros(1), 10_000, share=0.2)
-        assert mask.mean().item() == pytest.approx(1, abs=0.02)
-        assert set(mask.unique().tolist()) == {0.0, 1.25}
-
-    def test_evaluation_drops_nothing(self):
-        lstm, inputs = self.lstm(0.5, 0.5).eval(), torch.randn(2, 4, 3)
-        assert torch.equal(lstm(inputs), lstm(inputs))
-
-    def test_forget_gates_begin_open(self):
-        bias = self.lstm(0, 0).layer.bias_ih_l0
-        assert bias.tolist() == [0.0] * 5 + [1.0] * 5 + [0.0] * 10
+    def test_heads_must_divide_the_width(self, config):
+        settings = Attention.model_validate(config.model("imdb_attention").network.model_dump() | {"heads": 3})
+        model = config.model("imdb_attention").model_copy(update={"network": settings})
+        with pytest.raises(WrongSettingError, match=r"network\.heads: 3 do not divide 64"):
+            build_network(model, DATA["imdb"])
 
 
-def test_recurrent_settings_reach_the_layer(config):
-    settings = Recurrent.model_validate(config.model("imdb_lstm").network.model_dump() | {"hidden": 7})
-    network = build_classifier(settings, DATA["imdb"], "binary_cross_entropy").network
-    assert isinstance(network.output, nn.Linear)
-    assert network.output.in_features == 7
+def test_words_left_out_in_training_become_unknown_ones(config):
+    words = network(config, "imdb_rnn").network.words
+    ids = torch.randint(2, 100, (50, 200))
+    ids[:, :50] = 0
+    seen = []
+    words.embedding.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    words.train()(ids)
+    words.eval()(ids)
+    dropped, kept = seen
+    assert (dropped == 1).float()[:, 50:].mean().item() == pytest.approx(0.2, abs=0.02)
+    assert (dropped[:, :50] == 0).all()
+    assert torch.equal(kept, ids)
+
+
+def test_an_autoencoder_gives_a_code_and_pixels(config):
+    built = network(config, "mnist_autoencoder").eval()
+    code, given_back = built.answers(torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8))
+    assert code.shape == (3, 32)
+    assert given_back.shape == (3, 28, 28)
+    assert 0 <= given_back.min() <= given_back.max() <= 1
+
+
+def test_a_generator_draws_bytes_from_noise(config):
+    built = network(config, "mnist_gan").eval()
+    (images,) = built.answers(torch.randn(3, 100))
+    assert images.shape == (3, 28, 28)
+    assert images.dtype == torch.uint8
+    assert not any(name.endswith("bias") for name in built.state_dict())

@@ -12,13 +12,13 @@ from pipelines.tuned import tuned_pipeline
 HARMLESS = {"penstock", "penstock.console", "penstock.errors", "penstock.project", "penstock.stage"}
 TALKING = ("penstock.tracking", "penstock.reporting")
 # Imported by the name that params.yaml gives.
-BY_NAME = ("baselines/${", "data/datasets/${", "data/inputs/${", "networks/${", "training/${", "validation/${")
+BY_NAME = ("penstock/baselines/${", "data/datasets/${", "data/inputs/${", "networks/${", "training/${", "validation/${")
 # What these import that nothing else of the stage does: layers by networks, and others by one task of three.
 SHARED_BY_KINDS = {
     "networks/${": {"penstock.networks.layers"},
     "training/${": {"penstock.training.augmentation", "penstock.training.optimizers", "penstock.training.task"},
     "validation/${": set(),
-    "baselines/${": {
+    "penstock/baselines/${": {
         "penstock.baselines",
         "penstock.data.datasets",
         "penstock.data.inputs",

@@ -1,0 +1,50 @@
+"""Losses of the first 20 steps of every model; `python -m tests.training.golden` writes them anew into golden.json.
+
+A step here is an epoch of one batch: rows drawn from a fixed seed, nothing downloaded.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from penstock.config import load_config
+from penstock.data.processed import Split
+from penstock.training.fit import fit
+from tests.networks.documented import DATA
+
+FILE = Path(__file__).with_name("golden.json")
+STEPS, ROWS = 20, 16
+
+
+def rows_of(dataset):
+    """Sixteen rows of the dataset's shape, which labels can be learnt from."""
+    generator, manifest = np.random.default_rng(0), DATA[dataset]
+    labels = generator.integers(0, len(manifest.classes), ROWS)
+    match manifest.kind:
+        case "table":
+            inputs = (generator.normal(size=(ROWS, *manifest.shape)) + labels[:, None]).astype(np.float32)
+        case "image":
+            inputs = generator.integers(0, 200, (ROWS, *manifest.shape), dtype=np.uint8)
+            inputs[np.arange(ROWS), labels + 5] = 255
+        case _:
+            inputs = generator.integers(2, manifest.vocabulary, (ROWS, *manifest.shape), dtype=np.int32)
+            inputs[:, -30:] = (2 + labels)[:, None]
+            inputs[0] = 0
+    return Split(inputs=inputs, labels=labels)
+
+
+def losses(config, name):
+    """The training loss of each of the first steps."""
+    model = config.model(name)
+    changes = {"epochs": STEPS, "batch_size": ROWS, "early_stopping": None}
+    changes = {key: value for key, value in changes.items() if key in type(model.training).model_fields}
+    short = model.model_copy(update={"training": model.training.model_copy(update=changes)})
+    rows = rows_of(model.dataset)
+    return [epoch.metrics["train_loss"] for epoch in fit(short, config.trainer, DATA[model.dataset], rows, rows).epochs]
+
+
+if __name__ == "__main__":
+    config = load_config(Path(__file__).parents[2] / "params.yaml")
+    golden = {name: [float(f"{loss:.7g}") for loss in losses(config, name)] for name in config.every_model}
+    FILE.write_text(json.dumps(golden, indent=1) + "\n")

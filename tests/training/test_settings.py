@@ -1,0 +1,255 @@
+"""Every setting of a training has its effect."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from penstock.config.training import Augmentation, Optimizer, Schedule
+from penstock.data.processed import Split
+from penstock.errors import WrongSettingError
+from penstock.training import classification
+from penstock.training.augmentation import augment
+from penstock.training.fit import build_task, fit
+from penstock.training.optimizers import build_optimizer, build_schedule
+from tests.networks.documented import DATA
+from tests.training.golden import rows_of
+
+OPTIMIZERS = {
+    "sgd": {"momentum": 0.9},
+    "adagrad": {},
+    "rmsprop": {"smoothing": 0.9},
+    "adam": {"betas": [0.9, 0.999], "weight_decay": 0.01},
+}
+
+
+def optimizer(kind, rate, **changes):
+    options = {"kind": kind, "learning_rate": rate} | OPTIMIZERS[kind] | changes
+    return TypeAdapter(Optimizer).validate_python(options)
+
+
+def schedule(**options):
+    return TypeAdapter(Schedule).validate_python(options)
+
+
+@pytest.fixture
+def train(config):
+    """Trains a model for a few epochs of four steps on sixteen rows, with changed settings."""
+
+    def train(name="iris_mlp", network=None, **changes):
+        model = config.model(name)
+        defaults = {"epochs": 5, "batch_size": 4, "schedule": schedule(kind="constant"), "cross_validation": False}
+        training = model.training.model_copy(update=defaults | changes)
+        changed = model.model_copy(update={"training": training, "network": network or model.network})
+        rows = rows_of(model.dataset)
+        return fit(changed, config.trainer, DATA[model.dataset], rows, rows)
+
+    return train
+
+
+def size(fitted):
+    weights = [weight for name, weight in fitted.weights.items() if name.endswith("weight")]
+    return sum(weight.abs().sum().item() for weight in weights) / sum(weight.numel() for weight in weights)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_every_optimizer_learns(train, kind):
+    rate = {"sgd": 0.1, "adagrad": 0.3, "rmsprop": 0.03, "adam": 0.03}[kind]
+    epochs = train(epochs=15, optimizer=optimizer(kind, rate)).epochs
+    assert epochs[-1].metrics["train_loss"] < 0.6 * epochs[0].metrics["train_loss"]
+
+
+def test_momentum_carries_on_when_there_is_no_gradient():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    stepper = build_optimizer(optimizer("sgd", 1.0, momentum=0.5), [weight])
+    weight.grad = torch.ones(1)
+    stepper.step()
+    weight.grad = torch.zeros(1)
+    stepper.step()
+    assert weight.item() == -1.5
+
+
+def test_l1_drives_weights_to_zero(train):
+    plain, sparse = (train(epochs=100, l1=l1, optimizer=optimizer("sgd", 0.01, momentum=0)) for l1 in (0, 0.5))
+    small = {name: (weight.abs() < 0.02).float().mean().item() for name, weight in sparse.weights.items()}
+    assert size(sparse) < 0.3 * size(plain)
+    assert small["network.1.weight"] > 0.5
+    assert sparse.weights["network.3.bias"].abs().max() > 0.01, "biases go free"
+
+
+def test_l2_shrinks_weights(train):
+    assert size(train(epochs=50, l2=0.1)) < 0.7 * size(train(epochs=50, l2=0))
+
+
+def test_clipping_bounds_the_norm_that_reaches_the_optimizer(train, monkeypatch):
+    norms = []
+    plain = torch.optim.SGD.step
+
+    def watched(stepper, closure):
+        loss = closure()
+        gradients = [weight.grad for group in stepper.param_groups for weight in group["params"]]
+        norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
+        return plain(stepper, lambda: loss)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+    train(optimizer=optimizer("sgd", 0.1), gradient_clip_norm=0.05)
+    assert max(norms) <= 0.0501
+    norms.clear()
+    train(optimizer=optimizer("sgd", 0.1), gradient_clip_norm=None)
+    assert max(norms) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"kind": "constant"}, [1, 1, 1, 1]),
+        ({"kind": "exponential", "decay": 0.5}, [0.5, 0.25, 0.125, 0.0625]),
+        ({"kind": "step", "epochs": 2, "decay": 0.1}, [1, 0.1, 0.1, 0.01]),
+    ],
+)
+def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
+    fitted = train(epochs=4, schedule=schedule(**options), optimizer=optimizer("adam", 0.02))
+    assert [epoch.metrics["learning_rate"] / 0.02 for epoch in fitted.epochs] == pytest.approx(expected)
+
+
+def test_one_cycle_leaves_the_betas_alone():
+    stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))])
+    plan = build_schedule(schedule(kind="one_cycle", warm_up=0.3), stepper, steps=20, epochs=2)
+    for _ in range(10):
+        stepper.step()
+        plan.step()
+    assert stepper.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_losses_are_learnt_by(train, loss):
+    epochs = train(epochs=20, loss=loss, optimizer=optimizer("adam", 0.02)).epochs
+    assert epochs[-1].metrics["validation_accuracy"] >= 0.8
+
+
+def test_smoothing_is_of_training_only(train):
+    smooth, plain = (train(epochs=1, label_smoothing=share).epochs[0].metrics for share in (0.3, 0.0))
+    assert smooth["train_loss"] != plain["train_loss"]
+    task_loss = classification.loss_of("cross_entropy", torch.tensor([[9.0, 0.0]]), torch.tensor([0]))
+    assert task_loss < 0.01
+
+
+@pytest.mark.parametrize("activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu"])
+def test_every_activation_learns(config, train, activation):
+    network = config.model("iris_mlp").network.model_copy(update={"activation": activation})
+    epochs = train(epochs=40, network=network, optimizer=optimizer("adam", 0.03)).epochs
+    assert epochs[-1].metrics["train_loss"] < 0.7 * epochs[0].metrics["train_loss"]
+
+
+def test_dropout_is_of_training_only(config, train):
+    network = config.model("iris_mlp").network.model_copy(update={"dropout": 0.9})
+    dropped, plain = (train(epochs=1, network=one).epochs[0].metrics for one in (network, None))
+    assert dropped["train_loss"] > plain["train_loss"]
+
+
+def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
+    """A mean that hardly moves is near the first step; the last weights are far from it."""
+    averaged = train(epochs=1, weight_average=0.999, optimizer=optimizer("sgd", 0.1, momentum=0))
+    last = train(epochs=1, weight_average=None, optimizer=optimizer("sgd", 0.1, momentum=0))
+    first_step = train(epochs=1, batch_size=16, weight_average=None, optimizer=optimizer("sgd", 0.1, momentum=0))
+    name = "network.3.weight"
+    moved = [(fitted.weights[name] - first_step.weights[name]).norm() for fitted in (averaged, last)]
+    assert moved[0] < moved[1]
+    assert averaged.best.metrics["validation_loss"] != last.best.metrics["validation_loss"]
+
+
+class TestAugmentation:
+    def settings(self, **changes):
+        return Augmentation.model_validate({"rotation": 0, "scale": 0, "shear": 0, "shift": 0} | changes)
+
+    def test_nothing_asked_for_changes_nothing(self):
+        images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
+        assert torch.allclose(augment(images, self.settings()), images.float(), atol=1e-2)
+
+    @pytest.mark.parametrize("change", [{"rotation": 20}, {"scale": 0.3}, {"shear": 0.3}, {"shift": 3}])
+    def test_every_image_is_changed_in_its_own_way(self, change):
+        image = torch.zeros(1, 28, 28)
+        image[:, 6:22, 12:14] = 255
+        first, second = augment(image.expand(2, -1, -1), self.settings(**change))
+        assert (first - second).abs().max() > 10
+        assert 0 <= first.min() <= first.max() <= 255.01
+
+    def test_a_shift_is_in_pixels(self):
+        image = torch.zeros(200, 28, 28)
+        image[:, 14, 14] = 255
+        shifted = augment(image, self.settings(shift=2))
+        rows = torch.arange(28.0)
+        centres = (shifted.sum(dim=2) * rows).sum(dim=1) / shifted.sum(dim=(1, 2))
+        assert 1.5 < (centres - 14).abs().max() <= 2.01
+
+    def test_validation_sees_the_images_as_they_are(self, config, monkeypatch):
+        seen = []
+        monkeypatch.setattr(classification, "augment", lambda images, settings: seen.append(len(images)) or images)
+        model = config.model("mnist_cnn_tuned")
+        changes = {"epochs": 1, "batch_size": 8, "schedule": schedule(kind="constant")}
+        training = model.training.model_copy(update=changes)
+        rows = rows_of("mnist")
+        fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+        assert seen == [8, 8]
+
+    def test_it_is_for_images(self, config):
+        model = config.model("iris_mlp")
+        training = model.training.model_copy(update={"augmentation": self.settings(shift=1)})
+        with pytest.raises(WrongSettingError, match=r"training\.augmentation: is for images"):
+            build_task(model.model_copy(update={"training": training}), DATA["iris"])
+
+
+@pytest.mark.parametrize(("key", "value"), [("loss", "cross_entropy"), ("label_smoothing", 0.1)])
+def test_what_is_for_classes_is_refused_for_a_reconstruction(config, key, value):
+    model = config.model("mnist_autoencoder")
+    changed = model.model_copy(update={"training": model.training.model_copy(update={key: value})})
+    with pytest.raises(WrongSettingError, match=rf"training\.{key}"):
+        build_task(changed, DATA["mnist"])
+
+
+def test_an_autoencoder_learns_its_inputs(train):
+    epochs = train("mnist_autoencoder", epochs=20, optimizer=optimizer("adam", 0.01)).epochs
+    first, last = epochs[0].metrics, epochs[-1].metrics
+    assert last["validation_mean_squared_error"] < first["validation_mean_squared_error"]
+    assert last["train_loss"] < first["train_loss"]
+
+
+class TestAdversarial:
+    @pytest.fixture
+    def trained(self, config):
+        """Few enough epochs that the discriminator does not win outright."""
+        model = config.model("mnist_gan")
+        training = model.training.model_copy(update={"epochs": 3, "batch_size": 8})
+        rows = rows_of("mnist")
+        return fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+
+    def test_both_parts_are_trained(self, config, trained):
+        torch.manual_seed(config.model("mnist_gan").training.seed)
+        task = build_task(config.model("mnist_gan"), DATA["mnist"])
+        before = task.network.state_dict()
+        moved = {name.split(".")[0] for name in before if not torch.equal(before[name], trained.weights[name])}
+        assert moved == {"generator", "discriminator"}
+
+    def test_every_epoch_leaves_the_same_noise_drawn(self, trained):
+        assert trained.shown["samples"].shape == (3, 64, 28, 28)
+        assert trained.shown["samples"].dtype == torch.uint8
+        assert not torch.equal(trained.shown["samples"][0], trained.shown["samples"][2])
+
+    def test_its_figures_are_of_both(self, trained):
+        assert trained.best.part("train").keys() == {"loss", "generator_loss", "discriminator_loss"}
+        assert trained.best.part("validation").keys() == {"real_score", "drawn_score"}
+        losses = trained.best.part("train")
+        assert losses["loss"] == pytest.approx(losses["generator_loss"] + losses["discriminator_loss"], abs=1e-5)
+
+    def test_the_last_weights_are_kept(self, trained):
+        assert trained.best.epoch == 3
+
+
+def test_a_discriminator_learns_to_tell(config):
+    """Against a generator that stands still."""
+    model = config.model("mnist_gan")
+    still = optimizer("sgd", 1e-12, momentum=0)
+    training = model.training.model_copy(update={"epochs": 15, "batch_size": 16, "generator": still})
+    rows = Split(inputs=np.repeat(rows_of("mnist").inputs[:1], 64, axis=0), labels=np.zeros(64, dtype=np.int64))
+    fitted = fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+    assert fitted.best.part("validation")["real_score"] > fitted.best.part("validation")["drawn_score"] + 0.2
