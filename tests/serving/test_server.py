@@ -12,14 +12,16 @@ import pytest
 from penstock.config import load_config
 from penstock.data.datasets import load_dataset, part_behind
 from penstock.data.processed import Processed
-from penstock.networks import build_classifier
-from penstock.networks.classifier import probabilities
+from penstock.export.parity import trained_answers
+from penstock.networks import build_network
 from penstock.project import Project
 from penstock.serving.models import load_models
 from penstock.weights import load_weights
+from tests.conftest import REPOSITORY
 from tests.processes import answers, free_port, wait_until
 
-MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")
+ALL = load_config(REPOSITORY / "params.yaml").models
+CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def request_of(model, rows):
     return {"id": "7", "inputs": [{**spec, "shape": [len(rows), *spec["shape"][1:]], "data": data}]}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
 def test_trained_is_served(server, small_run, name, batch_size):
     """Raw test rows over HTTP against the trained network on processed ones (DESIGN.md, rule 2)."""
@@ -48,28 +50,20 @@ def test_trained_is_served(server, small_run, name, batch_size):
     config = load_config(project.params)
     model = config.model(name)
     processed = Processed(project.processed(model.dataset))
-    classifier = build_classifier(model.network, processed.manifest, model.training.loss)
-    load_weights(project.weights(name), classifier)
+    network = build_network(model, processed.manifest)
+    load_weights(project.model(name, "models").weights, network)
     raw = load_dataset(model.dataset).read(project.raw(model.dataset))
     rows = part_behind(raw, "test")[processed.rows("test")].inputs[:batch_size]
-    trained = trained_probabilities(classifier.eval(), processed, len(rows))
+    trained = trained_answers(network, processed.split("test").inputs[: len(rows)])
 
     described = server.get(f"/v2/models/{name}").json()
     answer = server.post(f"/v2/models/{name}/infer", json=request_of(described, rows)).json()
     likely, label = answer["outputs"]
     served = np.array(likely["data"]).reshape(likely["shape"])
-    assert np.abs(served - trained).max() <= 1e-4
-    assert label["data"] == trained.argmax(axis=1).tolist()
+    assert np.abs(served - trained["probabilities"]).max() <= 1e-4
+    assert label["data"] == trained["label"].tolist()
     assert answer["id"] == "7"
     assert answer["model_version"] == described["versions"][0]
-
-
-def trained_probabilities(classifier, processed, rows):
-    import torch
-
-    inputs = torch.from_numpy(np.array(processed.split("test").inputs[:rows]))
-    with torch.no_grad():
-        return probabilities(classifier(inputs)).numpy()
 
 
 def test_a_model_says_what_it_was_made_from(server, small_run):
@@ -81,13 +75,23 @@ def test_a_model_says_what_it_was_made_from(server, small_run):
     assert described["classes"] == list("0123456789")
 
 
+def test_an_autoencoder_and_a_generator_are_served(server):
+    answer = server.post("/predict/mnist_autoencoder", json={"pixels": [[0] * 28] * 28}).json()
+    assert np.shape(answer["code"]) == (32,)
+    assert np.shape(answer["reconstruction"]) == (28, 28)
+    answer = server.post("/predict/mnist_gan", json={"noise": [0.0] * 100}).json()
+    assert np.shape(answer["image"]) == (28, 28)
+    assert "classes" not in server.get("/v2/models/mnist_gan").json()
+
+
 def test_people_can_ask_in_a_short_way(server):
     answer = server.post("/predict/imdb_lstm", json={"text": "A wonderful film."}).json()
     assert answer["label"] in ("negative", "positive")
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     answer = server.post("/predict/iris_mlp", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
     assert answer["probabilities"].keys() == {"setosa", "versicolor", "virginica"}
-    assert server.get("/models").json().keys() == set(MODELS)
+    # mnist_cnn_tuned is there because the GAN's judge is made of it; it has not been validated itself.
+    assert server.get("/models").json().keys() == set(ALL)
     assert server.get("/v2").json()["name"] == "penstock"
 
 
@@ -147,8 +151,8 @@ def test_a_tampered_file_is_not_served(changed_run):
 
 def test_one_model_without_proof_does_not_keep_the_others_from_being_served(changed_run):
     (changed_run.root / "models/mnist_cnn/proof.json").unlink()
-    models, refused = load_models(changed_run.root / "models")
-    assert models.keys() == {"iris_mlp", "imdb_lstm"}
+    models, refused = load_models([changed_run.root / "models", changed_run.root / "tuned/models"])
+    assert models.keys() == set(ALL) - {"mnist_cnn"}
     assert ["mnist_cnn: has not passed its gates" in reason for reason in refused] == [True]
 
 

@@ -109,6 +109,27 @@ def test_another_file_is_proven_and_timed_anew_in_the_same_run(project, config, 
     assert [metric.value for metric in history] == [2.0, 4.0]
 
 
+def test_a_fold_is_a_child_run_once(project, config, runs):
+    for _ in range(2):
+        with track_model(project, config, LINEAGE) as run:
+            run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
+            run.log_repeat("fold 1.2", {"validation_accuracy": 0.8})
+    _, found = runs()
+    (parent,) = [one for one in found if one.info.run_name == "iris_mlp"]
+    children = {one.info.run_name: one for one in found if one is not parent}
+    assert children.keys() == {"fold 1.1", "fold 1.2"}
+    assert all(child.data.tags["mlflow.parentRunId"] == parent.info.run_id for child in children.values())
+    assert children["fold 1.2"].data.metrics == {"validation_accuracy": 0.8}
+    assert children["fold 1.2"].info.status == "FINISHED"
+
+
+def test_a_picture_is_kept_under_its_name(project, config, runs):
+    with track_model(project, config, LINEAGE) as run:
+        run.log_file("samples.gif", b"GIF89a")
+    client, (found,) = runs()
+    assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["samples.gif"]
+
+
 def test_a_run_that_fails_says_so(project, config, runs):
     with pytest.raises(RuntimeError), track_model(project, config, LINEAGE):
         raise RuntimeError
@@ -119,9 +140,9 @@ def test_the_seconds_of_a_run_are_found_by_the_lineage_in_the_weights(project, c
     with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"seconds": 12.5})
     assert training_seconds(project, config) == {}
-    save_weights(project.weights("iris_mlp"), {}, LINEAGE)
+    save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
     assert training_seconds(project, config) == {"iris_mlp": 12.5}
-    save_weights(project.weights("iris_mlp"), {}, replace(LINEAGE, code="other"))
+    save_weights(project.model("iris_mlp", "models").weights, {}, replace(LINEAGE, code="other"), {})
     assert training_seconds(project, config) == {}
 
 
@@ -143,7 +164,7 @@ def test_a_server_that_cannot_be_used_is_one_warning_and_work_goes_on(project, c
     warnings = capsys.readouterr().err
     assert warnings.count("warning:") == 1
     assert f"{uri} cannot be used; going on without it" in warnings
-    save_weights(project.weights("iris_mlp"), {}, LINEAGE)
+    save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
     assert training_seconds(project, away) == {}
 
 

@@ -17,7 +17,7 @@ from penstock.data.datasets import load_dataset, part_behind
 from penstock.data.inputs.text import words
 from penstock.data.processed import Processed
 
-ITERATIONS = 200
+ITERATIONS, TOLERANCE = 200, 1e-3
 
 
 def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[s
     parts = load_dataset(settings.dataset).read(raw)
     train = part_behind(parts, "train")[processed.rows("train")]
     test = part_behind(parts, "test")[processed.rows("test")]
-    model = make_pipeline(_features(processed.manifest.kind), LogisticRegression(max_iter=ITERATIONS))
+    model = make_pipeline(_features(processed.manifest.kind), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE))
     model.fit(train.inputs, train.labels)
     return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}
 
@@ -43,5 +43,6 @@ def _features(kind: str) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
             return StandardScaler()
 
 
-def _flat_shares(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return images.reshape(len(images), -1) / 255
+def _flat_shares(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    shares: NDArray[np.float32] = images.reshape(len(images), -1).astype(np.float32) / 255
+    return shares
