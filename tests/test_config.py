@@ -42,7 +42,12 @@ def test_the_shipped_file_is_valid(config):
         ("baseline: iris_", "baseline: isir_", "models.iris_mlp.baseline", "did you mean 'iris_linear'?"),
         ("classifier: mnist_cnn_tuned", "classifier: mnist_cnn", "judges.mnist_judge.classifier", "unknown classifier"),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
-        ("dataset: iris}", "dataset: irsi}", "baselines.iris_linear.dataset", "unknown dataset 'irsi'; did you mean 'iris'?"),
+        (
+            "dataset: iris}",
+            "dataset: irsi}",
+            "baselines.iris_linear.dataset",
+            "unknown dataset 'irsi'; did you mean 'iris'?",
+        ),
         ("hidden: [10],", "hidden: [ten],", "models.iris_mlp.network.hidden.0", "not 'ten'"),
         ("[{filters: 32, pool: 2}], ", "[{pool: 2}], ", "network.blocks.0.filters", "missing key"),
         ("  attempts: 3 ", "  # attempts ", "download.attempts", "missing key"),

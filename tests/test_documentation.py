@@ -16,7 +16,7 @@ def text(repository):
 def keys(content, prefix=""):
     """Dotted keys of a report; names of splits, classes, checks and parts stand for themselves in the text."""
     for key, value in content.items():
-        if isinstance(value, dict) and key not in {"classes", "training_inputs", "within", "across"}:
+        if isinstance(value, dict) and key not in {"classes", "class_shares", "training_inputs", "within", "across"}:
             yield from keys(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
@@ -28,7 +28,11 @@ def keys(content, prefix=""):
         ("imdb/data.json", "data.json"),
         ("iris/data.json", "data.json"),
         ("iris_mlp/training.json", "training.json"),
+        ("mnist_autoencoder/training.json", "training.json"),
+        ("mnist_gan/training.json", "training.json"),
         ("imdb_lstm/validation.json", "validation.json"),
+        ("mnist_autoencoder/validation.json", "validation.json"),
+        ("mnist_gan/validation.json", "validation.json"),
     ],
 )
 def test_every_key_of_a_report_is_explained(small_run, text, report, heading):

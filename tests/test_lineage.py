@@ -7,7 +7,6 @@ from penstock.lineage import lineage_of_training
 from penstock.project import Project
 from tests.conftest import REPOSITORY
 
-
 ALL = set(load_config(REPOSITORY / "params.yaml").models)
 
 

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from ruamel.yaml import YAML
 
-from tests.conftest import REPOSITORY
+from tests.conftest import NEWCOMERS, REPOSITORY
 from tests.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
@@ -22,6 +21,7 @@ IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
 SERVERS = {"make ui", "make serve"}
 # The command that runs this test.
 SELF = "make test"
+TUNED = "make tuned"
 
 
 def commands(first_words):
@@ -55,17 +55,17 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
 
 def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
     output = newcomer_run.output
-    for stage in ("download", "preprocess", "train", "export", "validate", "report"):
+    for stage in ("download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"):
         assert re.search(rf"^{stage} +\w+ .*-> ", output, re.MULTILINE), stage
     table = output[output.rindex("model  ") :]
-    assert all(model in table for model in ("iris_mlp", "mnist_cnn", "imdb_lstm"))
-    assert "accuracy" in table
+    assert all(model in table for model in NEWCOMERS)
+    assert "baseline" in table
     assert "results/index.html" in table
     assert "\x1b[" not in output, "no terminal, no colours"
     assert "Warning" not in output
 
 
-@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, *SERVERS}])
+@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, TUNED, *SERVERS}])
 def test_make_commands(newcomer_run, command):
     assert newcomer_run.copy.run(*newcomer_run.copy.make_with_this_environment(command)).returncode == 0
 
@@ -106,9 +106,13 @@ def test_the_model_to_add_is_one_entry(changed_run):
     """The README's own example, word for word."""
     (example,) = re.findall(r"```yaml\nmodels:\n(.*?)```", TEXT, re.DOTALL)
     path = changed_run.root / "params.yaml"
-    path.write_text(path.read_text().rstrip() + "\n" + example)
-    (name,) = YAML(typ="safe").load(example)
-    changed_run.edit_params(**{f"models__{name}__gates__accuracy": 0.1})
+    # Beside the others; what it borrows of them by name is already there.
+    text = path.read_text()
+    position = text.index("\ntuned:")
+    position = text.rindex("\n\n#", 0, position)
+    path.write_text(f"{text[:position]}\n{example}{text[position:]}")
+    (name,) = re.findall(r"^  (\w+):$", example, re.MULTILINE)
+    changed_run.edit_params(**{f"models__{name}__gates__accuracy": 0})
     changed_run.run("dvc", "repro", f"validate@{name}")
     assert name in changed_run.run("penstock", "results").stdout
 

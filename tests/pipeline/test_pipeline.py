@@ -13,11 +13,33 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from penstock.config import load_config
 from penstock.data.processed import Processed
 from penstock.files import dvc_directory_hash
+from tests.conftest import NEWCOMERS, REPOSITORY
 
-MODELS = {"iris_mlp": "iris", "mnist_cnn": "mnist", "imdb_lstm": "imdb"}
-SAMPLES = {"iris_mlp": 30, "mnist_cnn": 600, "imdb_lstm": 600}
+ALL = load_config(REPOSITORY / "params.yaml").models
+MODELS = {name: model.dataset for name, model in ALL.items()}
+CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
+ON_MNIST = {name for name, dataset in MODELS.items() if dataset == "mnist"}
+ON_IMDB = {name for name, dataset in MODELS.items() if dataset == "imdb"}
+SAMPLES = {"iris": 30, "mnist": 600, "imdb": 600}
+FIGURES = {
+    "classification": {"loss", "accuracy"},
+    "reconstruction": {"loss", "mean_squared_error"},
+    "adversarial": {"loss", "generator_loss", "discriminator_loss"},
+}
+# Raw inputs as a user has them.
+RAW = {
+    "features": np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32),
+    "pixels": np.zeros((1, 28, 28), dtype=np.uint8),
+    "text": np.array(["A wonderful film.<br />10/10"], dtype=object),
+    "noise": np.zeros((1, 100), dtype=np.float32),
+}
+
+
+def stages_of(models, *stages):
+    return {f"{stage}@{model}" for model in models for stage in stages or ("train", "export", "validate")}
 
 
 @pytest.fixture
@@ -46,15 +68,15 @@ def stale(copy):
 def test_reports_have_their_public_keys(report, model):
     training = report(model, "training")
     assert {"parameters", "epochs", "best_epoch", "train", "validation"} <= training.keys()
-    assert training["train"].keys() == training["validation"].keys() == {"loss", "accuracy"}
+    assert training["train"].keys() == FIGURES[ALL[model].task]
     validation = report(model, "validation")
     assert validation["model"] == model
     assert validation["dataset"] == MODELS[model]
-    assert validation["samples"] == SAMPLES[model]
-    assert validation["test"].keys() == {"accuracy", "loss"}
+    assert validation["samples"] == SAMPLES[MODELS[model]]
+    assert validation["baseline"]["name"] == ALL[model].baseline
     assert validation["parity"]["batch_sizes"] == [1, 7, 256]
-    assert validation["parity"]["max_abs_diff"] <= 1e-4
-    assert validation["parity"]["agreement"] == 1.0
+    assert validation["parity"]["max_abs_diff"] <= ALL[model].gates.parity
+    assert validation["parity"].get("agreement", 1.0) == 1.0
     assert validation["gate"]["passed"] is True
     assert all(check.keys() == {"value", "limit", "passed"} for check in validation["gate"]["checks"].values())
 
@@ -70,7 +92,11 @@ def test_the_texts_in_both_parts_of_imdb_are_reported_and_kept_out(report, small
     data = report("imdb", "data")
     assert data["duplicates"]["official"]["across"] == {"train_and_test": 123}
     assert data["duplicates"]["leaked"] == 0
-    assert report("imdb_lstm", "validation")["token_ids"] == {"equal": 1.0, "texts": 50_000}
+
+
+@pytest.mark.parametrize("model", sorted(ON_IMDB))
+def test_every_text_has_the_word_ids_of_preprocessing_in_the_graph(report, model):
+    assert report(model, "validation")["token_ids"] == {"equal": 1.0, "texts": 1_200}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -92,27 +118,38 @@ def test_one_file_serves(small_run, model):
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
     processed = Processed(small_run.root / "data/processed" / MODELS[model])
-    assert json.loads(metadata["classes"]) == list(processed.manifest.classes)
+    classes = list(processed.manifest.classes)
     assert (
         metadata["data"] == dvc_directory_hash(processed.folder) == locked(small_run)[f"data/processed/{MODELS[model]}"]
     )
-    assert metadata.keys() == {"model", "dataset", "input", "classes", "data", "parameters", "code"}
-    raw = {
-        "iris_mlp": np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32),
-        "mnist_cnn": np.zeros((1, 28, 28), dtype=np.uint8),
-        "imdb_lstm": np.array(["A wonderful film.<br />10/10"], dtype=object),
-    }[model]
+    assert metadata.keys() - {"classes"} == {"model", "dataset", "input", "data", "parameters", "code"}
+    (name,) = [node.name for node in session.get_inputs()]
     for rows in (1, 3, 300):
-        (name,) = [node.name for node in session.get_inputs()]
-        probabilities, label = session.run(["probabilities", "label"], {name: np.concatenate([raw] * rows)})
-        assert probabilities.shape == (rows, len(processed.manifest.classes))
-        assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-        assert (label == probabilities.argmax(axis=1)).all()
+        outputs = [node.name for node in session.get_outputs()]
+        answers = dict(zip(outputs, session.run(outputs, {name: np.concatenate([RAW[name]] * rows)}), strict=True))
+        assert {len(answer) for answer in answers.values()} == {rows}
+        if model in CLASSIFIERS:
+            assert json.loads(metadata["classes"]) == classes
+            assert answers["probabilities"].shape == (rows, len(classes))
+            assert np.allclose(answers["probabilities"].sum(axis=1), 1, atol=1e-6)
+            assert (answers["label"] == answers["probabilities"].argmax(axis=1)).all()
 
 
+def test_a_reconstruction_is_of_shares_and_an_image_of_bytes(small_run):
+    encoder = onnxruntime.InferenceSession(small_run.root / "models/mnist_autoencoder/model.onnx")
+    code, given_back = encoder.run(["code", "reconstruction"], {"pixels": RAW["pixels"]})
+    assert code.shape == (1, 32)
+    assert 0 <= given_back.min() <= given_back.max() <= 1
+    generator = onnxruntime.InferenceSession(small_run.root / "models/mnist_gan/model.onnx")
+    (image,) = generator.run(["image"], {"noise": RAW["noise"]})
+    assert image.shape == (1, 28, 28)
+    assert image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("model", sorted(ON_IMDB))
 @pytest.mark.parametrize("texts", [[""], ["", ""], ["", "good"], ["good " * 5000]])
-def test_an_exported_text_model_takes_empty_and_very_long_texts(small_run, texts):
-    session = onnxruntime.InferenceSession(small_run.root / "models/imdb_lstm/model.onnx")
+def test_an_exported_text_model_takes_empty_and_very_long_texts(small_run, model, texts):
+    session = onnxruntime.InferenceSession(small_run.root / "models" / model / "model.onnx")
     (probabilities,) = session.run(["probabilities"], {"text": np.array(texts, dtype=object)})
     assert np.isfinite(probabilities).all()
 
@@ -124,17 +161,33 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.info.status == "FINISHED"
     with (small_run.root / "reports" / model / "history.csv").open() as file:
         epochs = [int(row["epoch"]) for row in csv.DictReader(file)]
-    history = client.get_metric_history(run.info.run_id, "validation_loss")
+    history = client.get_metric_history(run.info.run_id, "train_loss")
     assert [metric.step for metric in history] == epochs
-    assert run.data.metrics["test_accuracy"] == report(model, "validation")["test"]["accuracy"]
+    figure, value = next(iter(report(model, "validation")["test"].items()))
+    assert value in (run.data.metrics.get(f"test_{figure}"), run.data.metrics.get(figure))
     assert run.data.metrics["seconds"] > 0
     assert run.data.tags["dvc.data"] == locked(small_run)[f"data/processed/{MODELS[model]}"]
     assert run.data.tags["gate"] == "passed"
-    assert run.data.tags["gates.parity"] == "0.0001"
+    assert run.data.tags["gates.parity"] == str(ALL[model].gates.parity)
     assert run.data.params["training.seed"] == "1"
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dvc.data"]
     figures = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert {"learning_curves.png", "confusion_matrix.png"} <= figures
+    own = {
+        "classification": {"confusion_matrix.png"},
+        "reconstruction": {"reconstructions.png"},
+        "adversarial": {"samples.png", "samples_per_epoch.gif"},
+    }
+    assert {"learning_curves.png"} | own[ALL[model].task] <= figures
+
+
+def test_every_fold_is_a_child_run(client, report):
+    experiment = client.get_experiment_by_name("iris")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if run.info.run_name == "iris_mlp"]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    scores = sorted(round(run.data.metrics["validation_accuracy"], 6) for run in children)
+    assert scores == sorted(report("iris_mlp", "training")["folds"]["scores"])
+    assert parent.data.metrics["folds_mean"] == report("iris_mlp", "training")["folds"]["mean"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -143,14 +196,14 @@ def test_the_registered_champion_answers_as_the_file_does(client, small_run, rep
     assert version.tags["onnx.sha256"] == report(model, "validation")["onnx"]["sha256"]
     mlflow.set_tracking_uri(f"sqlite:///{small_run.root}/mlflow.db")
     loaded = mlflow.pyfunc.load_model(f"models:/{model}@champion")
-    assert loaded.metadata.signature.outputs.input_names() == ["probabilities", "label"]
+    outputs = loaded.metadata.signature.outputs.input_names()
     example = loaded.input_example
     (name,) = example
     session = onnxruntime.InferenceSession(small_run.root / "models" / model / "model.onnx")
-    probabilities, label = session.run(["probabilities", "label"], {name: example[name]})
+    assert outputs == [node.name for node in session.get_outputs()]
     answers = loaded.predict(example)
-    assert np.array_equal(answers["probabilities"], probabilities)
-    assert np.array_equal(answers["label"], label)
+    for output, answer in zip(outputs, session.run(outputs, {name: example[name]}), strict=True):
+        assert np.array_equal(answers[output], answer)
 
 
 def test_the_page_shows_every_model_and_loads_nothing_from_elsewhere(small_run):
@@ -158,7 +211,20 @@ def test_the_page_shows_every_model_and_loads_nothing_from_elsewhere(small_run):
     assert all(model in page for model in MODELS)
     assert "http://" not in page
     assert "https://" not in page
-    assert len(list((small_run.root / "results/figures").iterdir())) == 2 * len(MODELS)
+    figures = {path.name for path in (small_run.root / "results/figures").iterdir()}
+    assert all(f"figures/{figure}" in page for figure in figures)
+    assert len([name for name in figures if name.endswith("learning_curves.png")]) == len(MODELS)
+    assert {"mnist_cnn_mistakes.png", "mnist_autoencoder_reconstructions.png", "mnist_gan_samples.png"} <= figures
+
+
+def test_the_page_of_models_is_made_of_measured_figures(small_run, report):
+    page = (small_run.root / "docs/models.md").read_text()
+    for model in MODELS:
+        section = page[page.index(f"## {model}\n") :].split("\n## ")[0]
+        figure, value = next(iter(report(model, "validation")["test"].items()))
+        assert f"{figure.replace('_', ' ')} {value:.4f}" in section
+        assert f"{report(model, 'training')['parameters']:,} parameters" in section
+    assert (small_run.root / "docs/images/learning_curves.png").stat().st_size > 10_000
 
 
 def test_a_clone_with_the_lock_and_the_reports_proves_its_own_models(changed_run):
@@ -179,21 +245,25 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
     first, second = locked(small_run), locked(newcomer_run.copy)
     first.pop("results")  # the page shows seconds
     second.pop("results")
-    assert first == second
-    assert len(first) == 3 * 3 + 3 * 6
+    assert second.items() <= first.items()
+    # Raw, processed and data.json of each dataset; four baselines and a judge; eight outputs of each model.
+    assert len(second) == 3 * 3 + 5 + len(NEWCOMERS) * 8
 
 
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("models__mnist_cnn__training__epochs", 3, {"train@mnist_cnn", "report"}),
+        ("models__mnist_cnn__training__epochs", 3, stages_of(["mnist_cnn"]) | {"report"}),
         ("models__mnist_cnn__gates__accuracy", 0.2, {"validate@mnist_cnn", "report"}),
         (
             "models__iris_mlp__network__hidden",
             [11],
             {"train@iris_mlp", "export@iris_mlp", "validate@iris_mlp", "report"},
         ),
-        ("datasets__imdb__split__seed", 8, {"preprocess@imdb", "train@imdb_lstm"}),
+        ("models__mnist_cnn__documented", "other words", {"report"}),
+        ("baselines__mnist_components__components", 31, {"baseline@mnist_components"}),
+        ("tuned__mnist_cnn_tuned__gates__accuracy", 0.2, set()),
+        ("datasets__imdb__split__seed", 8, {"preprocess@imdb"} | stages_of(ON_IMDB, "train")),
         ("datasets__mnist__expect__leakage", 1, {"preprocess@mnist"}),
         ("download__mirrors", ["elsewhere"], set()),
         ("datasets__mnist__official", ["http://127.0.0.1/"], set()),
@@ -210,11 +280,17 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
     [
         (
             "src/penstock/networks/convolutional.py",
-            {"train@mnist_cnn", "export@mnist_cnn", "validate@mnist_cnn"},
+            stages_of(["mnist_cnn", "mnist_cnn_small", "mnist_cnn_deep"]),
         ),
+        ("src/penstock/networks/gan.py", stages_of(["mnist_gan"])),
+        ("src/penstock/training/reconstruction.py", {"train@mnist_autoencoder"}),
         ("src/penstock/data/inputs/image.py", {"preprocess@mnist"}),
-        ("src/penstock/export/validation.py", {"validate@iris_mlp", "validate@mnist_cnn", "validate@imdb_lstm"}),
-        ("src/penstock/data/datasets/iris.py", {"download@iris", "preprocess@iris", "validate@iris_mlp"}),
+        ("src/penstock/export/validation/__init__.py", stages_of(MODELS, "validate")),
+        ("src/penstock/export/validation/adversarial.py", {"validate@mnist_gan"}),
+        (
+            "src/penstock/data/datasets/iris.py",
+            {"download@iris", "preprocess@iris", "baseline@iris_linear", "validate@iris_mlp"},
+        ),
         ("src/penstock/tracking/run.py", set()),
         ("src/penstock/serving/app.py", set()),
     ],
@@ -274,9 +350,9 @@ def test_a_model_trained_again_is_the_same_run(changed_run):
     """What a forced or repeated training of the same computation says to MLflow is already there."""
     changed_run.run("dvc", "repro", "--force", "--single-item", "train@mnist_cnn")
     client = MlflowClient(f"sqlite:///{changed_run.root}/mlflow.db")
-    (run,) = client.search_runs(
-        [experiment.experiment_id for experiment in client.search_experiments(filter_string="name = 'mnist'")]
-    )
+    experiment = client.get_experiment_by_name("mnist")
+    found = client.search_runs([experiment.experiment_id])
+    (run,) = [run for run in found if run.info.run_name == "mnist_cnn"]
     steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")]
     assert steps == [1, 2]
 

@@ -21,6 +21,7 @@ def rows_of(dataset):
     """Sixteen rows of the dataset's shape, which labels can be learnt from."""
     generator, manifest = np.random.default_rng(0), DATA[dataset]
     labels = generator.integers(0, len(manifest.classes), ROWS)
+    inputs: np.ndarray
     match manifest.kind:
         case "table":
             inputs = (generator.normal(size=(ROWS, *manifest.shape)) + labels[:, None]).astype(np.float32)

@@ -1,5 +1,7 @@
 """Every setting of a training has its effect."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from penstock.training.optimizers import build_optimizer, build_schedule
 from tests.networks.documented import DATA
 from tests.training.golden import rows_of
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"momentum": 0.9},
     "adagrad": {},
     "rmsprop": {"smoothing": 0.9},
@@ -184,7 +186,12 @@ class TestAugmentation:
 
     def test_validation_sees_the_images_as_they_are(self, config, monkeypatch):
         seen = []
-        monkeypatch.setattr(classification, "augment", lambda images, settings: seen.append(len(images)) or images)
+
+        def watched(images, settings):
+            seen.append(len(images))
+            return images
+
+        monkeypatch.setattr(classification, "augment", watched)
         model = config.model("mnist_cnn_tuned")
         changes = {"epochs": 1, "batch_size": 8, "schedule": schedule(kind="constant")}
         training = model.training.model_copy(update=changes)

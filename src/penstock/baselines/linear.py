@@ -44,5 +44,5 @@ def _features(kind: str) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
 
 
 def _flat_shares(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = images.reshape(len(images), -1).astype(np.float32) / 255
+    shares: NDArray[np.float32] = np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
     return shares
