@@ -350,8 +350,7 @@ def test_a_model_trained_again_is_the_same_run(changed_run):
     """What a forced or repeated training of the same computation says to MLflow is already there."""
     changed_run.run("dvc", "repro", "--force", "--single-item", "train@mnist_cnn")
     client = MlflowClient(f"sqlite:///{changed_run.root}/mlflow.db")
-    experiment = client.get_experiment_by_name("mnist")
-    found = client.search_runs([experiment.experiment_id])
+    found = client.search_runs([one.experiment_id for one in client.search_experiments(filter_string="name = 'mnist'")])
     (run,) = [run for run in found if run.info.run_name == "mnist_cnn"]
     steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")]
     assert steps == [1, 2]

@@ -1,0 +1,63 @@
+"""Figures have in them what they say."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from penstock.reporting.figures import all_learning_curves, animation, figures_of, grid, learning_curves
+
+HISTORY = [
+    {"epoch": 1.0, "train_loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5, "learning_rate": 0.1},
+    {"epoch": 2.0, "train_loss": 1.0, "validation_loss": 1.6, "validation_accuracy": 0.6, "learning_rate": 0.1},
+]
+
+
+def test_curves_are_of_every_figure_and_mark_the_chosen_epoch():
+    figure = learning_curves("model", HISTORY)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    (marked,) = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert (marked.get_xdata()[0], marked.get_ydata()[0]) == (1.0, 0.5)
+
+
+def test_all_curves_stand_in_a_panel_for_each_dataset():
+    figure = all_learning_curves({"iris_mlp": HISTORY, "mnist_cnn": HISTORY, "mnist_lstm": HISTORY})
+    assert [axes.get_title() for axes in figure.axes] == ["iris", "mnist"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 2]
+
+
+def test_a_grid_has_a_cell_for_every_image():
+    figure = grid(np.zeros((5, 4, 4)), columns=3)
+    assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1, 1, 0]
+
+
+def test_an_animation_has_a_frame_for_every_epoch_that_stays_on_the_last():
+    frames = np.zeros((3, 4, 2, 2), dtype=np.uint8)
+    frames[2, 3] = 255  # the last image of the last epoch: below, right
+    with Image.open(io.BytesIO(animation(frames, scale=1))) as film:
+        pages = [(page.convert("L").copy(), page.info["duration"]) for page in ImageSequence.Iterator(film)]
+    assert [duration for _, duration in pages][-1] > 1000
+    last = np.asarray(pages[-1][0])
+    assert last.shape == (4, 4)
+    assert last[:2].min() == 255
+    assert last[2:, 2:].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("examples", "names"),
+    [
+        ({"rows": np.zeros(0)}, set()),
+        ({"images": np.zeros((2, 4, 4), np.uint8), "reconstructions": np.zeros((2, 4, 4))}, {"reconstructions.png"}),
+        (
+            {"images": np.zeros((1, 4, 4), np.uint8), "samples": np.zeros((2, 4, 4, 4), np.uint8)},
+            {"samples.png", "samples_per_epoch.gif"},
+        ),
+        (
+            {"images": np.zeros((1, 4, 4), np.uint8), "labels": np.array([0]), "answered": np.array([1])},
+            {"mistakes.png"},
+        ),
+    ],
+)
+def test_what_there_is_to_see_depends_on_the_answers(examples, names):
+    assert figures_of({}, examples, ("a", "b")).keys() == names
