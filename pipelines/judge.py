@@ -6,7 +6,6 @@ from penstock.console import stage_line
 from penstock.data.processed import Processed
 from penstock.files import write_json
 from penstock.networks import build_network
-from penstock.networks.classifier import Classifier
 from penstock.project import Project
 from penstock.stage import run_stage
 from penstock.weights import load_weights
@@ -16,7 +15,6 @@ def main(project: Project, config: Config, name: str) -> None:
     settings = config.judge(name)
     processed = Processed(project.processed(settings.dataset))
     classifier = build_network(config.model(settings.classifier), processed.manifest)
-    assert isinstance(classifier, Classifier)
     load_weights(project.model(settings.classifier, "tuned").weights, classifier)
     folder = project.baseline(name)
     figures = write_judge(classifier, processed, folder)

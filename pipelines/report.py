@@ -4,7 +4,7 @@ from penstock.config import Config
 from penstock.console import output, stage_line
 from penstock.project import Project
 from penstock.reporting.page import write_model_page, write_page
-from penstock.reporting.results import gather, table
+from penstock.reporting.results import gather, show
 from penstock.stage import run_whole_stage
 from penstock.tracking import training_seconds
 
@@ -15,7 +15,7 @@ def main(project: Project, config: Config) -> None:
     write_model_page(project, config, results)
     stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")
     output.print()
-    output.print(table(results))
+    show(results)
     output.print()
     output.print(f"Look at {project.shown(page)}; compare runs with `make ui`; serve the models with `make serve`.")
 

@@ -1,4 +1,4 @@
-"""From raw data to served ONNX models, with every seam tested."""
+"""Penstock: raw data in, proven ONNX models out. The tour of the house is in README.md."""
 
 import os
 

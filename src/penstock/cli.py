@@ -68,13 +68,12 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 def _results(_chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
-    from penstock.console import output
-    from penstock.reporting.results import gather, table
+    from penstock.reporting.results import gather, show
     from penstock.tracking import training_seconds
 
     project = Project.find()
     config = load_config(project.params)
-    output.print(table(gather(project, config, training_seconds(project, config))))
+    show(gather(project, config, training_seconds(project, config)))
 
 
 def _ui(chosen: argparse.Namespace) -> None:

@@ -1,5 +1,7 @@
 """Baselines are what they say, on data whose answer is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def test_as_many_components_as_there_are_leave_nothing(processed, tmp_path, coun
 
 
 def test_the_judge_answers_as_its_classifier_and_shows_what_the_last_layer_sees(config):
-    classifier = build_network(config.model("mnist_cnn_tuned"), DATA["mnist"]).eval()
+    classifier: Any = build_network(config.model("mnist_cnn_tuned"), DATA["mnist"]).eval()
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
     likely, features = Judge(classifier)(images)
     assert torch.allclose(likely, probabilities(classifier(images)))

@@ -222,8 +222,8 @@ def test_the_page_of_models_is_made_of_measured_figures(small_run, report):
     for model in MODELS:
         section = page[page.index(f"## {model}\n") :].split("\n## ")[0]
         figure, value = next(iter(report(model, "validation")["test"].items()))
-        assert f"{figure.replace('_', ' ')} {value:.4f}" in section
-        assert f"{report(model, 'training')['parameters']:,} parameters" in section
+        assert f"| test {figure.replace('_', ' ')} | {value:.4f} |" in section
+        assert f"| parameters | {report(model, 'training')['parameters']:,} |" in section
     assert (small_run.root / "docs/images/learning_curves.png").stat().st_size > 10_000
 
 

@@ -18,7 +18,7 @@ def test_curves_are_of_every_figure_and_mark_the_chosen_epoch():
     figure = learning_curves("model", HISTORY)
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
     (marked,) = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
-    assert (marked.get_xdata()[0], marked.get_ydata()[0]) == (1.0, 0.5)
+    assert np.asarray(marked.get_xydata()).tolist() == [[1.0, 0.5]]
 
 
 def test_all_curves_stand_in_a_panel_for_each_dataset():

@@ -15,6 +15,7 @@ from penstock.export.graph import network_graph, write_model
 from penstock.export.parity import exported_answers
 from penstock.export.session import open_model
 from penstock.networks.classifier import Classifier, probabilities
+from penstock.networks.servable import Servable
 
 OUTPUTS = ("probabilities", "features")
 AT_ONCE = 256
@@ -23,9 +24,9 @@ AT_ONCE = 256
 class Judge(nn.Module):
     """Pixels uint8 [N, height, width] to probabilities [N, C] and what the last layer sees, [N, D]."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Servable) -> None:
         super().__init__()
-        if not isinstance(classifier.network, nn.Sequential):
+        if not isinstance(classifier, Classifier) or not isinstance(classifier.network, nn.Sequential):
             raise WrongSettingError("classifier", "must be a convolutional network or an mlp: layers in a row")
         self.inputs = classifier.inputs
         self.body, self.output = classifier.network[:-1], classifier.network[-1]
@@ -35,7 +36,7 @@ class Judge(nn.Module):
         return probabilities(self.output(features)), features
 
 
-def write_judge(classifier: Classifier, processed: Processed, folder: Path) -> dict[str, Any]:
+def write_judge(classifier: Servable, processed: Processed, folder: Path) -> dict[str, Any]:
     """Writes judge.onnx and the statistics of its features of all test images; returns what it says of these.
 
     Raises:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from penstock.config import Config
 from penstock.config.models import Model
-from penstock.console import file_size
+from penstock.console import file_size, output
 from penstock.files import read_json
 from penstock.project import ModelFiles, Project
 
@@ -91,19 +91,26 @@ def _latency(files: ModelFiles) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8"))["median_milliseconds"] if path.is_file() else {}
 
 
+TABLE_WIDTH = 90
+
+
+def show(results: Iterable[Result]) -> None:
+    """Prints the table whole, even where the output says that it has fewer columns or is no terminal."""
+    output.print(table(results), width=max(output.width, TABLE_WIDTH))
+
+
 def table(results: Iterable[Result]) -> Table:
     """Model, test score and what it is held against, sizes and times; mse and fd (Frechet distance) are better the
     lower they are."""
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("model", style="bold", no_wrap=True)
-    for column in ("test", "baseline", "parity", "parameters", "ONNX", "train s", "gates"):
+    for column in ("test", "baseline", "parameters", "ONNX", "train s", "gates"):
         view.add_column(column, justify="right", no_wrap=True)
     for result in results:
         view.add_row(
             result.name,
             result.score_text,
             result.baseline_text,
-            f"{result.validation['parity']['max_abs_diff']:.0e}",
             f"{result.training['parameters']:,}",
             file_size(result.validation["onnx"]["bytes"]),
             f"{result.seconds:.1f}" if result.seconds is not None else "",
