@@ -191,10 +191,11 @@ def test_every_fold_is_a_child_run(client, report):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_registered_champion_answers_as_the_file_does(client, small_run, report, model):
+def test_the_registered_champion_answers_as_the_file_does(client, small_run, report, model, monkeypatch):
     version = client.get_model_version_by_alias(model, "champion")
     assert version.tags["onnx.sha256"] == report(model, "validation")["onnx"]["sha256"]
-    mlflow.set_tracking_uri(f"sqlite:///{small_run.root}/mlflow.db")
+    # Not mlflow.set_tracking_uri, which would send the runs of later tests' processes there as well.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{small_run.root}/mlflow.db")
     loaded = mlflow.pyfunc.load_model(f"models:/{model}@champion")
     outputs = loaded.metadata.signature.outputs.input_names()
     example = loaded.input_example

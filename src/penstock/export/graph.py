@@ -61,7 +61,6 @@ def export(name: str, model: Model, network: Servable, processed: Processed, lin
     proto = network_graph(Served(network), network.takes, network.outputs, recurrent=model.network.kind == "recurrent")
     if network.takes.name == TOKEN_IDS:
         proto = _with_words(proto, processed.vocabulary(), network)
-    _strip(proto)
     onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage))
     try:
         onnx.checker.check_model(proto, full_check=True)
@@ -87,6 +86,7 @@ def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, re
     exporter = _by_tracing if recurrent else _by_dynamo
     proto = exporter(module.eval(), takes.example(2), takes.name, list(outputs))
     proto.ir_version = IR_VERSION
+    _strip(proto)
     return proto
 
 
