@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+from onnxruntime import InferenceSession
+
 from penstock.config import Config
 from penstock.config.models import Model
 from penstock.console import figures, stage_line
@@ -26,7 +28,8 @@ EXAMPLE_ROWS = 3
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
-    files = project.model(name, config.block_of_model(name))
+    block = config.block_of_model(name)
+    files = project.model(name, block)
     processed = Processed(project.processed(model.dataset))
     network = build_network(model, processed.manifest)
     lineage = load_weights(files.weights, network)
@@ -45,7 +48,8 @@ def main(project: Project, config: Config, name: str) -> None:
             ),
             files.onnx,
         )
-        latency = measure_latency(open_model(files.onnx), found.inputs)
+        session = open_model(files.onnx)
+        latency = measure_latency(session, found.inputs)
         write_json(files.validation_report, found.report)
         write_json(files.latency_report, {"median_milliseconds": latency})
         write_arrays(files.examples, found.examples)
@@ -53,9 +57,9 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_proof(_metrics(found, latency), _gates(found, model), found.report["onnx"]["sha256"])
         for figure, content in figures_of(found.report, found.examples, processed.manifest.classes).items():
             run.log_file(figure, content)
-        found.require_gates()
+        found.require_gates(block)
         write_json(files.proof, {"sha256": found.report["onnx"]["sha256"], **asdict(lineage)})
-        run.register(_registrable(found, files, lineage))
+        run.register(_registrable(found, files, session, lineage))
 
     report = found.report
     stage_line(
@@ -88,8 +92,10 @@ def _gates(found: Validation, model: Model) -> dict[str, str]:
     return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
 
 
-def _registrable(found: Validation, files: ModelFiles, lineage: Lineage) -> ValidatedModel:
-    session, example = open_model(files.onnx), found.inputs[:EXAMPLE_ROWS]
+def _registrable(
+    found: Validation, files: ModelFiles, session: InferenceSession, lineage: Lineage
+) -> ValidatedModel:
+    example = found.inputs[:EXAMPLE_ROWS]
     return ValidatedModel(
         name=lineage.model,
         proto=read_model(files.onnx),

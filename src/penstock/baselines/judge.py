@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from penstock.data.processed import Processed
 from penstock.errors import WrongSettingError
-from penstock.export.frechet import Statistics
+from penstock.export.frechet import Statistics, impression
 from penstock.export.graph import network_graph, write_model
 from penstock.export.parity import exported_answers
 from penstock.export.session import open_model
@@ -49,9 +49,5 @@ def write_judge(classifier: Servable, processed: Processed, folder: Path) -> dic
     seen = exported_answers(open_model(path), np.asarray(test.inputs), AT_ONCE)
     Statistics.of(seen["features"]).save(folder)
     likely = seen["probabilities"]
-    shares = np.bincount(likely.argmax(axis=1), minlength=likely.shape[1]) / len(likely)
-    return {
-        "accuracy": round(float((likely.argmax(axis=1) == test.labels).mean()), 6),
-        "smallest_class_share": round(float(shares.min()), 6),
-        "mean_confidence": round(float(likely.max(axis=1).mean()), 6),
-    }
+    accuracy = float((likely.argmax(axis=1) == test.labels).mean())
+    return {"accuracy": round(accuracy, 6)} | impression(likely)

@@ -1,4 +1,4 @@
-"""How different two sets of feature vectors are."""
+"""How different two sets of images are, in the eyes of a classifier."""
 
 from __future__ import annotations
 
@@ -31,6 +31,19 @@ class Statistics:
     def load(cls, folder: Path) -> Statistics:
         with np.load(folder / "statistics.npz") as file:
             return cls(file["mean"], file["covariance"])
+
+
+def class_shares(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How often each class is the likeliest, out of [rows, classes]: shares [classes]."""
+    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+
+
+def impression(probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """Whether a class is forgotten and whether the images are clear, as baseline.json and validation.json have it."""
+    return {
+        "smallest_class_share": round(float(class_shares(probabilities).min()), 6),
+        "mean_confidence": round(float(probabilities.max(axis=1).mean()), 6),
+    }
 
 
 def frechet_distance(one: Statistics, other: Statistics) -> float:

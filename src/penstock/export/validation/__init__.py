@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from penstock.config.models import Model
 from penstock.data.datasets import load_dataset, part_behind
 from penstock.errors import GateError
-from penstock.export.parity import BATCH_SIZES, Answers, difference, exported_answers, trained_answers
+from penstock.export.parity import BATCH_SIZES, difference, exported_answers, trained_answers
 from penstock.export.session import open_model
 from penstock.export.validation import texts
 from penstock.export.validation.evidence import Check, Evidence, Judgement, Material
@@ -27,19 +27,22 @@ from penstock.networks.servable import Servable
 
 @dataclass(frozen=True)
 class Validation:
-    """What was found. `report` is validation.json; `inputs` are the raw ones that were run and `answers` those of the
-    file, in the same order; `examples` are arrays for figures."""
+    """What was found. `report` is validation.json; `inputs` are the raw ones that were run; `examples` are arrays for
+    figures."""
 
     report: dict[str, Any]
     checks: Mapping[str, Check]
     inputs: NDArray[Any]
-    answers: Answers
     examples: Mapping[str, NDArray[Any]]
 
-    def require_gates(self) -> None:
-        """Raises `GateError` with a line for each gate that was missed, and by how much."""
-        name = self.report["model"]
-        missed = [f"models.{name}.gates: {gate}: {check}" for gate, check in self.checks.items() if not check.passed]
+    def require_gates(self, block: str) -> None:
+        """Raises `GateError` with a line for each gate that was missed, and by how much.
+
+        Args:
+            block: of params.yaml that the model stands in.
+        """
+        place = f"{block}.{self.report['model']}.gates"
+        missed = [f"{place}: {gate}: {check}" for gate, check in self.checks.items() if not check.passed]
         if missed:
             raise GateError("\n".join(missed))
 
@@ -101,6 +104,5 @@ def validate(
         },
         checks,
         inputs,
-        answers,
         judgement.examples,
     )

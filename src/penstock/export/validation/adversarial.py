@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from penstock.config.models import Adversarial
 from penstock.data.datasets import Part
 from penstock.data.processed import Split
-from penstock.export.frechet import Statistics, frechet_distance
+from penstock.export.frechet import Statistics, class_shares, frechet_distance, impression
 from penstock.export.parity import exported_answers, trained_answers
 from penstock.export.session import open_model
 from penstock.export.validation.evidence import Check, Evidence, Judgement
@@ -28,7 +28,7 @@ JUDGED_AT_ONCE = 256
 
 def questions(test: Part, _processed: Split, network: Servable) -> tuple[NDArray[Any], NDArray[Any]]:
     """Noise, as many rows as there are test images; the file and the network take the same."""
-    noise = np.random.default_rng(0).standard_normal((len(test.labels), *network.takes.shape), dtype=np.float32)
+    noise = _noise(len(test.labels), network)
     return noise, noise
 
 
@@ -39,20 +39,19 @@ def judge(model: Adversarial, evidence: Evidence) -> Judgement:
     untrained = exported_answers(session, _untrained_images(model, evidence), JUDGED_AT_ONCE)
     distance = frechet_distance(Statistics.of(drawn["features"]), real)
     ratio = distance / frechet_distance(Statistics.of(untrained["features"]), real)
-    classes = evidence.manifest.classes
-    shares = np.bincount(drawn["probabilities"].argmax(axis=1), minlength=len(classes)) / len(drawn["probabilities"])
+    seen = impression(drawn["probabilities"])
+    shares = zip(evidence.manifest.classes, class_shares(drawn["probabilities"]), strict=True)
     return Judgement(
         test={
             "frechet_distance": round(distance, 4),
             "frechet_ratio": round(ratio, 6),
-            "smallest_class_share": round(float(shares.min()), 6),
-            "mean_confidence": round(float(drawn["probabilities"].max(axis=1).mean()), 6),
-            "class_shares": {name: round(float(share), 6) for name, share in zip(classes, shares, strict=True)},
+            **seen,
+            "class_shares": {name: round(float(share), 6) for name, share in shares},
         },
         baseline=evidence.material.baseline_figures(),
         checks={
             "frechet_ratio": Check(round(ratio, 6), model.gates.frechet_ratio, at_least=False),
-            "class_share": Check(round(float(shares.min()), 6), model.gates.class_share, at_least=True),
+            "class_share": Check(seen["smallest_class_share"], model.gates.class_share, at_least=True),
         },
         examples={"images": evidence.answers["image"][:SHOWN], **evidence.material.shown},
     )
@@ -63,6 +62,10 @@ def _untrained_images(model: Adversarial, evidence: Evidence) -> NDArray[np.uint
     with torch.random.fork_rng():
         torch.manual_seed(model.training.seed)
         untrained = build_network(model, evidence.manifest)
-    noise, _ = questions(evidence.test, Split(inputs=evidence.test.inputs, labels=evidence.test.labels), untrained)
-    images: NDArray[np.uint8] = trained_answers(untrained, noise)["image"]
+    images: NDArray[np.uint8] = trained_answers(untrained, _noise(len(evidence.test.labels), untrained))["image"]
     return images
+
+
+def _noise(rows: int, network: Servable) -> NDArray[np.float32]:
+    """Always the same, so that every generator is judged by the same questions."""
+    return np.random.default_rng(0).standard_normal((rows, *network.takes.shape), dtype=np.float32)
