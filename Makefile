@@ -21,6 +21,7 @@ repro: $(VENV)/.pipeline
 tuned: repro
 	@python pipelines/tuned.py
 	@dvc repro tuned/dvc.yaml
+	@dvc repro tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report
 
 demo: $(VENV)/.pipeline
@@ -38,8 +39,9 @@ serve: PORT ?= 8080
 serve: $(VENV)/.pipeline
 	@penstock serve --port $(PORT)
 
+# Two workers, one for each of the two small runs that most tests look at.
 test: lint
-	@pytest
+	@pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.test
 	@ruff check

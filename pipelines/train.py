@@ -11,11 +11,11 @@ from penstock.lineage import lineage_of_training, shaping_settings
 from penstock.project import Project
 from penstock.reporting.figures import learning_curves, read_history
 from penstock.stage import run_stage
-from penstock.tracking import TrackedRun, track_model
+from penstock.tracking import track_model
 from penstock.training.fit import Fitted, fit
 from penstock.training.history import Epoch, write_history
 from penstock.training.memory import keep_freed_memory
-from penstock.training.repeats import across_seeds, cross_validate
+from penstock.training.repeats import cross_validate
 from penstock.weights import save_weights
 
 
@@ -36,12 +36,14 @@ def main(project: Project, config: Config, name: str) -> None:
 
         train, validation = processed.split("train"), processed.split("validation")
         fitted = fit(model, config.trainer, processed.manifest, train, validation, on_epoch)
-        repeats = _repeats(config, name, processed, fitted, run)
+        folds = None
+        if not isinstance(model, Adversarial) and model.training.cross_validation:
+            folds = cross_validate(model, config.trainer, processed, run.log_repeat)
 
         save_weights(files.weights, fitted.weights, lineage, fitted.shown)
         write_history(files.history, fitted.epochs)
-        write_json(files.training_report, fitted.report() | repeats)
-        run.log_metrics(_figures(fitted, repeats))
+        write_json(files.training_report, fitted.report() | ({"folds": folds} if folds else {}))
+        run.log_metrics(_figures(fitted, folds))
         run.set_tags({"device": fitted.device})
         run.log_figure("learning_curves.png", learning_curves(name, read_history(files.history)))
 
@@ -51,28 +53,13 @@ def main(project: Project, config: Config, name: str) -> None:
         f"validation {figures(fitted.best.part('validation'))} after epoch {fitted.best.epoch} of "
         f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
-    for kind, text in (("folds", "cross-validation"), ("seeds", "test")):
-        if kind in repeats:
-            found = repeats[kind]
-            note(f"{text} {found['mean']:.4f} ± {found['sd']:.4f} over {len(found['scores'])} {kind}")
+    if folds:
+        note(f"cross-validation {folds['mean']:.4f} ± {folds['sd']:.4f} over {len(folds['scores'])} folds")
 
 
-def _repeats(config: Config, name: str, processed: Processed, fitted: Fitted, run: TrackedRun) -> dict[str, Any]:
-    """The scores of other folds and other seeds, where the settings ask for them."""
-    model = config.model(name)
-    if isinstance(model, Adversarial):
-        return {}
-    repeats = {}
-    if model.training.cross_validation:
-        repeats["folds"] = cross_validate(model, config.trainer, processed, run.log_repeat)
-    if model.training.seeds > 1:
-        repeats["seeds"] = across_seeds(model, config.trainer, processed, fitted, run.log_repeat)
-    return repeats
-
-
-def _figures(fitted: Fitted, repeats: dict[str, Any]) -> dict[str, float]:
-    of_repeats = {f"{kind}_{figure}": repeats[kind][figure] for kind in repeats for figure in ("mean", "sd")}
-    return of_repeats | {
+def _figures(fitted: Fitted, folds: dict[str, Any] | None) -> dict[str, float]:
+    of_folds = {f"folds_{figure}": folds[figure] for figure in ("mean", "sd")} if folds else {}
+    return of_folds | {
         "parameters": fitted.parameters,
         "epochs": len(fitted.epochs),
         "best_epoch": fitted.best.epoch,

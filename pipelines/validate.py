@@ -92,9 +92,7 @@ def _gates(found: Validation, model: Model) -> dict[str, str]:
     return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
 
 
-def _registrable(
-    found: Validation, files: ModelFiles, session: InferenceSession, lineage: Lineage
-) -> ValidatedModel:
+def _registrable(found: Validation, files: ModelFiles, session: InferenceSession, lineage: Lineage) -> ValidatedModel:
     example = found.inputs[:EXAMPLE_ROWS]
     return ValidatedModel(
         name=lineage.model,

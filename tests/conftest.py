@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from penstock.config import Config, load_config
 from tests.small import Copy, small_repository
@@ -39,13 +40,45 @@ def small_copy(repository, tmp_path):
     return small_repository(repository, tmp_path)
 
 
+def pytest_collection_modifyitems(items):
+    """Each of two workers begins at one end of a half: with the tests of one small run, and with those of the other."""
+    newcomer = [item for item in items if "newcomer_run" in item.fixturenames]
+    rest = [item for item in items if "newcomer_run" not in item.fixturenames]
+    rest.sort(key=lambda item: "small_run" not in item.fixturenames)
+    half = len(items) // 2
+    items[:] = [*rest[:half], *newcomer, *rest[half:]]
+
+
 @pytest.fixture(scope="session")
-def small_run(repository, tmp_path_factory):
+def made_once(tmp_path_factory, worker_id):
+    """Calls `make` with an empty folder of that name and returns the folder; of several workers one does, and the others
+    wait for it."""
+
+    def made(name, make):
+        base = tmp_path_factory.getbasetemp()
+        folder = (base if worker_id == "master" else base.parent) / name
+        done = folder.with_suffix(".done")
+        with FileLock(folder.with_suffix(".lock")):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_run(repository, made_once):
     """`dvc repro` of everything, once, in an unpacked archive without .git; for tests that only look at it."""
-    copy = small_repository(repository, tmp_path_factory.mktemp("small"))
-    copy.run("dvc", "config", "--local", "core.no_scm", "true")
-    copy.run("dvc", "repro")
-    return copy
+
+    def make(folder):
+        copy = small_repository(repository, folder)
+        copy.run("dvc", "config", "--local", "core.no_scm", "true")
+        copy.run("dvc", "repro")
+
+    return Copy(made_once("small", make))
 
 
 @pytest.fixture
@@ -63,11 +96,17 @@ class NewcomerRun:
 
 
 @pytest.fixture(scope="session")
-def newcomer_run(repository, tmp_path_factory):
+def newcomer_run(repository, made_once):
     """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
-    copy = small_repository(repository, tmp_path_factory.mktemp("newcomer"), models=NEWCOMERS)
-    copy.run("git", "init", "--quiet")
-    copy.run("git", "add", "--all")
-    author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
-    copy.run("git", *author, "commit", "--quiet", "--message", "clone")
-    return NewcomerRun(copy, copy.run(*copy.make_with_this_environment("make repro")).stdout)
+
+    def make(folder):
+        copy = small_repository(repository, folder, models=NEWCOMERS)
+        copy.run("git", "init", "--quiet")
+        copy.run("git", "add", "--all")
+        author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
+        copy.run("git", *author, "commit", "--quiet", "--message", "clone")
+        output = copy.run(*copy.make_with_this_environment("make repro")).stdout
+        folder.with_suffix(".txt").write_text(output)
+
+    folder = made_once("newcomer", make)
+    return NewcomerRun(Copy(folder), folder.with_suffix(".txt").read_text())

@@ -115,6 +115,10 @@ class ModelFiles:
         return self.home / "reports" / self.name / "training.json"
 
     @property
+    def seeds_report(self) -> Path:
+        return self.home / "reports" / self.name / "seeds.json"
+
+    @property
     def validation_report(self) -> Path:
         return self.home / "reports" / self.name / "validation.json"
 

@@ -98,11 +98,15 @@ def test_a_row_that_is_in_test_too_is_leakage(config, iris):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), texts=st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=60))
-def test_no_training_text_is_in_test_or_seen_before(config, seed, texts):
+@given(
+    seed=st.integers(0, 1000),
+    block=st.integers(1, 5),
+    texts=st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=60),
+)
+def test_no_training_text_is_in_test_or_seen_before_and_no_block_is_divided(config, seed, block, texts):
     half = len(texts) // 2
     parts = {name: _part(texts[rows]) for name, rows in (("train", slice(half)), ("test", slice(half, None)))}
-    split = config.dataset("imdb").split.model_copy(update={"seed": seed})
+    split = config.dataset("imdb").split.model_copy(update={"seed": seed, "block": block})
     settings: Dataset = config.dataset("imdb").model_copy(update={"split": split})
     try:
         training, test, rows, dropped = split_rows(parts, settings)
@@ -112,6 +116,7 @@ def test_no_training_text_is_in_test_or_seen_before(config, seed, texts):
     assert len(kept) == len(set(kept))
     assert not set(kept) & set(test.inputs)
     assert len(kept) + dropped == half
+    assert not set(rows["train"] // block) & set(rows["validation"] // block)
 
 
 def _part(texts):

@@ -104,7 +104,7 @@ def test_one_sigmoid_is_two_probabilities():
 
 def test_standardising_uses_the_rows_it_was_fitted_on():
     layer = Standardise(2)
-    layer.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
+    layer.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0]]), torch.tensor([0, 1]))
     assert layer(torch.tensor([[3.0, 5.0]])).tolist() == [[2.0, 0.0]]
     assert set(layer.state_dict()) == {"mean", "standard_deviation"}
 

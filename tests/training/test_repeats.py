@@ -49,9 +49,9 @@ def test_every_fold_has_a_score_of_its_own(config, processed, name, figure):
 def test_every_seed_has_a_score_on_the_test_split(config, processed):
     told = []
     data = processed("mnist")
-    model = short(config, "mnist_autoencoder", seeds=3)
+    model = short(config, "mnist_autoencoder")
     first = fit(model, config.trainer, data.manifest, data.split("train"), data.split("validation"))
-    found = across_seeds(model, config.trainer, data, first, lambda *seed: told.append(seed))
+    found = across_seeds(model, config.trainer, data, 3, first.weights, lambda *seed: told.append(seed))
     assert [name for name, _ in told] == ["seed 1", "seed 2", "seed 3"]
     assert len(set(found["scores"])) == 3
     # The test rows here are the validation rows.

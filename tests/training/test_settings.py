@@ -178,13 +178,13 @@ def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
 
 class TestAugmentation:
     def settings(self, **changes):
-        return Augmentation.model_validate({"rotation": 0, "scale": 0, "shear": 0, "shift": 0} | changes)
+        return Augmentation.model_validate({"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "elastic": 0} | changes)
 
     def test_nothing_asked_for_changes_nothing(self):
         images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
         assert torch.allclose(augment(images, self.settings()), images.float(), atol=1e-2)
 
-    @pytest.mark.parametrize("change", [{"rotation": 20}, {"scale": 0.3}, {"shear": 0.3}, {"shift": 3}])
+    @pytest.mark.parametrize("change", [{"rotation": 20}, {"scale": 0.3}, {"shear": 0.3}, {"shift": 3}, {"elastic": 3}])
     def test_every_image_is_changed_in_its_own_way(self, change):
         image = torch.zeros(1, 28, 28)
         image[:, 6:22, 12:14] = 255
@@ -199,6 +199,12 @@ class TestAugmentation:
         rows = torch.arange(28.0)
         centres = (shifted.sum(dim=2) * rows).sum(dim=1) / shifted.sum(dim=(1, 2))
         assert 1.5 < (centres - 14).abs().max() <= 2.01
+
+    def test_an_elastic_move_is_another_one_elsewhere_in_the_image(self):
+        columns = torch.arange(28.0).expand(200, 28, 28)
+        moves = (augment(columns, self.settings(elastic=2)) - columns)[:, 4:24, 4:24]
+        assert moves.abs().max() < 2.5
+        assert moves.std(dim=(1, 2)).mean() > 0.3
 
     def test_validation_sees_the_images_as_they_are(self, config, monkeypatch):
         seen = []

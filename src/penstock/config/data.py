@@ -63,8 +63,11 @@ Inputs = Annotated[TableInputs | ImageInputs | TextInputs, Field(discriminator="
 
 
 class Split(Settings):
+    """`block`: rows of the official file, one after the other, that are never divided between two splits or folds."""
+
     test: ProperShare | None
     validation: ProperShare
+    block: Positive
     seed: Seed
     folds: Annotated[int, Field(ge=2, le=100)]
     repeats: Positive

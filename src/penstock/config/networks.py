@@ -91,7 +91,8 @@ class Attention(Settings):
     output_dropout: Dropout
 
 
-ClassifierNetwork = Annotated[Mlp | Convolutional | Recurrent | Attention, Field(discriminator="kind")]
+ReadsWords = Recurrent | Attention
+ClassifierNetwork = Annotated[Mlp | Convolutional | ReadsWords, Field(discriminator="kind")]
 
 
 class Autoencoder(Settings):

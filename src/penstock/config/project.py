@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from penstock.config.data import Dataset, Download
 from penstock.config.models import Baseline, Baselines, Judge, Model, Models
@@ -32,7 +32,8 @@ class Common(Settings):
 
 
 class Config(Settings):
-    """`models` are the documented ones; `tuned` are recipes for the same networks, trained apart (`make tuned`)."""
+    """`models` are the documented ones; `tuned` are recipes for the same networks, trained apart (`make tuned`), each
+    from `seeds` seeds."""
 
     download: Download
     tracking: Tracking
@@ -42,6 +43,7 @@ class Config(Settings):
     judges: dict[Name, Judge]
     common: Common
     models: Models
+    seeds: Annotated[int, Field(ge=2)]
     tuned: Models
 
     @model_validator(mode="after")

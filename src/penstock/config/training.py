@@ -75,12 +75,14 @@ Schedule = Annotated[
 
 class Augmentation(Settings):
     """What training images may be changed by, each drawn anew for every image of every batch: up to so many degrees
-    either way, shares of the size, shares of a right angle's shear, pixels."""
+    either way, shares of the size, shares of a right angle's shear, pixels; and `elastic`, pixels that the places of a
+    coarse net are moved by, with what lies between them."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Dropout
     shear: Dropout
     shift: NotNegative
+    elastic: NotNegative
 
 
 class Training(Settings):
@@ -88,7 +90,6 @@ class Training(Settings):
     that each step keeps, null trains without such a mean."""
 
     seed: Seed
-    seeds: Positive
     epochs: Positive
     batch_size: Positive
     loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]

@@ -49,8 +49,8 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
         save_array(folder, f"{split}/inputs", encoded[split].inputs)
         save_array(folder, f"{split}/labels", encoded[split].labels)
         save_array(folder, f"{split}/rows", rows[split])
-    not_test = np.concatenate([encoded["train"].labels, encoded["validation"].labels])
-    save_array(folder, "folds", _folds(not_test, settings.split))
+    not_test = np.concatenate([rows["train"], rows["validation"]])
+    save_array(folder, "folds", _folds(not_test, training.labels[not_test], settings.split))
     encoder.save(folder)
     manifest = Manifest(
         dataset=name,
@@ -105,9 +105,9 @@ def split_rows(parts: Mapping[str, Part], settings: Dataset) -> tuple[Part, Part
     training, test = part_behind(parts, "train"), part_behind(parts, "test")
     candidates, test_rows = _sample(training, settings), _sample(test, settings)
     if split.test is not None:
-        candidates, test_rows = _divide(candidates, training.labels[candidates], split.test, split.seed)
+        candidates, test_rows = _divide(candidates, training.labels, split.test, split)
     kept = _without_duplicates(training, candidates, test[test_rows]) if split.drop_duplicates else candidates
-    train_rows, validation_rows = _divide(kept, training.labels[kept], split.validation, split.seed)
+    train_rows, validation_rows = _divide(kept, training.labels, split.validation, split)
     rows: Rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
     return training, test, rows, len(candidates) - len(kept)
 
@@ -125,26 +125,40 @@ def _split_parts(training: Part, test: Part, rows: Rows) -> dict[SplitName, Part
 
 
 def _divide(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, seed: int
+    rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, settings: SplitSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rest and a share of `rows`, stratified by class; `labels` are those of the whole official part."""
     from sklearn.model_selection import train_test_split
 
+    block_of_row, first = _blocks(rows, settings)
     with _enough_rows():
-        rest, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
-    return np.sort(rest), np.sort(taken)
+        _, taken = train_test_split(
+            np.arange(len(first)), test_size=share, random_state=settings.seed, stratify=labels[rows[first]]
+        )
+    is_taken = np.isin(block_of_row, taken)
+    return rows[~is_taken], rows[is_taken]
 
 
-def _folds(labels: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int8]:
+def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int8]:
+    """The fold that tests each of `rows`, which have these `labels`: [repeats, rows]."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
-    folds = np.empty((settings.repeats, len(labels)), dtype=np.int8)
+    block_of_row, first = _blocks(rows, settings)
+    fold_of_block = np.empty((settings.repeats, len(first)), dtype=np.int8)
     with _enough_rows():
-        held_out_rows = [held_out for _, held_out in splitter.split(labels, labels)]
-    for number, held_out in enumerate(held_out_rows):
+        held_out_blocks = [held_out for _, held_out in splitter.split(first, labels[first])]
+    for number, held_out in enumerate(held_out_blocks):
         repeat, fold = divmod(number, settings.folds)
-        folds[repeat, held_out] = fold
-    return folds
+        fold_of_block[repeat, held_out] = fold
+    return fold_of_block[:, block_of_row]
+
+
+def _blocks(rows: NDArray[np.int64], settings: SplitSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of an official part into the blocks that stay together: which block each row is in, and where among `rows`
+    the first one of each block stands, whose class is taken for that of the block."""
+    _, first, block_of_row = np.unique(rows // settings.block, return_index=True, return_inverse=True)
+    return block_of_row, first
 
 
 def _fingerprints(part: Part) -> list[bytes]:

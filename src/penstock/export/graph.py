@@ -24,7 +24,7 @@ from penstock.config.models import Model
 from penstock.data.processed import Processed
 from penstock.errors import PenstockError
 from penstock.export.text import IR_VERSION, OPSETS, text_graph
-from penstock.files import written_whole
+from penstock.files import write_bytes
 from penstock.lineage import Lineage
 from penstock.manifest import FIRST_WORD, Manifest
 from penstock.networks.servable import Servable, Takes
@@ -75,8 +75,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def write_model(path: Path, proto: onnx.ModelProto) -> None:
-    with written_whole(path) as temporary:
-        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    write_bytes(path, proto.SerializeToString(deterministic=True))
 
 
 def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:

@@ -11,7 +11,7 @@ from importlib import import_module
 from torch import nn
 
 from penstock.config.models import Classification, Model
-from penstock.config.networks import Attention, Recurrent
+from penstock.config.networks import ReadsWords
 from penstock.manifest import Manifest
 from penstock.networks.classifier import Classifier, output_width
 from penstock.networks.inputs import input_layer, seen_by, takes
@@ -29,6 +29,6 @@ def build_network(model: Model, manifest: Manifest) -> Servable:
         whole: Servable = build(model.network, manifest)
         return whole
     network = model.network
-    seen = seen_by(network.words, manifest) if isinstance(network, Recurrent | Attention) else manifest
+    seen = seen_by(network.words, manifest) if isinstance(network, ReadsWords) else manifest
     body: nn.Module = build(network, seen, output_width(model.training.loss, manifest))
     return Classifier(takes(seen), input_layer(seen), body)

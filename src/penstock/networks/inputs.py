@@ -13,11 +13,19 @@ from penstock.manifest import PADDING, UNKNOWN, Manifest
 from penstock.networks.servable import Takes
 
 
-class Standardise(nn.Module):
-    """Numbers [N, features] to mean 0 and standard deviation 1, by the statistics of the rows given to `fit`.
+class Measured(nn.Module):
+    """A layer that takes its numbers from the training rows, before training.
 
-    The statistics are buffers: they travel with the weights into the exported graph.
+    They are buffers: they travel with the weights into the exported graph.
     """
+
+    def fit(self, inputs: Tensor, labels: Tensor) -> None:
+        """Takes them from inputs [N, ...] as the layer is given them, and labels int64 [N]."""
+        raise NotImplementedError
+
+
+class Standardise(Measured):
+    """Numbers [N, features] to mean 0 and standard deviation 1, as in the training rows."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -26,8 +34,8 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("standard_deviation", torch.ones(features))
 
-    def fit(self, inputs: Tensor) -> None:
-        """Takes the statistics of training rows [N, features]; a constant feature stays as it is, centred."""
+    def fit(self, inputs: Tensor, labels: Tensor) -> None:
+        """A constant feature stays as it is, centred."""
         self.mean.copy_(inputs.mean(dim=0))
         deviation = inputs.std(dim=0, correction=0)
         self.standard_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from penstock.config import Config
 from penstock.console import file_size
-from penstock.files import read_json, write_text, written_whole
+from penstock.files import read_json, write_bytes, write_text
 from penstock.project import Project
 from penstock.reporting.figures import all_learning_curves, figures_of, learning_curves, png, read_history
 from penstock.reporting.results import Result
@@ -27,7 +27,7 @@ def write_page(project: Project, config: Config, results: list[Result]) -> Path:
                 files |= figures_of(result.validation, dict(examples), classes)
         figures[result.name] = [f"figures/{result.name}_{name}" for name in files]
         for path, content in zip(figures[result.name], files.values(), strict=True):
-            _write(project.results / path, content)
+            write_bytes(project.results / path, content)
     page = project.results / "index.html"
     text = (
         _environment()
@@ -42,7 +42,7 @@ def write_model_page(project: Project, config: Config, results: list[Result]) ->
     """Writes docs/models.md and its figure out of measured figures and params.yaml, and returns the page's path."""
     histories = {result.name: read_history(result.files.history) for result in results}
     scored = {name: history for name, history in histories.items() if "validation_accuracy" in history[0]}
-    _write(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
+    write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
     template = _environment().get_template("models.md")
     write_text(project.model_page, template.render(results=results, config=config, file_size=file_size))
     return project.model_page
@@ -56,8 +56,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)

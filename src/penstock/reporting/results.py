@@ -19,13 +19,14 @@ from penstock.project import ModelFiles, Project
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """One model. `training` and `validation` are the two reports as they lie on disk; `latency` is in milliseconds
-    per batch size, `seconds` of training: both empty where nobody measured them here."""
+    per batch size, `seconds` of training: both empty where nobody measured them here, and so is `seeds`, seeds.json."""
 
     name: str
     model: Model
     files: ModelFiles
     training: dict[str, Any]
     validation: dict[str, Any]
+    seeds: dict[str, Any] | None
     latency: dict[str, float]
     seconds: float | None
 
@@ -52,9 +53,8 @@ class Result:
     @property
     def repeated_text(self) -> str:
         """Mean and standard deviation over seeds, or over folds, where there are any."""
-        for kind in ("seeds", "folds"):
-            if kind in self.training:
-                found = self.training[kind]
+        for kind, found in (("seeds", self.seeds), ("folds", self.training.get("folds"))):
+            if found:
                 return f"{found['mean']:.4f} ± {found['sd']:.4f} ({len(found['scores'])} {kind})"
         return ""
 
@@ -79,6 +79,7 @@ def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[
                     files=files,
                     training=read_json(files.training_report),
                     validation=read_json(files.validation_report),
+                    seeds=read_json(files.seeds_report) if files.seeds_report.is_file() else None,
                     latency=_latency(files),
                     seconds=seconds.get(name),
                 )

@@ -10,10 +10,14 @@ from torch.nn import functional
 
 from penstock.config.training import Augmentation
 
+# Edge of the coarse net that elastic moves are drawn for; an image of 28 pixels has a knot at every seventh.
+KNOTS = 5
+
 
 def augment(images: Tensor, settings: Augmentation) -> Tensor:
-    """Images [N, height, width] turned, scaled, sheared and shifted about their centres, float32 of the same range;
-    what comes in from outside is 0. Uniform draws from torch's own random state."""
+    """Images [N, height, width] turned, scaled, sheared and shifted about their centres, and moved a little from place
+    to place, float32 of the same range; what comes in from outside is 0. Uniform draws from torch's own random state.
+    """
     rows, height, width = images.shape
 
     def drawn(most: float) -> Tensor:
@@ -31,4 +35,16 @@ def augment(images: Tensor, settings: Augmentation) -> Tensor:
         dim=1,
     )
     grid = functional.affine_grid(places, [rows, 1, height, width], align_corners=False)
+    if settings.elastic:
+        grid = grid + _elastic(images, settings.elastic)
     return functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)
+
+
+def _elastic(images: Tensor, most: float) -> Tensor:
+    """Moves of every pixel [N, height, width, 2], smooth between knots that are moved by up to `most` pixels,
+    which the curve between them can pass by a little; in units
+    of half an edge (after Simard et al., 2003, who smooth with a Gaussian)."""
+    rows, height, width = images.shape
+    knots = (torch.rand(rows, 2, KNOTS, KNOTS, device=images.device) * 2 - 1) * most
+    moves = functional.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True)
+    return moves.permute(0, 2, 3, 1) * moves.new_tensor([2 / width, 2 / height])

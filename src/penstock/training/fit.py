@@ -15,6 +15,7 @@ import pytorch_lightning as lightning
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, WeightAveraging
+from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from penstock.config import Trainer
@@ -23,7 +24,7 @@ from penstock.data.batches import Batches, EpochOrder
 from penstock.data.processed import Split
 from penstock.errors import ConfigError
 from penstock.manifest import Manifest
-from penstock.networks.inputs import Standardise
+from penstock.networks.inputs import Measured
 from penstock.training.history import Epoch, Recorder
 from penstock.training.progress import BatchProgress
 from penstock.training.task import Task
@@ -38,11 +39,13 @@ class Fitted:
     weights: state of the network at `best`, the epoch of the lowest validation loss (the last one where nothing is
         selected), on the CPU.
     shown: what people want to see of it besides, by name.
+    score: the figure that people judge by, as `Epoch.metrics` has it behind train_ and validation_.
     seconds: of the epochs, without imports and loading.
     """
 
     weights: dict[str, torch.Tensor]
     shown: Mapping[str, torch.Tensor]
+    score: str
     parameters: int
     epochs: list[Epoch]
     best: Epoch
@@ -51,7 +54,7 @@ class Fitted:
     device: str
 
     def report(self) -> dict[str, Any]:
-        """training.json without folds and seeds: nothing in it changes from one run to the next."""
+        """training.json without folds: nothing in it changes from one run to the next."""
         return {
             "parameters": self.parameters,
             "epochs": len(self.epochs),
@@ -93,7 +96,7 @@ def fit(
     task = build_task(model, manifest)
     # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
-    _fit_scaling(task, train)
+    _measure(task.network, train)
     recorder = Recorder(getattr(model.training, "early_stopping", None), on_epoch)
     callbacks: list[Callback] = [recorder, BatchProgress()]
     if model.training.weight_average:
@@ -110,6 +113,7 @@ def fit(
     return Fitted(
         weights=recorder.best_weights,
         shown=task.shown(),
+        score=task.score,
         parameters=task.network.count_parameters(),
         epochs=recorder.epochs,
         best=recorder.best,
@@ -122,11 +126,11 @@ def fit(
 def evaluate(
     model: Model, settings: Trainer, manifest: Manifest, weights: Mapping[str, torch.Tensor], split: Split
 ) -> dict[str, float]:
-    """The metrics of trained weights on a split, without a prefix: loss and score."""
+    """The score of trained weights on a split, by its name."""
     task = build_task(model, manifest)
     task.network.load_state_dict(weights)
     _trainer(settings).validate(task, Batches(split, EVALUATION_BATCH), verbose=False)
-    return Epoch(0, task.validation_metrics()).part("validation")
+    return {task.score: round(task.validation_metrics()[f"validation_{task.score}"], 6)}
 
 
 def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: ANN401  (Lightning's own)
@@ -148,10 +152,10 @@ def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: A
         raise ConfigError(f"params.yaml: trainer: {error}") from None
 
 
-def _fit_scaling(task: Task, train: Split) -> None:
-    inputs = getattr(task.network, "inputs", None)
-    if isinstance(inputs, Standardise):
-        inputs.fit(torch.from_numpy(np.array(train.inputs)))
+def _measure(network: nn.Module, train: Split) -> None:
+    for layer in network.modules():
+        if isinstance(layer, Measured):
+            layer.fit(torch.from_numpy(np.array(train.inputs)), torch.from_numpy(np.array(train.labels)))
 
 
 def _keep_lightning_quiet() -> None:

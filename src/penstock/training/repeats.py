@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from penstock.config import Trainer
 from penstock.config.models import SupervisedModel
 from penstock.data.processed import Processed
-from penstock.training.fit import Fitted, build_task, evaluate, fit
+from penstock.training.fit import evaluate, fit
 
 # A name for the repeat, such as "fold 2.5", and its metrics.
 OnRepeat = Callable[[str, dict[str, float]], None]
@@ -27,34 +28,39 @@ def cross_validate(
     """
     rows, folds = processed.not_test(), processed.folds()
     whole = _changed(model, early_stopping=None)
-    name = build_task(model, processed.manifest).score
     scores = []
     for number, repeat in enumerate(folds, start=1):
         for fold in np.unique(repeat):
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
-            last = fit(whole, settings, processed.manifest, train, held_out).epochs[-1]
-            scores.append(last.metrics[f"validation_{name}"])
-            on_fold(f"fold {number}.{fold + 1}", {f"validation_{name}": scores[-1]})
+            fitted = fit(whole, settings, processed.manifest, train, held_out)
+            figure = f"validation_{fitted.score}"
+            scores.append(fitted.epochs[-1].metrics[figure])
+            on_fold(f"fold {number}.{fold + 1}", {figure: scores[-1]})
     return _summary(scores)
 
 
 def across_seeds(
-    model: SupervisedModel, settings: Trainer, processed: Processed, first: Fitted, on_seed: OnRepeat
+    model: SupervisedModel,
+    settings: Trainer,
+    processed: Processed,
+    seeds: int,
+    trained: Mapping[str, Tensor],
+    on_seed: OnRepeat,
 ) -> dict[str, Any]:
-    """The score on the test split of `first`, and of trainings from the seeds that follow.
+    """The score on the test split of the `trained` weights, and of trainings from the `seeds` - 1 seeds that follow.
 
     Returns:
-        `mean`, `sd` and `scores`, the first one's first.
+        `mean`, `sd` and `scores`, as seeds.json has them.
     """
     manifest = processed.manifest
-    name = build_task(model, manifest).score
     train, validation, test = (processed.split(split) for split in ("train", "validation", "test"))
     scores: list[float] = []
-    for seed in range(model.training.seed, model.training.seed + model.training.seeds):
+    for seed in range(model.training.seed, model.training.seed + seeds):
         changed = _changed(model, seed=seed)
-        fitted = fit(changed, settings, manifest, train, validation) if scores else first
-        scores.append(evaluate(changed, settings, manifest, fitted.weights, test)[name])
-        on_seed(f"seed {seed}", {f"test_{name}": scores[-1], "seconds": fitted.seconds})
+        weights = fit(changed, settings, manifest, train, validation).weights if scores else trained
+        ((figure, score),) = evaluate(changed, settings, manifest, weights, test).items()
+        scores.append(score)
+        on_seed(f"seed {seed}", {f"test_{figure}": score})
     return _summary(scores)
 
 
