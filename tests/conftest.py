@@ -51,8 +51,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory, worker_id):
-    """Calls `make` with an empty folder of that name and returns the folder; of several workers one does, and the others
-    wait for it."""
+    """Calls `make` with an empty folder of that name and returns the folder; of several workers one does, and the
+    others wait for it."""
 
     def made(name, make):
         base = tmp_path_factory.getbasetemp()

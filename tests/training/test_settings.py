@@ -203,7 +203,7 @@ class TestAugmentation:
     def test_an_elastic_move_is_another_one_elsewhere_in_the_image(self):
         columns = torch.arange(28.0).expand(200, 28, 28)
         moves = (augment(columns, self.settings(elastic=2)) - columns)[:, 4:24, 4:24]
-        assert moves.abs().max() < 2.5
+        assert moves.abs().max() < 3
         assert moves.std(dim=(1, 2)).mean() > 0.3
 
     def test_validation_sees_the_images_as_they_are(self, config, monkeypatch):

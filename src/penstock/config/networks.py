@@ -48,12 +48,16 @@ class Convolutional(Settings):
     dropout: Dropout
 
 
-class Words(Settings):
-    """How a network reads texts: the last `length` words, the most frequent `vocabulary` - 2 of them as vectors of
-    `width` numbers; `dropout` is the share of words that training leaves out."""
+class Reading(Settings):
+    """What a network takes of a text: the last `length` words, of which it knows the most frequent `vocabulary` - 2."""
 
     vocabulary: Annotated[int, Field(ge=3)]
     length: Positive
+
+
+class Words(Reading):
+    """Words as vectors of `width` numbers; `dropout` is the share of words that training leaves out."""
+
     width: Positive
     dropout: Dropout
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from penstock.config.networks import Words
+from penstock.config.networks import Reading, Words
 from penstock.errors import WrongSettingError
 from penstock.manifest import PADDING, UNKNOWN, Manifest
 from penstock.networks.servable import Takes
@@ -77,7 +77,7 @@ class WordVectors(nn.Module):
         return torch.where(kept < self.settings.vocabulary, kept, UNKNOWN)
 
 
-def seen_by(words: Words | None, manifest: Manifest) -> Manifest:
+def seen_by(words: Reading | None, manifest: Manifest) -> Manifest:
     """The dataset as a network sees it: of texts it may take fewer words than were preprocessed.
 
     Raises:
