@@ -72,9 +72,14 @@ class WordVectors(nn.Module):
         return vectors
 
     def ids(self, ids_NT: Tensor) -> Tensor:
-        """The ids that are looked up, [N, length]: a word beyond the vocabulary is an unknown one."""
-        kept = ids_NT[:, -self.settings.length :]
-        return torch.where(kept < self.settings.vocabulary, kept, UNKNOWN)
+        """The ids that are looked up, [N, length]."""
+        return read(ids_NT, self.settings)
+
+
+def read(ids_NT: Tensor, settings: Reading) -> Tensor:
+    """What a network takes of the word ids of a dataset, [N, length]: a word beyond its vocabulary is an unknown one."""
+    kept = ids_NT[:, -settings.length :]
+    return torch.where(kept < settings.vocabulary, kept, UNKNOWN)
 
 
 def seen_by(words: Reading | None, manifest: Manifest) -> Manifest:
