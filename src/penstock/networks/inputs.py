@@ -77,7 +77,7 @@ class WordVectors(nn.Module):
 
 
 def read(ids_NT: Tensor, settings: Reading) -> Tensor:
-    """What a network takes of the word ids of a dataset, [N, length]: a word beyond its vocabulary is an unknown one."""
+    """What a network takes of word ids, [N, length]: a word beyond its vocabulary is an unknown one."""
     kept = ids_NT[:, -settings.length :]
     return torch.where(kept < settings.vocabulary, kept, UNKNOWN)
 
