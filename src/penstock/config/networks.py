@@ -95,7 +95,24 @@ class Attention(Settings):
     output_dropout: Dropout
 
 
-ReadsWords = Recurrent | Attention
+class Ngrams(Settings):
+    """Weights of runs of one to `order` words, the most frequent `runs` of them, found by a table of so many `places`
+    (a prime number spreads them best; of runs that share one, the most frequent stays).
+
+    `rows_per_vote`: training rows, one after the other, that say only once whether a run is in them; `least_votes`:
+    how often that must be said of a run. `dropout` is the share of runs that training leaves out."""
+
+    kind: Literal["ngrams"]
+    words: Reading
+    order: Annotated[int, Field(ge=1, le=3)]
+    runs: Positive
+    places: Positive
+    rows_per_vote: Positive
+    least_votes: Positive
+    dropout: Dropout
+
+
+ReadsWords = Recurrent | Attention | Ngrams
 ClassifierNetwork = Annotated[Mlp | Convolutional | ReadsWords, Field(discriminator="kind")]
 
 

@@ -63,6 +63,7 @@ class Result:
         return bool(self.validation["gate"]["passed"])
 
 
+UNBOUNDED = 10_000
 SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
 
 
@@ -92,12 +93,10 @@ def _latency(files: ModelFiles) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8"))["median_milliseconds"] if path.is_file() else {}
 
 
-TABLE_WIDTH = 90
-
-
 def show(results: Iterable[Result]) -> None:
     """Prints the table whole, even where the output says that it has fewer columns or is no terminal."""
-    output.print(table(results), width=max(output.width, TABLE_WIDTH))
+    view = table(results)
+    output.print(view, width=output.measure(view, options=output.options.update(max_width=UNBOUNDED)).maximum)
 
 
 def table(results: Iterable[Result]) -> Table:
