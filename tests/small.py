@@ -50,11 +50,11 @@ class Copy:
 
     def read_params(self) -> Any:
         """params.yaml as ruamel has it, anchors and comments included."""
-        return YAML().load((self.root / "params.yaml").read_text())
+        return _yaml().load((self.root / "params.yaml").read_text())
 
     def write_params(self, document: Any) -> None:
         with (self.root / "params.yaml").open("w") as file:
-            YAML().dump(document, file)
+            _yaml().dump(document, file)
 
     def edit_params(self, **changes: Any) -> None:
         """Sets values by dotted key, written with __ for the dot: models__mnist_cnn__training__epochs=1."""
@@ -111,6 +111,12 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
     copy.write_params(document)
     return copy
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True  # which addresses in [ ] need
+    return yaml
 
 
 def _empty_index() -> Path:

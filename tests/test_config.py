@@ -54,15 +54,15 @@ def test_the_shipped_file_is_valid(config):
         ("  iris_mlp:", "  Iris MLP:", "models.Iris MLP", "match pattern"),
         ("activation: relu", "activation: reul", "models.iris_mlp.network.activation", "'relu'"),
         ("values: [0, 255]", "values: [255, 0]", "datasets.mnist.expect.values", "the smallest comes first"),
-        ("[../shared/datasets]", "[ftp://host/]", "download.mirrors.0", "begins with http:// or https://"),
+        ("[../shared/datasets]", '["ftp://host/"]', "download.mirrors.0", "begins with http:// or https://"),
         ("bezdekIris.data: {", "# {", "datasets.iris.files", "valid dictionary"),
         (
-            "official: [https://archive.ics.uci.edu/ml/machine-learning-databases/iris/]",
+            'official: ["https://archive.ics.uci.edu/ml/machine-learning-databases/iris/"]',
             "official: []",
             "datasets.iris.official",
             "at least one entry",
         ),
-        ("[https://archive", "[htps://archive", "datasets.iris.official.0", "match pattern"),
+        ('["https://archive', '["htps://archive', "datasets.iris.official.0", "match pattern"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
@@ -90,6 +90,12 @@ def test_every_mistake_has_its_line(params):
 def test_broken_yaml_is_named_by_line(params):
     with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML"):
         load_config(params("datasets:\n", "datasets: [\n"))
+
+
+def test_an_address_that_dvc_would_not_take_is_named_by_line(params):
+    """Without quotes, in brackets: libyaml, with which DVC reads, takes its colon for the end of a key."""
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML: found unexpected ':'"):
+        load_config(params("[../shared/datasets]", "[http://127.0.0.1/datasets]"))
 
 
 def test_a_mistake_that_a_merge_brought_in_is_named(params):

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from torch import nn
 
 from penstock.config.networks import Ngrams
 from penstock.errors import WrongSettingError
@@ -29,7 +30,9 @@ def network(**changes):
         "least_votes": 1,
         "dropout": 0.5,
     }
-    return NgramNetwork(Ngrams.model_validate(settings | changes)).eval()
+    net = NgramNetwork(Ngrams.model_validate(settings | changes)).eval()
+    nn.init.ones_(net.weights.weight)
+    return net
 
 
 def runs_of(text, order=3):

@@ -44,8 +44,11 @@ def _read_yaml(path: Path) -> Document:
     from ruamel.yaml.error import YAMLError
 
     try:
-        # DVC reads the file with the same library: YAML 1.2, where 1e-4 is a number.
-        return YAML().load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # DVC reads the file with the same library: YAML 1.2, where 1e-4 is a number. What DVC's quicker parser does not
+        # take, an address without quotes in [ ] for example, is to be said here and not there.
+        YAML(typ="safe").load(text)
+        return YAML().load(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; run from inside a Penstock project") from None
     except (YAMLError, UnicodeDecodeError) as error:
