@@ -78,15 +78,13 @@ def small_run(repository, made_once):
         copy.run("dvc", "config", "--local", "core.no_scm", "true")
         copy.run("dvc", "repro")
 
-    return Copy(made_once("small", make))
+    return Copy(made_once("small", make), shared=True)
 
 
 @pytest.fixture
 def changed_run(small_run, tmp_path):
     """A copy of the small run, for a test that edits or breaks it."""
-    root = tmp_path / "project"
-    shutil.copytree(small_run.root, root, symlinks=True)
-    return Copy(root)
+    return small_run.copied_to(tmp_path / "project")
 
 
 @dataclass(frozen=True)
@@ -109,4 +107,4 @@ def newcomer_run(repository, made_once):
         folder.with_suffix(".txt").write_text(output)
 
     folder = made_once("newcomer", make)
-    return NewcomerRun(Copy(folder), folder.with_suffix(".txt").read_text())
+    return NewcomerRun(Copy(folder, shared=True), folder.with_suffix(".txt").read_text())

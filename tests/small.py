@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 from penstock.config import load_config
@@ -19,9 +21,19 @@ from penstock.config import load_config
 
 @dataclass(frozen=True)
 class Copy:
-    """A project folder of its own."""
+    """A project folder of its own, or one that several test workers share: there, one command runs at a time."""
 
     root: Path
+    shared: bool = False
+
+    def copied_to(self, root: Path) -> Copy:
+        """The same files in another folder, which does not exist yet."""
+        with self._alone():
+            shutil.copytree(self.root, root, symlinks=True)
+        return Copy(root)
+
+    def _alone(self) -> AbstractContextManager[object]:
+        return FileLock(self.root.with_suffix(".busy")) if self.shared else nullcontext()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -30,15 +42,16 @@ class Copy:
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a command there, with this Python's programs and the copy's own sources; returns all that it said."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=os.environ | self.environment | environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        with self._alone():
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env=os.environ | self.environment | environment,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
         assert not check or done.returncode == 0, done.stdout
         return done
 
@@ -108,6 +121,8 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
         # Two epochs on a few hundred rows reach nothing; parity is held to as ever.
         reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
         model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]}
+    # Of the few hundred reviews there are fewer words.
+    document["tuned"]["imdb_ngrams"]["network"]["words"]["vocabulary"] = 10_000
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
     copy.write_params(document)
     return copy

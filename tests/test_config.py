@@ -40,6 +40,10 @@ def test_the_shipped_file_is_valid(config):
         ("{kind: mlp,", "{kind: mpl,", "models.iris_mlp.network.kind", "unknown kind 'mpl'; did you mean 'mlp'?"),
         ("task: class", "task: klass", "models.iris_mlp.task", "did you mean 'classification'?"),
         ("baseline: iris_", "baseline: isir_", "models.iris_mlp.baseline", "did you mean 'iris_linear'?"),
+        ("baseline: iris_", "baseline: imdb_", "models.iris_mlp.baseline", "is of another dataset, imdb"),
+        ("baseline: mnist_linear", "baseline: mnist_components", "models.mnist_cnn.baseline", "held against linear"),
+        ("{dataset: mnist, cl", "{dataset: imdb, cl", "judges.mnist_judge", "is of another dataset"),
+        ("0.985, cross_validation: null", "0.985, cross_validation: 0.9", "mnist_cnn.gates.cross_validation", "true"),
         ("classifier: mnist_cnn_tuned", "classifier: mnist_cnn", "judges.mnist_judge.classifier", "unknown classifier"),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
         (

@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import NEWCOMERS, REPOSITORY
 from tests.processes import answers, free_port, wait_until
-from tests.small import Copy
 
 TEXT = (REPOSITORY / "README.md").read_text()
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
@@ -72,13 +71,11 @@ def test_make_commands(newcomer_run, command):
 
 
 def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(newcomer_run, config, tmp_path):
-    root = tmp_path / "project"
-    shutil.copytree(newcomer_run.copy.root, root, symlinks=True)
-    copy = Copy(root)
+    copy = newcomer_run.copy.copied_to(tmp_path / "project")
     output = copy.run(*copy.make_with_this_environment(TUNED)).stdout
     table = output[output.rindex("model  ") :]
     assert all(name in table for name in [*NEWCOMERS, *config.tuned])
-    assert all(f"## {name}\n" in (root / "docs/models.md").read_text() for name in config.tuned)
+    assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in config.tuned)
 
 
 @pytest.mark.parametrize("command", commands({"penstock", "dvc"}))

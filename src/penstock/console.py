@@ -22,15 +22,19 @@ output = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+# Columns of a stage's name, and of what it is for: mnist_autoencoder_tuned is the longest.
+STAGE, NAME = 10, 23
+
+
 def stage_line(stage: str, name: str, text: str) -> None:
-    """For example `download    mnist        4 files, 11.6 MB -> data/raw/mnist`."""
-    output.print(f"[bold cyan]{stage:<11}[/] [bold]{name:<16}[/] ", end="")
+    """For example `download   mnist      4 files, 11.6 MB -> data/raw/mnist`, in columns."""
+    output.print(f"[bold cyan]{stage:<{STAGE}}[/] [bold]{name:<{NAME}}[/] ", end="")
     output.print(text, markup=False)
 
 
 def note(text: str) -> None:
     """A line below a stage's own, indented under its text."""
-    output.print(f"{'':<29}{text}", style="dim", markup=False)
+    output.print(f"{'':<{STAGE + NAME + 2}}{text}", style="dim", markup=False)
 
 
 def warn(text: str) -> None:

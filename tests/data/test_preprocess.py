@@ -73,6 +73,15 @@ def test_every_row_that_is_not_test_is_held_out_once_per_repeat(iris):
         assert list(np.bincount(repeat)) == [24] * 5
 
 
+def test_a_block_is_never_divided_between_two_folds(config, iris):
+    split = config.dataset("iris").split.model_copy(update={"block": 5})
+    _, processed = iris(split=split)
+    blocks = np.concatenate([processed.rows(name) for name in ("train", "validation")]) // 5
+    for repeat in processed.folds():
+        assert set(repeat) == set(range(5))
+        assert all(len(set(repeat[blocks == block])) == 1 for block in blocks)
+
+
 @pytest.mark.parametrize(
     ("broken", "says"),
     [

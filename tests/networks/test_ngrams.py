@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,7 @@ from torch import nn
 
 from penstock.config.networks import Ngrams
 from penstock.errors import WrongSettingError
-from penstock.networks.ngrams import NgramNetwork, build
+from penstock.networks.ngrams import PLACES, NgramNetwork, _hashed, _votes, _words, build
 from tests.networks.documented import DATA
 
 LENGTH, VOCABULARY, ROWS_PER_VOTE = 6, 9, 2
@@ -82,6 +83,22 @@ def test_in_a_crowded_table_a_run_is_known_or_not_but_never_another_one():
     slots = [net.slots(texts) for net in (roomy, crowded)]
     assert ((slots[1] == slots[0]) | (slots[1] == 0)).all()
     assert 0 < (slots[1] > 0).sum() < (slots[0] > 0).sum()
+
+
+def test_of_the_runs_that_share_a_place_the_most_frequent_stays():
+    """Of so many runs that torch would write several at once."""
+    texts = torch.randint(2, 2_000, (40_000, LENGTH), generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(len(texts)) % 2
+    net = network(words={"vocabulary": 2_000, "length": LENGTH}, runs=200_000, places=100_003)
+    net.fit(texts, labels)
+    keys, votes = _votes(net.settings, texts.numpy(), labels.numpy())
+    most = np.argsort(-votes.sum(axis=1), kind="stable")[:200_000]
+    first: dict[int, int] = {}
+    for slot, place in enumerate(
+        _hashed(torch.from_numpy(_words(net.settings, keys[most])), PLACES, 100_003).tolist(), 1
+    ):
+        first.setdefault(place, slot)
+    assert net.table[list(first)].tolist() == list(first.values())
 
 
 def test_only_the_most_frequent_runs_are_kept():

@@ -11,11 +11,18 @@ from sklearn.decomposition import PCA
 
 from penstock.config.models import ComponentsBaseline
 from penstock.data.processed import Processed, Split
+from penstock.errors import WrongSettingError
 
 
 def measure(settings: ComponentsBaseline, processed: Processed, _raw: Path) -> dict[str, Any]:
-    """Fits the training rows and returns the mean squared error on the test rows, pixels in 0..1."""
+    """Fits the training rows and returns the mean squared error on the test rows, pixels in 0..1.
+
+    Raises:
+        WrongSettingError: there are not so many components in the rows.
+    """
     train, test = _shares(processed.split("train")), _shares(processed.split("test"))
+    if settings.components > min(train.shape):
+        raise WrongSettingError("components", f"{settings.components} of {min(train.shape)} that there are")
     components = PCA(settings.components, svd_solver="covariance_eigh").fit(train)
     given_back = components.inverse_transform(components.transform(test))
     return {"mean_squared_error": round(float(np.square(given_back - test).mean()), 6)}

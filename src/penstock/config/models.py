@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.config.networks import Autoencoder, ClassifierNetwork, Gan
-from penstock.config.settings import Name, Positive, PositiveFloat, Settings, Share
+from penstock.config.settings import Name, Positive, PositiveFloat, Settings, Share, mistake
 from penstock.config.training import AdversarialTraining, Training
 
 
@@ -38,6 +38,14 @@ class Classification(Settings):
     network: ClassifierNetwork
     training: Training
     gates: ClassificationGates
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.gates.cross_validation is not None and not self.training.cross_validation:
+            raise mistake("needs training.cross_validation: true", at=["gates", "cross_validation"])
+        if self.network.kind == "ngrams" and self.training.weight_average is not None:
+            raise mistake("must be null: a table of runs has no mean", at=["training", "weight_average"])
+        return self
 
 
 class Reconstruction(Settings):
@@ -80,6 +88,8 @@ class ComponentsBaseline(Settings):
     components: Positive
 
 
+# What a model of each task is held against.
+YARDSTICKS = {"classification": "linear", "reconstruction": "components", "adversarial": "judge"}
 Baseline = LinearBaseline | ComponentsBaseline
 Baselines = dict[Name, Annotated[Baseline, Field(discriminator="kind")]]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from penstock.config.settings import Dropout, Positive, Settings, Share, not_empty
+from penstock.config.settings import Dropout, Positive, Settings, Share, mistake, not_empty
 
 Activation = Literal["step", "sigmoid", "tanh", "relu", "leaky_relu"]
 Normalization = Literal["batch", "layer"]
@@ -110,6 +110,12 @@ class Ngrams(Settings):
     rows_per_vote: Positive
     least_votes: Positive
     dropout: Dropout
+
+    @model_validator(mode="after")
+    def _count_runs_in_64_bits(self) -> Self:
+        if self.words.vocabulary**self.order >= 2**63:
+            raise mistake("so many words make more runs than 64 bits can number", at=["words", "vocabulary"])
+        return self
 
 
 ReadsWords = Recurrent | Attention | Ngrams

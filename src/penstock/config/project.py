@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from penstock.config.data import Dataset, Download
-from penstock.config.models import Baseline, Baselines, Judge, Model, Models
+from penstock.config.models import YARDSTICKS, Baseline, Baselines, Judge, Model, Models
 from penstock.config.settings import Name, Settings, mistake
 from penstock.config.training import Training
 from penstock.errors import ConfigError, nearest
@@ -48,20 +48,23 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _know_what_is_named(self) -> Self:
-        yardsticks = {*self.baselines, *self.judges}
+        yardsticks: dict[str, Baseline | Judge] = {**self.baselines, **self.judges}
         blocks: dict[str, Mapping[str, Model | Baseline | Judge]] = {
             "baselines": self.baselines,
             "judges": self.judges,
             "models": self.models,
             "tuned": self.tuned,
         }
+        for name, judge in self.judges.items():
+            _require(judge.classifier, self.tuned, "classifier", "judges", name)
+            if self.tuned[judge.classifier].dataset != judge.dataset:
+                raise mistake(f"{judge.classifier} is of another dataset", at=["judges", name, "classifier"])
         for block, entries in blocks.items():
             for name, entry in entries.items():
                 _require(entry.dataset, self.datasets, "dataset", block, name)
                 if isinstance(entry, Model):
                     _require(entry.baseline, yardsticks, "baseline", block, name)
-        for name, judge in self.judges.items():
-            _require(judge.classifier, self.tuned, "classifier", "judges", name)
+                    _require_the_right_kind(entry, yardsticks[entry.baseline], block, name)
         for block, others in (("tuned", self.models), ("judges", self.baselines)):
             for name in blocks[block].keys() & others.keys():
                 raise mistake(f"there is another '{name}' already; call it something else", at=[block, name])
@@ -97,6 +100,16 @@ def _require(name: str, known: Collection[str], key: str, block: str, entry: str
     """An entry's key must name something that there is."""
     if name not in known:
         raise mistake(f"unknown {key} '{name}'{nearest(name, known)}", at=[block, entry, key])
+
+
+def _require_the_right_kind(model: Model, yardstick: Baseline | Judge, block: str, name: str) -> None:
+    """A score is held against one of the same data and the same figure."""
+    if yardstick.dataset != model.dataset:
+        raise mistake(f"{model.baseline} is of another dataset, {yardstick.dataset}", at=[block, name, "baseline"])
+    kind = "judge" if isinstance(yardstick, Judge) else yardstick.kind
+    if kind != YARDSTICKS[model.task]:
+        problem = f"{model.baseline} is of kind {kind}; {model.task} is held against {YARDSTICKS[model.task]}"
+        raise mistake(problem, at=[block, name, "baseline"])
 
 
 def _entry(entries: Mapping[str, Entry], name: str, kind: str) -> Entry:

@@ -51,7 +51,7 @@ def _read_yaml(path: Path) -> Document:
         return YAML().load(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; run from inside a Penstock project") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
         problem = getattr(error, "problem", None) or "not UTF-8 text"

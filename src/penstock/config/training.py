@@ -75,8 +75,8 @@ Schedule = Annotated[
 
 class Augmentation(Settings):
     """What training images may be changed by, each drawn anew for every image of every batch: up to so many degrees
-    either way, shares of the size, shares of a right angle's shear, pixels; and `elastic`, pixels that the places of a
-    coarse net are moved by, with what lies between them."""
+    either way, shares of the size, pixels sideways for each pixel down (shear), pixels; and `elastic`, pixels that the
+    places of a coarse net are moved by, with what lies between them."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Dropout

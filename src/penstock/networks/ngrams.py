@@ -21,7 +21,7 @@ from penstock.manifest import UNKNOWN, Manifest
 from penstock.networks.inputs import Measured, read
 
 # Two linear hashes of a run: where it stands in the table, and what tells it from others that fall there. The factors
-# are for its last word, the one before, and so on; ids are below 2^22 and so every sum below 2^63.
+# are for its last word, the one before, and so on; ids are below 2^21 (config/networks.py), so every sum below 2^63.
 PLACES = (2_654_435_761, 40_503_017, 1_000_003_927)
 FINGERPRINTS = (1_597_334_677, 805_459_861, 3_266_489_917)
 LARGEST_FINGERPRINT = 2_147_483_647
@@ -43,7 +43,7 @@ class NgramNetwork(Measured):
     """A table of runs, found by `fit`, and a trained weight for each; slot 0 is that of all others.
 
     Every run is looked up as itself: the slot at its place in `table` counts only if the fingerprint is the run's own,
-    so that runs which were never seen in training weigh nothing.
+    so that runs which were never seen in training weigh nothing (but for one in 2^31 of those that share a place).
     """
 
     def __init__(self, settings: Ngrams) -> None:
@@ -68,11 +68,12 @@ class NgramNetwork(Measured):
         smoothed = votes[most] + 1.0
         likely = np.log(smoothed / smoothed.sum(axis=0))
         words = torch.from_numpy(_words(self.settings, keys[most]))
-        slots = torch.arange(1, len(most) + 1, dtype=torch.int32)
-        # Of those that share a place the one with most votes, which comes first, is to be written last.
-        self.table[_hashed(words, PLACES, self.settings.places).flip(0)] = slots.flip(0)
-        self.fingerprints[slots.long()] = _hashed(words, FINGERPRINTS, LARGEST_FINGERPRINT).int()
-        self.ratios[slots.long()] = torch.from_numpy(likely[:, 1] - likely[:, 0]).float()
+        # Of the runs that share a place the first one stays, which has the most votes.
+        places, first = np.unique(_hashed(words, PLACES, self.settings.places).numpy(), return_index=True)
+        self.table[torch.from_numpy(places)] = torch.from_numpy(first + 1).int()
+        known = slice(1, len(most) + 1)
+        self.fingerprints[known] = _hashed(words, FINGERPRINTS, LARGEST_FINGERPRINT).int()
+        self.ratios[known] = torch.from_numpy(likely[:, 1] - likely[:, 0]).float()
 
     def forward(self, ids_NT: Tensor) -> Tensor:
         slots_NR = self.slots(ids_NT).sort(dim=1).values

@@ -172,10 +172,12 @@ class TrackedRun:
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
         """The figures of one fold or seed, as a child run of its own; what is there already is not said twice."""
         key = f"{self._tags[KEY]}/{name}"
-        if _find(self._client, self._experiment_id, key) is not None:
+        begun = _find(self._client, self._experiment_id, key)
+        if begun is not None and begun.info.status == "FINISHED":
             return
         tags = {**self._tags, KEY: key, "mlflow.parentRunId": self.run_id}
-        child = self._client.create_run(self._experiment_id, run_name=name, tags=tags).info.run_id
+        run = begun or self._client.create_run(self._experiment_id, run_name=name, tags=tags)
+        child = run.info.run_id
         now = int(time.time() * 1000)
         self._client.log_batch(child, [Metric(metric, value, now, 0) for metric, value in metrics.items()])
         self._client.set_terminated(child)

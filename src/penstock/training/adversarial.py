@@ -66,16 +66,18 @@ class Adversarial(Task):
         self.manual_backward(loss)
         optimizer.step()
 
-    def validation_step(self, batch: Batch, _index: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
+        if index == 0:
+            self._samples.append(self._drawn_from_the_same_noise())
         images, _ = batch
         drawn = self.network.generator(self._noise(len(images)))
         scores = [self.network.discriminator(seen).sigmoid().mean() for seen in (self.network.scaled(images), drawn)]
         self._validation_totals.add(len(images), *scores)
 
-    def on_validation_epoch_end(self) -> None:
+    def _drawn_from_the_same_noise(self) -> Tensor:
         noise = torch.randn(SAMPLES, *self.network.takes.shape, generator=torch.Generator().manual_seed(0))
         (images,) = self.network.answers(noise.to(self.device))
-        self._samples.append(images.cpu())
+        return images.cpu()
 
     def train_metrics(self) -> dict[str, float]:
         both, generator, discriminator = self._train_totals.means()
@@ -94,7 +96,7 @@ class Adversarial(Task):
             (self.settings.discriminator, self.network.discriminator),
         ]
         optimizers = [build_optimizer(settings, part.parameters()) for settings, part in parts]
-        # Lightning counts the steps of both optimisers, and each has its own schedule.
+        # Each optimiser takes a step per batch, and has its own schedule.
         steps = int(self.trainer.estimated_stepping_batches)
         schedules = [
             build_schedule(self.settings.schedule, optimizer, steps=steps, epochs=self.settings.epochs)
