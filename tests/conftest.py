@@ -44,6 +44,7 @@ def pytest_collection_modifyitems(items):
     """Each of two workers begins at one end of a half: with the tests of one small run, and with those of the other."""
     newcomer = [item for item in items if "newcomer_run" in item.fixturenames]
     rest = [item for item in items if "newcomer_run" not in item.fixturenames]
+    newcomer.sort(key=lambda item: "small_run" in item.fixturenames)
     rest.sort(key=lambda item: "small_run" not in item.fixturenames)
     half = len(items) // 2
     items[:] = [*rest[:half], *newcomer, *rest[half:]]
