@@ -123,6 +123,22 @@ def test_a_fold_is_a_child_run_once(project, config, runs):
     assert children["fold 1.2"].info.status == "FINISHED"
 
 
+def test_a_fold_whose_child_run_was_begun_and_never_filled_is_filled_later(project, config, runs, monkeypatch):
+    interrupted = pytest.raises(KeyboardInterrupt)
+    with interrupted, track_model(project, config, LINEAGE) as run, monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", killed)
+        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
+    with track_model(project, config, LINEAGE) as run:
+        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
+    _, found = runs()
+    (child,) = [one for one in found if one.info.run_name == "fold 1.1"]
+    assert child.data.metrics == {"validation_accuracy": 0.9}
+
+
+def killed(*arguments, **keywords):
+    raise KeyboardInterrupt
+
+
 def test_a_picture_is_kept_under_its_name(project, config, runs):
     with track_model(project, config, LINEAGE) as run:
         run.log_file("samples.gif", b"GIF89a")

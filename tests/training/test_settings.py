@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from penstock.config.training import Augmentation, Optimizer, Schedule
 from penstock.data.processed import Split
 from penstock.errors import WrongSettingError
+from penstock.networks import build_network
 from penstock.training import classification
 from penstock.training.augmentation import augment
 from penstock.training.fit import build_task, fit
@@ -258,6 +259,12 @@ class TestAdversarial:
         before = task.network.state_dict()
         moved = {name.split(".")[0] for name in before if not torch.equal(before[name], trained.weights[name])}
         assert moved == {"generator", "discriminator"}
+
+    def test_the_last_samples_are_drawn_by_the_weights_that_are_kept(self, config, trained):
+        network = build_network(config.model("mnist_gan"), DATA["mnist"]).eval()
+        network.load_state_dict(trained.weights)
+        noise = torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(trained.shown["samples"][-1], network.answers(noise)[0])
 
     def test_every_epoch_leaves_the_same_noise_drawn(self, trained):
         assert trained.shown["samples"].shape == (3, 64, 28, 28)
