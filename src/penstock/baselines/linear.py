@@ -17,7 +17,9 @@ from penstock.data.datasets import load_dataset, part_behind
 from penstock.data.inputs.text import words
 from penstock.data.processed import Processed
 
-ITERATIONS, TOLERANCE = 200, 1e-3
+ITERATIONS = 200
+# The largest slope at which fitting ends. TF-IDF's numbers are small, and so is the slope long before the end.
+TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
 def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[s
     parts = load_dataset(settings.dataset).read(raw)
     train = part_behind(parts, "train")[processed.rows("train")]
     test = part_behind(parts, "test")[processed.rows("test")]
-    model = make_pipeline(_features(processed.manifest.kind), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE))
+    kind = processed.manifest.kind
+    model = make_pipeline(_features(kind), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[kind]))
     model.fit(train.inputs, train.labels)
     return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}
 
