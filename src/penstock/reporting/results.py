@@ -96,7 +96,9 @@ def _latency(files: ModelFiles) -> dict[str, float]:
 def show(results: Iterable[Result]) -> None:
     """Prints the table whole, even where the output says that it has fewer columns or is no terminal."""
     view = table(results)
-    output.print(view, width=output.measure(view, options=output.options.update(max_width=UNBOUNDED)).maximum)
+    # A width that is asked of `print` would be cut to the console's.
+    output.width = max(output.width, output.measure(view, options=output.options.update(max_width=UNBOUNDED)).maximum)
+    output.print(view)
 
 
 def table(results: Iterable[Result]) -> Table:

@@ -1,0 +1,31 @@
+"""The table that ends a pipeline."""
+
+from pathlib import Path
+
+from penstock.console import output
+from penstock.project import ModelFiles
+from penstock.reporting.results import Result, show
+
+
+def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
+    output.width = 40
+    name = "mnist_autoencoder_tuned"
+    validation = {
+        "test": {"mean_squared_error": 0.0072},
+        "baseline": {"mean_squared_error": 0.0168},
+        "onnx": {"bytes": 4_300_000},
+        "gate": {"passed": True},
+    }
+    result = Result(
+        name=name,
+        model=config.model(name),
+        files=ModelFiles(Path(), name),
+        training={"parameters": 1_083_696},
+        validation=validation,
+        seeds=None,
+        latency={},
+        seconds=112.2,
+    )
+    show([result])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split() == [name, "mse", "0.0072", "0.0168", "1,083,696", "4.3", "MB", "112.2", "passed"]
