@@ -116,7 +116,7 @@ def test_the_model_to_add_is_one_entry(changed_run):
     path = changed_run.root / "params.yaml"
     # Beside the others; what it borrows of them by name is already there.
     text = path.read_text()
-    position = text.index("\ntuned:")
+    position = text.index("\nseeds:")
     position = text.rindex("\n\n#", 0, position)
     path.write_text(f"{text[:position]}\n{example}{text[position:]}")
     (name,) = re.findall(r"^  (\w+):$", example, re.MULTILINE)

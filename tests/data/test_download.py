@@ -197,8 +197,9 @@ def test_a_killed_download_goes_on_in_the_next_process(linked_project):
     params = linked_project / "params.yaml"
     text = params.read_text()
     with serving(stalled(content, after=500_000, seconds=20), whole(content)) as server:
-        original = "[https://archive.ics.uci.edu/ml/machine-learning-databases/iris/]"
-        text = text.replace(original, f"[{server.address}]").replace("[../shared/datasets]", "[]")
+        original = "https://archive.ics.uci.edu/ml/machine-learning-databases/iris/"
+        assert original in text
+        text = text.replace(original, server.address).replace("[../shared/datasets]", "[]")
         text = text.replace("bytes: 4551", f"bytes: {file.bytes}").replace(
             "0fed2a99db77ec533a62dc66894d3ec6df3b58b6a8f3cf4a6b47e4086b7f97dc", file.sha256
         )
@@ -219,7 +220,7 @@ def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
     params = linked_project / "params.yaml"
     text = params.read_text().replace("[../shared/datasets]", "[]")
     text = text.replace("attempts: 3 ", "attempts: 1 ")
-    params.write_text(re.sub(r"https://[^\s\]]+", "http://127.0.0.1:9/", text))
+    params.write_text(re.sub(r"https://[^\s\]\"]+", "http://127.0.0.1:9/", text))
     command = [sys.executable, "pipelines/download.py", "mnist"]
     done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 1

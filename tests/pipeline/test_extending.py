@@ -1,9 +1,8 @@
-"""A new dataset is one file and an entry in params.yaml; a new model of a known kind is one entry."""
+"""A new dataset is one file and an entry in params.yaml, with a baseline for its models; a new model of a known kind is one entry."""
 
 import hashlib
 import json
 
-from ruamel.yaml import YAML
 from sklearn.datasets import load_wine
 
 READER = '''
@@ -31,8 +30,7 @@ def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
     (tmp_path / "mirror/wine/wine.csv").write_bytes(content)
     (changed_run.root / "src/penstock/data/datasets/wine.py").write_text(READER)
 
-    path, yaml = changed_run.root / "params.yaml", YAML()
-    params = yaml.load(path.read_text())
+    params = changed_run.read_params()
     iris, iris_mlp = params["datasets"]["iris"], params["models"]["iris_mlp"]
     params["download"]["mirrors"].insert(0, str(tmp_path / "mirror"))
     params["datasets"]["wine"] = {
@@ -40,9 +38,9 @@ def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
         "files": {"wine.csv": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
         "expect": {"rows": {"all": 178}, "class_share": [0.2, 0.5], "values": [0, 2000], "leakage": 0},
     }
-    params["models"]["wine_mlp"] = {**iris_mlp, "dataset": "wine"}
-    with path.open("w") as file:
-        yaml.dump(params, file)
+    params["baselines"]["wine_linear"] = {"kind": "linear", "dataset": "wine"}
+    params["models"]["wine_mlp"] = {**iris_mlp, "dataset": "wine", "baseline": "wine_linear"}
+    changed_run.write_params(params)
 
     changed_run.run("dvc", "repro", "validate@wine_mlp")
     validation = json.loads((changed_run.root / "reports/wine_mlp/validation.json").read_text())
