@@ -1,4 +1,4 @@
-"""A new dataset is one file and an entry in params.yaml, with a baseline for its models; a new model of a known kind is one entry."""
+"""A new dataset is one file, an entry in params.yaml and a baseline; a new model of a known kind is one entry."""
 
 import hashlib
 import json
