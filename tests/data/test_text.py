@@ -11,7 +11,7 @@ from penstock.data.inputs.text import TextEncoder, fit, words
 from penstock.export.text import text_graph
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
-ENCODER = TextEncoder.of_vocabulary(VOCABULARY, length=6)
+ENCODER = TextEncoder.of_words(VOCABULARY, length=6, vocabulary=10)
 TEXTS = st.text(st.sampled_from("ab 'K1é\u212a\u0130\u00df<br/>B\n\x00😀.-") | st.characters(exclude_categories=["Cs"]))
 REVIEWS = st.lists(st.sampled_from([*VOCABULARY, "GOOD", "unknown", "<br />", "<BR>", "...", "café"])).map(" ".join)
 
@@ -58,4 +58,8 @@ def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
     encoder = fit(TextInputs(kind="text", vocabulary=5, length=3), texts)
     assert list(encoder.ids) == ["b", "a", "c"]
-    assert encoder.vocabulary == 5
+
+
+def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():
+    encoder = fit(TextInputs(kind="text", vocabulary=50, length=3), np.array(["b a", "b"], dtype=object))
+    assert (encoder.vocabulary, len(encoder.ids)) == (50, 2)

@@ -11,7 +11,7 @@ from penstock.networks import build_network
 from penstock.networks.attention import AttentionNetwork
 from penstock.networks.classifier import predicted, probabilities
 from penstock.networks.inputs import Pixels, Standardise
-from penstock.networks.layers import Step, masked_max, masked_mean
+from penstock.networks.layers import ACTIVATIONS, Step, masked_max, masked_mean
 from tests.networks.documented import COUNTS, DATA, documented
 
 
@@ -133,10 +133,18 @@ def test_convolutions_can_be_normalised_padded_and_dropped(config):
         config, "mnist_cnn", normalization="layer", padding="same", block_dropout=0.1, dropout=0.5, dense=(7,)
     )
     assert [type(part).__name__ for part in built.network] == [
-        *["Conv2d", "GroupNorm", "ReLU", "MaxPool2d", "Dropout"] * 2,
+        *["Conv2d", "GroupNorm", "MaxPool2d", "ReLU", "Dropout"] * 2,
         *["Flatten", "Dropout", "Linear", "LayerNorm", "ReLU", "Dropout", "Linear"],
     ]
     assert built(torch.zeros(2, 28, 28, dtype=torch.uint8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_pooling_may_stand_before_any_activation(activation, training):
+    layer, pool = ACTIVATIONS[activation]().train(training), torch.nn.MaxPool2d(2)
+    inputs = torch.randn(2, 3, 8, 8)
+    assert torch.equal(layer(pool(inputs)), pool(layer(inputs)))
 
 
 def test_pooling_passes_over_what_is_no_word():
@@ -177,7 +185,7 @@ class TestAttention:
     def test_heads_must_divide_the_width(self, config):
         settings = Attention.model_validate(config.model("imdb_attention").network.model_dump() | {"heads": 3})
         model = config.model("imdb_attention").model_copy(update={"network": settings})
-        with pytest.raises(WrongSettingError, match=r"network\.heads: 3 do not divide 64"):
+        with pytest.raises(WrongSettingError, match=r"network\.heads: 3 do not divide 32"):
             build_network(model, DATA["imdb"])
 
 

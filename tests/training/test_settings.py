@@ -39,13 +39,14 @@ def schedule(**options):
 def train(config):
     """Trains a model for a few epochs of four steps on sixteen rows, with changed settings."""
 
-    def train(name="iris_mlp", network=None, **changes):
+    def train(name="iris_mlp", network=None, precision="32-true", **changes):
         model = config.model(name)
         defaults = {"epochs": 5, "batch_size": 4, "schedule": schedule(kind="constant"), "cross_validation": False}
         training = model.training.model_copy(update=defaults | changes)
         changed = model.model_copy(update={"training": training, "network": network or model.network})
         rows = rows_of(model.dataset)
-        return fit(changed, config.trainer, DATA[model.dataset], rows, rows)
+        trainer = config.trainer.model_copy(update={"precision": precision})
+        return fit(changed, trainer, DATA[model.dataset], rows, rows)
 
     return train
 
@@ -64,7 +65,7 @@ def test_every_optimizer_learns(train, kind):
 
 def test_momentum_carries_on_when_there_is_no_gradient():
     weight = torch.nn.Parameter(torch.zeros(1))
-    stepper = build_optimizer(optimizer("sgd", 1.0, momentum=0.5), [weight])
+    stepper = build_optimizer(optimizer("sgd", 1.0, momentum=0.5), [weight], fused=False)
     weight.grad = torch.ones(1)
     stepper.step()
     weight.grad = torch.zeros(1)
@@ -132,7 +133,7 @@ def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
 
 
 def test_one_cycle_leaves_the_betas_alone():
-    stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))])
+    stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))], fused=True)
     plan = build_schedule(schedule(kind="one_cycle", warm_up=0.3), stepper, steps=20, epochs=2)
     for _ in range(10):
         stepper.step()
@@ -175,6 +176,17 @@ def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
     moved = [(fitted.weights[name] - first_step.weights[name]).norm() for fitted in (averaged, last)]
     assert moved[0] < moved[1]
     assert averaged.best.metrics["validation_loss"] != last.best.metrics["validation_loss"]
+
+
+def test_the_mean_of_the_weights_leaves_counters_alone(config, train):
+    network = config.model("iris_mlp").network.model_copy(update={"normalization": "batch"})
+    fitted = train(epochs=3, network=network, batch_size=8, weight_average=0.9)
+    assert fitted.weights["network.2.num_batches_tracked"] == 6
+
+
+def test_mixed_precision_can_be_clipped(train):
+    first, *_, last = train(epochs=20, precision="bf16-mixed", gradient_clip_norm=1).epochs
+    assert last.metrics["train_loss"] < first.metrics["train_loss"]
 
 
 class TestAugmentation:

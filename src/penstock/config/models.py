@@ -43,8 +43,6 @@ class Classification(Settings):
     def _go_together(self) -> Self:
         if self.gates.cross_validation is not None and not self.training.cross_validation:
             raise mistake("needs training.cross_validation: true", at=["gates", "cross_validation"])
-        if self.network.kind == "ngrams" and self.training.weight_average is not None:
-            raise mistake("must be null: a table of runs has no mean", at=["training", "weight_average"])
         return self
 
 

@@ -56,9 +56,11 @@ class Reading(Settings):
 
 
 class Words(Reading):
-    """Words as vectors of `width` numbers; `dropout` is the share of words that training leaves out."""
+    """Words as vectors of `width` numbers, which begin as `begin` says: small and random (uniform), or alike where the
+    training texts use the words alike (neighbours). `dropout` is the share of words that training leaves out."""
 
     width: Positive
+    begin: Literal["uniform", "neighbours"]
     dropout: Dropout
 
 

@@ -6,10 +6,9 @@ imdb_attention: embeddings with positions -> softmax(Q K^T / sqrt(d)) V -> pooli
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from penstock.config.networks import Attention
 from penstock.errors import WrongSettingError
@@ -71,9 +70,9 @@ class SelfAttention(nn.Module):
             layer(vectors_NTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer in (self.queries, self.keys, self.values)
         )
-        scores_NHTT = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
         # Finite, so that a text without words has even weights and not a division of zero by zero.
-        scores_NHTT = scores_NHTT.masked_fill(~real_NT[:, None, None, :], torch.finfo(scores_NHTT.dtype).min)
-        attended_NHTD = torch.softmax(scores_NHTT, dim=3) @ values
+        lowest = torch.finfo(queries.dtype).min
+        mask_N11T = torch.zeros_like(real_NT, dtype=queries.dtype).masked_fill(~real_NT, lowest)[:, None, None, :]
+        attended_NHTD = functional.scaled_dot_product_attention(queries, keys, values, mask_N11T)
         joined_NTD: Tensor = attended_NHTD.transpose(1, 2).flatten(2)
         return joined_NTD

@@ -54,7 +54,8 @@ class Pixels(nn.Module):
 class WordVectors(nn.Module):
     """Word ids [N, T] to their vectors [N, T, width], of the last `length` words and the first `vocabulary` ids.
 
-    The vectors begin as Keras' do, small and uniform. In training, `dropout` of the words are unknown ones instead.
+    The vectors begin as Keras' do, small and uniform, or as training finds others to begin with. In training, `dropout`
+    of the words are unknown ones instead.
     """
 
     def __init__(self, settings: Words) -> None:

@@ -95,7 +95,7 @@ class Adversarial(Task):
             (self.settings.generator, self.network.generator),
             (self.settings.discriminator, self.network.discriminator),
         ]
-        optimizers = [build_optimizer(settings, part.parameters()) for settings, part in parts]
+        optimizers = [build_optimizer(settings, part.parameters(), fused=self.fused) for settings, part in parts]
         # Each optimiser takes a step per batch, and has its own schedule.
         steps = int(self.trainer.estimated_stepping_batches)
         schedules = [

@@ -41,9 +41,9 @@ def augment(images: Tensor, settings: Augmentation) -> Tensor:
 
 
 def _elastic(images: Tensor, most: float) -> Tensor:
-    """Moves of every pixel [N, height, width, 2], smooth between knots that are moved by up to `most` pixels,
-    which the curve between them can pass by a little; in units
-    of half an edge (after Simard et al., 2003, who smooth with a Gaussian)."""
+    """Moves of every pixel [N, height, width, 2] in units of half an edge: up to `most` pixels at the knots, and along
+    a smooth curve between them, which may pass that by a little (after Simard et al., 2003, who smooth with a
+    Gaussian)."""
     rows, height, width = images.shape
     knots = (torch.rand(rows, 2, KNOTS, KNOTS, device=images.device) * 2 - 1) * most
     moves = functional.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True)

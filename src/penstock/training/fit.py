@@ -24,7 +24,7 @@ from penstock.data.batches import Batches, EpochOrder
 from penstock.data.processed import Split
 from penstock.errors import ConfigError
 from penstock.manifest import Manifest
-from penstock.networks.inputs import Measured
+from penstock.networks.inputs import Measured, WordVectors
 from penstock.training.history import Epoch, Recorder
 from penstock.training.progress import BatchProgress
 from penstock.training.task import Task
@@ -97,11 +97,13 @@ def fit(
     # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     _measure(task.network, train)
+    _begin_words(task.network, train)
     recorder = Recorder(getattr(model.training, "early_stopping", None), on_epoch)
     callbacks: list[Callback] = [recorder, BatchProgress()]
     if model.training.weight_average:
         average = get_ema_multi_avg_fn(model.training.weight_average)  # type: ignore[no-untyped-call]
-        callbacks.append(WeightAveraging(multi_avg_fn=average))
+        # Buffers are measured or counted, not trained: the mean has those of the network itself.
+        callbacks.append(WeightAveraging(multi_avg_fn=average, use_buffers=False))
     trainer = _trainer(settings, max_epochs=model.training.epochs, gradient_clip_val=task.clip, callbacks=callbacks)
     started = time.perf_counter()
     trainer.fit(
@@ -156,6 +158,17 @@ def _measure(network: nn.Module, train: Split) -> None:
     for layer in network.modules():
         if isinstance(layer, Measured):
             layer.fit(torch.from_numpy(np.array(train.inputs)), torch.from_numpy(np.array(train.labels)))
+
+
+def _begin_words(network: nn.Module, train: Split) -> None:
+    for layer in network.modules():
+        if isinstance(layer, WordVectors) and layer.settings.begin == "neighbours":
+            from penstock.training.neighbours import neighbour_vectors  # brings scikit-learn, a second
+
+            ids = layer.ids(torch.from_numpy(np.array(train.inputs))).numpy()
+            vectors = neighbour_vectors(ids, layer.settings.vocabulary, layer.settings.width)
+            with torch.no_grad():
+                layer.embedding.weight.copy_(torch.from_numpy(vectors))
 
 
 def _keep_lightning_quiet() -> None:

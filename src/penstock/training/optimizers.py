@@ -12,7 +12,8 @@ from penstock.config import training as settings
 from penstock.errors import WrongSettingError
 
 
-def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Parameter]) -> Optimizer:
+def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Parameter], *, fused: bool) -> Optimizer:
+    """The optimiser of these settings; `fused` takes one kernel for all of Adam's parameters."""
     rate = optimizer.learning_rate
     match optimizer:
         case settings.Sgd():
@@ -22,7 +23,7 @@ def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Paramete
         case settings.RmsProp():
             return RMSprop(parameters, lr=rate, alpha=optimizer.smoothing)
         case settings.Adam():
-            return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=True)
+            return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused)
 
 
 def build_schedule(schedule: settings.Schedule, optimizer: Optimizer, *, steps: int, epochs: int) -> LRScheduler:

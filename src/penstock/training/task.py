@@ -32,6 +32,12 @@ class Task(LightningModule):
         super().__init__()
         self.network = network
 
+    @property
+    def fused(self) -> bool:
+        """Whether the optimiser may be one kernel: with mixed precision that would unscale gradients by itself, and
+        Lightning could not bound their norm."""
+        return self.trainer.precision == "32-true"
+
     def train_metrics(self) -> dict[str, float]:
         """Over the epoch that has ended, in training mode; names begin with train_."""
         raise NotImplementedError
@@ -56,7 +62,10 @@ class Totals:
 
     def add(self, rows: int, *means: Tensor) -> None:
         """Means over the rows of one batch, each a scalar."""
-        step = torch.stack([*(mean.detach().double() * rows for mean in means), means[0].new_tensor(rows).double()])
+        exact = torch.float32 if means[0].device.type == "mps" else torch.float64  # which Apple's chips do not have
+        step = torch.stack(
+            [*(mean.detach().to(exact) * rows for mean in means), means[0].new_tensor(rows, dtype=exact)]
+        )
         self.sums = step if self.sums is None else self.sums + step
 
     def means(self) -> list[float]:
@@ -114,7 +123,7 @@ class Supervised(Task):
         return {"validation_loss": loss, f"validation_{self.score}": score}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = build_optimizer(self.settings.optimizer, self.network.parameters())
+        optimizer = build_optimizer(self.settings.optimizer, self.network.parameters(), fused=self.fused)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(self.settings.schedule, optimizer, steps=steps, epochs=self.settings.epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -38,22 +38,20 @@ def last_words(text: str, length: int) -> list[str]:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """ids: word to id, from `FIRST_WORD` on; length: words kept of each text."""
+    """ids: word to id, from `FIRST_WORD` on; length: words kept of each text; vocabulary: what every id is below, which
+    few texts may leave room under."""
 
     ids: dict[str, int]
     length: int
+    vocabulary: int
 
     @classmethod
-    def of_vocabulary(cls, vocabulary: list[str], length: int) -> TextEncoder:
-        return cls({word: id_ for id_, word in enumerate(vocabulary, start=FIRST_WORD)}, length)
+    def of_words(cls, known: list[str], length: int, vocabulary: int) -> TextEncoder:
+        return cls({word: id_ for id_, word in enumerate(known, start=FIRST_WORD)}, length, vocabulary)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.length,)
-
-    @property
-    def vocabulary(self) -> int:
-        return FIRST_WORD + len(self.ids)
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
         encoded = np.full((len(inputs), self.length), PADDING, dtype=np.int32)
@@ -90,4 +88,4 @@ def fit(settings: TextInputs, training: NDArray[Any]) -> TextEncoder:
     """The most frequent words; those of equal count in alphabetical order, so that the same data give the same ids."""
     counts = Counter(word for text in training for word in words(text))
     frequent = sorted(counts, key=lambda word: (-counts[word], word))
-    return TextEncoder.of_vocabulary(frequent[: settings.vocabulary - FIRST_WORD], settings.length)
+    return TextEncoder.of_words(frequent[: settings.vocabulary - FIRST_WORD], settings.length, settings.vocabulary)

@@ -50,8 +50,8 @@ def equal_token_ids(
 
 def _encoder(network: Servable, processed: Processed) -> TextEncoder:
     """Preprocessing's rules, for the words that the network takes."""
-    words = processed.vocabulary()[: network.takes.vocabulary - FIRST_WORD]
-    return TextEncoder.of_vocabulary(words, network.takes.shape[0])
+    (length,), vocabulary = network.takes.shape, network.takes.vocabulary
+    return TextEncoder.of_words(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
 
 
 def _up_to(path: Path, output: str) -> bytes:
