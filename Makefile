@@ -13,15 +13,17 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: repro tuned demo ui serve test lint format clean
 .DEFAULT_GOAL := repro
 
+# Stages that may run side by side: make repro JOBS=2
+JOBS ?= 1
 repro: $(VENV)/.pipeline
 	@penstock check
 	@$(without_git)
-	@dvc repro
+	@penstock repro --jobs $(JOBS)
 
 tuned: repro
 	@python pipelines/tuned.py
-	@dvc repro tuned/dvc.yaml
-	@dvc repro tuned/seeds/dvc.yaml
+	@penstock repro --jobs $(JOBS) tuned/dvc.yaml
+	@penstock repro --jobs $(JOBS) tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report
 
 demo: $(VENV)/.pipeline

@@ -66,6 +66,7 @@ def test_the_shipped_file_is_valid(config):
             "datasets.iris.official",
             "at least one entry",
         ),
+        ("width: 100, begin", "width: 30000, begin", "network.words.width", "at most the vocabulary"),
         ('["https://archive', '["htps://archive', "datasets.iris.official.0", "match pattern"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`penstock`: check, results, ui, predict and serve. Heavy libraries are imported by the commands that need them."""
+"""`penstock`: check, repro, results, ui, predict, serve. Heavy libraries are imported by the commands that use them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check params.yaml")
     check.set_defaults(run=_check)
 
+    repro = commands.add_parser("repro", help="run the stages that are not up to date, some side by side")
+    repro.add_argument("target", nargs="*", help="a stage or a file of stages, with all that it needs (dvc.yaml)")
+    repro.add_argument(
+        "--jobs",
+        type=_positive,
+        default=1,
+        help="how many stages may run at once (1); one that fails stops only what depends on it",
+    )
+    repro.set_defaults(run=_repro)
+
     results = commands.add_parser("results", help="show the table of results")
     results.set_defaults(run=_results)
 
@@ -54,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
+
+
 def _check(_chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
     from penstock.data.datasets import load_dataset
@@ -64,6 +80,16 @@ def _check(_chosen: argparse.Namespace) -> None:
         load_dataset(name)
     counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
     print(f"{project.params.name}: {counts}, no mistakes")
+
+
+def _repro(chosen: argparse.Namespace) -> None:
+    project = Project.find()
+    if chosen.jobs == 1:
+        os.chdir(project.root)
+        os.execv(sys.executable, [sys.executable, "-m", "dvc", "repro", *chosen.target])
+    from penstock.repro import repro
+
+    repro(project.root, chosen.target, chosen.jobs)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ PenstockError               exit code 1
 ├── ExpectationError        the data are not what params.yaml declares
 ├── TrainingError           the loss is no longer a finite number
 ├── GateError               an exported model missed a gate
+├── StageError              stages failed that were run side by side
 └── MissingFileError        a file that an earlier stage writes is not there
 """
 
@@ -48,6 +49,10 @@ class TrainingError(PenstockError):
 
 
 class GateError(PenstockError):
+    pass
+
+
+class StageError(PenstockError):
     pass
 
 

@@ -50,7 +50,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     client, (found,) = runs()
     assert found.info.run_name == "iris_mlp"
     assert found.info.status == "FINISHED"
-    assert found.data.params["training.optimizer.learning_rate"] == "0.005"
+    assert found.data.params["training.optimizer.kind"] == "adam"
     assert found.data.params["network.hidden"] == "[10]"
     assert found.data.params["dataset.split.seed"] == "42"
     assert found.data.metrics == {"validation_loss": 0.5, "learning_rate": 0.1}
@@ -58,6 +58,45 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     assert found.data.tags["mlflow.source.git.commit"] == "none"
     assert found.inputs.dataset_inputs[0].dataset.digest == LINEAGE.data
     assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["learning_curves.png"]
+
+
+def test_stages_that_begin_at_once_make_the_database_once(repository, project, config, runs):
+    """Two real processes, on a database that neither finds."""
+    script = f"""
+import sys
+from pathlib import Path
+from penstock.config import load_config
+from penstock.lineage import Lineage
+from penstock.project import Project
+from penstock.tracking import track_model
+config = load_config(Path({str(repository / "params.yaml")!r}))
+print("ready", flush=True)
+sys.stdin.readline()
+with track_model(Project(Path({str(project.root)!r})), config, Lineage(sys.argv[1], "d", "p", "c")):
+    pass
+"""
+    names = ("mnist_cnn", "mnist_lstm")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, name],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdout
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate()[1] for process in processes]
+    assert not any("MLflow" in text for text in said), said
+    _, found = runs()
+    assert {run.info.run_name for run in found} == set(names)
 
 
 def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs):

@@ -63,6 +63,12 @@ class Words(Reading):
     begin: Literal["uniform", "neighbours"]
     dropout: Dropout
 
+    @model_validator(mode="after")
+    def _no_more_directions_than_words(self) -> Self:
+        if self.begin == "neighbours" and self.width > self.vocabulary:
+            raise mistake("must be at most the vocabulary to begin from neighbours", at=["width"])
+        return self
+
 
 class Recurrent(Settings):
     """`words` is null where the steps are the rows of an image; `hidden` is the width of each of the `layers`.

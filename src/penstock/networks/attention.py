@@ -6,9 +6,12 @@ imdb_attention: embeddings with positions -> softmax(Q K^T / sqrt(d)) V -> pooli
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from penstock.config.networks import Attention
 from penstock.errors import WrongSettingError
@@ -73,6 +76,8 @@ class SelfAttention(nn.Module):
         # Finite, so that a text without words has even weights and not a division of zero by zero.
         lowest = torch.finfo(queries.dtype).min
         mask_N11T = torch.zeros_like(real_NT, dtype=queries.dtype).masked_fill(~real_NT, lowest)[:, None, None, :]
-        attended_NHTD = functional.scaled_dot_product_attention(queries, keys, values, mask_N11T)
+        # torch's fused kernels for GPUs add up gradients in no fixed order.
+        with sdpa_kernel(SDPBackend.MATH) if queries.is_cuda else nullcontext():
+            attended_NHTD = functional.scaled_dot_product_attention(queries, keys, values, mask_N11T)
         joined_NTD: Tensor = attended_NHTD.transpose(1, 2).flatten(2)
         return joined_NTD

@@ -42,6 +42,9 @@ def git_commit(root: Path) -> str:
     return f"{commit}+changes" if changes else commit
 
 
+# Without a lock of git's index, which another stage's DVC may want at the same moment.
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "--no-optional-locks", *arguments], cwd=root, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()

@@ -13,11 +13,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 
+from filelock import FileLock
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.tracking.registry import ValidatedModel
 
 KEY = "penstock.key"
+SQLITE = "sqlite:///"
 TIMEOUT_SECONDS, RETRIES = 10, 2
 # What MLflow raises for a server or a database that it cannot use, some of it SQLAlchemy's own: ImportError is a
 # database's missing driver, ValueError an address that is none.
@@ -47,8 +49,7 @@ Arguments = ParamSpec("Arguments")
 def tracking_uri(project: Project, config: Config) -> str:
     """MLFLOW_TRACKING_URI, or `tracking.uri`; a database file is absolute, wherever the command is run from."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.uri
-    prefix = "sqlite:///"
-    return f"{prefix}{project.root / uri.removeprefix(prefix)}" if uri.startswith(prefix) else uri
+    return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 @contextmanager
@@ -102,8 +103,9 @@ class TrackedRun:
     @_never_in_the_way
     def begin(self, project: Project, experiment: str, lineage: Lineage) -> None:
         _keep_mlflow_quiet_and_quick()
-        self._client = MlflowClient(self.uri)
-        self._experiment_id = self._experiment(project, experiment)
+        with _alone_with(self.uri):
+            self._client = MlflowClient(self.uri)
+            self._experiment_id = self._experiment(project, experiment)
         self._tags = {
             KEY: lineage.key,
             "model": lineage.model,
@@ -128,7 +130,7 @@ class TrackedRun:
         if found is not None:
             experiment_id: str = found.experiment_id
             return experiment_id
-        local = project.root / "mlruns" / name if self.uri.startswith("sqlite:") else None
+        local = project.root / "mlruns" / name if self.uri.startswith(SQLITE) else None
         return self._client.create_experiment(name, artifact_location=local.as_uri() if local else None)
 
     @_never_in_the_way
@@ -213,6 +215,11 @@ class TrackedRun:
         registry.register(self._client, self.uri, self.run_id, model)
 
 
+def _alone_with(uri: str) -> AbstractContextManager[object]:
+    """Keeps a second stage away while MLflow makes the tables of a new database file, or an experiment in it."""
+    return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
+
+
 def training_seconds(project: Project, config: Config) -> dict[str, float]:
     """How long the epochs of each trained model took, where its run can be found: only MLflow knows."""
     from penstock.weights import read_lineage  # brings torch, which `penstock ui` does not need
@@ -223,7 +230,8 @@ def training_seconds(project: Project, config: Config) -> dict[str, float]:
     files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]
     trained = [weights for weights in files if weights.is_file()]
     try:
-        client = MlflowClient(uri)
+        with _alone_with(uri):
+            client = MlflowClient(uri)
         for lineage in map(read_lineage, trained):
             experiment = client.get_experiment_by_name(config.model(lineage.model).dataset)
             run = _find(client, experiment.experiment_id, lineage.key) if experiment else None

@@ -1,0 +1,202 @@
+"""`penstock repro --jobs N`: DVC's stages side by side.
+
+DVC runs one stage after the other, but gives up its lock while a stage's command runs, and merges what each process
+writes into dvc.lock. So every stage here is a `dvc repro --single-item` of its own, begun when all that it needs is
+done; what it reads, writes and remembers is DVC's business, as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from queue import SimpleQueue
+
+import psutil
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.stage import PipelineStage, Stage
+from dvc.utils.serialize import load_yaml, modify_yaml
+
+from penstock import console
+from penstock.errors import StageError
+
+
+def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
+    """Runs the stages that are not up to date, up to `jobs` at once: what `dvc repro` would write, times apart.
+
+    A stage that fails stops only what depends on it. An interruption is passed on to the stages that run, and nothing
+    new is begun.
+
+    Args:
+        root: of the project, which the targets are relative to.
+        targets: stages or files of stages, with all that they need; none is dvc.yaml.
+
+    Raises:
+        StageError: stages failed, with their names and those that could not run without them; or DVC cannot make out
+            what to run.
+    """
+    try:
+        with chdir(root), Repo(_wait_for_lock=True) as repo:
+            plan = _plan(repo, targets)
+            with _in_the_order_of(plan, repo):
+                went_well = _Runner(repo, plan, jobs).run()
+    except DvcException as error:
+        raise StageError(str(error)) from None
+    failed = [name for name, well in went_well.items() if not well]
+    left = [name for name in plan if name not in went_well]
+    if failed:
+        without = f"; not run without {'it' if len(failed) == 1 else 'them'}: {', '.join(left)}" if left else ""
+        raise StageError(f"{', '.join(failed)} failed{without}")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    stage: Stage
+    needs: frozenset[str]
+
+
+def _plan(repo: Repo, targets: Sequence[str]) -> dict[str, _Planned]:
+    """Stages by address, in the order in which DVC would run them."""
+    graph = get_active_graph(repo.index.graph)
+    wanted = [stage for target in targets or ["dvc.yaml"] for stage in repo.stage.collect(target)]
+    steps: list[Stage] = plan_repro(graph, wanted)
+    return {
+        stage.addressing: _Planned(stage, frozenset(needed.addressing for needed in graph.successors(stage)))
+        for stage in steps
+    }
+
+
+class _Runner:
+    """Begins each stage of a plan when all that it needs is done."""
+
+    def __init__(self, repo: Repo, plan: Mapping[str, _Planned], jobs: int) -> None:
+        self.repo = repo
+        self.plan = plan
+        self.jobs = jobs
+        self._places = _places(jobs)
+        self._order = {name: number for number, name in enumerate(plan)}
+        self._sorter = TopologicalSorter({name: planned.needs for name, planned in plan.items()})
+        self._ready: list[str] = []
+        self._running: dict[Future[bool], str] = {}
+        self._went_well: dict[str, bool] = {}
+
+    def run(self) -> dict[str, bool]:
+        """Whether each stage that had all it needs went well; one that is up to date did, before."""
+        self._sorter.prepare()
+        with ThreadPoolExecutor(self.jobs) as pool, _stages_interrupted_with_us():
+            while True:
+                while len(self._running) < self.jobs and (name := self._next_stale()):
+                    self._running[pool.submit(self._run_one, name)] = name
+                if not self._running:
+                    return self._went_well
+                for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                    self._done(self._running.pop(future), went_well=future.result())
+
+    def _next_stale(self) -> str | None:
+        """The first of those that are ready and not up to date; with those that are up to date it is done at once."""
+        while self._ready or self._sorter.is_active():
+            self._ready = sorted([*self._ready, *self._sorter.get_ready()], key=self._order.__getitem__)
+            if not self._ready:
+                break
+            name = self._ready.pop(0)
+            with self.repo.lock:
+                if self.plan[name].stage.changed():
+                    return name
+            self._done(name, went_well=True)
+        return None
+
+    def _done(self, name: str, *, went_well: bool) -> None:
+        self._went_well[name] = went_well
+        if went_well:
+            self._sorter.done(name)
+
+    def _run_one(self, name: str) -> bool:
+        """One stage in a process of its own; its lines carry its name. Returns whether it went well."""
+        place, width = self._places.get(), max(map(len, self.plan))
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
+        try:
+            with subprocess.Popen(
+                command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    text = line.decode(errors="replace").rstrip()
+                    console.output.print(f"{name:<{width}} | {text}", markup=False, emoji=False)
+            return process.returncode == 0
+        finally:
+            self._places.put(place)
+
+
+def _places(jobs: int) -> SimpleQueue[dict[str, str]]:
+    """The environment of each job: a GPU of its own, as far as there are some.
+
+    On CPUs every job has as many threads as it would have alone, since their number moves the last bits of a sum; they
+    sleep while they wait, or those of one job would keep the other from its work.
+    """
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        devices = [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    else:
+        devices = named.split(",")  # of nothing, where GPUs are hidden: it stays so
+    places: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for job in range(jobs):
+        device = {"CUDA_VISIBLE_DEVICES": devices[job % len(devices)]} if devices else {}
+        places.put({"OMP_WAIT_POLICY": "passive", **device})
+    return places
+
+
+@contextmanager
+def _stages_interrupted_with_us() -> Iterator[None]:
+    """Whatever ends us before the stages are done ends them too, as Ctrl-C would: DVC then lets go of its locks."""
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except BaseException:
+        for process in psutil.Process().children(recursive=True):
+            process.send_signal(signal.SIGINT)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]:
+    """Afterwards, what is new in a dvc.lock stands in the order of the plan, whichever stage was done first."""
+    files: dict[Path, list[str]] = {}
+    for stage in (planned.stage for planned in plan.values()):
+        if isinstance(stage, PipelineStage):
+            lock = Path(stage.dvcfile._lockfile.path)  # DVC has no other way to it
+            files.setdefault(lock, []).append(stage.name)
+    before = {lock: _names(lock) for lock in files}
+    try:
+        yield
+    finally:
+        for lock, names in files.items():
+            _put_in_order(repo, lock, [*before[lock], *(name for name in names if name not in before[lock])])
+
+
+def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:
+    now = _names(lock)
+    wanted = [name for name in order if name in now]
+    if now != wanted:
+        with repo.lock, repo.scm_context as git, modify_yaml(str(lock)) as content:
+            for name in wanted:
+                content["stages"].move_to_end(name)
+            git.track_file(str(lock))
+
+
+def _names(lock: Path) -> list[str]:
+    return list(load_yaml(str(lock)).get("stages", {})) if lock.is_file() else []

@@ -1,0 +1,122 @@
+"""Stages side by side: real DVC, on pipelines of a few shell commands, and on the small one."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ruamel.yaml import YAML
+
+from penstock.errors import StageError
+from penstock.repro import repro
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Makes a DVC project of stages, each a shell command that writes a file of the stage's name."""
+
+    def make(folder, **stages):
+        root = tmp_path / folder
+        root.mkdir()
+        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
+        entries = {name: {"cmd": cmd, "deps": deps, "outs": [name]} for name, (cmd, *deps) in stages.items()}
+        with (root / "dvc.yaml").open("w") as file:
+            YAML().dump({"stages": entries}, file)
+        return root
+
+    return make
+
+
+def test_what_does_not_need_each_other_runs_at_once(project):
+    """Each waits for the other to have begun."""
+    meets = "touch {0}.begun; for i in $(seq 600); do [ -e {1}.begun ] && break; sleep 0.1; done; cp {1}.begun {0}"
+    root = project("at_once", a=(meets.format("a", "b"),), b=(meets.format("b", "a"),))
+    repro(root, [], jobs=2)
+    assert (root / "a").is_file()
+    assert (root / "b").is_file()
+
+
+def test_the_outcome_is_that_of_dvc_to_the_byte(project, monkeypatch):
+    """The first stage of the plan is done last, where it can be: alone it waits for nobody."""
+    after_quick = "for i in $(seq $SECONDS_TO_WAIT); do grep -q quick: dvc.lock && break; sleep 1; done"
+    stages = {
+        "slow": (f"{after_quick}; echo slow > slow",),
+        "quick": ("echo quick > quick",),
+        "both": ("cat slow quick > both", "slow", "quick"),
+    }
+    by_dvc, by_us = project("by_dvc", **stages), project("by_us", **stages)
+    monkeypatch.setenv("SECONDS_TO_WAIT", "0")
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=by_dvc, check=True)
+    monkeypatch.setenv("SECONDS_TO_WAIT", "60")
+    repro(by_us, [], jobs=2)
+    for name in ("dvc.lock", *stages):
+        assert (by_us / name).read_bytes() == (by_dvc / name).read_bytes(), name
+
+
+def test_a_stage_that_fails_stops_only_what_depends_on_it(project, capfd):
+    root = project("fails", bad=("echo why; false",), after=("cp bad after", "bad"), good=("echo 1 > good",))
+    with pytest.raises(StageError, match=r"^bad failed; not run without it: after$"):
+        repro(root, [], jobs=2)
+    assert (root / "good").is_file()
+    assert "bad   | why" in capfd.readouterr().out
+
+
+def test_what_dvc_says_of_a_failure_is_shown(project, capfd):
+    root = project("no_output", a=("true",))
+    with pytest.raises(StageError, match=r"^a failed$"):
+        repro(root, [], jobs=2)
+    assert "output 'a' does not exist" in capfd.readouterr().out
+
+
+def test_a_target_that_is_not_there_is_one_line(project):
+    with pytest.raises(StageError, match="nosuch"):
+        repro(project("nothing", a=("echo > a",)), ["nosuch"], jobs=2)
+
+
+def test_an_interruption_ends_what_runs_and_begins_nothing(project):
+    waits = "touch {0}.begun; sleep 60; touch {0}"
+    root = project("interrupted", **{name: (waits.format(name),) for name in "abc"})
+    script = f"from pathlib import Path; from penstock.repro import repro; repro(Path({str(root)!r}), [], jobs=2)"
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        deadline = time.monotonic() + 60
+        while len(list(root.glob("*.begun"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert {path.name for path in root.glob("[abc]*")} == {"a.begun", "b.begun"}
+
+
+def test_only_what_is_not_up_to_date_runs(project, capfd):
+    stages = {"a": ("cat source > a; echo ran", "source"), "b": ("echo b > b; echo ran",), "c": ("cp a c", "a")}
+    root = project("again", **stages)
+    (root / "source").write_text("1")
+    repro(root, [], jobs=2)
+    capfd.readouterr()
+    repro(root, [], jobs=2)
+    assert "| ran" not in capfd.readouterr().out
+    (root / "source").write_text("2")
+    repro(root, ["c"], jobs=2)
+    assert [line for line in capfd.readouterr().out.splitlines() if "| ran" in line] == ["a | ran"]
+    assert (root / "c").read_text() == "2"
+
+
+def test_the_small_pipeline_comes_out_the_same(small_run, tmp_path):
+    changes = {"models__iris_mlp__training__epochs": 3, "models__mnist_autoencoder__training__epochs": 1}
+    one, other = (small_run.copied_to(tmp_path / name) for name in ("one", "other"))
+    for copy in (one, other):
+        copy.edit_params(**changes)
+    one.run("dvc", "repro")
+    said = other.run("penstock", "repro", "--jobs", "2").stdout
+    assert "train@iris_mlp" in said
+    assert "train@mnist_cnn " not in said
+    assert outcome(one) == outcome(other)
+
+
+def outcome(copy):
+    """What dvc.lock says, in its order, but for the page of results: it shows seconds. And every file in git."""
+    stages = YAML(typ="safe").load((copy.root / "dvc.lock").read_text())["stages"]
+    outs = {name: stage["outs"] for name, stage in stages.items() if name != "report"}
+    reports = [path for path in (copy.root / "reports").rglob("*.*") if path.name != "latency.json"]
+    return list(outs.items()), {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(reports)}
