@@ -156,7 +156,7 @@ def _places(jobs: int) -> SimpleQueue[dict[str, str]]:
 
 @contextmanager
 def _stages_interrupted_with_us() -> Iterator[None]:
-    """Whatever ends us before the stages are done ends them too, as Ctrl-C would: DVC then lets go of its locks."""
+    """Whatever ends us before the stages are done ends them too."""
 
     def leave(number: int, _frame: object) -> None:
         sys.exit(128 + number)
@@ -166,7 +166,7 @@ def _stages_interrupted_with_us() -> Iterator[None]:
         yield
     except BaseException:
         for process in psutil.Process().children(recursive=True):
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
