@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from penstock.console import output
-from penstock.project import ModelFiles
-from penstock.reporting.results import Result, show
+from penstock.files import write_json
+from penstock.project import ModelFiles, Project
+from penstock.reporting.results import Result, gather, show
 
 
 def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
@@ -29,3 +30,14 @@ def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
     show([result])
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split() == [name, "mse", "0.0072", "0.0168", "1,083,696", "4.3", "MB", "112.2", "passed"]
+
+
+def test_a_model_that_is_being_trained_anew_is_left_out(config, tmp_path):
+    """DVC has taken away the report of its training; that of its validation is of the training before."""
+    project = Project(tmp_path)
+    for name in ("iris_mlp", "mnist_cnn"):
+        files = project.model(name, "models")
+        files.validation_report.parent.mkdir(parents=True)
+        write_json(files.validation_report, {})
+    write_json(files.training_report, {})
+    assert [result.name for result in gather(project, config, {})] == ["mnist_cnn"]

@@ -68,11 +68,12 @@ SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
 
 
 def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[Result]:
-    """Every model of params.yaml that has been validated, in its order there, the tuned ones last."""
+    """Every model of params.yaml that has been validated, in its order there, the tuned ones last; one whose training
+    was begun anew, and not finished, is left out."""
     results = []
     for name, model in config.every_model.items():
         files = project.model(name, config.block_of_model(name))
-        if files.validation_report.is_file():
+        if files.training_report.is_file() and files.validation_report.is_file():
             results.append(
                 Result(
                     name=name,
