@@ -58,6 +58,7 @@ def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
     encoder = fit(TextInputs(kind="text", vocabulary=5, length=3), texts)
     assert list(encoder.ids) == ["b", "a", "c"]
+    assert encoder.vocabulary == 5
 
 
 def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():

@@ -119,4 +119,5 @@ def outcome(copy):
     stages = YAML(typ="safe").load((copy.root / "dvc.lock").read_text())["stages"]
     outs = {name: stage["outs"] for name, stage in stages.items() if name != "report"}
     reports = [path for path in (copy.root / "reports").rglob("*.*") if path.name != "latency.json"]
-    return list(outs.items()), {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(reports)}
+    digests = {path.relative_to(copy.root): hashlib.md5(path.read_bytes()).hexdigest() for path in reports}
+    return list(outs.items()), digests

@@ -50,7 +50,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     client, (found,) = runs()
     assert found.info.run_name == "iris_mlp"
     assert found.info.status == "FINISHED"
-    assert found.data.params["training.optimizer.kind"] == "adam"
+    assert found.data.params["training.optimizer.learning_rate"] == "0.01"
     assert found.data.params["network.hidden"] == "[10]"
     assert found.data.params["dataset.split.seed"] == "42"
     assert found.data.metrics == {"validation_loss": 0.5, "learning_rate": 0.1}

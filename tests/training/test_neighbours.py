@@ -43,7 +43,7 @@ def test_neither_order_nor_chance_has_a_part(texts):
 
 
 def test_training_begins_from_them(config, texts):
-    """As good as without training, then: one step at a rate of almost nothing."""
+    """As good as without training: two steps at a rate of almost nothing."""
     model = config.model("imdb_attention")
     words = model.network.words.model_copy(update={"vocabulary": 11, "length": 12, "width": 4, "begin": "neighbours"})
     changes = {
