@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 
 from penstock.config import Config, load_config
+from penstock.machine import use_threads
 from tests.small import Copy, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -23,6 +24,11 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def config() -> Config:
     return load_config(REPOSITORY / "params.yaml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads_of_a_stage(config):
+    use_threads(config.trainer.threads)
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     repro.add_argument(
         "--jobs",
         type=_positive,
-        default=1,
-        help="how many stages may run at once (1); one that fails stops only what depends on it",
+        help="how many stages may run at once (one for each GPU, or else for each `trainer.threads` cores); one that "
+        "fails stops only what depends on it",
     )
     repro.set_defaults(run=_repro)
 
@@ -83,13 +83,17 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 
 def _repro(chosen: argparse.Namespace) -> None:
+    from penstock.config import load_config
+    from penstock.machine import stages_at_once
+
     project = Project.find()
-    if chosen.jobs == 1:
+    jobs = chosen.jobs or stages_at_once(load_config(project.params).trainer)
+    if jobs == 1:
         os.chdir(project.root)
         os.execv(sys.executable, [sys.executable, "-m", "dvc", "repro", *chosen.target])
     from penstock.repro import repro
 
-    repro(project.root, chosen.target, chosen.jobs)
+    repro(project.root, chosen.target, jobs)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

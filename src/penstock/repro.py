@@ -28,6 +28,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 
 from penstock import console
 from penstock.errors import StageError
+from penstock.machine import visible_gpus
 
 
 def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
@@ -137,20 +138,11 @@ class _Runner:
 
 
 def _places(jobs: int) -> SimpleQueue[dict[str, str]]:
-    """The environment of each job: a GPU of its own, as far as there are some.
-
-    On CPUs every job has as many threads as it would have alone, since their number moves the last bits of a sum; they
-    sleep while they wait, or those of one job would keep the other from its work.
-    """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None:
-        devices = [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    else:
-        devices = named.split(",")  # of nothing, where GPUs are hidden: it stays so
+    """The environment of each job: a GPU of its own, as far as there are some."""
+    devices = visible_gpus()
     places: SimpleQueue[dict[str, str]] = SimpleQueue()
     for job in range(jobs):
-        device = {"CUDA_VISIBLE_DEVICES": devices[job % len(devices)]} if devices else {}
-        places.put({"OMP_WAIT_POLICY": "passive", **device})
+        places.put({"CUDA_VISIBLE_DEVICES": devices[job % len(devices)]} if devices else {})
     return places
 
 

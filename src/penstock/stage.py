@@ -9,6 +9,7 @@ from typing import Literal
 from penstock import console
 from penstock.config import Config, load_config, place_of
 from penstock.errors import ConfigError, PenstockError, WrongSettingError, explain
+from penstock.machine import use_threads
 from penstock.project import Project
 
 
@@ -26,6 +27,7 @@ def run_stage(
     def run() -> None:
         project, config = _project_and_config()
         name = _only_argument()
+        use_threads(config.trainer.threads)
         try:
             stage(project, config, name)
         except WrongSettingError as error:

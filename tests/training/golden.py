@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.config import load_config
 from penstock.data.processed import Split
+from penstock.machine import use_threads
 from penstock.training.fit import fit
 from tests.networks.documented import DATA
 
@@ -49,5 +50,6 @@ def losses(config, name):
 
 if __name__ == "__main__":
     config = load_config(Path(__file__).parents[2] / "params.yaml")
+    use_threads(config.trainer.threads)
     golden = {name: [float(f"{loss:.7g}") for loss in losses(config, name)] for name in config.every_model}
     FILE.write_text(json.dumps(golden, indent=1) + "\n")

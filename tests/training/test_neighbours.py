@@ -38,6 +38,10 @@ def test_what_is_no_word_begins_at_zero(texts):
     assert vectors.std() == pytest.approx(SPREAD)
 
 
+def test_without_a_pair_of_neighbours_all_vectors_are_zero():
+    assert not neighbour_vectors(np.array([[0, 2], [0, 3]], dtype=np.int32), 4, 2).any()
+
+
 def test_neither_order_nor_chance_has_a_part(texts):
     assert np.array_equal(neighbour_vectors(texts, 11, 4), neighbour_vectors(texts[::-1], 11, 4))
 

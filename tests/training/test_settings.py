@@ -178,10 +178,14 @@ def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
     assert averaged.best.metrics["validation_loss"] != last.best.metrics["validation_loss"]
 
 
-def test_the_mean_of_the_weights_leaves_counters_alone(config, train):
+def test_the_mean_of_the_weights_has_the_mean_of_what_normalisation_saw_and_counts_every_batch(config, train):
     network = config.model("iris_mlp").network.model_copy(update={"normalization": "batch"})
-    fitted = train(epochs=3, network=network, batch_size=8, weight_average=0.9)
-    assert fitted.weights["network.2.num_batches_tracked"] == 6
+    averaged, last = (
+        train(epochs=3, network=network, batch_size=8, weight_average=decay).weights for decay in (0.9, None)
+    )
+    seen = "network.2.running_mean"
+    assert averaged[seen].norm() < 0.9 * last[seen].norm()  # both begin at zero
+    assert averaged["network.2.num_batches_tracked"] == last["network.2.num_batches_tracked"] == 6
 
 
 def test_mixed_precision_can_be_clipped(train):

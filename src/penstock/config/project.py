@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from penstock.config.data import Dataset, Download
 from penstock.config.models import YARDSTICKS, Baseline, Baselines, Judge, Model, Models
-from penstock.config.settings import Name, Settings, mistake
+from penstock.config.settings import Name, Positive, Settings, mistake
 from penstock.config.training import Training
 from penstock.errors import ConfigError, nearest
 
@@ -23,6 +23,7 @@ class Tracking(Settings):
 class Trainer(Settings):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    threads: Positive
 
 
 class Common(Settings):

@@ -72,7 +72,8 @@ class Processed:
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / f"{name}.npy"
         try:
-            array: NDArray[Any] = np.load(path, mmap_mode="r")
+            # Copy on write: torch wants memory that it might write to; the file stays as it is.
+            array: NDArray[Any] = np.load(path, mmap_mode="c")
         except FileNotFoundError:
             raise MissingFileError(f"{path}: no such file; `dvc repro preprocess` makes it") from None
         return array

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 
 from penstock.errors import MissingFileError
@@ -19,7 +20,14 @@ LATENCY_CALLS = 50
 def open_model(path: Path) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return open_session(path)
+
+
+def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """A file, or the bytes of one; it computes with as many threads as torch does in this process."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def measure_latency(session: onnxruntime.InferenceSession, inputs: NDArray[Any]) -> dict[str, float]:

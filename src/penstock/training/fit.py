@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -101,9 +100,7 @@ def fit(
     recorder = Recorder(getattr(model.training, "early_stopping", None), on_epoch)
     callbacks: list[Callback] = [recorder, BatchProgress()]
     if model.training.weight_average:
-        average = get_ema_multi_avg_fn(model.training.weight_average)  # type: ignore[no-untyped-call]
-        # Buffers are measured or counted, not trained: the mean has those of the network itself.
-        callbacks.append(WeightAveraging(multi_avg_fn=average, use_buffers=False))
+        callbacks.append(WeightAveraging(multi_avg_fn=_running_mean(model.training.weight_average), use_buffers=True))
     trainer = _trainer(settings, max_epochs=model.training.epochs, gradient_clip_val=task.clip, callbacks=callbacks)
     started = time.perf_counter()
     trainer.fit(
@@ -154,10 +151,24 @@ def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: A
         raise ConfigError(f"params.yaml: trainer: {error}") from None
 
 
+def _running_mean(decay: float) -> Callable[[list[torch.Tensor], list[torch.Tensor], int], None]:
+    """How weights, and what batch normalisation has seen of their activations, enter the mean; counters are copied."""
+    mean_of_numbers = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def take_in(means: list[torch.Tensor], latest: list[torch.Tensor], taken_in: int) -> None:
+        if means[0].is_floating_point():
+            mean_of_numbers(means, latest, taken_in)
+        else:
+            for mean, now in zip(means, latest, strict=True):
+                mean.copy_(now)
+
+    return take_in
+
+
 def _measure(network: nn.Module, train: Split) -> None:
     for layer in network.modules():
         if isinstance(layer, Measured):
-            layer.fit(torch.from_numpy(np.array(train.inputs)), torch.from_numpy(np.array(train.labels)))
+            layer.fit(torch.from_numpy(train.inputs), torch.from_numpy(train.labels))
 
 
 def _begin_words(network: nn.Module, train: Split) -> None:
@@ -165,7 +176,7 @@ def _begin_words(network: nn.Module, train: Split) -> None:
         if isinstance(layer, WordVectors) and layer.settings.begin == "neighbours":
             from penstock.training.neighbours import neighbour_vectors  # brings scikit-learn, a second
 
-            ids = layer.ids(torch.from_numpy(np.array(train.inputs))).numpy()
+            ids = layer.ids(torch.from_numpy(train.inputs)).numpy()
             vectors = neighbour_vectors(ids, layer.settings.vocabulary, layer.settings.width)
             with torch.no_grad():
                 layer.embedding.weight.copy_(torch.from_numpy(vectors))

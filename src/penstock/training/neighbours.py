@@ -20,8 +20,14 @@ SPREAD = 0.3  # standard deviation of the numbers in all vectors
 
 
 def neighbour_vectors(ids: NDArray[np.int32], vocabulary: int, width: int) -> NDArray[np.float32]:
-    """Word ids [N, T] to a vector for each id, [vocabulary, width]; those that stand for no word have zeros."""
-    likelier = _mutual_information(_counts(ids, vocabulary))
+    """Word ids [N, T] to a vector for each id, [vocabulary, width].
+
+    Ids that stand for no word have zeros, and all have where no two words are neighbours more often than by chance.
+    """
+    counts = _counts(ids, vocabulary)
+    likelier = _mutual_information(counts) if counts.nnz else counts
+    if not likelier.nnz:
+        return np.zeros((vocabulary, width), dtype=np.float32)
     left, strengths, _ = randomized_svd(likelier, width, n_iter=3, random_state=0)
     vectors = left * np.sqrt(strengths)
     scaled: NDArray[np.float32] = (vectors * (SPREAD / vectors.std())).astype(np.float32)

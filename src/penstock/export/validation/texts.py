@@ -14,6 +14,7 @@ from penstock.data.inputs.text import TextEncoder, restricted
 from penstock.data.processed import SPLITS, Processed
 from penstock.export.graph import TEXT, TOKEN_IDS
 from penstock.export.parity import difference, exported_answers, trained_answers
+from penstock.export.session import open_session
 from penstock.manifest import FIRST_WORD
 from penstock.networks.servable import Servable
 
@@ -36,7 +37,7 @@ def equal_token_ids(
 
     What the splits leave out of the official parts are repeats of texts that are in them.
     """
-    session = onnxruntime.InferenceSession(_up_to(path, TOKEN_IDS), providers=["CPUExecutionProvider"])
+    session = open_session(_up_to(path, TOKEN_IDS))
     (length,), vocabulary = network.takes.shape, network.takes.vocabulary
     equal = texts = 0
     for split in SPLITS:

@@ -1,0 +1,42 @@
+"""How many threads a stage has, and how many stages run at once."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from penstock.config import Trainer
+from penstock.machine import stages_at_once, visible_gpus
+
+THREADS = """
+import numpy, torch
+from threadpoolctl import threadpool_info
+from penstock.machine import use_threads
+use_threads(3)
+print(torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info()})
+"""
+
+
+def settings(**changes):
+    return Trainer.model_validate({"accelerator": "auto", "precision": "32-true", "threads": 1} | changes)
+
+
+def test_every_library_has_the_threads_that_were_asked_for():
+    said = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
+    assert said.stdout == "3 {3}\n"
+
+
+@pytest.mark.parametrize(("threads", "stages"), [(1, 6), (2, 3), (4, 1), (16, 1)])
+def test_without_gpus_each_stage_has_the_cores_for_its_threads(monkeypatch, threads, stages):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
+    assert stages_at_once(settings(threads=threads)) == stages
+
+
+def test_each_gpu_has_a_stage(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,GPU-3f,7")
+    assert visible_gpus() == ["0", "GPU-3f", "7"]
+    assert stages_at_once(settings()) == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
+    assert stages_at_once(settings(accelerator="cpu")) == 6
