@@ -13,17 +13,18 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: repro tuned demo ui serve test lint format clean
 .DEFAULT_GOAL := repro
 
-# Stages that may run side by side: make repro JOBS=2
-JOBS ?= 1
+# Stages that may run side by side, if not one for each core or GPU: make repro JOBS=1
+JOBS ?=
+jobs = $(if $(JOBS),--jobs $(JOBS))
 repro: $(VENV)/.pipeline
 	@penstock check
 	@$(without_git)
-	@penstock repro --jobs $(JOBS)
+	@penstock repro $(jobs)
 
 tuned: repro
 	@python pipelines/tuned.py
-	@penstock repro --jobs $(JOBS) tuned/dvc.yaml
-	@penstock repro --jobs $(JOBS) tuned/seeds/dvc.yaml
+	@penstock repro $(jobs) tuned/dvc.yaml
+	@penstock repro $(jobs) tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report
 
 demo: $(VENV)/.pipeline

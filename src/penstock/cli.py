@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check params.yaml")
     check.set_defaults(run=_check)
 
-    repro = commands.add_parser("repro", help="run the stages that are not up to date, some side by side")
+    repro = commands.add_parser("repro", help="run the stages that are not up to date, some of them at once")
     repro.add_argument("target", nargs="*", help="a stage or a file of stages, with all that it needs (dvc.yaml)")
     repro.add_argument(
         "--jobs",

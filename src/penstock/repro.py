@@ -1,4 +1,4 @@
-"""`penstock repro --jobs N`: DVC's stages side by side.
+"""`penstock repro`: DVC's stages side by side.
 
 DVC runs one stage after the other, but gives up its lock while a stage's command runs, and merges what each process
 writes into dvc.lock. So every stage here is a `dvc repro --single-item` of its own, begun when all that it needs is
@@ -122,7 +122,9 @@ class _Runner:
 
     def _run_one(self, name: str) -> bool:
         """One stage in a process of its own; its lines carry its name. Returns whether it went well."""
-        place, width = self._places.get(), max(map(len, self.plan))
+        place = self._places.get()
+        last = len(self._went_well) == len(self.plan) - 1
+        title = "" if last else f"{name:<{max(map(len, self.plan))}} | "
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
         try:
             with subprocess.Popen(
@@ -131,7 +133,7 @@ class _Runner:
                 assert process.stdout is not None
                 for line in process.stdout:
                     text = line.decode(errors="replace").rstrip()
-                    console.output.print(f"{name:<{width}} | {text}", markup=False, emoji=False)
+                    console.output.print(f"{title}{text}", markup=False, emoji=False)
             return process.returncode == 0
         finally:
             self._places.put(place)

@@ -1,5 +1,7 @@
 """One run per computation, each figure once, and a server that is not there never stops training."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +15,9 @@ from penstock.lineage import Lineage, shaping_settings
 from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.tracking import track_model, tracking_uri, training_seconds
+from penstock.tracking.outbox import outbox_of
 from penstock.weights import save_weights
+from tests.processes import answers, free_port, wait_until
 
 LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
 MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
@@ -35,6 +39,39 @@ def runs(project, config):
         return client, client.search_runs(experiments)
 
     return runs
+
+
+class MlflowServer:
+    """MLflow's own, on a port of its own; it finds again what it had when it was killed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self):
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        self.process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: answers(f"{self.uri}/health"))
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def mlflow_server(tmp_path_factory):
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
 
 
 def elsewhere(config: Config, uri: str) -> Config:
@@ -126,65 +163,6 @@ with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(L
     assert found.info.status == "FINISHED"
 
 
-@pytest.mark.parametrize("part", ["model", "data", "parameters", "code"])
-def test_another_model_data_parameters_or_code_begin_another_run(project, config, runs, part):
-    other = replace(LINEAGE, **{part: "mnist_cnn"})
-    for lineage in (LINEAGE, other, LINEAGE):
-        with track_model(project, config, lineage):
-            pass
-    assert {run.data.tags["penstock.key"] for run in runs()[1]} == {LINEAGE.key, other.key}
-    assert len(runs()[1]) == 2
-
-
-def test_another_file_is_proven_and_timed_anew_in_the_same_run(project, config, runs):
-    for sha256, accuracy, milliseconds in (("a", 0.5, 2.0), ("a", 0.5, 3.0), ("b", 0.9, 4.0)):
-        with track_model(project, config, LINEAGE) as run:
-            metrics = {"test_accuracy": accuracy, "latency_ms_batch_1": milliseconds}
-            run.log_proof(metrics, {"gate": "passed"}, sha256)
-    client, (found,) = runs()
-    assert found.data.metrics == {"test_accuracy": 0.9, "latency_ms_batch_1": 4.0}
-    assert found.data.tags["onnx.sha256"] == "b"
-    history = client.get_metric_history(found.info.run_id, "latency_ms_batch_1")
-    assert [metric.value for metric in history] == [2.0, 4.0]
-
-
-def test_a_fold_is_a_child_run_once(project, config, runs):
-    for _ in range(2):
-        with track_model(project, config, LINEAGE) as run:
-            run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
-            run.log_repeat("fold 1.2", {"validation_accuracy": 0.8})
-    _, found = runs()
-    (parent,) = [one for one in found if one.info.run_name == "iris_mlp"]
-    children = {one.info.run_name: one for one in found if one is not parent}
-    assert children.keys() == {"fold 1.1", "fold 1.2"}
-    assert all(child.data.tags["mlflow.parentRunId"] == parent.info.run_id for child in children.values())
-    assert children["fold 1.2"].data.metrics == {"validation_accuracy": 0.8}
-    assert children["fold 1.2"].info.status == "FINISHED"
-
-
-def test_a_fold_whose_child_run_was_begun_and_never_filled_is_filled_later(project, config, runs, monkeypatch):
-    interrupted = pytest.raises(KeyboardInterrupt)
-    with interrupted, track_model(project, config, LINEAGE) as run, monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_batch", killed)
-        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
-    with track_model(project, config, LINEAGE) as run:
-        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
-    _, found = runs()
-    (child,) = [one for one in found if one.info.run_name == "fold 1.1"]
-    assert child.data.metrics == {"validation_accuracy": 0.9}
-
-
-def killed(*arguments, **keywords):
-    raise KeyboardInterrupt
-
-
-def test_a_picture_is_kept_under_its_name(project, config, runs):
-    with track_model(project, config, LINEAGE) as run:
-        run.log_file("samples.gif", b"GIF89a")
-    client, (found,) = runs()
-    assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["samples.gif"]
-
-
 def test_a_run_that_fails_says_so(project, config, runs):
     with pytest.raises(RuntimeError), track_model(project, config, LINEAGE):
         raise RuntimeError
@@ -201,43 +179,61 @@ def test_the_seconds_of_a_run_are_found_by_the_lineage_in_the_weights(project, c
     assert training_seconds(project, config) == {}
 
 
-def test_metrics_are_of_the_vocabulary(project, config):
-    with (
-        pytest.raises(AssertionError, match="not in the vocabulary"),
-        track_model(project, config, LINEAGE) as run,
-    ):
-        run.log_metrics({"acc": 1.0})
-
-
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://[bad", "postgresql://host/runs", "nonsense://x"])
-def test_a_server_that_cannot_be_used_is_one_warning_and_work_goes_on(project, config, capsys, monkeypatch, uri):
+def test_a_server_that_is_not_there_is_one_warning_and_work_goes_on(project, config, capfd, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = elsewhere(config, uri)
+    away = elsewhere(config, "http://127.0.0.1:9")
     with track_model(project, away, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
         run.log_figure("learning_curves.png", Figure())
-    warnings = capsys.readouterr().err
+    warnings = capfd.readouterr().err
     assert warnings.count("warning:") == 1
-    assert f"{uri} cannot be used; going on without it" in warnings
+    assert "http://127.0.0.1:9 cannot be used; going on without it" in warnings
     save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
     assert training_seconds(project, away) == {}
 
 
-def test_a_database_that_is_none_is_one_warning_and_work_goes_on(project, config, capsys):
-    (project.root / "mlflow.db").write_bytes(b"not a database, " * 1000)
+def test_an_outbox_that_cannot_be_written_is_one_warning_and_work_goes_on(project, config, capsys):
+    project.scratch.write_text("a file where a folder should be")
     with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
-    assert capsys.readouterr().err.count("warning:") == 1
+    assert capsys.readouterr().err.count("warning: nothing can be written down for MLflow") == 1
 
 
-def test_an_error_without_words_is_named_by_its_kind(project, config, capsys, monkeypatch):
-    def lost(*_arguments, **_keywords):
-        raise ConnectionResetError
-
-    monkeypatch.setattr(MlflowClient, "log_batch", lost)
+def test_what_one_stage_could_not_say_the_next_one_says(project, config, runs, capfd):
+    broken = project.root / "mlflow.db"
+    broken.write_bytes(b"not a database, " * 1000)
     with track_model(project, config, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
-    assert "(ConnectionResetError)" in capsys.readouterr().err
+    assert capfd.readouterr().err.count("warning:") == 1
+    broken.unlink()
+    with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
+        pass
+    _, found = runs()
+    told = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
+    assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+    assert not list(outbox_of(project).iterdir())
+
+
+def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, capfd, mlflow_server):
+    """A real server, killed in the middle of a training."""
+    client = MlflowClient(mlflow_server.uri)
+
+    def steps():
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = client.search_runs(experiments)
+        return [metric.step for run in found for metric in client.get_metric_history(run.info.run_id, "train_loss")]
+
+    mlflow_server.start()
+    with track_model(project, elsewhere(config, mlflow_server.uri), LINEAGE) as run:
+        run.log_metrics({"train_loss": 1.0}, step=1)
+        wait_until(lambda: steps() == [1])
+        mlflow_server.kill()
+        run.log_metrics({"train_loss": 0.5}, step=2)
+        wait_until(lambda: "going on without it" in capfd.readouterr().err)
+        mlflow_server.start()
+        run.log_metrics({"train_loss": 0.25}, step=3)
+    assert steps() == [1, 2, 3]
+    assert not list(outbox_of(project).iterdir())
 
 
 def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):

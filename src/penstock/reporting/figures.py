@@ -6,13 +6,14 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRAINING, VALIDATION = "#94a3b8", "#0f766e"
 
@@ -32,7 +33,7 @@ def learning_curves(title: str, history: History) -> Figure:
     figures = list(
         dict.fromkeys(key.partition("_")[2] for key in history[0] if key.startswith(("train_", "validation_")))
     )
-    figure = Figure(figsize=(4.5 * len(figures), 3.4), layout="constrained")
+    figure = _empty((4.5 * len(figures), 3.4))
     figure.suptitle(title, fontweight="bold")
     epochs = [row["epoch"] for row in history]
     for axes, quantity in zip(figure.subplots(1, len(figures), squeeze=False)[0], figures, strict=True):
@@ -44,7 +45,7 @@ def learning_curves(title: str, history: History) -> Figure:
             best = min(history, key=lambda row: row["validation_loss"])
             axes.plot(best["epoch"], best[f"validation_{quantity}"], "o", color=VALIDATION, label="kept")
         axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.locator_params(axis="x", integer=True)
         _plain(axes)
     figure.axes[0].legend(frameon=False)
     return figure
@@ -54,7 +55,7 @@ def all_learning_curves(histories: Mapping[str, History]) -> Figure:
     """Every classifier's validation accuracy over its own training, one panel for each dataset (the name's first
     word); what would crowd the top is drawn apart by the shares that are wrong, on a logarithmic scale."""
     panels = list(dict.fromkeys(name.partition("_")[0] for name in histories))
-    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
+    figure = _empty((4.6 * len(panels), 4.2))
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, history in histories.items():
             if name.partition("_")[0] == panel:
@@ -103,7 +104,7 @@ def reconstructions(images: NDArray[np.uint8], given_back: NDArray[np.float32]) 
 def grid(images: NDArray[Any], columns: int) -> Figure:
     """Grey images [count, height, width], row by row."""
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(0.6 * columns, 0.72 * rows), layout="constrained")
+    figure = _empty((0.6 * columns, 0.72 * rows))
     for number, axes in enumerate(np.ravel(figure.subplots(rows, columns, squeeze=False))):
         axes.axis("off")
         if number < len(images):
@@ -132,7 +133,7 @@ def png(figure: Figure) -> bytes:
 def confusion_matrix(title: str, confusion: list[list[int]], classes: Sequence[str]) -> Figure:
     """How often each true class (rows) was answered as each class; the colour is the share of the row."""
     counts = np.array(confusion)
-    figure = Figure(figsize=(1.8 + 0.5 * len(classes), 1.6 + 0.45 * len(classes)), layout="constrained")
+    figure = _empty((1.8 + 0.5 * len(classes), 1.6 + 0.45 * len(classes)))
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="GnBu", vmin=0, vmax=1)
@@ -146,6 +147,13 @@ def confusion_matrix(title: str, confusion: list[list[int]], classes: Sequence[s
     axes.set(xlabel="answered", ylabel="true")
     axes.set_title(title, fontsize=10, fontweight="bold")
     return figure
+
+
+def _empty(size: tuple[float, float]) -> Figure:
+    """Of so many inches."""
+    from matplotlib.figure import Figure  # a second that training need not wait for
+
+    return Figure(figsize=size, layout="constrained")
 
 
 def _plain(axes: Any) -> None:  # noqa: ANN401  (matplotlib's Axes, untyped in parts)

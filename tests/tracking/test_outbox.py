@@ -1,0 +1,196 @@
+"""Letters to MLflow: whole messages, in order, to whom they are addressed, and no harm in the second time."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from mlflow import MlflowClient
+
+from penstock.lineage import Lineage
+from penstock.project import Project
+from penstock.tracking import delivery
+from penstock.tracking.delivery import Delivery, deliver_left_letters
+from penstock.tracking.outbox import Letter, left_letters, messages, outbox_of
+from penstock.tracking.run import TrackedRun
+from penstock.tracking.sender import Sender
+
+LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
+HERE, THERE = "http://here:5000", "http://there:5000"
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def write(project, uri):
+    """A letter of a stage that has ended, about a run that says what `say` says."""
+
+    def write(say=lambda run: None, uri=uri, lineage=LINEAGE):
+        with closing(Letter(outbox_of(project), uri)) as letter:
+            run = TrackedRun(letter.add)
+            run.begin(project, "iris", lineage)
+            say(run)
+        return letter.path
+
+    return write
+
+
+def runs(uri):
+    client = MlflowClient(uri)
+    return client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+
+
+def found(uri):
+    return {run.info.run_name: run for run in runs(uri)}
+
+
+def test_half_a_message_is_none(write):
+    letter = write(lambda run: run.end("FINISHED"))
+    letter.write_bytes(letter.read_bytes()[:-3])
+    assert [message.what for message, _ in messages(letter)] == ["begin"]
+
+
+def test_a_letter_is_read_on_from_where_it_was_left(write):
+    letter = write(lambda run: run.set_tags({"device": "cpu"}))
+    (_, behind), _ = messages(letter)
+    assert [message.what for message, _ in messages(letter, behind)] == ["tags"]
+
+
+def test_metrics_are_of_the_vocabulary(write):
+    with pytest.raises(AssertionError, match="not in the vocabulary"):
+        write(lambda run: run.log_metrics({"acc": 1.0}))
+
+
+def test_letters_of_living_stages_and_to_other_addresses_are_left_alone(project, write):
+    mine, _ = write(uri=HERE), write(uri=THERE)
+    living = Letter(outbox_of(project), HERE)
+    assert list(left_letters(outbox_of(project), HERE)) == [mine]
+    living.close()
+    assert list(left_letters(outbox_of(project), HERE)) == [mine, living.path]
+
+
+def test_an_address_with_a_password_is_not_written_down(project, write):
+    letter = write(uri="http://user:secret@host:5000")
+    assert b"secret" not in letter.read_bytes()
+    assert "secret" not in letter.name
+
+
+def test_a_letter_that_is_delivered_twice_changes_nothing(write, uri):
+    def say(run):
+        run.log_parameters({"network": {"hidden": [10]}})
+        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
+        run.end("FINISHED")
+
+    letter = write(say)
+    for _ in range(2):
+        Delivery(letter, uri).go_on()
+    assert found(uri).keys() == {"iris_mlp", "fold 1.1"}
+    assert history(uri, "train_loss") == [1.0]
+
+
+@pytest.mark.parametrize("part", ["model", "data", "parameters", "code"])
+def test_another_model_data_parameters_or_code_begin_another_run(write, uri, part):
+    other = replace(LINEAGE, **{part: "mnist_cnn"})
+    for lineage in (LINEAGE, other, LINEAGE):
+        Delivery(write(lineage=lineage), uri).go_on()
+    assert sorted(run.data.tags["penstock.key"] for run in runs(uri)) == sorted([LINEAGE.key, other.key])
+
+
+def test_another_file_is_proven_and_timed_anew_in_the_same_run(write, uri):
+    for sha256, accuracy, milliseconds in (("a", 0.5, 2.0), ("a", 0.5, 3.0), ("b", 0.9, 4.0)):
+        metrics = {"test_accuracy": accuracy, "latency_ms_batch_1": milliseconds}
+        Delivery(write(lambda run: run.log_proof(metrics, {"gate": "passed"}, sha256)), uri).go_on()  # noqa: B023
+    data = found(uri)["iris_mlp"].data
+    assert data.metrics == {"test_accuracy": 0.9, "latency_ms_batch_1": 4.0}
+    assert data.tags["onnx.sha256"] == "b"
+    assert history(uri, "latency_ms_batch_1") == [2.0, 4.0]
+
+
+def test_a_fold_is_a_finished_child_of_its_run(write, uri):
+    def say(run):
+        run.log_repeat("fold 1.1", {"validation_accuracy": 0.9})
+        run.log_repeat("fold 1.2", {"validation_accuracy": 0.8})
+
+    Delivery(write(say), uri).go_on()
+    parent, child = (found(uri)[name] for name in ("iris_mlp", "fold 1.2"))
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.metrics == {"validation_accuracy": 0.8}
+    assert child.info.status == "FINISHED"
+
+
+def test_a_fold_whose_child_run_was_begun_and_never_filled_is_filled_later(write, uri, monkeypatch):
+    letter = write(lambda run: run.log_repeat("fold 1.1", {"validation_accuracy": 0.9}))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_batch", fails_with(KeyboardInterrupt))
+        Delivery(letter, uri).go_on()
+    assert found(uri)["fold 1.1"].data.metrics == {}
+    Delivery(letter, uri).go_on()
+    assert found(uri)["fold 1.1"].data.metrics == {"validation_accuracy": 0.9}
+
+
+def test_a_picture_is_kept_under_its_name(write, uri):
+    Delivery(write(lambda run: run.log_file("samples.gif", b"GIF89a")), uri).go_on()
+    files = MlflowClient(uri).list_artifacts(found(uri)["iris_mlp"].info.run_id)
+    assert [file.path for file in files] == ["samples.gif"]
+
+
+def test_times_are_those_of_the_stage_not_of_the_delivery(write, uri):
+    letter = write(lambda run: run.log_metrics({"train_loss": 1.0}, step=1))
+    (begin, _), (metrics, _) = messages(letter)
+    Delivery(letter, uri).go_on()
+    run = found(uri)["iris_mlp"]
+    (metric,) = MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")
+    assert (run.info.start_time, metric.timestamp) == (begin.at, metrics.at)
+
+
+def test_what_mlflow_refuses_is_set_aside_and_in_nobodys_way(project, write, uri, capsys):
+    refused = write(lambda run: run.set_tags({"": "a tag without a name"}))
+    write(lambda run: run.set_tags({"device": "cpu"}))
+    deliver_left_letters(outbox_of(project), uri)
+    assert "refuses what a stage has to say" in capsys.readouterr().err
+    assert found(uri)["iris_mlp"].data.tags["device"] == "cpu"
+    assert list(outbox_of(project).iterdir()) == [refused.with_suffix(".refused")]
+
+
+def test_after_a_failure_a_growing_letter_waits_a_moment_but_not_at_its_end(write, uri, monkeypatch, capsys):
+    letter = write(lambda run: run.set_tags({"device": "cpu"}))
+    sender = Sender(letter, uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "MlflowClient", fails_with(ConnectionResetError))
+        sender.go_on()
+    assert "(ConnectionResetError)" in capsys.readouterr().err
+    sender.go_on()
+    assert letter.exists()
+    sender.finish()
+    assert found(uri)["iris_mlp"].data.tags["device"] == "cpu"
+    assert not letter.exists()
+
+
+@pytest.mark.parametrize("uri", ["http://[bad", "postgresql://host/runs", "nonsense://x"])
+def test_an_address_that_cannot_be_used_is_one_warning(write, capsys, uri):
+    letter = write(lambda run: run.set_tags({"device": "cpu"}), uri=uri)
+    sender = Sender(letter, uri)
+    sender.go_on()
+    sender.finish()
+    assert capsys.readouterr().err.count(f"warning: MLflow at {uri} cannot be used; going on without it") == 1
+    assert letter.exists()
+
+
+def history(uri, metric):
+    client = MlflowClient(uri)
+    return [one.value for one in client.get_metric_history(found(uri)["iris_mlp"].info.run_id, metric)]
+
+
+def fails_with(error):
+    def fail(*_arguments, **_keywords):
+        raise error
+
+    return fail
