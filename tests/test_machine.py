@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from penstock import machine
 from penstock.config import Trainer
 from penstock.machine import stages_at_once, visible_gpus
 
@@ -13,7 +14,9 @@ THREADS = """
 import numpy, torch
 from threadpoolctl import threadpool_info
 from penstock.machine import use_threads
-use_threads(3)
+use_threads(1)
+import penstock.training.neighbours  # brings what SciPy and scikit-learn compute with
+assert len(threadpool_info()) > 2
 print(torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info()})
 """
 
@@ -24,7 +27,7 @@ def settings(**changes):
 
 def test_every_library_has_the_threads_that_were_asked_for():
     said = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
-    assert said.stdout == "3 {3}\n"
+    assert said.stdout == "1 {1}\n"
 
 
 @pytest.mark.parametrize(("threads", "stages"), [(1, 6), (2, 3), (4, 1), (16, 1)])
@@ -32,6 +35,15 @@ def test_without_gpus_each_stage_has_the_cores_for_its_threads(monkeypatch, thre
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
     assert stages_at_once(settings(threads=threads)) == stages
+
+
+def test_a_container_has_the_cores_of_its_quota(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
+    monkeypatch.setattr(machine, "CPU_QUOTA", tmp_path / "cpu.max")
+    for quota, stages in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1)):
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+        assert stages_at_once(settings()) == stages
 
 
 def test_each_gpu_has_a_stage(monkeypatch):

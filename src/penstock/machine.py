@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 from penstock.config import Trainer
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in so many of the clock (man 7 cgroups)
 
 
 def use_threads(count: int) -> None:
@@ -16,6 +19,7 @@ def use_threads(count: int) -> None:
 
     A fixed number, not what the machine has: it moves the last bits of a sum, and with them everything trained.
     """
+    os.environ |= {f"{library}_NUM_THREADS": str(count) for library in ("OMP", "OPENBLAS", "MKL")}  # not yet loaded
     threadpool_limits(count)
     torch = sys.modules.get("torch")  # seconds that a stage without networks need not wait for
     if torch is not None:
@@ -33,8 +37,15 @@ def visible_gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    return [device for device in named.split(",") if device]
+    # CUDA itself stops at the first that is none: -1 hides all of them.
+    return list(takewhile(lambda device: device and not device.startswith("-"), named.split(",")))
 
 
 def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Those that this process may run on, or its container may use at once if that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CPU_QUOTA.read_text().split()
+    except OSError:
+        return cores
+    return cores if quota == "max" else min(cores, int(quota) // int(period))

@@ -1,8 +1,12 @@
 """Letters to MLflow: whole messages, in order, to whom they are addressed, and no harm in the second time."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -10,9 +14,10 @@ from penstock.lineage import Lineage
 from penstock.project import Project
 from penstock.tracking import delivery
 from penstock.tracking.delivery import Delivery, deliver_left_letters
+from penstock.tracking.growing import GrowingLetter
 from penstock.tracking.outbox import Letter, left_letters, messages, outbox_of
+from penstock.tracking.registry import ValidatedModel, arrays
 from penstock.tracking.run import TrackedRun
-from penstock.tracking.sender import Sender
 
 LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
 HERE, THERE = "http://here:5000", "http://there:5000"
@@ -68,18 +73,38 @@ def test_metrics_are_of_the_vocabulary(write):
         write(lambda run: run.log_metrics({"acc": 1.0}))
 
 
+def test_figures_of_numpy_are_said_too(write):
+    letter = write(lambda run: run.log_metrics({"train_loss": np.float32(0.5)}))
+    *_, (message, _) = messages(letter)
+    assert message.content["metrics"] == {"train_loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    "example", [np.array(["a", "é"], dtype=object), np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.uint8)]
+)
+def test_a_model_arrives_as_it_was_sent(example):
+    proto = SimpleNamespace(SerializeToString=lambda: b"proto")
+    model = ValidatedModel(
+        name="m", proto=proto, sha256="s", input_name="in", example=example, answers={}, lineage=LINEAGE
+    )
+    (arrived,) = arrays(json.loads(json.dumps(model.content()))["example"]).values()
+    assert arrived.dtype == example.dtype
+    assert np.array_equal(arrived, example)
+
+
 def test_letters_of_living_stages_and_to_other_addresses_are_left_alone(project, write):
     mine, _ = write(uri=HERE), write(uri=THERE)
     living = Letter(outbox_of(project), HERE)
-    assert list(left_letters(outbox_of(project), HERE)) == [mine]
+    assert (left_letters(outbox_of(project), HERE)) == [mine]
     living.close()
-    assert list(left_letters(outbox_of(project), HERE)) == [mine, living.path]
+    assert (left_letters(outbox_of(project), HERE)) == [mine, living.path]
 
 
-def test_an_address_with_a_password_is_not_written_down(project, write):
+def test_an_address_is_the_same_with_another_password_which_is_not_written_down(project, write):
     letter = write(uri="http://user:secret@host:5000")
     assert b"secret" not in letter.read_bytes()
     assert "secret" not in letter.name
+    assert left_letters(outbox_of(project), "http://user:changed@host:5000/") == [letter]
 
 
 def test_a_letter_that_is_delivered_twice_changes_nothing(write, uri):
@@ -151,25 +176,61 @@ def test_times_are_those_of_the_stage_not_of_the_delivery(write, uri):
     assert (run.info.start_time, metric.timestamp) == (begin.at, metrics.at)
 
 
-def test_what_mlflow_refuses_is_set_aside_and_in_nobodys_way(project, write, uri, capsys):
-    refused = write(lambda run: run.set_tags({"": "a tag without a name"}))
-    write(lambda run: run.set_tags({"device": "cpu"}))
+def test_what_mlflow_refuses_is_set_aside_and_the_rest_is_said(project, write, uri, capsys):
+    def say(run):
+        run.set_tags({"": "a tag without a name"})
+        run.set_tags({"device": "cpu"})
+        run.end("FINISHED")
+
+    refused = write(say)
     deliver_left_letters(outbox_of(project), uri)
-    assert "refuses what a stage has to say" in capsys.readouterr().err
-    assert found(uri)["iris_mlp"].data.tags["device"] == "cpu"
-    assert list(outbox_of(project).iterdir()) == [refused.with_suffix(".refused")]
+    assert capsys.readouterr().err.count("refuses what a stage has to say") == 1
+    run = found(uri)["iris_mlp"]
+    assert (run.data.tags["device"], run.info.status) == ("cpu", "FINISHED")
+    aside = refused.with_suffix(".refused")
+    assert [message.what for message, _ in messages(aside)] == ["tags"]
+    assert not left_letters(outbox_of(project), uri)
+
+
+@pytest.mark.parametrize("line", [b"no JSON\n", b'{"what": "dance", "content": {}, "at": 0}\n', b'{"what": "end"}\n'])
+def test_a_line_that_nobody_understands_is_in_nobodys_way(project, write, uri, line, capsys):
+    letter = write(lambda run: run.end("FINISHED"))
+    letter.write_bytes(line + letter.read_bytes())
+    deliver_left_letters(outbox_of(project), uri)
+    assert found(uri)["iris_mlp"].info.status == "FINISHED"
+    assert capsys.readouterr().err.count("warning:") == 1
+
+
+def test_a_letter_that_cannot_be_delivered_keeps_no_other_from_it(project, write, uri, monkeypatch):
+    """As where the experiment's folder of files is not for us to write."""
+    stuck = write(lambda run: run.log_file("samples.gif", b"GIF89a"))
+    write(lambda run: run.end("FINISHED"), lineage=replace(LINEAGE, model="mnist_cnn"))
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifact", fails_with(PermissionError))
+        deliver_left_letters(outbox_of(project), uri)
+    assert found(uri)["mnist_cnn"].info.status == "FINISHED"
+    assert left_letters(outbox_of(project), uri) == [stuck]
+
+
+def test_letters_of_one_run_that_are_delivered_at_once_make_one_run(write, uri):
+    letters = [write(lambda run: run.log_metrics({"train_loss": 1.0}, step=1)) for _ in range(4)]
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda letter: GrowingLetter(letter, uri).finish(), letters):
+            pass
+    assert len(runs(uri)) == 1
+    assert history(uri, "train_loss") == [1.0]
 
 
 def test_after_a_failure_a_growing_letter_waits_a_moment_but_not_at_its_end(write, uri, monkeypatch, capsys):
     letter = write(lambda run: run.set_tags({"device": "cpu"}))
-    sender = Sender(letter, uri)
+    growing = GrowingLetter(letter, uri)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "MlflowClient", fails_with(ConnectionResetError))
-        sender.go_on()
+        growing.go_on()
     assert "(ConnectionResetError)" in capsys.readouterr().err
-    sender.go_on()
+    growing.go_on()
     assert letter.exists()
-    sender.finish()
+    growing.finish()
     assert found(uri)["iris_mlp"].data.tags["device"] == "cpu"
     assert not letter.exists()
 
@@ -177,9 +238,9 @@ def test_after_a_failure_a_growing_letter_waits_a_moment_but_not_at_its_end(writ
 @pytest.mark.parametrize("uri", ["http://[bad", "postgresql://host/runs", "nonsense://x"])
 def test_an_address_that_cannot_be_used_is_one_warning(write, capsys, uri):
     letter = write(lambda run: run.set_tags({"device": "cpu"}), uri=uri)
-    sender = Sender(letter, uri)
-    sender.go_on()
-    sender.finish()
+    growing = GrowingLetter(letter, uri)
+    growing.go_on()
+    growing.finish()
     assert capsys.readouterr().err.count(f"warning: MLflow at {uri} cannot be used; going on without it") == 1
     assert letter.exists()
 

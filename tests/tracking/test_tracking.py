@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -136,7 +137,7 @@ with track_model(Project(Path({str(project.root)!r})), config, Lineage(sys.argv[
     assert {run.info.run_name for run in found} == set(names)
 
 
-def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs):
+def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs, capfd):
     """A real second process that dies in the middle of an epoch, without a chance to say so."""
     script = f"""
 import os, signal
@@ -154,6 +155,7 @@ with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(L
     (project.root / "params.yaml").write_text((repository / "params.yaml").read_text())
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -9
+    # At once: the process that tells MLflow may still be at it.
     with track_model(project, config, LINEAGE) as run:
         for step in (1, 2, 3):
             run.log_metrics({"train_loss": 1 / step}, step=step)
@@ -161,6 +163,28 @@ with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(L
     history = client.get_metric_history(found.info.run_id, "train_loss")
     assert [metric.step for metric in history] == [1, 2, 3]
     assert found.info.status == "FINISHED"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_sender_that_dies_takes_nothing_with_it(project, config, runs, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/true")
+        with track_model(project, config, LINEAGE) as run:
+            time.sleep(0.2)
+            run.log_metrics({"train_loss": 1.0}, step=1)
+    with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
+        pass
+    told = {run.info.run_name: (run.info.status, run.data.metrics) for run in runs()[1]}
+    assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+
+
+def test_no_stage_imports_mlflow_or_matplotlib():
+    script = """
+import sys, pipelines.train, pipelines.validate, pipelines.seeds
+print({"mlflow", "matplotlib"} & {*sys.modules})
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout == "set()\n"
 
 
 def test_a_run_that_fails_says_so(project, config, runs):
@@ -211,7 +235,7 @@ def test_what_one_stage_could_not_say_the_next_one_says(project, config, runs, c
     _, found = runs()
     told = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
     assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
-    assert not list(outbox_of(project).iterdir())
+    assert not list(outbox_of(project).glob("*.jsonl"))
 
 
 def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, capfd, mlflow_server):
@@ -233,7 +257,7 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
         mlflow_server.start()
         run.log_metrics({"train_loss": 0.25}, step=3)
     assert steps() == [1, 2, 3]
-    assert not list(outbox_of(project).iterdir())
+    assert not list(outbox_of(project).glob("*.jsonl"))
 
 
 def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):

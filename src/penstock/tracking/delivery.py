@@ -7,8 +7,8 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,6 @@ for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
     logging.getLogger(library).setLevel(logging.ERROR)
 
 
-class RefusedError(Exception):
-    """MLflow could be asked, and will say the same again."""
-
-
 class Delivery:
     """One letter on its way to one MLflow."""
 
@@ -52,7 +48,8 @@ class Delivery:
         self.letter = letter
         self.uri = uri
         self._offset = 0
-        self._client: MlflowClient
+        self._warned = False
+        self._connected: MlflowClient | None = None
         self._experiment_id = ""
         self._run_id = ""
         self._identity: dict[str, str] = {}
@@ -73,23 +70,38 @@ class Delivery:
     def go_on(self) -> None:
         """Delivers the messages that are there by now, from where the last call stopped.
 
+        A message that MLflow refuses, or that nobody understands, is set aside with a warning.
+
         Raises:
-            RefusedError: MLflow does not want one of them.
-            any of UNREACHABLE: it cannot be told.
+            any of UNREACHABLE: MLflow cannot be told.
         """
+        if self._connected is None:
+            self._connected = connect(self.uri)
         for message, behind in messages(self.letter, self._offset):
             try:
                 self._kinds[message.what](message)
             except MlflowException as error:
-                if self._run_id and _is_refusal(error):
-                    raise RefusedError(_reason(error)) from None
-                raise
+                if not _is_refusal(error):
+                    raise
+                self._refuse(message, _reason(error))
+            except (KeyError, TypeError) as error:
+                self._refuse(message, f"{message.what}: {_reason(error)}")
             self._offset = behind
+
+    @property
+    def _client(self) -> MlflowClient:
+        assert self._connected is not None
+        return self._connected
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        kept = set_aside(self.letter, message)
+        if not self._warned:
+            console.warn(f"MLflow at {self.uri} refuses what a stage has to say, which is kept in {kept} ({reason})")
+        self._warned = True
 
     def _begin(self, message: Message) -> None:
         self._identity = message.content["identity"]
-        with alone_with(self.uri):
-            self._client = MlflowClient(self.uri)
+        with _alone_with(self.uri):
             self._experiment_id = self._experiment(message.content["experiment"], message.content["artifacts"])
         run = find(self._client, self._experiment_id, self._identity[KEY])
         if run is None:
@@ -152,8 +164,9 @@ class Delivery:
         sha256 = message.content["sha256"]
         if self._client.get_run(self._run_id).data.tags.get("onnx.sha256") != sha256:
             self._logged = {at: value for at, value in self._logged.items() if at[0] not in OF_VALIDATION}
-        self._set_tags({**message.content["tags"], "onnx.sha256": sha256})
         self._log_metrics(message.content["metrics"], 0, message.at)
+        # Last, for as long as it is not there, the metrics are new.
+        self._set_tags({**message.content["tags"], "onnx.sha256": sha256})
 
     def _tags(self, message: Message) -> None:
         self._set_tags(message.content)
@@ -165,23 +178,23 @@ class Delivery:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / message.content["name"]
             path.write_bytes(base64.b64decode(message.content["base64"]))
-            self._client.log_artifact(self._run_id, str(path))
+            with _failures_of_storage():
+                self._client.log_artifact(self._run_id, str(path))
 
     def _register(self, message: Message) -> None:
         model = message.content
         known = self._same_bytes(model["name"], model["sha256"])
-        number = known.version if known else self._log_model(model)
-        if not known:
-            for tag, value in model["tags"].items():
-                self._client.set_model_version_tag(model["name"], number, tag, value)
-        self._client.set_registered_model_alias(model["name"], CHAMPION, number)
+        if known is None:
+            with _failures_of_storage():
+                known = self._log_model(model)
+        self._client.set_registered_model_alias(model["name"], CHAMPION, known.version)
 
     def _same_bytes(self, name: str, sha256: str) -> ModelVersion | None:
         versions = self._client.search_model_versions(f"name = '{name}'")
         return next((one for one in versions if one.tags.get("onnx.sha256") == sha256), None)
 
-    def _log_model(self, model: dict[str, Any]) -> str:
-        """Logs the file with signature and example to the run, and registers it; its version."""
+    def _log_model(self, model: dict[str, Any]) -> ModelVersion:
+        """Logs the file with signature and example to the run, and registers it."""
         import mlflow.onnx  # half a second that only this needs
         import onnx
         from mlflow.models import infer_signature
@@ -195,41 +208,48 @@ class Delivery:
                 name="model",
                 signature=infer_signature(example, answers),
                 input_example=example,
-                registered_model_name=model["name"],
                 # What serving needs; without this line MLflow would run the model to find out.
                 pip_requirements=[f"{library}=={version(library)}" for library in ("onnxruntime", "numpy")],
                 onnx_execution_providers=["CPUExecutionProvider"],
                 save_as_external_data=False,
             )
-        return str(logged.registered_model_version)
+            # With its tags in one step: a version without them would not be known again.
+            return mlflow.register_model(logged.model_uri, model["name"], tags=model["tags"])
 
 
-def deliver_left_letters(outbox: Path, uri: str) -> None:
-    """What stages before this one could not say.
+def deliver_left_letters(outbox: Path, uri: str, but: Path | None = None) -> None:
+    """What stages before this one could not say; a letter that fails by itself waits for another time.
+
+    Raises:
+        any of UNREACHABLE: MLflow does not answer.
+    """
+    letters = [letter for letter in left_letters(outbox, uri) if letter != but]
+    if letters:
+        connect(uri)
+    for letter in letters:
+        with suppress(*UNREACHABLE):
+            Delivery(letter, uri).go_on()
+            discard(letter)
+
+
+def warn_of_absence(uri: str, error: Exception) -> None:
+    kept = "what it misses is kept in .penstock/outbox for a later stage or `penstock results`"
+    console.warn(f"MLflow at {uri} cannot be used; going on without it, and {kept} ({_reason(error)})")
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of an MLflow that answers.
 
     Raises:
         any of UNREACHABLE.
     """
-    for letter in left_letters(outbox, uri):
-        try:
-            Delivery(letter, uri).go_on()
-        except RefusedError as error:
-            warn_of_refusal(uri, letter, error)
-        else:
-            discard(letter)
+    with _alone_with(uri):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
 
 
-def warn_of_refusal(uri: str, letter: Path, error: RefusedError) -> None:
-    """Puts the letter where it is in nobody's way."""
-    kept = set_aside(letter)
-    console.warn(f"MLflow at {uri} refuses what a stage has to say, which is kept in {kept} ({error})")
-
-
-def warn_of_absence(uri: str, error: Exception) -> None:
-    console.warn(f"MLflow at {uri} cannot be used; going on without it ({_reason(error)})")
-
-
-def alone_with(uri: str) -> AbstractContextManager[object]:
+def _alone_with(uri: str) -> AbstractContextManager[object]:
     """Keeps a second process away while MLflow makes the tables of a new database file, or an experiment in it."""
     return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
 
@@ -238,6 +258,17 @@ def find(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
     """The run of this computation, if there is one."""
     found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
     return found[0] if found else None
+
+
+@contextmanager
+def _failures_of_storage() -> Iterator[None]:
+    """Artifacts may be kept by any plugin, each with errors of its own."""
+    try:
+        yield
+    except UNREACHABLE:
+        raise
+    except Exception as error:
+        raise MlflowException(_reason(error)) from error
 
 
 def _is_refusal(error: MlflowException) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from mlflow import MlflowClient
-
 from penstock.config import Config
 from penstock.project import Project
-from penstock.tracking.delivery import UNREACHABLE, alone_with, deliver_left_letters, find, warn_of_absence
-from penstock.tracking.outbox import outbox_of
+from penstock.tracking.delivery import UNREACHABLE, connect, deliver_left_letters, find, warn_of_absence
+from penstock.tracking.outbox import only_deliverer, outbox_of
 from penstock.weights import read_lineage
 
 
@@ -17,9 +15,10 @@ def training_seconds(project: Project, config: Config, uri: str) -> dict[str, fl
     files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]
     trained = [weights for weights in files if weights.is_file()]
     try:
-        deliver_left_letters(outbox_of(project), uri)
-        with alone_with(uri):
-            client = MlflowClient(uri)
+        if (outbox := outbox_of(project)).is_dir():
+            with only_deliverer(outbox, uri):
+                deliver_left_letters(outbox, uri)
+        client = connect(uri)
         for lineage in map(read_lineage, trained):
             experiment = client.get_experiment_by_name(config.model(lineage.model).dataset)
             run = find(client, experiment.experiment_id, lineage.key) if experiment else None

@@ -1,8 +1,8 @@
 """What stages have to tell MLflow, on disk until MLflow has been told.
 
 Each stage writes one letter: a file with a line of JSON for every message, in order. Who delivers it reads it from the
-start or from where it stopped; a message that arrives twice changes nothing. A letter whose writer was killed ends in
-the middle of a message at worst, and says all that came before.
+start or from where it stopped. A letter whose writer was killed ends in the middle of a message at worst, and says all
+that came before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from penstock.files import canonical_hash
 from penstock.project import Project
 
 _ENDING = ".jsonl"
+SECONDS_TO_WAIT = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +42,16 @@ class Letter:
         self.path = outbox / f"{time.time_ns()}-{os.getpid()}.{_address(uri)}{_ENDING}"
         self._lock = _lock_of(self.path)
         self._lock.acquire()
-        self._file = self.path.open("ab", buffering=0)
+        self._file = self.path.open("ab")
 
     def add(self, what: str, content: dict[str, Any]) -> None:
         message = Message(what=what, content=content, at=int(time.time() * 1000))
         self._file.write(json.dumps(asdict(message)).encode() + b"\n")
+        self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk, which `add` has told of
+            self._file.close()
         self._lock.release()
 
 
@@ -56,28 +60,32 @@ def outbox_of(project: Project) -> Path:
 
 
 def messages(letter: Path, offset: int = 0) -> Iterator[tuple[Message, int]]:
-    """The whole messages from a byte of the letter on, each with the byte behind it."""
+    """The whole messages from a byte of the letter on, each with the byte behind it; lines that are none are kept as
+    messages of a kind that nobody knows."""
     with letter.open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            yield Message(**json.loads(line)), offset
+            try:
+                message = Message(**json.loads(line))
+            except (ValueError, TypeError):
+                message = Message(what="unreadable", content={"line": line.decode(errors="replace")}, at=0)
+            yield message, offset
 
 
-def left_letters(outbox: Path, uri: str) -> Iterator[Path]:
-    """Letters to this MLflow that no living stage writes, oldest first; each is nobody else's while it is looked at.
+def left_letters(outbox: Path, uri: str) -> list[Path]:
+    """Letters to this MLflow that no living stage writes, oldest first.
 
     Those to another address wait until that one is used again.
     """
-    for letter in sorted(outbox.glob(f"*.{_address(uri)}{_ENDING}")):
-        try:
-            with _lock_of(letter).acquire(timeout=0):
-                if letter.exists():
-                    yield letter
-        except Timeout:
-            continue
+    return [letter for letter in sorted(outbox.glob(f"*.{_address(uri)}{_ENDING}")) if not _is_written(letter)]
+
+
+def only_deliverer(outbox: Path, uri: str) -> FileLock:
+    """Of all processes, one at a time tells this MLflow something: two could each begin the same run."""
+    return FileLock(outbox / f"{_address(uri)}.lock", timeout=SECONDS_TO_WAIT)
 
 
 def discard(letter: Path) -> None:
@@ -86,17 +94,26 @@ def discard(letter: Path) -> None:
     Path(_lock_of(letter).lock_file).unlink(missing_ok=True)
 
 
-def set_aside(letter: Path) -> Path:
-    """Under another name, which nobody delivers: MLflow refuses it."""
+def set_aside(letter: Path, message: Message) -> Path:
+    """Keeps what MLflow refuses where nobody delivers it again."""
     refused = letter.with_suffix(".refused")
-    letter.replace(refused)
-    discard(letter)
+    with refused.open("a") as file:
+        file.write(json.dumps(asdict(message)) + "\n")
     return refused
 
 
+def _is_written(letter: Path) -> bool:
+    try:
+        with _lock_of(letter).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _address(uri: str) -> str:
-    """Not the address itself, which may hold a password."""
-    return canonical_hash(uri)[:8]
+    """A name for it without its user and password, which may change and are nobody's business."""
+    scheme, separator, rest = uri.rstrip("/").partition("://")
+    return canonical_hash([scheme, rest.rpartition("@")[2] if separator else ""])[:8]
 
 
 def _lock_of(letter: Path) -> FileLock:

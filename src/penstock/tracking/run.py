@@ -2,7 +2,7 @@
 
 MLflow takes seconds to import, and a server may be slow, dead or only away for a while. So a stage writes down what it
 has to say (`outbox`), and a process of its own tells MLflow meanwhile (`sender`): no stage waits before its end, and
-none fails for it. What could not be delivered stays on disk for the next stage.
+none fails for it. What could not be delivered stays on disk for a later stage.
 
 The run is found again by the lineage's key: a stage that was killed and started anew, and the later stages of the
 same model, go on with the run that the first one began, and nothing is said twice (`delivery`).
@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock import console
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 KEY = "penstock.key"
 SQLITE = "sqlite:///"
 URI = "MLFLOW_TRACKING_URI"
+
+SECONDS_TO_FINISH = 180.0
 
 Say = Callable[[str, dict[str, Any]], None]
 
@@ -61,24 +63,34 @@ def track_model(project: Project, config: Config, lineage: Lineage) -> Iterator[
 
 @contextmanager
 def _sender(project: Project, uri: str) -> Iterator[Say]:
-    """A letter, and the process that delivers it; in the end it is delivered, or waits for the next stage."""
-    try:
-        letter = Letter(outbox_of(project), uri)
-    except OSError as error:
-        _warn(error)
-        letter = None
-    if letter is None:
-        yield lambda _what, _content: None
-        return
-    command = [sys.executable, "-m", "penstock.tracking.sender", str(letter.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, env=os.environ | {URI: uri}) as process:
+    """A letter, and the process that delivers it; in the end it is delivered, or waits for a later stage."""
+    with ExitStack() as ending:
+        say: Say = _to_nobody
         try:
-            yield _Writer(letter, process)
-        finally:
-            assert process.stdin
-            process.stdin.close()
-            process.wait()
-            letter.close()
+            letter = ending.enter_context(closing(Letter(outbox_of(project), uri)))
+            command = [sys.executable, "-m", "penstock.tracking.sender", str(letter.path)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
+        except OSError as error:
+            _warn(error)
+        else:
+            ending.callback(_let_it_finish, process)
+            say = _Writer(letter, process)
+        yield say
+
+
+def _to_nobody(_what: str, _content: dict[str, Any]) -> None:
+    """Where nothing can be written down."""
+
+
+def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(SECONDS_TO_FINISH)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Writer:
@@ -99,8 +111,9 @@ class _Writer:
             _warn(error)
             return
         assert self.process.stdin
-        with suppress(BrokenPipeError):  # where the process has died, the letter waits for the next stage
+        with suppress(BrokenPipeError):  # where the process has died, the letter waits for a later stage
             self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
 
 
 def _warn(error: OSError) -> None:
@@ -151,21 +164,22 @@ class TrackedRun:
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Figures at a step; what the run has there already is not said twice."""
         assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
-        self._say("metrics", {"metrics": dict(metrics), "step": step})
+        self._say("metrics", {"metrics": _plain(metrics), "step": step})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
         """The figures of one fold or seed, as a child run of its own; what is there already is not said twice."""
-        self._say("repeat", {"name": name, "metrics": dict(metrics)})
+        self._say("repeat", {"name": name, "metrics": _plain(metrics)})
 
     def log_proof(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
         """What validation found of an ONNX file; another file is timed anew."""
         assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
-        self._say("proof", {"metrics": dict(metrics), "tags": dict(tags), "sha256": sha256})
+        self._say("proof", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._say("tags", dict(tags))
 
     def log_figure(self, name: str, figure: Figure) -> None:
+        """As a PNG."""
         picture = io.BytesIO()
         figure.savefig(picture)
         self.log_file(name, picture.getvalue())
@@ -183,6 +197,11 @@ def training_seconds(project: Project, config: Config) -> dict[str, float]:
     from penstock.tracking import lookup  # brings MLflow, which no stage need wait for
 
     return lookup.training_seconds(project, config, tracking_uri(project, config))
+
+
+def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
+    """As JSON has them, which knows none of numpy's numbers."""
+    return {key: float(value) for key, value in metrics.items()}
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
