@@ -32,7 +32,7 @@ def test_the_shipped_file_is_valid(config):
     ("old", "new", "key", "says"),
     [
         ("      epochs: 100 ", "      epoch: 100 ", "models.iris_mlp.training.epoch", "did you mean 'epochs'?"),
-        ("\ntrainer: ", "\ntrainers: ", "trainers", "did you mean 'trainer'?"),
+        ("\ntrainer:", "\ntrainers:", "trainers", "did you mean 'trainer'?"),
         ("epochs: 100 ", "epochs: many ", "models.iris_mlp.training.epochs", "integer, not 'many'"),
         ("epochs: 100 ", "epochs: 1.5 ", "models.iris_mlp.training.epochs", "integer, not 1.5"),
         ("batch_size: 16 ", "batch_size: 0 ", "models.iris_mlp.training.batch_size", "greater than or equal to 1"),
