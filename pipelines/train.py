@@ -9,9 +9,11 @@ from penstock.data.processed import Processed
 from penstock.files import write_json
 from penstock.lineage import lineage_of_training, shaping_settings
 from penstock.project import Project
-from penstock.reporting.figures import learning_curves, read_history
+from penstock.ranks import is_first_process
+from penstock.reporting.figures import learning_curves, png, read_history
 from penstock.stage import run_stage
 from penstock.tracking import track_model
+from penstock.training.checkpoints import Checkpoints
 from penstock.training.fit import Fitted, fit
 from penstock.training.history import Epoch, write_history
 from penstock.training.memory import keep_freed_memory
@@ -24,6 +26,8 @@ def main(project: Project, config: Config, name: str) -> None:
     files = project.model(name, config.block_of_model(name))
     processed = Processed(project.processed(model.dataset))
     lineage = lineage_of_training(project, config, name)
+    checkpoints = Checkpoints(project.checkpoints("train", name), lineage.key, config.checkpoints)
+    checkpoints.begin()
     keep_freed_memory()
 
     with track_model(project, config, lineage) as run:
@@ -35,17 +39,21 @@ def main(project: Project, config: Config, name: str) -> None:
             run.log_metrics(epoch.metrics, step=epoch.epoch)
 
         train, validation = processed.split("train"), processed.split("validation")
-        fitted = fit(model, config.trainer, processed.manifest, train, validation, on_epoch)
+        whole = checkpoints.of("whole")
+        fitted = fit(model, config.trainer, processed.manifest, train, validation, on_epoch, checkpoints=whole)
         folds = None
         if not isinstance(model, Adversarial) and model.training.cross_validation:
-            folds = cross_validate(model, config.trainer, processed, run.log_repeat)
+            folds = cross_validate(model, config.trainer, processed, run.log_repeat, checkpoints=checkpoints)
+        if not is_first_process():
+            return
 
         save_weights(files.weights, fitted.weights, lineage, fitted.shown)
         write_history(files.history, fitted.epochs)
         write_json(files.training_report, fitted.report() | ({"folds": folds} if folds else {}))
         run.log_metrics(_figures(fitted, folds))
         run.set_tags({"device": fitted.device})
-        run.log_figure("learning_curves.png", learning_curves(name, read_history(files.history)))
+        run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
+        checkpoints.remove()
 
     stage_line(
         "train",

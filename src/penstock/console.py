@@ -18,7 +18,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-output = Console(highlight=False, soft_wrap=True)
+from penstock.ranks import is_first_process
+
+# Of several processes that train together the first one talks.
+output = Console(highlight=False, soft_wrap=True, quiet=not is_first_process())
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -38,6 +41,8 @@ def note(text: str) -> None:
 
 
 def warn(text: str) -> None:
+    if not is_first_process():
+        return
     errors.print("[bold yellow]warning:[/] ", end="")
     errors.print(text, markup=False)
 

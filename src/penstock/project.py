@@ -49,6 +49,9 @@ class Project:
         """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
         return self.root / ".penstock"
 
+    def checkpoints(self, stage: str, model: str) -> Path:
+        return self.scratch / "checkpoints" / stage / model
+
     def raw(self, dataset: str) -> Path:
         return self.root / "data" / "raw" / dataset
 

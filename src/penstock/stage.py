@@ -9,6 +9,7 @@ from typing import Literal
 from penstock import console
 from penstock.config import Config, load_config, place_of
 from penstock.errors import ConfigError, PenstockError, WrongSettingError, explain
+from penstock.interruption import Interrupted, interrupt_at_once
 from penstock.machine import use_threads
 from penstock.project import Project
 
@@ -21,7 +22,8 @@ def run_stage(
     Args:
         block: of params.yaml that the name stands in; tuned models count as models.
 
-    Exit codes: 0; 1 for what went wrong; 2 for a wrong configuration or command line (see `penstock.errors`).
+    Exit codes: 0; 1 for what went wrong; 2 for a wrong configuration or command line (see `penstock.errors`); 128 and
+    the number of the signal that ended it.
     """
 
     def run() -> None:
@@ -55,11 +57,12 @@ def _only_argument() -> str:
 
 
 def _end(body: Callable[[], None]) -> None:
+    interrupt_at_once()
     try:
         body()
     except (PenstockError, OSError) as error:
         message, exit_code = explain(error)
         console.fail(message)
         sys.exit(exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except Interrupted as interruption:
+        sys.exit(interruption.exit_code)

@@ -17,9 +17,9 @@ def test_an_epoch_has_every_row_once_with_its_own_label(rows, batch_size, seed, 
     order = EpochOrder(rows, seed)
     order.set_epoch(epoch)
     batches = list(Batches(split_of(rows), batch_size, order))
-    labels = np.concatenate([labels.numpy() for _, labels in batches])
+    labels = np.concatenate([labels.numpy() for _, labels, *_ in batches])
     assert sorted(labels) == list(range(rows))
-    assert all((inputs[:, 0] == labels).all() for inputs, labels in batches)
+    assert all((inputs[:, 0] == labels).all() for inputs, labels, *_ in batches)
     assert len(batches) == len(Batches(split_of(rows), batch_size))
 
 
@@ -35,5 +35,5 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 
 def test_without_a_sampler_rows_come_as_they_lie():
-    labels = [label for _, batch in Batches(split_of(10), 4) for label in batch.tolist()]
+    labels = [label for batch in Batches(split_of(10), 4) for label in batch.labels.tolist()]
     assert labels == list(range(10))

@@ -10,7 +10,15 @@ from ruamel.yaml import YAML
 from pipelines.tuned import tuned_pipeline
 
 # They cannot change an output (dvc.yaml says why); a stage need not run again for them.
-HARMLESS = {"penstock", "penstock.console", "penstock.errors", "penstock.project", "penstock.stage"}
+HARMLESS = {
+    "penstock",
+    "penstock.console",
+    "penstock.errors",
+    "penstock.interruption",
+    "penstock.project",
+    "penstock.ranks",
+    "penstock.stage",
+}
 TALKING = ("penstock.tracking", "penstock.reporting")
 STAGES = ["download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"]
 

@@ -15,6 +15,7 @@ from penstock.config import Config
 from penstock.lineage import Lineage, shaping_settings
 from penstock.manifest import Manifest
 from penstock.project import Project
+from penstock.reporting.figures import png
 from penstock.tracking import track_model, tracking_uri, training_seconds
 from penstock.tracking.outbox import outbox_of
 from penstock.weights import save_weights
@@ -84,7 +85,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
         run.log_parameters(shaping_settings(config, "iris_mlp"))
         run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
         run.log_metrics({"validation_loss": 0.5, "learning_rate": 0.1}, step=1)
-        run.log_figure("learning_curves.png", Figure())
+        run.log_file("learning_curves.png", png(Figure()))
     client, (found,) = runs()
     assert found.info.run_name == "iris_mlp"
     assert found.info.status == "FINISHED"
@@ -106,6 +107,7 @@ from pathlib import Path
 from penstock.config import load_config
 from penstock.lineage import Lineage
 from penstock.project import Project
+from penstock.reporting.figures import png
 from penstock.tracking import track_model
 config = load_config(Path({str(repository / "params.yaml")!r}))
 print("ready", flush=True)
@@ -145,6 +147,7 @@ from pathlib import Path
 from penstock.config import load_config
 from penstock.lineage import Lineage
 from penstock.project import Project
+from penstock.reporting.figures import png
 from penstock.tracking import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
 with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(LINEAGE)!r})) as run:
@@ -208,7 +211,7 @@ def test_a_server_that_is_not_there_is_one_warning_and_work_goes_on(project, con
     away = elsewhere(config, "http://127.0.0.1:9")
     with track_model(project, away, LINEAGE) as run:
         run.log_metrics({"train_loss": 1.0}, step=1)
-        run.log_figure("learning_curves.png", Figure())
+        run.log_file("learning_curves.png", png(Figure()))
     warnings = capfd.readouterr().err
     assert warnings.count("warning:") == 1
     assert "http://127.0.0.1:9 cannot be used; going on without it" in warnings

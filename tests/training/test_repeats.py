@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from penstock.data.processed import Processed, save_array
+from penstock.training.checkpoints import Checkpoints
 from penstock.training.fit import fit
 from penstock.training.repeats import across_seeds, cross_validate
 from tests.networks.documented import DATA
@@ -26,6 +27,11 @@ def processed(tmp_path):
     return processed
 
 
+@pytest.fixture
+def checkpoints(config, tmp_path):
+    return Checkpoints(tmp_path / "checkpoints", "key", config.checkpoints)
+
+
 def short(config, name, **changes):
     model = config.model(name)
     training = model.training.model_copy(update={"epochs": 2, "batch_size": 4} | changes)
@@ -36,22 +42,26 @@ def short(config, name, **changes):
     ("name", "figure"),
     [("iris_mlp", "accuracy"), ("mnist_autoencoder", "mean_squared_error"), ("imdb_rnn", "accuracy")],
 )
-def test_every_fold_has_a_score_of_its_own(config, processed, name, figure):
+def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name, figure):
     told = []
     model = short(config, name)
-    found = cross_validate(model, config.trainer, processed(model.dataset), lambda *fold: told.append(fold))
+    found = cross_validate(
+        model, config.trainer, processed(model.dataset), lambda *fold: told.append(fold), checkpoints=checkpoints
+    )
     assert [name for name, _ in told] == ["fold 1.1", "fold 1.2"]
     assert [round(metrics[f"validation_{figure}"], 6) for _, metrics in told] == found["scores"]
     assert found["mean"] == pytest.approx(np.mean(found["scores"]), abs=1e-6)
     assert found["sd"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
 
 
-def test_every_seed_has_a_score_on_the_test_split(config, processed):
+def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints):
     told = []
     data = processed("mnist")
     model = short(config, "mnist_autoencoder")
     first = fit(model, config.trainer, data.manifest, data.split("train"), data.split("validation"))
-    found = across_seeds(model, config.trainer, data, 3, first.weights, lambda *seed: told.append(seed))
+    found = across_seeds(
+        model, config.trainer, data, 3, first.weights, lambda *seed: told.append(seed), checkpoints=checkpoints
+    )
     assert [name for name, _ in told] == ["seed 1", "seed 2", "seed 3"]
     assert len(set(found["scores"])) == 3
     # The test rows here are the validation rows.

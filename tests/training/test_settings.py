@@ -134,7 +134,7 @@ def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
 
 def test_one_cycle_leaves_the_betas_alone():
     stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))], fused=True)
-    plan = build_schedule(schedule(kind="one_cycle", warm_up=0.3), stepper, steps=20, epochs=2)
+    plan = build_schedule(schedule(kind="one_cycle", warm_up=0.3), stepper, steps_of_epoch=10, epochs=2)
     for _ in range(10):
         stepper.step()
         plan.step()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from penstock.config.data import Dataset, Download
 from penstock.config.models import YARDSTICKS, Baseline, Baselines, Judge, Model, Models
-from penstock.config.settings import Name, Positive, Settings, mistake
+from penstock.config.settings import Name, Positive, PositiveFloat, Settings, mistake
 from penstock.config.training import Training
 from penstock.errors import ConfigError, nearest
 
@@ -22,8 +22,16 @@ class Tracking(Settings):
 
 class Trainer(Settings):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: Positive | Literal["auto"]
+    num_nodes: Positive
+    strategy: str
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     threads: Positive
+
+
+class Checkpoints(Settings):
+    resume: Literal["auto", "never"]
+    seconds: PositiveFloat
 
 
 class Common(Settings):
@@ -39,6 +47,7 @@ class Config(Settings):
     download: Download
     tracking: Tracking
     trainer: Trainer
+    checkpoints: Checkpoints
     datasets: dict[Name, Dataset]
     baselines: Baselines
     judges: dict[Name, Judge]

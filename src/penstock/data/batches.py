@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, distributed
 
 from penstock.data.processed import Split
 
-Batch = tuple[Tensor, Tensor]
+
+class Batch(NamedTuple):
+    """What one process sees of a batch.
+
+    inputs: [N, *shape]
+    labels: int64 [N]
+    rows: how many of them count: N, or 0 where there are fewer rows than processes and this one was lent another's.
+    share: what a mean over the N counts for in the mean of the processes' means: 1 where all have as many rows.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    rows: int
+    share: float
 
 
 class EpochOrder:
@@ -38,11 +52,12 @@ class EpochOrder:
 
 
 class Batches:
-    """Batches of (inputs [N, *shape], labels int64 [N]); the last one may be smaller.
+    """Batches of a split; the last one may be smaller. Where several processes train together, each gets its part of
+    every batch, and no row twice.
 
     Args:
         split: the rows to serve.
-        batch_size: N.
+        batch_size: rows of a batch, of all processes together.
         sampler: the order of each epoch; None serves the rows as they lie.
     """
 
@@ -53,12 +68,38 @@ class Batches:
         self.split = split
         self.batch_size = batch_size
         self.sampler = sampler
+        self._served = 0
+        self._begin_at = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.split) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.sampler.indexes() if self.sampler else np.arange(len(self.split))
-        for start in range(0, len(order), self.batch_size):
-            batch = self.split[order[start : start + self.batch_size]]
-            yield torch.from_numpy(batch.inputs), torch.from_numpy(batch.labels)
+        begin_at, self._begin_at = self._begin_at, 0
+        for number in range(begin_at, len(self)):
+            self._served = number + 1
+            yield self._part_of(order[number * self.batch_size : (number + 1) * self.batch_size])
+
+    def _part_of(self, rows: NDArray[np.int64]) -> Batch:
+        rank, processes = _place()
+        mine = rows[rank::processes]
+        # The other processes wait for this one's gradient, also where it has no row to take it from.
+        part = self.split[mine if len(mine) else rows[:1]]
+        share = len(mine) * processes / len(rows)
+        return Batch(torch.from_numpy(part.inputs), torch.from_numpy(part.labels), len(mine), share)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the epoch it is, for a checkpoint."""
+        return {"served": self._served}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The next epoch to be served is the rest of the one that `state` was taken in."""
+        self._begin_at = state["served"]
+
+
+def _place() -> tuple[int, int]:
+    """The rank of this process, and how many there are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1

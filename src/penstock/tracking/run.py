@@ -11,26 +11,24 @@ same model, go on with the run that the first one began, and nothing is said twi
 from __future__ import annotations
 
 import base64
-import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock import console
 from penstock.config import Config
+from penstock.interruption import Interrupted
 from penstock.lineage import Lineage
 from penstock.manifest import Manifest
 from penstock.project import Project
+from penstock.ranks import is_first_process
 from penstock.tracking import environment
 from penstock.tracking.outbox import Letter, outbox_of
 from penstock.tracking.registry import ValidatedModel
 from penstock.tracking.vocabulary import METRICS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KEY = "penstock.key"
 SQLITE = "sqlite:///"
@@ -49,12 +47,16 @@ def tracking_uri(project: Project, config: Config) -> str:
 
 @contextmanager
 def track_model(project: Project, config: Config, lineage: Lineage) -> Iterator[TrackedRun]:
-    """The run of this lineage, found or begun; it ends as finished, or as failed where an error passes."""
+    """The run of this lineage, found or begun; it ends as finished, as failed where an error passes, or as killed where
+    a signal does. Of several processes the first one speaks."""
     with _sender(project, tracking_uri(project, config)) as say:
         run = TrackedRun(say)
         run.begin(project, config.model(lineage.model).dataset, lineage)
         try:
             yield run
+        except Interrupted:
+            run.end("KILLED")
+            raise
         except BaseException:
             run.end("FAILED")
             raise
@@ -66,6 +68,9 @@ def _sender(project: Project, uri: str) -> Iterator[Say]:
     """A letter, and the process that delivers it; in the end it is delivered, or waits for a later stage."""
     with ExitStack() as ending:
         say: Say = _to_nobody
+        if not is_first_process():
+            yield say
+            return
         try:
             letter = ending.enter_context(closing(Letter(outbox_of(project), uri)))
             command = [sys.executable, "-m", "penstock.tracking.sender", str(letter.path)]
@@ -177,12 +182,6 @@ class TrackedRun:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._say("tags", dict(tags))
-
-    def log_figure(self, name: str, figure: Figure) -> None:
-        """As a PNG."""
-        picture = io.BytesIO()
-        figure.savefig(picture)
-        self.log_file(name, picture.getvalue())
 
     def log_file(self, name: str, content: bytes) -> None:
         self._say("file", {"name": name, "base64": base64.b64encode(content).decode()})

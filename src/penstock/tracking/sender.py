@@ -12,13 +12,14 @@ import signal
 import sys
 from pathlib import Path
 
+from penstock.interruption import SIGNALS
 from penstock.tracking.run import URI
 
 
 def main(letter: Path, uri: str) -> None:
     # They are for the stage, whose last words still have to arrive; the end of standard input comes in any case.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     from penstock.tracking.growing import GrowingLetter  # seconds for MLflow, in which signals may come already
 
     growing = GrowingLetter(letter, uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -18,7 +19,7 @@ from penstock.manifest import Manifest
 from penstock.networks import build_network
 from penstock.networks.gan import Gan
 from penstock.training.optimizers import build_optimizer, build_schedule
-from penstock.training.task import Task, Totals
+from penstock.training.task import Task
 
 SAMPLES = 64
 
@@ -36,24 +37,22 @@ class Adversarial(Task):
         super().__init__(network)
         self.automatic_optimization = False
         self.settings = settings
-        self._train_totals = Totals()
-        self._validation_totals = Totals()
         self._samples: list[Tensor] = []
 
     def training_step(self, batch: Batch, _index: int) -> None:
-        images, _ = batch
+        images = batch.inputs
         generator, discriminator = self._optimizers()
         drawn = self.network.generator(self._noise(len(images)))
         discriminator_loss = self._discriminator_loss(self.network.scaled(images), drawn.detach())
-        self._update(discriminator, discriminator_loss)
+        self._update(discriminator, discriminator_loss, batch.share)
         self.toggle_optimizer(generator)
         taken = self.network.discriminator(drawn)
         generator_loss = binary_cross_entropy_with_logits(taken, torch.ones_like(taken))
-        self._update(generator, generator_loss)
+        self._update(generator, generator_loss, batch.share)
         self.untoggle_optimizer(generator)
         for schedule in self._schedules():
             schedule.step()
-        self._train_totals.add(len(images), generator_loss + discriminator_loss, generator_loss, discriminator_loss)
+        self._train_totals.add(batch.rows, generator_loss + discriminator_loss, generator_loss, discriminator_loss)
 
     def _discriminator_loss(self, real: Tensor, drawn: Tensor) -> Tensor:
         scores = self.network.discriminator(torch.cat([real, drawn]))
@@ -61,18 +60,18 @@ class Adversarial(Task):
         targets[: len(real)] = self.settings.real_label
         return binary_cross_entropy_with_logits(scores, targets)
 
-    def _update(self, optimizer: Optimizer, loss: Tensor) -> None:
+    def _update(self, optimizer: Optimizer, loss: Tensor, share: float) -> None:
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(loss if share == 1 else loss * share)
         optimizer.step()
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if index == 0:
             self._samples.append(self._drawn_from_the_same_noise())
-        images, _ = batch
+        images = batch.inputs
         drawn = self.network.generator(self._noise(len(images)))
         scores = [self.network.discriminator(seen).sigmoid().mean() for seen in (self.network.scaled(images), drawn)]
-        self._validation_totals.add(len(images), *scores)
+        self._validation_totals.add(batch.rows, *scores)
 
     def _drawn_from_the_same_noise(self) -> Tensor:
         noise = torch.randn(SAMPLES, *self.network.takes.shape, generator=torch.Generator().manual_seed(0))
@@ -90,6 +89,12 @@ class Adversarial(Task):
     def shown(self) -> Mapping[str, Tensor]:
         return {"samples": torch.stack(self._samples)}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["samples"] = self._samples
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._samples = checkpoint["samples"]
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         parts = [
             (self.settings.generator, self.network.generator),
@@ -97,9 +102,10 @@ class Adversarial(Task):
         ]
         optimizers = [build_optimizer(settings, part.parameters(), fused=self.fused) for settings, part in parts]
         # Each optimiser takes a step per batch, and has its own schedule.
-        steps = int(self.trainer.estimated_stepping_batches)
         schedules = [
-            build_schedule(self.settings.schedule, optimizer, steps=steps, epochs=self.settings.epochs)
+            build_schedule(
+                self.settings.schedule, optimizer, steps_of_epoch=self.steps_of_epoch, epochs=self.settings.epochs
+            )
             for optimizer in optimizers
         ]
         return optimizers, schedules

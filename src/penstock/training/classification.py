@@ -21,7 +21,7 @@ class Classification(Supervised):
     score = "accuracy"
 
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        inputs, labels = batch
+        inputs, labels = batch.inputs, batch.labels
         smoothing = 0.0
         if self.training:
             smoothing = self.settings.label_smoothing

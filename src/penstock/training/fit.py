@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from penstock.data.processed import Split
 from penstock.errors import ConfigError
 from penstock.manifest import Manifest
 from penstock.networks.inputs import Measured, WordVectors
+from penstock.training.checkpoints import Checkpointer, CheckpointFiles, is_finished
 from penstock.training.history import Epoch, Recorder
 from penstock.training.progress import BatchProgress
 from penstock.training.task import Task
@@ -80,14 +80,19 @@ def fit(
     train: Split,
     validation: Split,
     on_epoch: Callable[[Epoch, int], None] = lambda epoch, epochs: None,
+    *,
+    checkpoints: CheckpointFiles | None = None,
 ) -> Fitted:
-    """Trains `model` on one split.
+    """Trains `model` on one split, from its last checkpoint if there is one.
 
     Args:
-        on_epoch: called after each epoch with its figures and the largest number of epochs.
+        on_epoch: called after each epoch with its figures and the largest number of epochs; not for those before the
+            checkpoint.
+        checkpoints: None keeps none.
 
     Raises:
-        TrainingError: the loss is no longer a finite number.
+        TrainingError: the loss is no longer a finite number, or nodes do not see the same checkpoints.
+        Interrupted: a signal came; the checkpoint has been written.
         WrongSettingError: network, loss, schedule and dataset do not go together.
         ConfigError: this machine has no such accelerator.
     """
@@ -98,17 +103,27 @@ def fit(
     _measure(task.network, train)
     _begin_words(task.network, train)
     recorder = Recorder(getattr(model.training, "early_stopping", None), on_epoch)
-    callbacks: list[Callback] = [recorder, BatchProgress()]
+    checkpointer = Checkpointer(checkpoints)
+    callbacks: list[Callback] = [recorder, BatchProgress(), checkpointer]
     if model.training.weight_average:
         callbacks.append(WeightAveraging(multi_avg_fn=_running_mean(model.training.weight_average), use_buffers=True))
     trainer = _trainer(settings, max_epochs=model.training.epochs, gradient_clip_val=task.clip, callbacks=callbacks)
-    started = time.perf_counter()
-    trainer.fit(
-        task,
-        Batches(train, model.training.batch_size, EpochOrder(len(train), model.training.seed)),
-        Batches(validation, EVALUATION_BATCH),
-    )
-    seconds = time.perf_counter() - started
+    batches = Batches(train, model.training.batch_size, EpochOrder(len(train), model.training.seed))
+    task.steps_of_epoch = len(batches)
+    path, checkpoint = (checkpoints and checkpoints.latest()) or (None, {})
+    if checkpoint and is_finished(checkpoint):
+        task.on_load_checkpoint(checkpoint)
+        for callback in (recorder, checkpointer):
+            callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+    else:
+        trainer.fit(
+            task,
+            batches,
+            Batches(validation, EVALUATION_BATCH),
+            ckpt_path=path,
+            weights_only=True,
+        )
+    seconds = checkpointer.seconds
     return Fitted(
         weights=recorder.best_weights,
         shown=task.shown(),
@@ -137,17 +152,19 @@ def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: A
     try:
         return lightning.Trainer(
             accelerator=settings.accelerator,
-            devices=1,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
             precision=settings.precision,
             deterministic="warn",
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing="callbacks" in options,  # Checkpointer is one of Lightning's kind
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             **options,
         )
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"params.yaml: trainer: {error}") from None
 
 

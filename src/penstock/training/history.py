@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning import Trainer as LightningTrainer
@@ -62,6 +63,20 @@ class Recorder(Callback):
     @property
     def best(self) -> Epoch:
         return self.epochs[self.best_epoch - 1]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "lowest": self._lowest,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = [Epoch(**epoch) for epoch in state_dict["epochs"]]
+        self.best_epoch = state_dict["best_epoch"]
+        self.best_weights = state_dict["best_weights"]
+        self._lowest = state_dict["lowest"]
 
     def on_validation_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Task)

@@ -26,13 +26,15 @@ def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Paramete
             return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused)
 
 
-def build_schedule(schedule: settings.Schedule, optimizer: Optimizer, *, steps: int, epochs: int) -> LRScheduler:
-    """A schedule that is stepped after every batch, for a training of `steps` batches in `epochs` epochs.
+def build_schedule(
+    schedule: settings.Schedule, optimizer: Optimizer, *, steps_of_epoch: int, epochs: int
+) -> LRScheduler:
+    """A schedule that is stepped after every batch, of which there are `steps_of_epoch` in each epoch.
 
     Raises:
         WrongSettingError: the warm-up is not longer than one step.
     """
-    steps_of_epoch = steps / epochs
+    steps = steps_of_epoch * epochs
     match schedule:
         case settings.ConstantSchedule():
             return LambdaLR(optimizer, lambda step: 1.0)

@@ -21,8 +21,7 @@ class Reconstruction(Supervised):
     network: Autoencoder
 
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        inputs, _ = batch
-        targets, logits = self.network.targets(inputs), self.network(inputs)
+        targets, logits = self.network.targets(batch.inputs), self.network(batch.inputs)
         error = functional.mse_loss(logits.sigmoid(), targets)
         if self.settings.loss == "mean_squared_error":
             return error, error

@@ -12,6 +12,7 @@ from torch import Tensor
 from penstock.config import Trainer
 from penstock.config.models import SupervisedModel
 from penstock.data.processed import Processed
+from penstock.training.checkpoints import Checkpoints
 from penstock.training.fit import evaluate, fit
 
 # A name for the repeat, such as "fold 2.5", and its metrics.
@@ -19,7 +20,7 @@ OnRepeat = Callable[[str, dict[str, float]], None]
 
 
 def cross_validate(
-    model: SupervisedModel, settings: Trainer, processed: Processed, on_fold: OnRepeat
+    model: SupervisedModel, settings: Trainer, processed: Processed, on_fold: OnRepeat, *, checkpoints: Checkpoints
 ) -> dict[str, Any]:
     """The score on each held-out fold after the last epoch: nothing is selected on it, and test takes no part.
 
@@ -31,11 +32,12 @@ def cross_validate(
     scores = []
     for number, repeat in enumerate(folds, start=1):
         for fold in np.unique(repeat):
+            name = f"fold {number}.{fold + 1}"
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
-            fitted = fit(whole, settings, processed.manifest, train, held_out)
+            fitted = fit(whole, settings, processed.manifest, train, held_out, checkpoints=checkpoints.of(name))
             figure = f"validation_{fitted.score}"
             scores.append(fitted.epochs[-1].metrics[figure])
-            on_fold(f"fold {number}.{fold + 1}", {figure: scores[-1]})
+            on_fold(name, {figure: scores[-1]})
     return _summary(scores)
 
 
@@ -46,6 +48,8 @@ def across_seeds(
     seeds: int,
     trained: Mapping[str, Tensor],
     on_seed: OnRepeat,
+    *,
+    checkpoints: Checkpoints,
 ) -> dict[str, Any]:
     """The score on the test split of the `trained` weights, and of trainings from the `seeds` - 1 seeds that follow.
 
@@ -56,11 +60,13 @@ def across_seeds(
     train, validation, test = (processed.split(split) for split in ("train", "validation", "test"))
     scores: list[float] = []
     for seed in range(model.training.seed, model.training.seed + seeds):
-        changed = _changed(model, seed=seed)
-        weights = fit(changed, settings, manifest, train, validation).weights if scores else trained
+        changed, name = _changed(model, seed=seed), f"seed {seed}"
+        weights = trained
+        if scores:
+            weights = fit(changed, settings, manifest, train, validation, checkpoints=checkpoints.of(name)).weights
         ((figure, score),) = evaluate(changed, settings, manifest, weights, test).items()
         scores.append(score)
-        on_seed(f"seed {seed}", {f"test_{figure}": score})
+        on_seed(name, {f"test_{figure}": score})
     return _summary(scores)
 
 

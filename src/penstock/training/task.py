@@ -8,12 +8,46 @@ from typing import ClassVar
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, distributed
 
 from penstock.config.training import Training
 from penstock.data.batches import Batch
 from penstock.networks.servable import Servable
 from penstock.training.optimizers import build_optimizer, build_schedule
+
+
+class Totals:
+    """Sums over an epoch and all processes, kept on the device so that no step waits for a number to reach Python.
+
+    Plain sums, not torchmetrics: its two updates take longer than the whole step of a small network.
+    """
+
+    def __init__(self) -> None:
+        self.sums: Tensor | None = None
+
+    def add(self, rows: int, *means: Tensor) -> None:
+        """Means over the rows of one batch, each a scalar."""
+        exact = torch.float32 if means[0].device.type == "mps" else torch.float64  # which Apple's chips do not have
+        step = torch.stack(
+            [*(mean.detach().to(exact) * rows for mean in means), means[0].new_tensor(rows, dtype=exact)]
+        )
+        self.sums = step if self.sums is None else self.sums + step
+
+    def means(self) -> list[float]:
+        """Of all rows since the last call, in the order they were added; it begins anew."""
+        assert self.sums is not None, "an epoch has at least one batch"
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(self.sums)
+        *sums, rows = self.sums.tolist()
+        self.sums = None
+        return [total / rows for total in sums]
+
+    def state(self) -> Tensor:
+        """For `resume`; empty at the beginning of an epoch."""
+        return torch.empty(0) if self.sums is None else self.sums
+
+    def resume(self, state: Tensor) -> None:
+        self.sums = state if len(state) else None
 
 
 class Task(LightningModule):
@@ -22,15 +56,20 @@ class Task(LightningModule):
     selected_by: the validation metric whose lowest value chooses the kept weights; None keeps the last ones.
     score: the figure that people judge by, without the part of the data in front: validation_<score>; empty for none.
     clip: largest norm of the whole gradient, for the trainer.
+    steps_of_epoch: what `fit` sets for the schedules. Lightning's estimate would open the batches of a training that
+        goes on from a checkpoint before it has read where in the epoch that one is.
     """
 
     selected_by: ClassVar[str | None] = None
     score: ClassVar[str] = ""
     clip: float | None = None
+    steps_of_epoch: int
 
     def __init__(self, network: Servable) -> None:
         super().__init__()
         self.network = network
+        self._train_totals = Totals()
+        self._validation_totals = Totals()
 
     @property
     def fused(self) -> bool:
@@ -50,30 +89,26 @@ class Task(LightningModule):
         """What people want to see of the training besides its figures."""
         return {}
 
+    def share_of_process(self) -> dict[str, Tensor]:
+        """What a checkpoint must have of each process by itself, beside weights and optimisers."""
+        return {"train_totals": self._train_totals.state()}
 
-class Totals:
-    """Sums over an epoch, kept on the device so that no step waits for a number to reach Python.
+    def take_share(self, share: Mapping[str, Tensor]) -> None:
+        """Goes on from what `share_of_process` gave."""
+        self._train_totals.resume(share["train_totals"].to(self.device))
 
-    Plain sums, not torchmetrics: its two updates take longer than the whole step of a small network.
-    """
+    def on_fit_start(self) -> None:
+        # All processes begin with the same weights, and each draws its own masks and noise.
+        if self.trainer.global_rank:
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
-    def __init__(self) -> None:
-        self.sums: Tensor | None = None
-
-    def add(self, rows: int, *means: Tensor) -> None:
-        """Means over the rows of one batch, each a scalar."""
-        exact = torch.float32 if means[0].device.type == "mps" else torch.float64  # which Apple's chips do not have
-        step = torch.stack(
-            [*(mean.detach().to(exact) * rows for mean in means), means[0].new_tensor(rows, dtype=exact)]
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Without the search through nested containers that Lightning makes of it."""
+        if device.type == "cpu":
+            return batch
+        return batch._replace(
+            inputs=batch.inputs.to(device, non_blocking=True), labels=batch.labels.to(device, non_blocking=True)
         )
-        self.sums = step if self.sums is None else self.sums + step
-
-    def means(self) -> list[float]:
-        """Of all rows since the last call, in the order they were added; it begins anew."""
-        assert self.sums is not None, "an epoch has at least one batch"
-        *sums, rows = self.sums.tolist()
-        self.sums = None
-        return [total / rows for total in sums]
 
 
 class Supervised(Task):
@@ -88,8 +123,6 @@ class Supervised(Task):
         super().__init__(network)
         self.settings = settings
         self.clip = settings.gradient_clip_norm
-        self._train_totals = Totals()
-        self._validation_totals = Totals()
 
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss and mean score over the rows of a batch."""
@@ -97,11 +130,13 @@ class Supervised(Task):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         loss, score = self.loss_and_score(batch)
-        self._train_totals.add(len(batch[1]), loss, score)
+        self._train_totals.add(batch.rows, loss, score)
+        if batch.share != 1:
+            loss = loss * batch.share
         return loss + self.penalty() if self.settings.l1 or self.settings.l2 else loss
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        self._validation_totals.add(len(batch[1]), *self.loss_and_score(batch))
+        self._validation_totals.add(batch.rows, *self.loss_and_score(batch))
 
     def penalty(self) -> Tensor:
         """l1 x sum |w| + l2 x sum w^2 over all weights; biases and scales, which are vectors, go free."""
@@ -124,6 +159,7 @@ class Supervised(Task):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = build_optimizer(self.settings.optimizer, self.network.parameters(), fused=self.fused)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = build_schedule(self.settings.schedule, optimizer, steps=steps, epochs=self.settings.epochs)
+        schedule = build_schedule(
+            self.settings.schedule, optimizer, steps_of_epoch=self.steps_of_epoch, epochs=self.settings.epochs
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,241 @@
+"""A training that was killed goes on where it was: checkpoints, when they are written, and what is in them.
+
+.penstock/checkpoints/<stage>/<model>/<key>/<training>/
+    last.ckpt      written to new.ckpt first, so that it is whole or not there
+    before.ckpt    the one before, for the day that the disk has damaged the last
+
+They stand outside the stage's outputs, which DVC deletes before it runs the stage again, under the key of all that
+shapes the weights (`Lineage.key`): other data, parameters or code never go on from them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning import Trainer as LightningTrainer
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
+
+from penstock import console
+from penstock.config.project import Checkpoints as Settings
+from penstock.errors import TrainingError
+from penstock.interruption import NotedSignal
+from penstock.ranks import is_first_process
+from penstock.training.task import Task
+
+LAST, BEFORE, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of a stage for one model: there may be several trainings in it, such as one for each fold.
+
+    home: the folder of this stage and model, with a folder for the key in it.
+    """
+
+    home: Path
+    key: str
+    settings: Settings
+
+    def begin(self) -> None:
+        """Removes what cannot be gone on from, and says so."""
+        if not is_first_process():
+            return
+        if self.settings.resume == "never":
+            shutil.rmtree(self.home, ignore_errors=True)
+        others = [folder for folder in self.home.glob("*") if folder.name != self.key]
+        for folder in others:
+            shutil.rmtree(folder, ignore_errors=True)
+        if others:
+            console.note("data, parameters or code have changed since a training was interrupted, so it begins anew")
+
+    def of(self, training: str) -> CheckpointFiles:
+        return CheckpointFiles(self.home / self.key / training, self.settings.seconds)
+
+    def remove(self) -> None:
+        """When the stage has written its outputs."""
+        if is_first_process():
+            shutil.rmtree(self.home, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """The last checkpoint of one training and the one before; `seconds` lie between two of them."""
+
+    folder: Path
+    seconds: float
+
+    def latest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest that can be read, with what is in it."""
+        for path in (self.folder / LAST, self.folder / BEFORE):
+            if path.is_file():
+                try:
+                    return path, torch.load(path, map_location="cpu", weights_only=True)
+                except Exception as error:  # noqa: BLE001  (whatever torch makes of damaged bytes)
+                    reason = next(iter(str(error).splitlines()), type(error).__name__)
+                    console.warn(f"{path}: no checkpoint that can be read, so it is passed over ({reason})")
+        return None
+
+    def save(self, trainer: LightningTrainer) -> None:
+        """Every process calls it, and the first one writes; the old ones stay until the new one is whole.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        new, last = self.folder / NEW, self.folder / LAST
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trainer.save_checkpoint(new, weights_only=False)
+        except OSError:
+            new.unlink(missing_ok=True)
+            trainer.strategy.barrier()  # where the other processes wait
+            raise
+        if trainer.is_global_zero:
+            _reach_the_disk(new)
+            if last.exists():
+                last.replace(self.folder / BEFORE)
+            new.replace(last)
+            _reach_the_disk(self.folder)
+
+
+def _reach_the_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_finished(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether the training came to its end, and only the stage did not."""
+    finished: bool = checkpoint["callbacks"][Checkpointer.__qualname__]["finished"]
+    return finished
+
+
+class Checkpointer(Checkpoint):
+    """Writes a checkpoint every so many seconds, at a signal, and at the end; Lightning calls it after all others.
+
+    A signal is answered between two steps: a checkpoint, then `Interrupted`. During validation, which no checkpoint can
+    hold the middle of, it waits for its end.
+
+    Beside what Lightning keeps, a checkpoint has the state of the random numbers and the sums of the epoch, of each
+    process by itself, and the seconds that the training has taken.
+
+    Args:
+        files: None writes none; a signal ends the training all the same.
+    """
+
+    def __init__(self, files: CheckpointFiles | None) -> None:
+        self.files = files
+        self.seconds = 0.0
+        self._finished = False
+        self._warned = False
+        self._signal = NotedSignal()
+        self._restored: dict[str, Tensor] | None = None
+        self._shares: dict[str, Tensor] = {}
+        self._saved = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "shares": self._shares, "finished": self._finished}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
+        self._restored = state_dict["shares"]
+
+    def on_train_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Task)
+        _require_the_same_step(trainer)
+        if self._restored is not None:
+            share = {name: of_all[trainer.global_rank] for name, of_all in self._restored.items()}
+            _set_random_state(share)
+            pl_module.take_share(share)
+            self._restored = None
+        # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
+        self._signal.listen()
+        self._saved = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: LightningTrainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's own signature)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        # Behind the last one comes the validation, and then the end of the epoch.
+        if batch_idx + 1 < trainer.num_training_batches:
+            self._save_if_due(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        self._save_if_due(trainer, pl_module)
+
+    def on_train_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        self._finished = True
+        self._save(trainer, pl_module)
+
+    def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        stopping = _any_process(trainer, bool(self._signal))
+        if stopping or _any_process(trainer, self._is_time()):
+            self._save(trainer, pl_module)
+        if stopping:
+            self._signal.interrupt()
+
+    def _is_time(self) -> bool:
+        return self.files is not None and time.perf_counter() - self._saved >= self.files.seconds
+
+    def _save(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._saved
+        self._saved = now
+        if self.files is None:
+            return
+        assert isinstance(pl_module, Task)
+        self._shares = _of_all_processes(trainer, pl_module.share_of_process() | _random_state(trainer))
+        try:
+            self.files.save(trainer)
+        except OSError as error:
+            if not self._warned:
+                console.warn(f"{self.files.folder}: no checkpoint can be written; going on without one ({error})")
+            self._warned = True
+
+
+def _any_process(trainer: LightningTrainer, decision: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+
+
+def _require_the_same_step(trainer: LightningTrainer) -> None:
+    """Where not all nodes see the first one's checkpoints, some would go on and the others begin."""
+    steps = trainer.strategy.all_gather(torch.tensor(trainer.global_step)).flatten().tolist()
+    if len(set(steps)) > 1:
+        raise TrainingError(
+            f"the processes go on from different steps ({', '.join(map(str, steps))}): all nodes must see the same "
+            ".penstock/checkpoints; share the project's folder, or set checkpoints.resume to never"
+        )
+
+
+def _of_all_processes(trainer: LightningTrainer, share: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The shares of all processes, stacked by rank, on the CPU."""
+    if trainer.world_size == 1:
+        return {name: tensor.cpu()[None] for name, tensor in share.items()}
+    device = trainer.strategy.root_device
+    return {name: trainer.strategy.all_gather(tensor.to(device)).cpu() for name, tensor in share.items()}
+
+
+def _random_state(trainer: LightningTrainer) -> dict[str, Tensor]:
+    device = trainer.strategy.root_device
+    of_gpu = {"random_gpu": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"random": torch.get_rng_state(), **of_gpu}
+
+
+def _set_random_state(share: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(share["random"])
+    if "random_gpu" in share:
+        torch.cuda.set_rng_state(share["random_gpu"])

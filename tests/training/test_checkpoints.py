@@ -1,0 +1,212 @@
+"""A training that was interrupted anywhere ends with the same numbers as one that was not."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from penstock.config.training import Adam
+from penstock.data.batches import Batches
+from penstock.interruption import Interrupted
+from penstock.training.checkpoints import BEFORE, LAST, Checkpoints
+from penstock.training.fit import fit
+from tests.networks.documented import DATA
+from tests.training.golden import rows_of
+
+EPOCHS, STEPS_OF_EPOCH = 3, 4
+
+
+@pytest.fixture
+def checkpoints(config, tmp_path):
+    return Checkpoints(tmp_path / "train" / "model", "key", config.checkpoints)
+
+
+@pytest.fixture
+def files(checkpoints):
+    return checkpoints.of("whole")
+
+
+@pytest.fixture
+def train(config, files):
+    """Trains for three epochs of four steps."""
+
+    def train(name, files=files, told=None, **changes):
+        model = config.model(name)
+        training = model.training.model_copy(update={"epochs": EPOCHS, "batch_size": 4} | changes)
+        rows = rows_of(model.dataset)
+        short = model.model_copy(update={"training": training})
+        told = [] if told is None else told
+        return fit(
+            short,
+            config.trainer,
+            DATA[model.dataset],
+            rows,
+            rows,
+            lambda epoch, _: told.append(epoch.epoch),
+            checkpoints=files,
+        )
+
+    return train
+
+
+@pytest.fixture
+def signal_at(monkeypatch):
+    """Sends this process a signal while it prepares the batch of a step, counted from 1 over all epochs."""
+    plain = Batches._part_of
+
+    def signal_at(step, number=signal.SIGTERM):
+        steps = iter(range(1, 1000))
+
+        def part_of(self, rows):
+            if self.sampler and next(steps) == step:
+                signal.raise_signal(number)
+            return plain(self, rows)
+
+        monkeypatch.setattr(Batches, "_part_of", part_of)
+
+    yield signal_at
+    monkeypatch.undo()
+
+
+def same(one, other):
+    tensors = [(one.weights, other.weights), (one.shown, other.shown)]
+    return one.epochs == other.epochs and all(
+        a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) for a, b in tensors
+    )
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 8, 12])
+@pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn_tuned", "mnist_autoencoder", "mnist_gan", "imdb_lstm"])
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(train, signal_at, name, step):
+    """Dropout, augmentation, running means, two optimisers, clipping; in the middle of an epoch and at its end."""
+    never = train(name, files=None)
+    told: list[int] = []
+    signal_at(step)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        train(name, told=told)
+    signal_at(0)
+    assert same(train(name, told=told), never)
+    assert told == [1, 2, 3]
+
+
+def test_a_training_that_was_interrupted_again_and_again_ends_the_same(train, signal_at):
+    never = train("iris_mlp", files=None)
+    for _ in range(EPOCHS * STEPS_OF_EPOCH):
+        signal_at(1)
+        with pytest.raises(Interrupted):
+            train("iris_mlp")
+    signal_at(0)
+    assert same(train("iris_mlp"), never)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_other_signals_are_answered_alike(train, signal_at, files, number):
+    signal_at(2, number)
+    with pytest.raises(Interrupted) as interruption:
+        train("iris_mlp")
+    assert interruption.value.exit_code == 128 + number
+    assert (files.folder / LAST).is_file()
+
+
+def test_patience_that_had_run_out_stays_run_out(train, signal_at):
+    fast = Adam(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)
+    settings = {"epochs": 200, "early_stopping": 2, "optimizer": fast}
+    never = train("iris_mlp", files=None, **settings)
+    signal_at(STEPS_OF_EPOCH * (len(never.epochs) - 1) + 2)
+    with pytest.raises(Interrupted):
+        train("iris_mlp", **settings)
+    signal_at(0)
+    assert same(train("iris_mlp", **settings), never)
+
+
+def test_a_finished_training_is_not_trained_again(train, files, monkeypatch):
+    finished = train("mnist_gan")
+    monkeypatch.delattr("pytorch_lightning.Trainer.fit")
+    assert same(train("mnist_gan"), finished)
+
+
+def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch):
+    saved = []
+    monkeypatch.setattr(type(files), "save", lambda self, trainer: saved.append(trainer.global_step))
+    train("iris_mlp", files=replace(files, seconds=0))
+    # The end of an epoch is saved behind its validation, and the end of all once more.
+    assert saved == [*range(1, EPOCHS * STEPS_OF_EPOCH + 1), EPOCHS * STEPS_OF_EPOCH]
+
+
+@pytest.mark.parametrize("damaged", [[LAST], [LAST, BEFORE]])
+def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, damaged):
+    never = train("iris_mlp", files=None)
+    signal_at(6)
+    with pytest.raises(Interrupted):
+        train("iris_mlp", files=replace(files, seconds=0))
+    for name in damaged:
+        whole = (files.folder / name).read_bytes()
+        (files.folder / name).write_bytes(whole[: len(whole) // 2])
+    signal_at(0)
+    assert same(train("iris_mlp"), never)
+    warnings = capfd.readouterr().err
+    assert all(f"{name}: no checkpoint that can be read" in warnings for name in damaged)
+
+
+def test_what_was_written_halfway_is_no_checkpoint(train, files, signal_at):
+    signal_at(2)
+    with pytest.raises(Interrupted):
+        train("iris_mlp")
+    (files.folder / LAST).rename(files.folder / "new.ckpt")
+    assert files.latest() is None
+
+
+def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train, signal_at, capsys):
+    signal_at(2)
+    with pytest.raises(Interrupted):
+        train("iris_mlp")
+    checkpoints.begin()
+    assert checkpoints.of("whole").latest()
+    changed = replace(checkpoints, key="other")
+    changed.begin()
+    assert "begins anew" in capsys.readouterr().out
+    assert changed.of("whole").latest() is None
+    assert not list(checkpoints.home.iterdir())
+
+
+def test_who_wants_none_begins_anew(checkpoints, train, signal_at):
+    signal_at(2)
+    with pytest.raises(Interrupted):
+        train("iris_mlp")
+    replace(checkpoints, settings=checkpoints.settings.model_copy(update={"resume": "never"})).begin()
+    assert checkpoints.of("whole").latest() is None
+
+
+FULL_DISK = """
+import pathlib, sys
+from penstock.config import load_config
+from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.fit import fit
+from tests.networks.documented import DATA
+from tests.training.golden import rows_of
+config, rows = load_config(pathlib.Path("params.yaml")), rows_of("mnist")
+model = config.model("mnist_autoencoder")
+model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2, "batch_size": 4})})
+files = CheckpointFiles(pathlib.Path(sys.argv[1]), 0)
+print(len(fit(model, config.trainer, DATA["mnist"], rows, rows, checkpoints=files).epochs), *files.folder.iterdir())
+"""
+
+
+def test_a_full_disk_costs_a_warning_and_not_the_training(repository, tmp_path):
+    """A real one, of half a megabyte, in a mount namespace."""
+    within = f"mount -t tmpfs -o size=512k none {tmp_path} && {sys.executable} - {tmp_path}/checkpoints"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", within],
+        input=FULL_DISK,
+        cwd=repository,
+        env={"PYTHONPATH": f"{repository}:{repository}/src", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["2"], done.stderr
+    assert done.stderr.count("no checkpoint can be written; going on without one") == 1
+    assert "No space left on device" in done.stderr
