@@ -22,7 +22,7 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning import Trainer as LightningTrainer
 from pytorch_lightning.callbacks import Checkpoint
-from torch import Tensor
+from torch import Tensor, distributed
 
 from penstock import console
 from penstock.config.project import Checkpoints as Settings
@@ -198,7 +198,8 @@ class Checkpointer(Checkpoint):
         if self.files is None:
             return
         assert isinstance(pl_module, Task)
-        self._shares = _of_all_processes(trainer, pl_module.share_of_process() | _random_state(trainer))
+        share = pl_module.share_of_process() | _random_state(trainer)
+        self._shares = {name: _of_every_process(trainer, tensor) for name, tensor in share.items()}
         try:
             self.files.save(trainer)
         except OSError as error:
@@ -213,7 +214,7 @@ def _any_process(trainer: LightningTrainer, decision: bool) -> bool:
 
 def _require_the_same_step(trainer: LightningTrainer) -> None:
     """Where not all nodes see the first one's checkpoints, some would go on and the others begin."""
-    steps = trainer.strategy.all_gather(torch.tensor(trainer.global_step)).flatten().tolist()
+    steps = _of_every_process(trainer, torch.tensor(trainer.global_step)).tolist()
     if len(set(steps)) > 1:
         raise TrainingError(
             f"the processes go on from different steps ({', '.join(map(str, steps))}): all nodes must see the same "
@@ -221,12 +222,14 @@ def _require_the_same_step(trainer: LightningTrainer) -> None:
         )
 
 
-def _of_all_processes(trainer: LightningTrainer, share: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The shares of all processes, stacked by rank, on the CPU."""
+def _of_every_process(trainer: LightningTrainer, tensor: Tensor) -> Tensor:
+    """Stacked by rank, on the CPU."""
     if trainer.world_size == 1:
-        return {name: tensor.cpu()[None] for name, tensor in share.items()}
-    device = trainer.strategy.root_device
-    return {name: trainer.strategy.all_gather(tensor.to(device)).cpu() for name, tensor in share.items()}
+        return tensor.cpu()[None]
+    own = tensor.to(trainer.strategy.root_device)
+    gathered = [torch.empty_like(own) for _ in range(trainer.world_size)]
+    distributed.all_gather(gathered, own)
+    return torch.stack(gathered).cpu()
 
 
 def _random_state(trainer: LightningTrainer) -> dict[str, Tensor]:

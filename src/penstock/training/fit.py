@@ -107,7 +107,12 @@ def fit(
     callbacks: list[Callback] = [recorder, BatchProgress(), checkpointer]
     if model.training.weight_average:
         callbacks.append(WeightAveraging(multi_avg_fn=_running_mean(model.training.weight_average), use_buffers=True))
-    trainer = _trainer(settings, max_epochs=model.training.epochs, gradient_clip_val=task.clip, callbacks=callbacks)
+    options = {"max_epochs": model.training.epochs, "gradient_clip_val": task.clip, "callbacks": callbacks}
+    trainer = _trainer(settings, **options)
+    if trainer.world_size > 1 and settings.strategy == "auto" and not task.automatic_optimization:
+        # Each of several optimisers has gradients for its own part only, which plain DDP would wait for in vain.
+        patient = settings.model_copy(update={"strategy": "ddp_find_unused_parameters_true"})
+        trainer = _trainer(patient, **options)
     batches = Batches(train, model.training.batch_size, EpochOrder(len(train), model.training.seed))
     task.steps_of_epoch = len(batches)
     path, checkpoint = (checkpoints and checkpoints.latest()) or (None, {})
@@ -202,7 +207,8 @@ def _begin_words(network: nn.Module, train: Split) -> None:
 def _keep_lightning_quiet() -> None:
     """Its start-up lines repeat what the stage's own line says; its warnings are about loaders that we do not use,
     and about its own use of torch."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*treespec, LeafSpec.*")
     # Deterministic algorithms would also fill every new tensor, to expose reads of memory that nobody wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

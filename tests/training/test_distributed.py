@@ -1,0 +1,84 @@
+"""Several processes train as one: real processes, gloo between them, and two nodes with a network of their own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.training.several import trained
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+SEVERAL = ["-m", "tests.training.several"]
+# In a network namespace of its own, which the kernel removes with its last process: two nodes inside it, and the link.
+TWO_NODES = """
+set -e
+mount -t tmpfs none /run
+ip netns add one; ip netns add two
+ip link add link_one netns one type veth peer name link_two netns two
+for node in one two; do
+    ip -n $node link set lo up
+    ip -n $node link set link_$node up
+done
+ip -n one address add 10.77.0.1/24 dev link_one
+ip -n two address add 10.77.0.2/24 dev link_two
+# Names of hosts mean nothing in there: each is told who it is.
+GLOO_SOCKET_IFNAME=link_one PET_LOCAL_ADDR=10.77.0.1 PET_RDZV_CONF=is_host=1 ip netns exec one "$@" &
+GLOO_SOCKET_IFNAME=link_two PET_LOCAL_ADDR=10.77.0.2 PET_RDZV_CONF=is_host=0 ip netns exec two "$@" &
+wait -n; wait -n
+"""
+
+
+def environment(repository, **more):
+    paths = os.pathsep.join([str(repository), str(repository / "src")])
+    return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | more
+
+
+def run(repository, folder, name, *launcher, **more):
+    """What each process ended with."""
+    done = subprocess.run(
+        [*launcher, *SEVERAL, folder, name],
+        cwd=repository,
+        env=environment(repository, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def assert_like_one_process(config, name, ranks):
+    first, second = ranks
+    assert first == second
+    alone = trained(config, name)
+    for epoch, metrics in zip(alone.epochs, first["epochs"], strict=True):
+        assert metrics == pytest.approx(dict(epoch.metrics), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_lstm_stacked"])
+def test_two_processes_of_torchrun_train_as_one(config, repository, tmp_path, name):
+    """The last batch has one row for the two of them."""
+    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]
+    assert_like_one_process(config, name, run(repository, tmp_path, name, *launcher))
+
+
+def test_two_processes_of_lightning_train_as_one(config, repository, tmp_path):
+    assert_like_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", sys.executable))
+
+
+def test_a_generator_and_its_discriminator_are_the_same_everywhere(repository, tmp_path):
+    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]
+    first, second = run(repository, tmp_path, "mnist_gan", *launcher)
+    assert first == second
+
+
+def test_two_nodes_train_as_one(config, repository, tmp_path):
+    """Two network namespaces with addresses of their own, joined by torchrun's rendezvous over a link between them."""
+    namespace = ["unshare", "--user", "--map-root-user", "--net", "--mount", "bash", "-c", TWO_NODES, "nodes"]
+    rendezvous = ["--rdzv_backend", "c10d", "--rdzv_endpoint", "10.77.0.1:29500", "--rdzv_id", "penstock"]
+    launcher = [*namespace, *TORCHRUN, "--nnodes", "2", "--nproc_per_node", "1", *rendezvous]
+    assert_like_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", *launcher))
