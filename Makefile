@@ -3,6 +3,7 @@
 #   make tuned   the tuned models as well      make ui      compare runs in MLflow
 #   make serve   serve the validated models    make format  let ruff put sources in order
 #   make test    lint, types, contracts, tests make lint    the first three of them
+#   make soak    a hundred kills               make bench   ratios against what others do
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro tuned demo ui serve test lint format clean
+.PHONY: repro tuned demo ui serve test bench soak lint format clean
 .DEFAULT_GOAL := repro
 
 # Stages that may run side by side, if not one for each core or GPU: make repro JOBS=1
@@ -45,6 +46,14 @@ serve: $(VENV)/.pipeline
 # Two workers, one for each of the two small runs that most tests look at.
 test: lint
 	@pytest --numprocesses 2 --dist worksteal
+
+# Alone on the machine, after `make repro`.
+bench: $(VENV)/.test
+	@python -m benchmarks
+
+# A hundred kills at random moments; about an hour.
+soak: $(VENV)/.test
+	@python -m tests.pipeline.soak
 
 lint: $(VENV)/.test
 	@ruff check

@@ -13,12 +13,23 @@ import httpx
 import pytest
 
 from tests.conftest import NEWCOMERS, REPOSITORY
+from tests.nodes import FIRST, ON_TWO_NODES
 from tests.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
 IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
 SERVERS = {"make ui", "make serve"}
+LAUNCHED = re.findall(r"`((?:torchrun|srun) [^`]+)`", TEXT)
+# What srun tells each of two tasks, one on each of two nodes; Lightning finds the first node by its name.
+SRUN = """#!/bin/bash
+while [[ $1 == --* ]]; do shift 2; done
+export SLURM_JOB_ID=20000 SLURM_JOB_NAME=train SLURM_NTASKS=2 SLURM_NTASKS_PER_NODE=1 SLURM_NNODES=2
+export SLURM_NODELIST=127.0.0.1 SLURM_LOCALID=0
+SLURM_PROCID=0 SLURM_NODEID=0 "$@" &
+SLURM_PROCID=1 SLURM_NODEID=1 "$@" &
+wait -n && wait -n
+"""
 # The command that runs this test.
 SELF = "make test"
 TUNED = "make tuned"
@@ -81,6 +92,26 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(new
 @pytest.mark.parametrize("command", commands({"penstock", "dvc"}))
 def test_program_commands(newcomer_run, command):
     assert newcomer_run.copy.run(*shlex.split(command)).stdout
+
+
+@pytest.mark.parametrize("command", LAUNCHED)
+def test_a_launcher_trains_what_one_process_trains(newcomer_run, tmp_path, command):
+    copy = newcomer_run.copy.copied_to(tmp_path / "project")
+    report = copy.root / "reports/mnist_cnn/training.json"
+    alone = json.loads(report.read_text())
+    report.unlink()
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    several = "--standalone" not in command
+    copy.edit_params(trainer__accelerator="cpu", trainer__devices=2 - several, trainer__num_nodes=1 + several)
+    words = shlex.split(command.replace("first:", f"{FIRST}:"))
+    if "--nnodes" in words:
+        words = [*ON_TWO_NODES, *words]
+        words[words.index("--nproc_per_node") + 1] = "1"
+    copy.run(*words, PATH=f"{tmp_path}:{copy.environment['PATH']}")
+    together = json.loads(report.read_text())
+    for part in ("train", "validation"):
+        assert together[part] == pytest.approx(alone[part], abs=1e-4)
 
 
 def test_the_table_is_the_same_again(newcomer_run):

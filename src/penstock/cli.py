@@ -84,13 +84,15 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
+    from penstock.dvc_command import dvc, mend
     from penstock.machine import stages_at_once
 
     project = Project.find()
+    mend(project)
     jobs = chosen.jobs or stages_at_once(load_config(project.params).trainer)
     if jobs == 1:
         os.chdir(project.root)
-        os.execv(sys.executable, [sys.executable, "-m", "dvc", "repro", *chosen.target])
+        sys.exit(dvc(["repro", *chosen.target]))
     from penstock.repro import repro
 
     repro(project.root, chosen.target, jobs)

@@ -23,18 +23,33 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
+class _Interrupting:
+    """Raises `Interrupted` at the first signal, and at each further one of the same kind: somebody insists.
+
+    Another kind is of the same stop, such as the SIGTERM of a parent that got the same Ctrl-C, and must not disturb the
+    putting away.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+
+    def __call__(self, number: int, _frame: object = None) -> None:
+        self.first = self.first or number
+        if number == self.first:
+            raise Interrupted(number)
+
+
+_interrupting = _Interrupting()
+
+
 def interrupt_at_once() -> None:
-    """From here on, each of the signals raises `Interrupted` wherever the main thread is."""
+    """From here on, a signal raises `Interrupted` wherever the main thread is."""
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    raise Interrupted(number)
+        signal.signal(number, _interrupting)
 
 
 class NotedSignal:
-    """A signal that waits until somebody looks; a second one does not wait."""
+    """A signal that waits until somebody looks; the same one again does not wait."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -45,13 +60,14 @@ class NotedSignal:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: object) -> None:
-        if self._number is not None:
+        if self._number == number:
             raise Interrupted(number)
-        self._number = number
+        self._number = self._number or number
 
     def __bool__(self) -> bool:
         return self._number is not None
 
     def interrupt(self) -> None:
         """Raises `Interrupted`, for SIGTERM where the signal came to another process of this training."""
-        raise Interrupted(self._number or signal.SIGTERM)
+        _interrupting.first = self._number or signal.SIGTERM
+        raise Interrupted(_interrupting.first)

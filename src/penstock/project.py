@@ -45,6 +45,12 @@ class Project:
         return self.root / "tuned" / "dvc.yaml"
 
     @property
+    def dvc_locks(self) -> list[Path]:
+        """Where DVC keeps what it knows of stages that have run, for each file of stages."""
+        tuned = self.tuned_pipeline.parent
+        return [folder / "dvc.lock" for folder in (self.root, tuned, tuned / "seeds")]
+
+    @property
     def scratch(self) -> Path:
         """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
         return self.root / ".penstock"

@@ -27,8 +27,11 @@ from dvc.stage import PipelineStage, Stage
 from dvc.utils.serialize import load_yaml, modify_yaml
 
 from penstock import console
+from penstock.dvc_command import write_whole_files
 from penstock.errors import StageError
 from penstock.machine import visible_gpus
+
+DVC = [sys.executable, "-m", "penstock.dvc_command"]
 
 
 def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
@@ -45,6 +48,7 @@ def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
         StageError: stages failed, with their names and those that could not run without them; or DVC cannot make out
             what to run.
     """
+    write_whole_files()
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
@@ -84,7 +88,7 @@ class _Runner:
         self.plan = plan
         self.jobs = jobs
         self._places = _places(jobs)
-        self._order = {name: number for number, name in enumerate(plan)}
+        self._order = _longest_chain_first(plan)
         self._sorter = TopologicalSorter({name: planned.needs for name, planned in plan.items()})
         self._ready: list[str] = []
         self._running: dict[Future[bool], str] = {}
@@ -125,7 +129,7 @@ class _Runner:
         place = self._places.get()
         last = len(self._went_well) == len(self.plan) - 1
         title = "" if last else f"{name:<{max(map(len, self.plan))}} | "
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
+        command = [*DVC, "--wait-for-lock", "repro", "--single-item", name]
         try:
             with subprocess.Popen(
                 command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -137,6 +141,14 @@ class _Runner:
             return process.returncode == 0
         finally:
             self._places.put(place)
+
+
+def _longest_chain_first(plan: Mapping[str, _Planned]) -> dict[str, int]:
+    """The place of each stage: first what most stages wait for, one behind the other; among equals in DVC's order."""
+    heights: dict[str, int] = {}
+    for name in reversed(list(plan)):
+        heights[name] = 1 + max((heights[other] for other in heights if name in plan[other].needs), default=0)
+    return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -heights[name]))}
 
 
 def _places(jobs: int) -> SimpleQueue[dict[str, str]]:

@@ -102,6 +102,14 @@ def test_only_what_is_not_up_to_date_runs(project, capfd):
     assert (root / "c").read_text() == "2"
 
 
+def test_the_longest_chain_begins_first(project, capfd):
+    alone = {name: (f"touch {name}",) for name in ("a", "b", "c")}
+    chain = {"x": ("touch x",), "y": ("touch y", "x"), "z": ("touch z", "y")}
+    repro(project("chain", **alone, **chain), [], jobs=1)
+    said = capfd.readouterr().out
+    assert said.index("stage 'x'") < min(said.index(f"stage '{name}'") for name in alone)
+
+
 def test_the_small_pipeline_comes_out_the_same(small_run, tmp_path):
     changes = {"models__iris_mlp__training__epochs": 3, "models__mnist_autoencoder__training__epochs": 1}
     one, other = (small_run.copied_to(tmp_path / name) for name in ("one", "other"))

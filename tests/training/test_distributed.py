@@ -7,27 +7,11 @@ import sys
 
 import pytest
 
+from tests.nodes import FIRST, ON_TWO_NODES
 from tests.training.several import trained
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SEVERAL = ["-m", "tests.training.several"]
-# In a network namespace of its own, which the kernel removes with its last process: two nodes inside it, and the link.
-TWO_NODES = """
-set -e
-mount -t tmpfs none /run
-ip netns add one; ip netns add two
-ip link add link_one netns one type veth peer name link_two netns two
-for node in one two; do
-    ip -n $node link set lo up
-    ip -n $node link set link_$node up
-done
-ip -n one address add 10.77.0.1/24 dev link_one
-ip -n two address add 10.77.0.2/24 dev link_two
-# Names of hosts mean nothing in there: each is told who it is.
-GLOO_SOCKET_IFNAME=link_one PET_LOCAL_ADDR=10.77.0.1 PET_RDZV_CONF=is_host=1 ip netns exec one "$@" &
-GLOO_SOCKET_IFNAME=link_two PET_LOCAL_ADDR=10.77.0.2 PET_RDZV_CONF=is_host=0 ip netns exec two "$@" &
-wait -n; wait -n
-"""
 
 
 def environment(repository, **more):
@@ -78,7 +62,6 @@ def test_a_generator_and_its_discriminator_are_the_same_everywhere(repository, t
 
 def test_two_nodes_train_as_one(config, repository, tmp_path):
     """Two network namespaces with addresses of their own, joined by torchrun's rendezvous over a link between them."""
-    namespace = ["unshare", "--user", "--map-root-user", "--net", "--mount", "bash", "-c", TWO_NODES, "nodes"]
-    rendezvous = ["--rdzv_backend", "c10d", "--rdzv_endpoint", "10.77.0.1:29500", "--rdzv_id", "penstock"]
-    launcher = [*namespace, *TORCHRUN, "--nnodes", "2", "--nproc_per_node", "1", *rendezvous]
+    rendezvous = ["--rdzv_backend", "c10d", "--rdzv_endpoint", f"{FIRST}:29500", "--rdzv_id", "penstock"]
+    launcher = [*ON_TWO_NODES, *TORCHRUN, "--nnodes", "2", "--nproc_per_node", "1", *rendezvous]
     assert_like_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", *launcher))

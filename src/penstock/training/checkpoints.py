@@ -154,7 +154,8 @@ class Checkpointer(Checkpoint):
         assert isinstance(pl_module, Task)
         _require_the_same_step(trainer)
         if self._restored is not None:
-            share = {name: of_all[trainer.global_rank] for name, of_all in self._restored.items()}
+            # A copy: of a slice, torch would take the random state from where the first process's begins.
+            share = {name: of_all[trainer.global_rank].clone() for name, of_all in self._restored.items()}
             _set_random_state(share)
             pl_module.take_share(share)
             self._restored = None

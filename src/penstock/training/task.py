@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -22,32 +23,55 @@ class Totals:
     Plain sums, not torchmetrics: its two updates take longer than the whole step of a small network.
     """
 
+    STEPS_BETWEEN_SUMS = 256  # one sum of many steps takes as long as that of one
+
     def __init__(self) -> None:
-        self.sums: Tensor | None = None
+        self._sums: Tensor | None = None
+        self._means: list[Tensor] = []
+        self._rows: list[int] = []
 
     def add(self, rows: int, *means: Tensor) -> None:
         """Means over the rows of one batch, each a scalar."""
-        exact = torch.float32 if means[0].device.type == "mps" else torch.float64  # which Apple's chips do not have
-        step = torch.stack(
-            [*(mean.detach().to(exact) * rows for mean in means), means[0].new_tensor(rows, dtype=exact)]
-        )
-        self.sums = step if self.sums is None else self.sums + step
+        self._means += [mean.detach() for mean in means]
+        self._rows.append(rows)
+        if len(self._rows) == self.STEPS_BETWEEN_SUMS:
+            self._sum_up()
 
     def means(self) -> list[float]:
         """Of all rows since the last call, in the order they were added; it begins anew."""
-        assert self.sums is not None, "an epoch has at least one batch"
+        self._sum_up()
+        assert self._sums is not None, "an epoch has at least one batch"
         if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(self.sums)
-        *sums, rows = self.sums.tolist()
-        self.sums = None
+            distributed.all_reduce(self._sums)
+        *sums, rows = self._sums.tolist()
+        self._sums = None
         return [total / rows for total in sums]
 
-    def state(self) -> Tensor:
-        """For `resume`; empty at the beginning of an epoch."""
-        return torch.empty(0) if self.sums is None else self.sums
+    def state(self) -> dict[str, Tensor]:
+        """For `resume`: the sums so far, and the steps behind them, [steps, rows and means]."""
+        sums = torch.empty(0) if self._sums is None else self._sums
+        return {"sums": sums, "steps": self._steps() if self._rows else torch.empty(0)}
 
-    def resume(self, state: Tensor) -> None:
-        self.sums = state if len(state) else None
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        sums, steps = state["sums"], state["steps"]
+        self._sums = sums if len(sums) else None
+        self._rows = [int(rows) for rows in steps[:, 0]] if len(steps) else []
+        self._means = [mean for step in steps for mean in step[1:]]
+
+    def _steps(self) -> Tensor:
+        means = torch.stack(self._means).view(len(self._rows), -1)
+        exact = torch.float32 if means.device.type == "mps" else torch.float64  # which Apple's chips do not have
+        rows = torch.tensor(self._rows, dtype=exact, device=means.device)
+        return torch.cat([rows[:, None], means.to(exact)], dim=1)
+
+    def _sum_up(self) -> None:
+        if not self._rows:
+            return
+        steps = self._steps()
+        rows = steps[:, 0]
+        sums = torch.cat([rows @ steps[:, 1:], rows.sum(0, keepdim=True)])
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._means, self._rows = [], []
 
 
 class Task(LightningModule):
@@ -91,11 +115,18 @@ class Task(LightningModule):
 
     def share_of_process(self) -> dict[str, Tensor]:
         """What a checkpoint must have of each process by itself, beside weights and optimisers."""
-        return {"train_totals": self._train_totals.state()}
+        return self._train_totals.state()
 
     def take_share(self, share: Mapping[str, Tensor]) -> None:
         """Goes on from what `share_of_process` gave."""
-        self._train_totals.resume(share["train_totals"].to(self.device))
+        self._train_totals.resume({name: tensor.to(self.device) for name, tensor in share.items()})
+
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
+        # Lightning sets this one some fifty times a step, which torch would search for parameters each time.
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def on_fit_start(self) -> None:
         # All processes begin with the same weights, and each draws its own masks and noise.
@@ -163,3 +194,7 @@ class Supervised(Task):
             self.settings.schedule, optimizer, steps_of_epoch=self.steps_of_epoch, epochs=self.settings.epochs
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+# Lightning looks at it before every step, and what is there it need not work out.
+Supervised.training_step.__signature__ = inspect.signature(Supervised.training_step)  # type: ignore[attr-defined]

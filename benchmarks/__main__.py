@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME...]`: measures, prints a table, and keeps the rows in results.json."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from benchmarks import results
+from penstock.config import load_config
+from penstock.project import Project
+
+ALL = ("training_step", "noop_repro")
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+parser.add_argument("name", nargs="*", choices=[*ALL, []], help="what to measure (all of it)")
+parser.add_argument("--model", help="of the models only this one")
+chosen = parser.parse_args()
+project = Project.find()
+config = load_config(project.params)
+if chosen.model:
+    config = config.model_copy(update={"models": {chosen.model: config.model(chosen.model)}})
+rows = []
+for name in chosen.name or ALL:
+    for row in import_module(f"benchmarks.{name}").measure(project, config):
+        results.show([row])
+        rows.append(row)
+results.keep(rows)
+results.show(rows)

@@ -1,0 +1,51 @@
+"""`dvc repro` that has nothing to do, against an empty DVC pipeline of as many stages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ruamel.yaml import YAML
+
+from benchmarks.pairs import Ratio, times_in_turns
+from benchmarks.results import Row
+from penstock.config import Config
+from penstock.project import Project
+
+PAIRS = 7
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def measure(project: Project, _config: Config) -> Iterator[Row]:
+    stages = len(_stages(project.root))
+    with TemporaryDirectory() as folder:
+        empty = Path(folder)
+        _make_empty_pipeline(empty, stages)
+        times = times_in_turns(PAIRS, lambda: _seconds(project.root), lambda: _seconds(empty))
+    ratio = Ratio.of([ours / theirs for ours, theirs in times])
+    against = f"a DVC pipeline of {stages} empty stages"
+    yield Row("time of a `dvc repro` that has nothing to do", against, ratio.value, ratio.spread, 1.2, True)
+
+
+def _stages(root: Path) -> list[str]:
+    command = [*DVC, "stage", "list", "--name-only"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _make_empty_pipeline(root: Path, stages: int) -> None:
+    subprocess.run([*DVC, "init", "--quiet", "--no-scm"], cwd=root, check=True)
+    entries = {f"s{number}": {"cmd": f"touch {number}", "outs": [f"{number}"]} for number in range(stages)}
+    with (root / "dvc.yaml").open("w") as file:
+        YAML().dump({"stages": entries}, file)
+    _seconds(root)
+
+
+def _seconds(root: Path) -> float:
+    begun = time.perf_counter()
+    subprocess.run([*DVC, "repro", "--quiet"], cwd=root, env=os.environ | {"DVC_NO_ANALYTICS": "1"}, check=True)
+    return time.perf_counter() - begun

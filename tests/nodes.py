@@ -1,0 +1,22 @@
+"""Two nodes on one machine: network namespaces with addresses of their own, and a link between them."""
+
+FIRST, SECOND = "10.77.0.1", "10.77.0.2"
+# In a namespace that the kernel removes with its last process. Host names mean nothing in there, so each torchrun is
+# told who it is.
+_SCRIPT = f"""
+set -e
+mount -t tmpfs none /run
+ip netns add one; ip netns add two
+ip link add link_one netns one type veth peer name link_two netns two
+for node in one two; do
+    ip -n $node link set lo up
+    ip -n $node link set link_$node up
+done
+ip -n one address add {FIRST}/24 dev link_one
+ip -n two address add {SECOND}/24 dev link_two
+on() {{ GLOO_SOCKET_IFNAME=link_$1 PET_LOCAL_ADDR=$2 PET_RDZV_CONF=is_host=$3 ip netns exec "$1" "${{@:4}}"; }}
+on one {FIRST} 1 "$@" &
+on two {SECOND} 0 "$@" &
+wait -n; wait -n
+"""
+ON_TWO_NODES = ["unshare", "--user", "--map-root-user", "--net", "--mount", "bash", "-c", _SCRIPT, "nodes"]

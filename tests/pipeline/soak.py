@@ -1,0 +1,44 @@
+"""Kills a small pipeline a hundred times at random moments: `python -m tests.pipeline.soak [KILLS] [SEED]`."""
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.pipeline.killed import (
+    EPOCHS,
+    MODELS,
+    after,
+    assert_one_run_for_each,
+    finish,
+    forget,
+    kill_at_one_of,
+    outcome,
+    small_project,
+)
+
+REPOSITORY = Path(__file__).parents[2]
+MOST_SECONDS = 60  # longer than any stage takes here
+
+
+def main(kills: int = 100, seed: int = 0) -> None:
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        never, killed = (small_project(REPOSITORY, Path(folder) / name) for name in ("never", "killed"))
+        finish(never)
+        done = pipelines = 0
+        while done < kills:
+            if kill_at_one_of(killed, {"random": after(draw.uniform(0, MOST_SECONDS))}):
+                done += 1
+                if done < kills:
+                    continue
+                finish(killed)
+            assert outcome(killed.root) == outcome(never.root)
+            assert_one_run_for_each(killed.root, MODELS, EPOCHS)
+            pipelines += 1
+            print(f"{done} kills, {pipelines} pipelines: the same bytes, one run for each model", flush=True)
+            forget(killed)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

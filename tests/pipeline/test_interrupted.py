@@ -1,0 +1,80 @@
+"""A stage that is asked to stop, and a worker that dies among others: no step is lost, and MLflow has one run."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.pipeline.killed import CHECKPOINTS, assert_one_run_for_each, runs_of
+from tests.processes import wait_until
+
+MODEL, EPOCHS = "mnist_autoencoder", 12
+OUTPUTS = [f"models/{MODEL}/weights.safetensors", f"reports/{MODEL}/history.csv", f"reports/{MODEL}/training.json"]
+# Else torchrun's workers read the addresses of those before them: github.com/pytorch/pytorch/issues/167288.
+A_STORE_FOR_EACH_START = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--max_restarts", "2"]
+
+
+@pytest.fixture
+def project(small_copy):
+    """Small data, and a checkpoint after every step."""
+    small_copy.edit_params(**{f"models__{MODEL}__training__epochs": EPOCHS, "checkpoints__seconds": 1e-6})
+    small_copy.run("dvc", "config", "--local", "core.no_scm", "true")
+    small_copy.run("dvc", "repro", "preprocess@mnist")
+    return small_copy
+
+
+@pytest.fixture
+def stage(project):
+    """Begins the training as DVC does, or by a launcher; waits until it is in the middle of it."""
+    processes = []
+
+    def stage(*launcher):
+        process = subprocess.Popen(
+            [sys.executable, *launcher, "pipelines/train.py", MODEL],
+            cwd=project.root,
+            env=os.environ | project.environment | A_STORE_FOR_EACH_START,
+            start_new_session=True,
+        )
+        processes.append(process)
+        wait_until(lambda: any((project.root / CHECKPOINTS).glob("*/*/whole/before.ckpt")))
+        return process
+
+    yield stage
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def outputs(project):
+    return [(project.root / name).read_bytes() for name in OUTPUTS]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_that_is_asked_to_stop_goes_on_from_there(project, stage, number):
+    process = stage()
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
+    assert runs_of(project.root, MODEL, EPOCHS)[-1].info.status == "KILLED"
+    project.run("python", "pipelines/train.py", MODEL)
+    interrupted = outputs(project)
+    assert_one_run_for_each(project.root, [MODEL], EPOCHS)
+    project.run("python", "pipelines/train.py", MODEL)
+    assert outputs(project) == interrupted
+
+
+def test_a_worker_that_dies_is_begun_again_with_the_others(project, stage):
+    """torchrun begins both again, and they go on from the checkpoint."""
+    project.edit_params(trainer__devices=2, trainer__accelerator="cpu")
+    torchrun = stage(*TORCHRUN)
+    second = next(child for child in psutil.Process(torchrun.pid).children() if child.environ().get("RANK") == "1")
+    second.kill()
+    assert torchrun.wait(timeout=180) == 0
+    killed = outputs(project)
+    assert_one_run_for_each(project.root, [MODEL], EPOCHS)
+    project.run("python", *TORCHRUN, "pipelines/train.py", MODEL)
+    assert outputs(project) == killed

@@ -1,0 +1,40 @@
+"""Killed is not lost: whatever moment a pipeline is killed at, it ends as if it had not been."""
+
+import pytest
+
+from penstock.dvc_command import mend
+from penstock.project import Project
+from tests.pipeline.killed import (
+    EPOCHS,
+    MODELS,
+    MOMENTS,
+    assert_one_run_for_each,
+    finish,
+    kill_at_one_of,
+    outcome,
+    small_project,
+)
+
+
+def test_a_pipeline_that_is_killed_again_and_again_ends_as_if_it_had_not_been(repository, tmp_path):
+    never, killed = (small_project(repository, tmp_path / name) for name in ("never", "killed"))
+    finish(never)
+    to_come = dict(MOMENTS)
+    while to_come:
+        come = kill_at_one_of(killed, to_come)
+        assert come, f"done without {', '.join(to_come)}"
+        del to_come[come]
+    finish(killed)
+    assert outcome(killed.root) == outcome(never.root)
+    assert_one_run_for_each(killed.root, MODELS, EPOCHS)
+    assert not list((killed.root / ".penstock" / "checkpoints").rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.37, 0.5, 0.83, 0.999])
+def test_a_lock_that_dvc_has_left_cut_short_is_mended(changed_run, share):
+    lock = changed_run.root / "dvc.lock"
+    whole = lock.read_text()
+    lock.write_text(whole[: int(share * len(whole))])
+    mend(Project(changed_run.root))
+    assert whole.startswith(lock.read_text() if lock.is_file() else "")
+    changed_run.run("dvc", "status", "validate@iris_mlp")
