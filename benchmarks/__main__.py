@@ -7,6 +7,7 @@ from importlib import import_module
 
 from benchmarks import results
 from penstock.config import load_config
+from penstock.machine import use_threads
 from penstock.project import Project
 
 ALL = ("training_step", "noop_repro")
@@ -19,6 +20,7 @@ project = Project.find()
 config = load_config(project.params)
 if chosen.model:
     config = config.model_copy(update={"models": {chosen.model: config.model(chosen.model)}})
+use_threads(config.trainer.threads)
 rows = []
 for name in chosen.name or ALL:
     for row in import_module(f"benchmarks.{name}").measure(project, config):

@@ -43,8 +43,8 @@ def main(project: Project, config: Config, name: str) -> None:
             return
         write_json(files.seeds_report, found)
         run.log_metrics({f"seeds_{figure}": found[figure] for figure in ("mean", "sd")})
-        checkpoints.remove()
 
+    checkpoints.remove()
     score = f"test {found['mean']:.4f} ± {found['sd']:.4f} over {config.seeds} seeds"
     stage_line("seeds", name, f"{score} -> {project.shown(files.seeds_report)}")
 

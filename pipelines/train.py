@@ -53,8 +53,8 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_metrics(_figures(fitted, folds))
         run.set_tags({"device": fitted.device})
         run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
-        checkpoints.remove()
 
+    checkpoints.remove()
     stage_line(
         "train",
         name,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.errors import ConfigError, PenstockError, explain
+from penstock.interruption import Interrupted
 from penstock.project import Project
 
 
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Interrupted as interruption:
+        sys.exit(interruption.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

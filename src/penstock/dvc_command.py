@@ -16,19 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from dvc.cli import main
+from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
 from voluptuous import Invalid
 
 from penstock import console
 from penstock.files import write_text, written_whole
+from penstock.interruption import Interrupted, children_interrupted_with_us
 from penstock.project import Project
 
 
 def dvc(arguments: Sequence[str]) -> int:
     """Runs a command of DVC in this process; returns its exit code."""
     write_whole_files()
-    exit_code: int = main(list(arguments))
+    with children_interrupted_with_us():
+        exit_code: int = main(list(arguments))
     return exit_code
 
 
@@ -50,20 +53,36 @@ def _dump_whole(
 
 def mend(project: Project) -> None:
     """Makes readable again what a `dvc repro` that was killed has cut short: the stages before the cut stay known."""
-    for lock in project.dvc_locks:
-        if lock.is_file() and not _is_whole(text := lock.read_text(encoding="utf-8", errors="replace")):
-            known = _before_the_last_stage(text)
-            if known:
-                write_text(lock, known)
-            else:
-                lock.unlink()
-            console.warn(f"{project.shown(lock)}: cut short when DVC was killed; the stages that it has lost run again")
     held = project.root / ".dvc" / "tmp" / "rwlock"
-    if held.is_file() and not _is_json(held):
-        held.unlink()
+    if all(_is_whole(lock) for lock in project.dvc_locks) and _is_json(held):
+        return
+    # A living DVC writes them too, but only while it has this lock.
+    with Repo(str(project.root), _wait_for_lock=True) as repo, repo.lock:
+        for lock in project.dvc_locks:
+            if not _is_whole(lock):
+                _cut_back(lock)
+                lost = "cut short when DVC was killed; the stages that it has lost run again"
+                console.warn(f"{project.shown(lock)}: {lost}")
+        if not _is_json(held):
+            held.unlink()
 
 
-def _is_whole(text: str) -> bool:
+def _cut_back(lock: Path) -> None:
+    known = _before_the_last_stage(_text(lock))
+    if known:
+        write_text(lock, known)
+    else:
+        lock.unlink()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_whole(lock: Path) -> bool:
+    if not lock.is_file():
+        return True
+    text = _text(lock)
     try:
         COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, "dvc.lock"))
     except (YAMLFileCorruptedError, Invalid):
@@ -79,11 +98,16 @@ def _before_the_last_stage(text: str) -> str:
 
 def _is_json(path: Path) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        json.loads(_text(path))
+    except FileNotFoundError:
+        return True
     except ValueError:
         return False
     return True
 
 
 if __name__ == "__main__":
-    sys.exit(dvc(sys.argv[1:]))
+    try:
+        sys.exit(dvc(sys.argv[1:]))
+    except Interrupted as interruption:
+        sys.exit(interruption.exit_code)

@@ -6,8 +6,15 @@ A terminal's Ctrl-C, a scheduler's SIGTERM, and SIGUSR1, which SLURM sends ahead
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+SECONDS_OF_ONE_STOP = 2.0
 
 
 class Interrupted(BaseException):
@@ -23,36 +30,54 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
-class _Interrupting:
-    """Raises `Interrupted` at the first signal, and at each further one of the same kind: somebody insists.
-
-    Another kind is of the same stop, such as the SIGTERM of a parent that got the same Ctrl-C, and must not disturb the
-    putting away.
-    """
+class _First:
+    """The first signal of a stop. Those that follow at once are of the same stop: a terminal and a scheduler signal a
+    whole group of processes, in which parents pass it on. One that follows later comes from somebody who insists."""
 
     def __init__(self) -> None:
-        self.first: int | None = None
+        self.number: int | None = None
+        self._at = 0.0
 
-    def __call__(self, number: int, _frame: object = None) -> None:
-        self.first = self.first or number
-        if number == self.first:
-            raise Interrupted(number)
+    def take(self, number: int) -> bool:
+        """Whether it is the first."""
+        first = self.number is None
+        if first:
+            self.number, self._at = number, time.monotonic()
+        return first
+
+    def insists(self) -> bool:
+        return time.monotonic() - self._at > SECONDS_OF_ONE_STOP
 
 
-_interrupting = _Interrupting()
+_first = _First()
 
 
 def interrupt_at_once() -> None:
     """From here on, a signal raises `Interrupted` wherever the main thread is."""
     for number in SIGNALS:
-        signal.signal(number, _interrupting)
+        signal.signal(number, _interrupt_at_once)
+
+
+def _interrupt_at_once(number: int, _frame: object) -> None:
+    if _first.take(number) or _first.insists():
+        raise Interrupted(number)
+
+
+def interrupt(number: int) -> NoReturn:
+    """Raises `Interrupted` for a signal that was noted here, or in another process of this training."""
+    _first.take(number)
+    raise Interrupted(number)
 
 
 class NotedSignal:
-    """A signal that waits until somebody looks; the same one again does not wait."""
+    """A signal that waits until somebody looks; one that insists does not wait."""
 
     def __init__(self) -> None:
-        self._number: int | None = None
+        self._first = _First()
+
+    @property
+    def number(self) -> int | None:
+        return self._first.number
 
     def listen(self) -> None:
         """Whoever has other handlers to come back to puts them back."""
@@ -60,14 +85,27 @@ class NotedSignal:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: object) -> None:
-        if self._number == number:
-            raise Interrupted(number)
-        self._number = self._number or number
+        if not self._first.take(number) and self._first.insists():
+            interrupt(number)
 
-    def __bool__(self) -> bool:
-        return self._number is not None
 
-    def interrupt(self) -> None:
-        """Raises `Interrupted`, for SIGTERM where the signal came to another process of this training."""
-        _interrupting.first = self._number or signal.SIGTERM
-        raise Interrupted(_interrupting.first)
+@contextmanager
+def children_interrupted_with_us() -> Iterator[None]:
+    """A signal to this process goes on to all that it has begun, and is answered when they have ended."""
+    import psutil  # which a server need not have
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    interrupt_at_once()
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as interruption:
+        number = interruption.number if isinstance(interruption, Interrupted) else signal.SIGINT
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
+        psutil.wait_procs(children)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

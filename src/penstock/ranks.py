@@ -12,3 +12,9 @@ def is_first_process() -> bool:
     if rank is not None:
         return rank == "0"
     return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+
+
+def is_begun_by_the_first() -> bool:
+    """Whether Lightning began this process from the first one, which it kills as soon as one of these fails."""
+    environment = os.environ
+    return environment.get("LOCAL_RANK", "0") != "0" and not {"RANK", "SLURM_PROCID"} & environment.keys()

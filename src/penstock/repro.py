@@ -8,7 +8,6 @@ done; what it reads, writes and remembers is DVC's business, as ever.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
 
-import psutil
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
@@ -29,6 +27,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from penstock import console
 from penstock.dvc_command import write_whole_files
 from penstock.errors import StageError
+from penstock.interruption import children_interrupted_with_us
 from penstock.machine import visible_gpus
 
 DVC = [sys.executable, "-m", "penstock.dvc_command"]
@@ -97,7 +96,7 @@ class _Runner:
     def run(self) -> dict[str, bool]:
         """Whether each stage that had all it needs went well; one that is up to date did, before."""
         self._sorter.prepare()
-        with ThreadPoolExecutor(self.jobs) as pool, _stages_interrupted_with_us():
+        with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us():
             while True:
                 while len(self._running) < self.jobs and (name := self._next_stale()):
                     self._running[pool.submit(self._run_one, name)] = name
@@ -158,24 +157,6 @@ def _places(jobs: int) -> SimpleQueue[dict[str, str]]:
     for job in range(jobs):
         places.put({"CUDA_VISIBLE_DEVICES": devices[job % len(devices)]} if devices else {})
     return places
-
-
-@contextmanager
-def _stages_interrupted_with_us() -> Iterator[None]:
-    """Whatever ends us before the stages are done ends them too."""
-
-    def leave(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    except BaseException:
-        for process in psutil.Process().children(recursive=True):
-            process.terminate()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

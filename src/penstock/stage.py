@@ -12,6 +12,7 @@ from penstock.errors import ConfigError, PenstockError, WrongSettingError, expla
 from penstock.interruption import Interrupted, interrupt_at_once
 from penstock.machine import use_threads
 from penstock.project import Project
+from penstock.ranks import is_begun_by_the_first
 
 
 def run_stage(
@@ -65,4 +66,5 @@ def _end(body: Callable[[], None]) -> None:
         console.fail(message)
         sys.exit(exit_code)
     except Interrupted as interruption:
-        sys.exit(interruption.exit_code)
+        # The first process answers for all; it needs its time to put away what it has.
+        sys.exit(0 if is_begun_by_the_first() else interruption.exit_code)

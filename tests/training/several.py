@@ -38,7 +38,7 @@ def main(folder, name):
     config = load_config(Path("params.yaml"))
     use_threads(1)
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
-    fitted = trained(config, name, devices=2 // nodes, num_nodes=nodes, strategy=os.environ.get("STRATEGY", "auto"))
+    fitted = trained(config, name, devices=2 // nodes, num_nodes=nodes)
     weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
     content = {"weights": canonical_hash(weights), "epochs": [dict(epoch.metrics) for epoch in fitted.epochs]}
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK", "0")

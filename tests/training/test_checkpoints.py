@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from filelock import FileLock
 
 from penstock.config.training import Adam
 from penstock.data.batches import Batches
+from penstock.errors import TrainingError
 from penstock.interruption import Interrupted
 from penstock.training.checkpoints import BEFORE, LAST, Checkpoints
 from penstock.training.fit import fit
@@ -71,6 +73,10 @@ def signal_at(monkeypatch):
     monkeypatch.undo()
 
 
+def every_step(files):
+    return replace(files, settings=files.settings.model_copy(update={"seconds": 0}))
+
+
 def same(one, other):
     tensors = [(one.weights, other.weights), (one.shown, other.shown)]
     return one.epochs == other.epochs and all(
@@ -111,11 +117,12 @@ def test_other_signals_are_answered_alike(train, signal_at, files, number):
     assert (files.folder / LAST).is_file()
 
 
-def test_patience_that_had_run_out_stays_run_out(train, signal_at):
+@pytest.mark.parametrize("before_the_end", [0, 2])
+def test_patience_that_had_run_out_stays_run_out(train, signal_at, before_the_end):
     fast = Adam(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)
     settings = {"epochs": 200, "early_stopping": 2, "optimizer": fast}
     never = train("iris_mlp", files=None, **settings)
-    signal_at(STEPS_OF_EPOCH * (len(never.epochs) - 1) + 2)
+    signal_at(STEPS_OF_EPOCH * len(never.epochs) - before_the_end)
     with pytest.raises(Interrupted):
         train("iris_mlp", **settings)
     signal_at(0)
@@ -131,7 +138,7 @@ def test_a_finished_training_is_not_trained_again(train, files, monkeypatch):
 def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch):
     saved = []
     monkeypatch.setattr(type(files), "save", lambda self, trainer: saved.append(trainer.global_step))
-    train("iris_mlp", files=replace(files, seconds=0))
+    train("iris_mlp", files=every_step(files))
     # The end of an epoch is saved behind its validation, and the end of all once more.
     assert saved == [*range(1, EPOCHS * STEPS_OF_EPOCH + 1), EPOCHS * STEPS_OF_EPOCH]
 
@@ -141,7 +148,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, dam
     never = train("iris_mlp", files=None)
     signal_at(6)
     with pytest.raises(Interrupted):
-        train("iris_mlp", files=replace(files, seconds=0))
+        train("iris_mlp", files=every_step(files))
     for name in damaged:
         whole = (files.folder / name).read_bytes()
         (files.folder / name).write_bytes(whole[: len(whole) // 2])
@@ -151,12 +158,26 @@ def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, dam
     assert all(f"{name}: no checkpoint that can be read" in warnings for name in damaged)
 
 
+def test_a_checkpoint_of_other_processes_is_not_gone_on_from(train, files, capfd):
+    train("iris_mlp")
+    assert files.latest(1)
+    assert files.latest(2) is None
+    assert "of 1 processes, and now there are 2" in capfd.readouterr().err
+
+
+def test_two_processes_do_not_train_the_same_model_at_once(checkpoints, monkeypatch, tmp_path):
+    monkeypatch.setattr("penstock.training.checkpoints.SECONDS_TO_END", 0.1)
+    checkpoints.home.parent.mkdir(parents=True)
+    with FileLock(checkpoints.home.with_suffix(".lock")), pytest.raises(TrainingError, match="another process trains"):
+        checkpoints.begin()
+
+
 def test_what_was_written_halfway_is_no_checkpoint(train, files, signal_at):
     signal_at(2)
     with pytest.raises(Interrupted):
         train("iris_mlp")
     (files.folder / LAST).rename(files.folder / "new.ckpt")
-    assert files.latest() is None
+    assert files.latest(1) is None
 
 
 def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train, signal_at, capsys):
@@ -164,11 +185,11 @@ def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train,
     with pytest.raises(Interrupted):
         train("iris_mlp")
     checkpoints.begin()
-    assert checkpoints.of("whole").latest()
+    assert checkpoints.of("whole").latest(1)
     changed = replace(checkpoints, key="other")
     changed.begin()
     assert "begins anew" in capsys.readouterr().out
-    assert changed.of("whole").latest() is None
+    assert changed.of("whole").latest(1) is None
     assert not list(checkpoints.home.iterdir())
 
 
@@ -177,7 +198,7 @@ def test_who_wants_none_begins_anew(checkpoints, train, signal_at):
     with pytest.raises(Interrupted):
         train("iris_mlp")
     replace(checkpoints, settings=checkpoints.settings.model_copy(update={"resume": "never"})).begin()
-    assert checkpoints.of("whole").latest() is None
+    assert checkpoints.of("whole").latest(1) is None
 
 
 FULL_DISK = """
@@ -190,7 +211,7 @@ from tests.training.golden import rows_of
 config, rows = load_config(pathlib.Path("params.yaml")), rows_of("mnist")
 model = config.model("mnist_autoencoder")
 model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2, "batch_size": 4})})
-files = CheckpointFiles(pathlib.Path(sys.argv[1]), 0)
+files = CheckpointFiles(pathlib.Path(sys.argv[1]), config.checkpoints.model_copy(update={"seconds": 0}))
 print(len(fit(model, config.trainer, DATA["mnist"], rows, rows, checkpoints=files).epochs), *files.folder.iterdir())
 """
 

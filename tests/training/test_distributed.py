@@ -14,17 +14,17 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SEVERAL = ["-m", "tests.training.several"]
 
 
-def environment(repository, **more):
+def environment(repository):
     paths = os.pathsep.join([str(repository), str(repository / "src")])
-    return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | more
+    return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
-def run(repository, folder, name, *launcher, **more):
+def run(repository, folder, name, *launcher):
     """What each process ended with."""
     done = subprocess.run(
         [*launcher, *SEVERAL, folder, name],
         cwd=repository,
-        env=environment(repository, **more),
+        env=environment(repository),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -8,6 +8,7 @@ import torch
 from pydantic import TypeAdapter
 
 from penstock.config.training import Augmentation, Optimizer, Schedule
+from penstock.data.batches import Batch
 from penstock.data.processed import Split
 from penstock.errors import WrongSettingError
 from penstock.networks import build_network
@@ -77,7 +78,7 @@ def test_l1_drives_weights_to_zero(config):
     """Step by step, since the weights that training keeps are those of the lowest validation loss."""
     model = config.model("iris_mlp")
     rows = rows_of("iris")
-    batch = torch.from_numpy(rows.inputs), torch.from_numpy(rows.labels)
+    batch = Batch(torch.from_numpy(rows.inputs), torch.from_numpy(rows.labels), len(rows), 1)
     zeros: dict[float, float] = {}
     for l1 in (0, 0.1):
         torch.manual_seed(0)

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
+from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning import LightningModule
 from pytorch_lightning import Trainer as LightningTrainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -27,11 +29,16 @@ from torch import Tensor, distributed
 from penstock import console
 from penstock.config.project import Checkpoints as Settings
 from penstock.errors import TrainingError
-from penstock.interruption import NotedSignal
+from penstock.files import canonical_hash
+from penstock.interruption import NotedSignal, interrupt
 from penstock.ranks import is_first_process
 from penstock.training.task import Task
 
 LAST, BEFORE, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
+SECONDS_TO_END = 30.0  # that a stage may have before it, after a signal
+# Until this process ends, one way or the other.
+_held: dict[Path, FileLock] = {}
+DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,14 @@ class Checkpoints:
     settings: Settings
 
     def begin(self) -> None:
-        """Removes what cannot be gone on from, and says so."""
+        """Removes what cannot be gone on from, and says so.
+
+        Raises:
+            TrainingError: another process is at it: one that a killed `dvc repro` has left behind, for example.
+        """
         if not is_first_process():
             return
+        self._require_to_be_alone()
         if self.settings.resume == "never":
             shutil.rmtree(self.home, ignore_errors=True)
         others = [folder for folder in self.home.glob("*") if folder.name != self.key]
@@ -57,8 +69,20 @@ class Checkpoints:
         if others:
             console.note("data, parameters or code have changed since a training was interrupted, so it begins anew")
 
+    def _require_to_be_alone(self) -> None:
+        path = self.home.with_suffix(".lock")
+        if path in _held:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=SECONDS_TO_END)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise TrainingError(f"another process trains {self.home.name}; end it, or wait for it") from None
+        _held[path] = lock
+
     def of(self, training: str) -> CheckpointFiles:
-        return CheckpointFiles(self.home / self.key / training, self.settings.seconds)
+        return CheckpointFiles(self.home / self.key / training, self.settings)
 
     def remove(self) -> None:
         """When the stage has written its outputs."""
@@ -68,20 +92,28 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """The last checkpoint of one training and the one before; `seconds` lie between two of them."""
+    """The last checkpoint of one training, and the one before."""
 
     folder: Path
-    seconds: float
+    settings: Settings
 
-    def latest(self) -> tuple[Path, dict[str, Any]] | None:
-        """The newest that can be read, with what is in it."""
+    def latest(self, processes: int) -> tuple[Path, dict[str, Any]] | None:
+        """The newest that can be read, with what is in it, if as many processes wrote it: each needs its own part."""
+        if self.settings.resume == "never":
+            return None
         for path in (self.folder / LAST, self.folder / BEFORE):
             if path.is_file():
                 try:
-                    return path, torch.load(path, map_location="cpu", weights_only=True)
+                    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
                 except Exception as error:  # noqa: BLE001  (whatever torch makes of damaged bytes)
                     reason = next(iter(str(error).splitlines()), type(error).__name__)
                     console.warn(f"{path}: no checkpoint that can be read, so it is passed over ({reason})")
+                    continue
+                wrote = _state(checkpoint)["processes"]
+                if wrote == processes:
+                    return path, checkpoint
+                console.warn(f"{path}: of {wrote} processes, and now there are {processes}; the training begins anew")
+                return None
         return None
 
     def save(self, trainer: LightningTrainer) -> None:
@@ -116,8 +148,26 @@ def _reach_the_disk(path: Path) -> None:
 
 def is_finished(checkpoint: Mapping[str, Any]) -> bool:
     """Whether the training came to its end, and only the stage did not."""
-    finished: bool = checkpoint["callbacks"][Checkpointer.__qualname__]["finished"]
+    finished: bool = _state(checkpoint)["finished"]
     return finished
+
+
+def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = checkpoint["callbacks"][Checkpointer.__qualname__]
+    return state
+
+
+class PlainFile(TorchCheckpointIO):
+    """Writes where it is told to: Lightning's own makes the whole file in memory first, and then a copy in another
+    folder, which a kill would leave there."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+        with Path(path).open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # what torch makes of a disk that is full
+                cause = error.__context__
+                raise cause if isinstance(cause, OSError) else OSError(str(error)) from None
 
 
 class Checkpointer(Checkpoint):
@@ -144,7 +194,12 @@ class Checkpointer(Checkpoint):
         self._saved = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "shares": self._shares, "finished": self._finished}
+        return {
+            "seconds": self.seconds,
+            "shares": self._shares,
+            "processes": len(next(iter(self._shares.values()))),
+            "finished": self._finished,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds = state_dict["seconds"]
@@ -152,7 +207,8 @@ class Checkpointer(Checkpoint):
 
     def on_train_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Task)
-        _require_the_same_step(trainer)
+        if self.files:
+            _require_the_same_step(trainer, self.files.folder.name)
         if self._restored is not None:
             # A copy: of a slice, torch would take the random state from where the first process's begins.
             share = {name: of_all[trainer.global_rank].clone() for name, of_all in self._restored.items()}
@@ -183,14 +239,14 @@ class Checkpointer(Checkpoint):
         self._save(trainer, pl_module)
 
     def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        stopping = _any_process(trainer, bool(self._signal))
-        if stopping or _any_process(trainer, self._is_time()):
+        why = _largest_of_all(trainer, self._signal.number or (DUE if self._is_time() else 0))
+        if why:
             self._save(trainer, pl_module)
-        if stopping:
-            self._signal.interrupt()
+        if why > DUE:
+            interrupt(why)
 
     def _is_time(self) -> bool:
-        return self.files is not None and time.perf_counter() - self._saved >= self.files.seconds
+        return self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
 
     def _save(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()
@@ -209,17 +265,21 @@ class Checkpointer(Checkpoint):
             self._warned = True
 
 
-def _any_process(trainer: LightningTrainer, decision: bool) -> bool:
-    return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+def _largest_of_all(trainer: LightningTrainer, number: int) -> int:
+    if trainer.world_size == 1:
+        return number
+    largest = torch.tensor(number, device=trainer.strategy.root_device)
+    distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+    return int(largest)
 
 
-def _require_the_same_step(trainer: LightningTrainer) -> None:
-    """Where not all nodes see the first one's checkpoints, some would go on and the others begin."""
-    steps = _of_every_process(trainer, torch.tensor(trainer.global_step)).tolist()
-    if len(set(steps)) > 1:
+def _require_the_same_step(trainer: LightningTrainer, training: str) -> None:
+    """Where not all nodes see the first one's checkpoints, some would go on and the others begin, or be elsewhere."""
+    place = int(canonical_hash([training, trainer.global_step])[:15], 16)
+    if len(set(_of_every_process(trainer, torch.tensor(place)).tolist())) > 1:
         raise TrainingError(
-            f"the processes go on from different steps ({', '.join(map(str, steps))}): all nodes must see the same "
-            ".penstock/checkpoints; share the project's folder, or set checkpoints.resume to never"
+            f"{training}: the processes go on from different steps (here {trainer.global_step}): all nodes must see "
+            "the same .penstock/checkpoints; share the project's folder, or set checkpoints.resume to never"
         )
 
 

@@ -26,7 +26,7 @@ from penstock.data.processed import Split
 from penstock.errors import ConfigError
 from penstock.manifest import Manifest
 from penstock.networks.inputs import Measured, WordVectors
-from penstock.training.checkpoints import Checkpointer, CheckpointFiles, is_finished
+from penstock.training.checkpoints import Checkpointer, CheckpointFiles, PlainFile, is_finished
 from penstock.training.history import Epoch, Recorder
 from penstock.training.progress import BatchProgress
 from penstock.training.task import Task
@@ -120,7 +120,7 @@ def fit(
         trainer = _trainer(patient, **options)
     batches = Batches(train, model.training.batch_size, EpochOrder(len(train), model.training.seed))
     task.steps_of_epoch = len(batches)
-    path, checkpoint = (checkpoints and checkpoints.latest()) or (None, {})
+    path, checkpoint = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
     if checkpoint and is_finished(checkpoint):
         task.on_load_checkpoint(checkpoint)
         for callback in (recorder, checkpointer):
@@ -173,6 +173,7 @@ def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: A
             enable_model_summary=False,
             num_sanity_val_steps=0,
             profiler=_NoProfiler(),
+            plugins=[PlainFile()],
             **options,
         )
     except (MisconfigurationException, ValueError) as error:

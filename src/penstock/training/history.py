@@ -78,6 +78,13 @@ class Recorder(Callback):
         self.best_weights = state_dict["best_weights"]
         self._lowest = state_dict["lowest"]
 
+    def on_fit_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        # Lightning forgets it: an interruption may have come between the last epoch and the end.
+        trainer.should_stop = self._patience_has_run_out()
+
+    def _patience_has_run_out(self) -> bool:
+        return self.patience is not None and len(self.epochs) - self.best_epoch >= self.patience
+
     def on_validation_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Task)
         self._validation = pl_module.validation_metrics()
@@ -95,8 +102,7 @@ class Recorder(Callback):
         epoch = Epoch(number, pl_module.train_metrics() | self._validation | {"learning_rate": rate})
         _require_finite(epoch)
         self.epochs.append(epoch)
-        if self.patience is not None and number - self.best_epoch >= self.patience:
-            trainer.should_stop = True
+        trainer.should_stop = self._patience_has_run_out()
         self.on_epoch(epoch, trainer.max_epochs or 0)
 
 
