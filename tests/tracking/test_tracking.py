@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -261,6 +263,21 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
         run.log_metrics({"train_loss": 0.25}, step=3)
     assert steps() == [1, 2, 3]
     assert not list(outbox_of(project).glob("*.jsonl"))
+
+
+def test_a_database_that_is_locked_is_told_when_it_is_free(project, config, runs, capfd):
+    with track_model(project, config, LINEAGE) as run:
+        run.log_metrics({"train_loss": 1.0}, step=1)
+    with closing(sqlite3.connect(project.root / "mlflow.db", isolation_level=None)) as another:
+        another.execute("BEGIN EXCLUSIVE")
+        with track_model(project, config, LINEAGE) as run:
+            run.log_metrics({"train_loss": 0.5}, step=2)
+    assert capfd.readouterr().err.count("going on without it") == 1
+    with track_model(project, config, LINEAGE):
+        pass
+    client, (found,) = runs()
+    assert [metric.step for metric in client.get_metric_history(found.info.run_id, "train_loss")] == [1, 2]
+    assert found.info.status == "FINISHED"
 
 
 def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):
