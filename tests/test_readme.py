@@ -21,6 +21,7 @@ SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for l
 IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
 SERVERS = {"make ui", "make serve"}
 LAUNCHED = re.findall(r"`((?:torchrun|srun) [^`]+)`", TEXT)
+COMMIT = "dvc commit --force train@mnist_cnn"
 # What srun tells each of two tasks, one on each of two nodes; Lightning finds the first node by its name.
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do shift 2; done
@@ -89,13 +90,13 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(new
     assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in config.tuned)
 
 
-@pytest.mark.parametrize("command", commands({"penstock", "dvc"}))
+@pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one != COMMIT])
 def test_program_commands(newcomer_run, command):
     assert newcomer_run.copy.run(*shlex.split(command)).stdout
 
 
 @pytest.mark.parametrize("command", LAUNCHED)
-def test_a_launcher_trains_what_one_process_trains(newcomer_run, tmp_path, command):
+def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(newcomer_run, tmp_path, command):
     copy = newcomer_run.copy.copied_to(tmp_path / "project")
     report = copy.root / "reports/mnist_cnn/training.json"
     alone = json.loads(report.read_text())
@@ -112,6 +113,9 @@ def test_a_launcher_trains_what_one_process_trains(newcomer_run, tmp_path, comma
     together = json.loads(report.read_text())
     for part in ("train", "validation"):
         assert together[part] == pytest.approx(alone[part], abs=1e-4)
+    assert COMMIT in SHELL
+    copy.run(*shlex.split(COMMIT))
+    assert "up to date" in copy.run("dvc", "status", "train@mnist_cnn").stdout
 
 
 def test_the_table_is_the_same_again(newcomer_run):

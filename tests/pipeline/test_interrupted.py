@@ -67,6 +67,19 @@ def test_a_stage_that_is_asked_to_stop_goes_on_from_there(project, stage, number
     assert outputs(project) == interrupted
 
 
+def test_processes_that_lightning_began_stop_together_and_go_on(project, stage):
+    project.edit_params(trainer__devices=2, trainer__accelerator="cpu")
+    first = stage()
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=60) == 128 + signal.SIGTERM
+    assert runs_of(project.root, MODEL, EPOCHS)[-1].info.status == "KILLED"
+    project.run("python", "pipelines/train.py", MODEL)
+    interrupted = outputs(project)
+    assert_one_run_for_each(project.root, [MODEL], EPOCHS)
+    project.run("python", "pipelines/train.py", MODEL)
+    assert outputs(project) == interrupted
+
+
 def test_a_worker_that_dies_is_begun_again_with_the_others(project, stage):
     """torchrun begins both again, and they go on from the checkpoint."""
     project.edit_params(trainer__devices=2, trainer__accelerator="cpu")
