@@ -22,7 +22,8 @@ print(torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info(
 
 
 def settings(**changes):
-    return Trainer.model_validate({"accelerator": "auto", "precision": "32-true", "threads": 1} | changes)
+    usual = {"accelerator": "auto", "devices": "auto", "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
+    return Trainer.model_validate(usual | {"threads": 1} | changes)
 
 
 def test_every_library_has_the_threads_that_were_asked_for():

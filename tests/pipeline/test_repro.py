@@ -4,13 +4,13 @@ import hashlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from ruamel.yaml import YAML
 
 from penstock.errors import StageError
 from penstock.repro import repro
+from tests.processes import wait_until
 
 
 @pytest.fixture
@@ -75,17 +75,17 @@ def test_a_target_that_is_not_there_is_one_line(project):
         repro(project("nothing", a=("echo > a",)), ["nosuch"], jobs=2)
 
 
-def test_an_interruption_ends_what_runs_and_begins_nothing(project):
+@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGTERM, 1)])
+def test_an_interruption_ends_what_runs_and_begins_nothing(project, number, jobs):
     waits = "touch {0}.begun; sleep 60; touch {0}"
     root = project("interrupted", **{name: (waits.format(name),) for name in "abc"})
-    script = f"from pathlib import Path; from penstock.repro import repro; repro(Path({str(root)!r}), [], jobs=2)"
-    with subprocess.Popen([sys.executable, "-c", script]) as process:
-        deadline = time.monotonic() + 60
-        while len(list(root.glob("*.begun"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 128 + signal.SIGTERM
-    assert {path.name for path in root.glob("[abc]*")} == {"a.begun", "b.begun"}
+    (root / "params.yaml").touch()
+    command = [sys.executable, "-m", "penstock.cli", "repro", "--jobs", str(jobs)]
+    with subprocess.Popen(command, cwd=root) as process:
+        wait_until(lambda: len(list(root.glob("*.begun"))) == jobs)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+    assert len(list(root.glob("[abc]*"))) == jobs
 
 
 def test_only_what_is_not_up_to_date_runs(project, capfd):
