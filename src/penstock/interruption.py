@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-
 SECONDS_OF_ONE_STOP = 2.0
 
 
@@ -98,12 +96,11 @@ def children_interrupted_with_us() -> Iterator[None]:
     interrupt_at_once()
     try:
         yield
-    except (Interrupted, KeyboardInterrupt) as interruption:
-        number = interruption.number if isinstance(interruption, Interrupted) else signal.SIGINT
+    except Interrupted as interruption:
         children = psutil.Process().children(recursive=True)
         for child in children:
             with suppress(psutil.NoSuchProcess):
-                child.send_signal(number)
+                child.send_signal(interruption.number)
         psutil.wait_procs(children)
         raise
     finally:

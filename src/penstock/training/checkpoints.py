@@ -36,9 +36,10 @@ from penstock.training.task import Task
 
 LAST, BEFORE, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
 SECONDS_TO_END = 30.0  # that a stage may have before it, after a signal
+DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
+
 # Until this process ends, one way or the other.
 _held: dict[Path, FileLock] = {}
-DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class CheckpointFiles:
                     reason = next(iter(str(error).splitlines()), type(error).__name__)
                     console.warn(f"{path}: no checkpoint that can be read, so it is passed over ({reason})")
                     continue
-                wrote = _state(checkpoint)["processes"]
+                wrote = len(_state(checkpoint)["shares"]["random"])
                 if wrote == processes:
                     return path, checkpoint
                 console.warn(f"{path}: of {wrote} processes, and now there are {processes}; the training begins anew")
@@ -194,12 +195,7 @@ class Checkpointer(Checkpoint):
         self._saved = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "seconds": self.seconds,
-            "shares": self._shares,
-            "processes": len(next(iter(self._shares.values()))),
-            "finished": self._finished,
-        }
+        return {"seconds": self.seconds, "shares": self._shares, "finished": self._finished}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds = state_dict["seconds"]
