@@ -1,6 +1,8 @@
 """A file is whole or not there, and the hashes are those that others compute."""
 
+import signal
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "report.json"
+    killed = f"""
+import os, signal
+from pathlib import Path
+from penstock.files import written_whole
+with written_whole(Path({str(path)!r})) as unfinished:
+    unfinished.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    write_json(path, {"a": 1})
     assert list(tmp_path.iterdir()) == [path]
 
 
