@@ -1,6 +1,7 @@
 """Every row once per epoch, in an order that seed and epoch alone decide."""
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,16 @@ def test_an_epoch_has_every_row_once_with_its_own_label(rows, batch_size, seed, 
     assert sorted(labels) == list(range(rows))
     assert all((inputs[:, 0] == labels).all() for inputs, labels, *_ in batches)
     assert len(batches) == len(Batches(split_of(rows), batch_size))
+
+
+@given(rows=st.integers(1, 50), batch_size=st.integers(1, 20))
+def test_rows_kept_on_a_device_are_the_same_rows(rows, batch_size):
+    from_memory = Batches(split_of(rows), batch_size, EpochOrder(rows, 0))
+    from_device = Batches(split_of(rows), batch_size, EpochOrder(rows, 0), device=torch.device("cpu"))
+    for expected, batch in zip(from_memory, from_device, strict=True):
+        assert torch.equal(batch.inputs, expected.inputs)
+        assert torch.equal(batch.labels, expected.labels)
+        assert batch[2:] == expected[2:]
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():

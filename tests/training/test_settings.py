@@ -16,6 +16,7 @@ from penstock.training import classification
 from penstock.training.augmentation import augment
 from penstock.training.fit import build_task, fit
 from penstock.training.optimizers import build_optimizer, build_schedule
+from penstock.training.task import Supervised
 from tests.networks.documented import DATA
 from tests.training.golden import rows_of
 
@@ -84,12 +85,12 @@ def test_l1_drives_weights_to_zero(config):
         torch.manual_seed(0)
         training = model.training.model_copy(update={"l1": l1})
         task = build_task(model.model_copy(update={"training": training}), DATA["iris"])
+        assert isinstance(task, Supervised)
         task.train()
         stepper = torch.optim.SGD(task.parameters(), lr=0.01)
         for _ in range(1000):
             stepper.zero_grad()
-            loss: Any = task.training_step(batch, 0)
-            loss.backward()
+            task.objective(batch).backward()
             stepper.step()
         weights = task.network.state_dict()
         zeros[l1] = (weights["network.1.weight"].abs() < 0.01).float().mean().item()
@@ -106,11 +107,10 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimizer(train, monkeypatch)
     norms = []
     plain = torch.optim.SGD.step
 
-    def watched(stepper, closure):
-        loss = closure()
+    def watched(stepper):
         gradients = [weight.grad for group in stepper.param_groups for weight in group["params"]]
         norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
-        return plain(stepper, lambda: loss)
+        return plain(stepper)
 
     monkeypatch.setattr(torch.optim.SGD, "step", watched)
     train(optimizer=optimizer("sgd", 0.1), gradient_clip_norm=0.05)

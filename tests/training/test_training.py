@@ -13,7 +13,7 @@ from penstock.networks import build_network
 from penstock.training.classification import loss_of
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import write_history
-from penstock.training.task import Totals
+from penstock.training.task import Task, Totals
 
 MANIFEST = Manifest(
     dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description="numbers"
@@ -95,6 +95,12 @@ def test_the_same_seed_gives_the_same_weights(train):
     first, again, other = train(), train(), train(seed=2)
     assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
     assert any(not torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
+
+
+def test_several_steps_in_one_call_of_lightning_are_the_same_as_one(train, monkeypatch):
+    several = train(epochs=2, batch_size=4)
+    monkeypatch.setattr(Task, "SECONDS_OF_CALL", 0)
+    assert train(epochs=2, batch_size=4).epochs == several.epochs
 
 
 def test_every_epoch_is_told_once_as_it_ends(train):

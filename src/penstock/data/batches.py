@@ -2,6 +2,7 @@
 
 A row-by-row dataset with a collating loader costs more than a small network's own step;
 one fancy index per batch costs next to nothing, and memory-mapped arrays are read only where they are used.
+A GPU has the rows in its own memory where they fit, so that no step waits for any.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class Batch(NamedTuple):
     rows: int
     share: float
 
+    def weighted(self, mean: Tensor) -> Tensor:
+        """A mean over the N, to be averaged with those of the other processes."""
+        return mean if self.share == 1 else mean * self.share
+
 
 class EpochOrder:
     """The order of rows in an epoch: a pure function of seed and epoch, so that a resumed run sees the same one.
@@ -59,16 +64,28 @@ class Batches:
         split: the rows to serve.
         batch_size: rows of a batch, of all processes together.
         sampler: the order of each epoch; None serves the rows as they lie.
+        device: keeps a copy of all rows there, and serves them there; None serves them from where they are.
+
+    Attributes:
+        served: how many batches of this epoch have been taken.
     """
 
     # Lightning looks for both of a DataLoader's names.
     batch_sampler = None
 
-    def __init__(self, split: Split, batch_size: int, sampler: EpochOrder | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        sampler: EpochOrder | None = None,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.sampler = sampler
-        self._served = 0
+        self._resident = None if device is None else _on_device(split, device)
+        self.served = 0
         self._begin_at = 0
 
     def __len__(self) -> int:
@@ -78,27 +95,38 @@ class Batches:
         order = self.sampler.indexes() if self.sampler else np.arange(len(self.split))
         begin_at, self._begin_at = self._begin_at, 0
         for number in range(begin_at, len(self)):
-            self._served = number + 1
+            self.served = number + 1
             yield self._part_of(order[number * self.batch_size : (number + 1) * self.batch_size])
 
     def _part_of(self, rows: NDArray[np.int64]) -> Batch:
-        rank, processes = _place()
+        rank, processes = place_among_processes()
         mine = rows[rank::processes]
         # The other processes wait for this one's gradient, also where it has no row to take it from.
-        part = self.split[mine if len(mine) else rows[:1]]
-        share = len(mine) * processes / len(rows)
-        return Batch(torch.from_numpy(part.inputs), torch.from_numpy(part.labels), len(mine), share)
+        inputs, labels = self._taken(mine if len(mine) else rows[:1])
+        return Batch(inputs, labels, len(mine), len(mine) * processes / len(rows))
+
+    def _taken(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        if self._resident is None:
+            part = self.split[rows]
+            return torch.from_numpy(part.inputs), torch.from_numpy(part.labels)
+        inputs, labels = self._resident
+        index = torch.from_numpy(rows).to(labels.device, non_blocking=True)
+        return inputs[index], labels[index]
 
     def state_dict(self) -> dict[str, Any]:
         """Where in the epoch it is, for a checkpoint."""
-        return {"served": self._served}
+        return {"served": self.served}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The next epoch to be served is the rest of the one that `state` was taken in."""
         self._begin_at = state["served"]
 
 
-def _place() -> tuple[int, int]:
+def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(split.inputs).to(device), torch.from_numpy(split.labels).to(device)
+
+
+def place_among_processes() -> tuple[int, int]:
     """The rank of this process, and how many there are."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from penstock.config.models import Adversarial as Settings
 from penstock.config.training import AdversarialTraining
@@ -31,27 +30,25 @@ class Adversarial(Task):
     noise; `shown` has these images, uint8 [epochs, 64, height, width].
     """
 
+    parts = 2
     network: Gan
 
     def __init__(self, network: Gan, settings: AdversarialTraining) -> None:
         super().__init__(network)
-        self.automatic_optimization = False
         self.settings = settings
         self._samples: list[Tensor] = []
 
-    def training_step(self, batch: Batch, _index: int) -> None:
+    def learn(self, batch: Batch) -> None:
         images = batch.inputs
         generator, discriminator = self._optimizers()
         drawn = self.network.generator(self._noise(len(images)))
         discriminator_loss = self._discriminator_loss(self.network.scaled(images), drawn.detach())
-        self._update(discriminator, discriminator_loss, batch.share)
+        self.update(discriminator, batch.weighted(discriminator_loss))
         self.toggle_optimizer(generator)
         taken = self.network.discriminator(drawn)
         generator_loss = binary_cross_entropy_with_logits(taken, torch.ones_like(taken))
-        self._update(generator, generator_loss, batch.share)
+        self.update(generator, batch.weighted(generator_loss))
         self.untoggle_optimizer(generator)
-        for schedule in self._schedules():
-            schedule.step()
         self._train_totals.add(batch.rows, generator_loss + discriminator_loss, generator_loss, discriminator_loss)
 
     def _discriminator_loss(self, real: Tensor, drawn: Tensor) -> Tensor:
@@ -59,11 +56,6 @@ class Adversarial(Task):
         targets = torch.zeros_like(scores)
         targets[: len(real)] = self.settings.real_label
         return binary_cross_entropy_with_logits(scores, targets)
-
-    def _update(self, optimizer: Optimizer, loss: Tensor, share: float) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss if share == 1 else loss * share)
-        optimizer.step()
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if index == 0:
@@ -100,7 +92,7 @@ class Adversarial(Task):
             (self.settings.generator, self.network.generator),
             (self.settings.discriminator, self.network.discriminator),
         ]
-        optimizers = [build_optimizer(settings, part.parameters(), fused=self.fused) for settings, part in parts]
+        optimizers = [build_optimizer(settings, part.parameters(), fused=not self.is_mixed) for settings, part in parts]
         # Each optimiser takes a step per batch, and has its own schedule.
         schedules = [
             build_schedule(
@@ -110,15 +102,10 @@ class Adversarial(Task):
         ]
         return optimizers, schedules
 
-    def _optimizers(self) -> list[Optimizer]:
+    def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
-        return optimizers  # type: ignore[return-value]  # Lightning's wrappers, which are optimisers in all but name
-
-    def _schedules(self) -> list[LRScheduler]:
-        schedules = self.lr_schedulers()
-        assert isinstance(schedules, list)
-        return schedules
+        return optimizers
 
     def _noise(self, rows: int) -> Tensor:
         return torch.randn(rows, *self.network.takes.shape, device=self.device)

@@ -214,6 +214,7 @@ class Checkpointer(Checkpoint):
         # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
         self._signal.listen()
         self._saved = time.perf_counter()
+        pl_module.is_awaited = lambda: self._due() > 0
 
     def on_train_batch_end(
         self,
@@ -224,7 +225,7 @@ class Checkpointer(Checkpoint):
         batch_idx: int,
     ) -> None:
         # Behind the last one comes the validation, and then the end of the epoch.
-        if batch_idx + 1 < trainer.num_training_batches:
+        if not trainer.is_last_batch:
             self._save_if_due(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
@@ -235,14 +236,18 @@ class Checkpointer(Checkpoint):
         self._save(trainer, pl_module)
 
     def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        why = _largest_of_all(trainer, self._signal.number or (DUE if self._is_time() else 0))
+        why = _largest_of_all(trainer, self._due())
         if why:
             self._save(trainer, pl_module)
         if why > DUE:
             interrupt(why)
 
-    def _is_time(self) -> bool:
-        return self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
+    def _due(self) -> int:
+        """The number of a signal, or `DUE`, or 0 for no checkpoint."""
+        if self._signal.number:
+            return self._signal.number
+        is_time = self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
+        return DUE if is_time else 0
 
     def _save(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()

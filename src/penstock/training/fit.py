@@ -112,13 +112,16 @@ def fit(
         callbacks.append(BatchProgress())
     if model.training.weight_average:
         callbacks.append(WeightAveraging(multi_avg_fn=_running_mean(model.training.weight_average), use_buffers=True))
-    options = {"max_epochs": model.training.epochs, "gradient_clip_val": task.clip, "callbacks": callbacks}
+    options = {"max_epochs": model.training.epochs, "callbacks": callbacks}
     trainer = _trainer(settings, **options)
-    if trainer.world_size > 1 and settings.strategy == "auto" and not task.automatic_optimization:
+    task.step_by_step = trainer.world_size > 1 or model.training.weight_average is not None
+    if trainer.world_size > 1 and settings.strategy == "auto" and task.parts > 1:
         # Each of several optimisers has gradients for its own part only, which plain DDP would wait for in vain.
         patient = settings.model_copy(update={"strategy": "ddp_find_unused_parameters_true"})
         trainer = _trainer(patient, **options)
-    batches = Batches(train, model.training.batch_size, EpochOrder(len(train), model.training.seed))
+    device = _memory_for(trainer.strategy.root_device, train, validation)
+    order = EpochOrder(len(train), model.training.seed)
+    batches = Batches(train, model.training.batch_size, order, device=device)
     task.steps_of_epoch = len(batches)
     path, checkpoint = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
     if checkpoint and is_finished(checkpoint):
@@ -129,7 +132,7 @@ def fit(
         trainer.fit(
             task,
             batches,
-            Batches(validation, EVALUATION_BATCH),
+            Batches(validation, EVALUATION_BATCH, device=device),
             ckpt_path=path,
             weights_only=True,
         )
@@ -155,6 +158,15 @@ def evaluate(
     task.network.load_state_dict(weights)
     _trainer(settings).validate(task, Batches(split, EVALUATION_BATCH), verbose=False)
     return {task.score: round(task.validation_metrics()[f"validation_{task.score}"], 6)}
+
+
+def _memory_for(device: torch.device, *splits: Split) -> torch.device | None:
+    """The GPU, if these rows take no more than half of the memory that it has left."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    taken = sum(split.inputs.nbytes + split.labels.nbytes for split in splits)
+    return device if taken <= free / 2 else None
 
 
 def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: ANN401  (Lightning's own)
@@ -222,9 +234,11 @@ def _begin_words(network: nn.Module, train: Split) -> None:
 
 def _keep_lightning_quiet() -> None:
     """Its start-up lines repeat what the stage's own line says; its warnings are about loaders that we do not use,
-    and about its own use of torch."""
+    about its own use of torch, and about batch numbers, which `Batches` keeps itself."""
     for library in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*treespec, LeafSpec.*")
+    warnings.filterwarnings(
+        "ignore", message=".*does not have many workers.*|.*treespec, LeafSpec.*|.*`dataloader_iter`.*"
+    )
     # Deterministic algorithms would also fill every new tensor, to expose reads of memory that nobody wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

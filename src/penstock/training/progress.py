@@ -34,7 +34,7 @@ class BatchProgress(Callback):
         batch_idx: int,
     ) -> None:
         if self.task is not None:
-            self.bar.update(self.task, completed=batch_idx + 1)
+            self.bar.update(self.task, completed=trainer.train_dataloader.served)  # type: ignore[union-attr]
 
     def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         if self.task is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, distributed
+from torch.optim import Optimizer
 
 from penstock.config.training import Training
-from penstock.data.batches import Batch
+from penstock.data.batches import Batch, place_among_processes
 from penstock.networks.servable import Servable
 from penstock.training.optimizers import build_optimizer, build_schedule
 
@@ -41,7 +43,8 @@ class Totals:
         """Of all rows since the last call, in the order they were added; it begins anew."""
         self._sum_up()
         assert self._sums is not None, "an epoch has at least one batch"
-        if distributed.is_available() and distributed.is_initialized():
+        _, processes = place_among_processes()
+        if processes > 1:
             distributed.all_reduce(self._sums)
         *sums, rows = self._sums.tolist()
         self._sums = None
@@ -79,27 +82,67 @@ class Task(LightningModule):
 
     selected_by: the validation metric whose lowest value chooses the kept weights; None keeps the last ones.
     score: the figure that people judge by, without the part of the data in front: validation_<score>; empty for none.
-    clip: largest norm of the whole gradient, for the trainer.
+    clip: largest norm of the whole gradient.
+    parts: how many optimisers there are, each for weights of its own.
     steps_of_epoch: what `fit` sets for the schedules. Lightning's estimate would open the batches of a training that
         goes on from a checkpoint before it has read where in the epoch that one is.
+    step_by_step: whether Lightning must have its say in every step, as several processes and running means of the
+        weights want. Its forty calls take longer than a step of a small network, so otherwise they come once for many.
+    is_awaited: asked after each step: whether a callback waits for its end.
     """
+
+    SECONDS_OF_CALL = 0.05  # of Lightning, if not step by step
 
     selected_by: ClassVar[str | None] = None
     score: ClassVar[str] = ""
     clip: float | None = None
+    parts: ClassVar[int] = 1
     steps_of_epoch: int
+    step_by_step = True
+    is_awaited: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, network: Servable) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.network = network
         self._train_totals = Totals()
         self._validation_totals = Totals()
 
     @property
-    def fused(self) -> bool:
-        """Whether the optimiser may be one kernel: with mixed precision that would unscale gradients by itself, and
-        Lightning could not bound their norm."""
-        return self.trainer.precision == "32-true"
+    def is_mixed(self) -> bool:
+        """Whether Lightning scales losses and gradients, and an optimiser must not be one kernel: that would unscale
+        gradients by itself, and Lightning could not bound their norm."""
+        return self.trainer.precision != "32-true"
+
+    def learn(self, batch: Batch) -> None:
+        """One step: losses, gradients, and an `update` of each optimiser."""
+        raise NotImplementedError
+
+    def training_step(self, dataloader_iter: Iterator[tuple[Batch, int, int]]) -> None:
+        """As many steps as there is time for; by the argument's name Lightning knows that it takes the batches."""
+        end = time.perf_counter() + self.SECONDS_OF_CALL
+        for batch, _, _ in dataloader_iter:
+            self.learn(self.transfer_batch_to_device(batch, self.device, 0))
+            for of_optimizer in self.trainer.lr_scheduler_configs:
+                of_optimizer.scheduler.step()  # type: ignore[call-arg]  # none of ours follows a metric
+            if self.step_by_step or self.is_awaited() or time.perf_counter() >= end:
+                break
+
+    def update(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
+        """Moves the weights of one optimiser down the gradient of a loss."""
+        optimizer.zero_grad()
+        if self.step_by_step or self.is_mixed:
+            self.manual_backward(loss)
+            optimizer.step()
+        else:
+            torch.autograd.backward(loss)
+            self.on_before_optimizer_step(optimizer.optimizer)
+            optimizer.optimizer.step()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Where precision is mixed, the gradients have their own size again.
+        if self.clip:
+            self.clip_gradients(optimizer, self.clip)
 
     def train_metrics(self) -> dict[str, float]:
         """Over the epoch that has ended, in training mode; names begin with train_."""
@@ -159,12 +202,17 @@ class Supervised(Task):
         """Mean loss and mean score over the rows of a batch."""
         raise NotImplementedError
 
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
+    def objective(self, batch: Batch) -> Tensor:
+        """What the optimiser lowers: the loss, weighted for several processes, and the penalties."""
         loss, score = self.loss_and_score(batch)
         self._train_totals.add(batch.rows, loss, score)
-        if batch.share != 1:
-            loss = loss * batch.share
+        loss = batch.weighted(loss)
         return loss + self.penalty() if self.settings.l1 or self.settings.l2 else loss
+
+    def learn(self, batch: Batch) -> None:
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        self.update(optimizer, self.objective(batch))
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         self._validation_totals.add(batch.rows, *self.loss_and_score(batch))
@@ -189,12 +237,8 @@ class Supervised(Task):
         return {"validation_loss": loss, f"validation_{self.score}": score}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = build_optimizer(self.settings.optimizer, self.network.parameters(), fused=self.fused)
+        optimizer = build_optimizer(self.settings.optimizer, self.network.parameters(), fused=not self.is_mixed)
         schedule = build_schedule(
             self.settings.schedule, optimizer, steps_of_epoch=self.steps_of_epoch, epochs=self.settings.epochs
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-# Lightning looks at it before every step, and what is there it need not work out.
-Supervised.training_step.__signature__ = inspect.signature(Supervised.training_step)  # type: ignore[attr-defined]
