@@ -46,6 +46,7 @@ def test_the_last_words_are_kept_and_padded_in_front(graph):
     [
         ("Great<br /><br />film!", ["great", "film"]),
         ("It's 10/10 <BR>", ["it's", "10", "10"]),
+        ("in <br<br />/> two", ["in", "br", "two"]),
         ("brilliant < br > <b>", ["brilliant", "br", "b"]),
         ("café", ["caf"]),
     ],
