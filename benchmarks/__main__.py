@@ -10,7 +10,7 @@ from penstock.config import load_config
 from penstock.machine import use_threads
 from penstock.project import Project
 
-ALL = ("training_step", "noop_repro")
+ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro")
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", nargs="*", choices=[*ALL, []], help="what to measure (all of it)")

@@ -1,0 +1,72 @@
+"""Processes that take turns: each does one thing when it is told to, and says how long it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from penstock.project import Project
+
+PACKAGES_OF_KERAS = ("keras>=3.15,<4", "tensorflow-cpu>=2.21,<3")
+
+
+class Contender:
+    """A process that reads a line, does what it says, and answers with a line of JSON."""
+
+    def __init__(self, *command: str | Path, cwd: Path) -> None:
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def tell(self, what: str) -> Any:  # noqa: ANN401  (whatever it answers)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise RuntimeError(f"{self._process.args!r} ended")
+
+
+def ours(module: str, *arguments: str | Path, cwd: Path) -> Contender:
+    return Contender(sys.executable, "-m", module, *arguments, cwd=cwd)
+
+
+def keras(project: Project, script: str, *arguments: str | Path) -> Contender:
+    """A script of this folder in Keras' own environment."""
+    python = _environment(project, "keras", PACKAGES_OF_KERAS)
+    return Contender(python, Path(__file__).with_name(script), *arguments, cwd=project.root)
+
+
+def _environment(project: Project, name: str, packages: Sequence[str]) -> Path:
+    """The Python of an environment that has these packages; made where it is not there yet."""
+    folder = project.scratch / "benchmarks" / name
+    python = folder / "bin" / "python"
+    done = folder / "packages.txt"
+    wanted = "\n".join(packages)
+    if not done.is_file() or done.read_text() != wanted:
+        print(f"making an environment with {', '.join(packages)} in {folder}", flush=True)
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+        done.write_text(wanted)
+    return python

@@ -1,0 +1,132 @@
+"""All that only a GPU can show, in one command: `python -m benchmarks.gpu`, after `make repro`.
+
+For each documented model: a whole training in fp32 and one in bf16, with seconds and test score, and the largest
+difference between what the GPU and the CPU answer with the same weights. Then the seconds of training until mnist_cnn
+knows 99 % of the test digits. Imports and loading count nowhere: the rows lie in the GPU's memory. It prints tables and
+writes benchmarks/gpu.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from benchmarks.seconds_to_score import NAME, RECIPES, SEEDS, changed, train
+from penstock.config import Config, Trainer, load_config
+from penstock.config.models import Adversarial, Model
+from penstock.data.processed import Processed
+from penstock.files import write_json
+from penstock.machine import use_threads
+from penstock.manifest import Manifest
+from penstock.project import Project
+from penstock.training.fit import Fitted, build_task, evaluate, fit
+from penstock.training.memory import keep_freed_memory
+
+FILE = Path(__file__).with_suffix(".json")
+PRECISIONS = ("32-true", "bf16-mixed")
+SCORE = 0.99
+ROWS = 256  # that both devices answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--accelerator", default="gpu", help="gpu; cpu tries the script where there is none")
+    parser.add_argument("--model", help="only this one")
+    chosen = parser.parse_args()
+    project = Project.find()
+    config = load_config(project.params)
+    use_threads(config.trainer.threads)
+    keep_freed_memory()
+    names = [chosen.model] if chosen.model else list(config.models)
+    trainings = [row for name in names for row in _trainings(project, config, name, chosen.accelerator)]
+    seconds = _seconds_to_score(project, config, chosen.accelerator)
+    write_json(FILE, {"device": _device(), "trainings": trainings, f"seconds to {SCORE:.0%} of MNIST": seconds})
+    _show(trainings)
+    _show(seconds)
+
+
+def _trainings(project: Project, config: Config, name: str, accelerator: str) -> list[dict[str, Any]]:
+    model = config.model(name)
+    processed = Processed(project.processed(model.dataset))
+    rows = []
+    for precision in PRECISIONS:
+        trainer = _trainer(config, accelerator, precision)
+        fitted = fit(model, trainer, processed.manifest, processed.split("train"), processed.split("validation"))
+        rows.append(
+            {
+                "model": name,
+                "precision": precision,
+                "device": fitted.device,
+                "seconds": round(fitted.seconds, 2),
+                "samples_per_second": round(fitted.samples_per_second),
+                **_score(model, trainer, processed, fitted),
+                "difference_from_cpu": _difference(model, processed, fitted),
+            }
+        )
+    return rows
+
+
+def _trainer(config: Config, accelerator: str, precision: str) -> Trainer:
+    return config.trainer.model_copy(update={"accelerator": accelerator, "precision": precision, "devices": 1})
+
+
+def _score(model: Model, trainer: Trainer, processed: Processed, fitted: Fitted) -> Mapping[str, float]:
+    if isinstance(model, Adversarial):
+        return {}  # judged by another network, in the validate stage
+    return evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
+
+
+def _difference(model: Model, processed: Processed, fitted: Fitted) -> float:
+    """The largest one between the answers in fp32, of noise where the network draws."""
+    if isinstance(model, Adversarial):
+        inputs = torch.randn(ROWS, model.network.noise, generator=torch.Generator().manual_seed(0))
+    else:
+        inputs = torch.from_numpy(processed.split("test")[np.arange(ROWS)].inputs)
+    here, there = (_answers(model, processed.manifest, fitted, inputs, device) for device in ("cpu", fitted.device))
+    return max(float((a.double() - b.double()).abs().max()) for a, b in zip(here, there, strict=True))
+
+
+@torch.inference_mode()
+def _answers(model: Model, manifest: Manifest, fitted: Fitted, inputs: Tensor, device: str) -> list[Tensor]:
+    network = build_task(model, manifest).network
+    network.load_state_dict(fitted.weights)
+    network.to(device).eval()
+    return [answer.cpu() for answer in network.answers(inputs.to(device))]
+
+
+def _seconds_to_score(project: Project, config: Config, accelerator: str) -> list[dict[str, Any]]:
+    processed = Processed(project.processed("mnist"))
+    rows = []
+    for precision in PRECISIONS:
+        trainer = _trainer(config, accelerator, precision)
+        for seed in range(1, SEEDS + 1):
+            model = changed(config.model(NAME), {**RECIPES[SCORE], "seed": seed})
+            seconds, reached = train(model, trainer, processed)
+            rows.append({"precision": precision, "seed": seed, "seconds": round(seconds, 2), "accuracy": reached})
+    return rows
+
+
+def _device() -> dict[str, str]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"gpu": gpu, "cpu": platform.processor() or platform.machine(), "torch": torch.__version__}
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Epochs of the documented models, ours against the documents' own Keras code: both trainings side by side, one epoch
+here and one there, to the same number of epochs, each with all cores; then both scores on the test rows.
+
+The GAN and the attention network are left out: the documents have no Keras code for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.contenders import keras, ours
+from benchmarks.pairs import Ratio
+from benchmarks.results import Row
+from penstock.config import Config
+from penstock.config.models import Adversarial
+from penstock.data.processed import SPLITS, Processed
+from penstock.project import Project
+
+KERAS = "the documented Keras code"
+WITHOUT_KERAS_CODE = ("attention", "gan")
+
+
+def measure(project: Project, config: Config) -> Iterator[Row]:
+    for name, model in config.models.items():
+        if isinstance(model, Adversarial) or model.network.kind in WITHOUT_KERAS_CODE:
+            continue
+        with TemporaryDirectory() as folder:
+            write_rows(project, config, name, Path(folder))
+            times, (our_score, their_score) = _trained(project, name, Path(folder), model.training.epochs)
+        speed = Ratio.of([theirs / ours for ours, theirs in times[1:]])  # the first epoch builds and traces
+        yield Row(f"speed of an epoch of {name}", KERAS, speed.value, speed.spread, 1.5)
+        if model.task == "reconstruction":
+            yield Row(f"test error of {name}", KERAS, our_score / their_score, 0, 1, True)
+        else:
+            yield Row(f"test score of {name}", KERAS, our_score / their_score, 0, 1)
+
+
+def write_rows(project: Project, config: Config, name: str, folder: Path) -> None:
+    """What `keras_documented.py` reads."""
+    model = config.model(name)
+    processed = Processed(project.processed(model.dataset))
+    for split in SPLITS:
+        rows = processed.split(split)
+        np.save(folder / f"{split}_inputs.npy", rows.inputs)
+        np.save(folder / f"{split}_labels.npy", rows.labels)
+    settings = {"batch_size": model.training.batch_size, "seed": model.training.seed}
+    (folder / "settings.json").write_text(json.dumps(settings))
+
+
+def _trained(
+    project: Project, name: str, folder: Path, epochs: int
+) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Seconds of each epoch, and the scores: ours, theirs."""
+    with (
+        ours("benchmarks.our_epochs", name, cwd=project.root) as us,
+        keras(project, "keras_documented.py", name, folder) as them,
+    ):
+        times = [(us.tell("epoch")["seconds"], them.tell("epoch")["seconds"]) for _ in range(epochs)]
+        return times, (us.tell("score")["score"], them.tell("score")["score"])

@@ -1,0 +1,68 @@
+"""Our training of a model, one epoch for each line on the standard input, on all cores:
+
+    python -m benchmarks.our_epochs MODEL
+
+`epoch` answers with its seconds, `score` with the score of the test rows by the kept weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from penstock.config import load_config
+from penstock.data.processed import Processed
+from penstock.machine import use_threads
+from penstock.project import Project
+from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.fit import evaluate, fit
+from penstock.training.history import Epoch
+from penstock.training.memory import keep_freed_memory
+
+
+def main(name: str) -> None:
+    project = Project.find()
+    config = load_config(project.params)
+    model = config.model(name)
+    processed = Processed(project.processed(model.dataset))
+    use_threads(len(os.sched_getaffinity(0)))
+    keep_freed_memory()
+    trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
+    begun = 0.0
+
+    def wait() -> None:
+        nonlocal begun
+        sys.stdin.readline()
+        begun = time.perf_counter()
+
+    def on_epoch(epoch: Epoch, epochs: int) -> None:
+        _say(seconds=time.perf_counter() - begun)
+        if epoch.epoch < epochs:
+            wait()
+
+    wait()
+    with TemporaryDirectory() as folder:
+        fitted = fit(
+            model,
+            trainer,
+            processed.manifest,
+            processed.split("train"),
+            processed.split("validation"),
+            on_epoch,
+            checkpoints=CheckpointFiles(Path(folder), config.checkpoints),
+        )
+    sys.stdin.readline()
+    figures = evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
+    _say(score=next(iter(figures.values())))
+
+
+def _say(**answer: float) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
