@@ -45,7 +45,7 @@ serve: $(VENV)/.pipeline
 
 # Two workers, one for each of the two small runs that most tests look at.
 test: lint
-	@pytest --numprocesses 2 --dist worksteal
+	@pytest --numprocesses 2 --dist worksteal --durations 30
 
 # Alone on the machine, after `make repro`.
 bench: $(VENV)/.test

@@ -8,7 +8,7 @@ import pytest
 
 from penstock import machine
 from penstock.config import Trainer
-from penstock.machine import stages_at_once, visible_gpus
+from penstock.machine import shares_of_gpus, stages_at_once, visible_gpus
 
 THREADS = """
 import numpy, torch
@@ -53,3 +53,13 @@ def test_each_gpu_has_a_stage(monkeypatch):
     assert stages_at_once(settings()) == 3
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
     assert stages_at_once(settings(accelerator="cpu")) == 6
+    assert stages_at_once(settings(accelerator="cpu", devices=2)) == 3
+
+
+@pytest.mark.parametrize(
+    ("devices", "shares"), [("auto", ["0", "1", "2", "3", "4"]), (2, ["0,1", "2,3"]), (8, ["0,1,2,3,4"])]
+)
+def test_a_stage_sees_the_gpus_that_it_asks_for(monkeypatch, devices, shares):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    assert shares_of_gpus(settings(devices=devices)) == shares
+    assert stages_at_once(settings(devices=devices)) == len(shares)

@@ -88,17 +88,18 @@ def _check(_chosen: argparse.Namespace) -> None:
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
     from penstock.dvc_command import dvc, mend
-    from penstock.machine import stages_at_once
+    from penstock.machine import shares_of_gpus, stages_at_once
 
     project = Project.find()
     mend(project)
-    jobs = chosen.jobs or stages_at_once(load_config(project.params).trainer)
+    settings = load_config(project.params).trainer
+    jobs = chosen.jobs or stages_at_once(settings)
     if jobs == 1:
         os.chdir(project.root)
         sys.exit(dvc(["repro", *chosen.target]))
     from penstock.repro import repro
 
-    repro(project.root, chosen.target, jobs)
+    repro(project.root, chosen.target, jobs, shares_of_gpus(settings))
 
 
 def _results(_chosen: argparse.Namespace) -> None:

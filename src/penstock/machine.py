@@ -27,9 +27,17 @@ def use_threads(count: int) -> None:
 
 
 def stages_at_once(settings: Trainer) -> int:
-    """One for each GPU; without any, as many as have `settings.threads` cores each, and at least one."""
-    gpus = 0 if settings.accelerator == "cpu" else len(visible_gpus())
-    return gpus or max(1, _usable_cores() // settings.threads)
+    """One for each share of the GPUs; without any, as many as have cores for their threads, and at least one."""
+    processes = 1 if settings.devices == "auto" else settings.devices
+    return len(shares_of_gpus(settings)) or max(1, _usable_cores() // (settings.threads * processes))
+
+
+def shares_of_gpus(settings: Trainer) -> list[str]:
+    """What a stage may see, as CUDA_VISIBLE_DEVICES has it: as many GPUs as `devices` says, one where it is auto. Of
+    fewer GPUs than one share, all; on the CPU, none."""
+    gpus = [] if settings.accelerator == "cpu" else visible_gpus()
+    size = min(len(gpus), 1 if settings.devices == "auto" else settings.devices)
+    return [",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size or 1) if gpus]
 
 
 def visible_gpus() -> list[str]:

@@ -28,12 +28,11 @@ from penstock import console
 from penstock.dvc_command import write_whole_files
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
-from penstock.machine import visible_gpus
 
 DVC = [sys.executable, "-m", "penstock.dvc_command"]
 
 
-def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
+def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = ()) -> None:
     """Runs the stages that are not up to date, up to `jobs` at once: what `dvc repro` would write, times apart.
 
     A stage that fails stops only what depends on it. An interruption is passed on to the stages that run, and nothing
@@ -42,6 +41,8 @@ def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
     Args:
         root: of the project, which the targets are relative to.
         targets: stages or files of stages, with all that they need; none is dvc.yaml.
+        gpus: what each stage may see of them, as CUDA_VISIBLE_DEVICES has it; dealt out in turn. None is whatever there
+            is.
 
     Raises:
         StageError: stages failed, with their names and those that could not run without them; or DVC cannot make out
@@ -52,7 +53,7 @@ def repro(root: Path, targets: Sequence[str], jobs: int) -> None:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
             with _in_the_order_of(plan, repo):
-                went_well = _Runner(repo, plan, jobs).run()
+                went_well = _Runner(repo, plan, jobs, gpus).run()
     except DvcException as error:
         raise StageError(str(error)) from None
     failed = [name for name, well in went_well.items() if not well]
@@ -82,11 +83,11 @@ def _plan(repo: Repo, targets: Sequence[str]) -> dict[str, _Planned]:
 class _Runner:
     """Begins each stage of a plan when all that it needs is done."""
 
-    def __init__(self, repo: Repo, plan: Mapping[str, _Planned], jobs: int) -> None:
+    def __init__(self, repo: Repo, plan: Mapping[str, _Planned], jobs: int, gpus: Sequence[str]) -> None:
         self.repo = repo
         self.plan = plan
         self.jobs = jobs
-        self._places = _places(jobs)
+        self._places = _places(jobs, gpus)
         self._order = _longest_chain_first(plan)
         self._sorter = TopologicalSorter({name: planned.needs for name, planned in plan.items()})
         self._ready: list[str] = []
@@ -150,12 +151,11 @@ def _longest_chain_first(plan: Mapping[str, _Planned]) -> dict[str, int]:
     return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -heights[name]))}
 
 
-def _places(jobs: int) -> SimpleQueue[dict[str, str]]:
-    """The environment of each job: a GPU of its own, as far as there are some."""
-    devices = visible_gpus()
+def _places(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
+    """The environment of each job."""
     places: SimpleQueue[dict[str, str]] = SimpleQueue()
     for job in range(jobs):
-        places.put({"CUDA_VISIBLE_DEVICES": devices[job % len(devices)]} if devices else {})
+        places.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
     return places
 
 

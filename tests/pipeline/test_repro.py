@@ -129,3 +129,10 @@ def outcome(copy):
     reports = [path for path in (copy.root / "reports").rglob("*.*") if path.name != "latency.json"]
     digests = {path.relative_to(copy.root): hashlib.md5(path.read_bytes()).hexdigest() for path in reports}
     return list(outs.items()), digests
+
+
+def test_stages_side_by_side_see_other_gpus(project):
+    see = {name: (f"echo $CUDA_VISIBLE_DEVICES > {name}",) for name in "ab"}
+    root = project("gpus", **see)
+    repro(root, [], jobs=2, gpus=["0,1", "2,3"])
+    assert {(root / name).read_text() for name in "ab"} == {"0,1\n", "2,3\n"}

@@ -1,0 +1,50 @@
+"""What the benchmarks say follows from what they measured; their scripts run."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import results
+from benchmarks.pairs import Ratio, times_in_turns
+from benchmarks.results import Row
+
+
+def test_a_ratio_is_the_median_of_pairs_with_half_the_distance_of_their_quartiles():
+    assert Ratio.of([1, 2, 3, 4, 100]) == Ratio(3, 1)
+
+
+def test_contenders_take_turns_and_the_first_round_only_warms_up():
+    turns: list[str] = []
+
+    def contender(name):
+        def take_turn():
+            turns.append(name)
+            return len(turns)
+
+        return take_turn
+
+    assert times_in_turns(2, contender("ours"), contender("theirs")) == [(3, 4), (5, 6)]
+    assert turns == ["ours", "theirs"] * 3
+
+
+@pytest.mark.parametrize(("ratio", "at_most", "met"), [(1.5, False, True), (1.4, False, False), (1.5, True, True)])
+def test_a_row_is_met_at_its_reach(ratio, at_most, met):
+    assert Row("speed", "theirs", ratio, 0, 1.5, at_most).met is met
+
+
+def test_rows_that_were_not_measured_again_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    results.keep([Row("speed", "theirs", 1, 0, 2), Row("memory", "itself", 1, 0, 1, True)])
+    results.keep([Row("speed", "theirs", 3, 0, 2)])
+    kept = json.loads(results.FILE.read_text())["rows"]
+    assert [(row["what"], row["ratio"], row["met"]) for row in kept] == [("speed", 3, True), ("memory", 1, True)]
+
+
+def test_the_script_for_a_gpu_runs_where_there_is_none(changed_run):
+    command = [sys.executable, "-m", "benchmarks.gpu", "--accelerator", "cpu", "--model", "iris_mlp"]
+    changed_run.run(*command)
+    found = json.loads((changed_run.root / "benchmarks/gpu.json").read_text())
+    assert [row["precision"] for row in found["trainings"]] == ["32-true", "bf16-mixed"]
+    assert all(row["difference_from_cpu"] == 0 for row in found["trainings"])
+    assert {"seconds", "accuracy", "precision", "seed"} == set(found["seconds to 99% of MNIST"][0])
