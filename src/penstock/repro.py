@@ -144,11 +144,13 @@ class _Runner:
 
 
 def _longest_chain_first(plan: Mapping[str, _Planned]) -> dict[str, int]:
-    """The place of each stage: first what most stages wait for, one behind the other; among equals in DVC's order."""
-    heights: dict[str, int] = {}
-    for name in reversed(list(plan)):
-        heights[name] = 1 + max((heights[other] for other in heights if name in plan[other].needs), default=0)
-    return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -heights[name]))}
+    """The place of each stage: first what takes longest with all that waits for it, one behind the other; among equals
+    in DVC's order. How long a stage takes is guessed: as many times as others as it has epochs."""
+    lengths: dict[str, int] = {}
+    for name, planned in reversed(list(plan.items())):
+        behind = max((lengths[other] for other in lengths if name in plan[other].needs), default=0)
+        lengths[name] = behind + int((planned.stage.meta or {}).get("epochs", 1))
+    return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -lengths[name]))}
 
 
 def _places(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:

@@ -110,6 +110,18 @@ def test_the_longest_chain_begins_first(project, capfd):
     assert said.index("stage 'x'") < min(said.index(f"stage '{name}'") for name in alone)
 
 
+def test_what_has_most_epochs_begins_first(project, capfd):
+    root = project("epochs", **{name: (f"touch {name}",) for name in ("a", "b", "c")})
+    pipeline = root / "dvc.yaml"
+    content = YAML(typ="safe").load(pipeline.read_text())
+    content["stages"]["c"]["meta"] = {"epochs": 30}
+    with pipeline.open("w") as file:
+        YAML().dump(content, file)
+    repro(root, [], jobs=1)
+    said = capfd.readouterr().out
+    assert said.index("stage 'c'") < min(said.index(f"stage '{name}'") for name in "ab")
+
+
 def test_the_small_pipeline_comes_out_the_same(small_run, tmp_path):
     changes = {"models__iris_mlp__training__epochs": 3, "models__mnist_autoencoder__training__epochs": 1}
     one, other = (small_run.copied_to(tmp_path / name) for name in ("one", "other"))
