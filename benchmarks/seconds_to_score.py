@@ -42,7 +42,7 @@ def recipe(epochs: int, batch_size: int, learning_rate: float) -> dict[str, Any]
     }
 
 
-RECIPES = {0.987: recipe(2, 64, 0.01), 0.99: recipe(4, 64, 0.01)}
+RECIPES = {0.987: recipe(1, 128, 0.01), 0.99: recipe(2, 128, 0.015)}
 
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
