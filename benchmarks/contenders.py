@@ -23,7 +23,7 @@ class Contender:
         self._process = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            env=_environment_of_a_newcomer() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -46,6 +46,11 @@ class Contender:
             if line.startswith("{"):
                 return json.loads(line)
         raise RuntimeError(f"{self._process.args!r} ended")
+
+
+def _environment_of_a_newcomer() -> dict[str, str]:
+    """Without the limits of this process' own libraries."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 
 
 def ours(module: str, *arguments: str | Path, cwd: Path) -> Contender:
