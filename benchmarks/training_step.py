@@ -1,9 +1,10 @@
 """A training step of each documented model in our Trainer, against the same network without it.
 
-All see the same rows in memory, in batches of the same size, with the same loss, optimiser, clipping and schedule. The
-bare loop has the memory format and the fused optimiser of ours, so that it shows what our Trainer costs; Lightning with a
-`DataLoader` is as people write it, without them. Ours has everything on: figures per epoch, the best weights kept, the callbacks of `fit`. An epoch is timed as a whole,
-without the first, from the end of the one before, validation on a single batch included.
+All see the same rows in memory, in batches of the same size, with the same loss, optimiser, clipping and schedule.
+The bare loop has the memory format and the fused optimiser of ours, so that it shows what our Trainer costs;
+Lightning with a `DataLoader` is as people write it, without them. Ours has everything on: figures per epoch, the best
+weights kept, the callbacks of `fit`. An epoch is timed as a whole, without the first, from the end of the one before,
+validation on a single batch included.
 """
 
 from __future__ import annotations
