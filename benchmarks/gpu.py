@@ -90,7 +90,8 @@ def _difference(model: Model, processed: Processed, fitted: Fitted) -> float:
     if isinstance(model, Adversarial):
         inputs = torch.randn(ROWS, model.network.noise, generator=torch.Generator().manual_seed(0))
     else:
-        inputs = torch.from_numpy(processed.split("test")[np.arange(ROWS)].inputs)
+        test = processed.split("test")
+        inputs = torch.from_numpy(test[np.arange(min(ROWS, len(test)))].inputs)
     here, there = (_answers(model, processed.manifest, fitted, inputs, device) for device in ("cpu", fitted.device))
     return max(float((a.double() - b.double()).abs().max()) for a, b in zip(here, there, strict=True))
 
