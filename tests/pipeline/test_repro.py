@@ -1,6 +1,7 @@
 """Stages side by side: real DVC, on pipelines of a few shell commands, and on the small one."""
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,10 +77,10 @@ def test_a_target_that_is_not_there_is_one_line(project):
 
 
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGTERM, 1)])
-def test_an_interruption_ends_what_runs_and_begins_nothing(project, number, jobs):
+def test_an_interruption_ends_what_runs_and_begins_nothing(project, repository, number, jobs):
     waits = "touch {0}.begun; sleep 60; touch {0}"
     root = project("interrupted", **{name: (waits.format(name),) for name in "abc"})
-    (root / "params.yaml").touch()
+    shutil.copy(repository / "params.yaml", root)
     command = [sys.executable, "-m", "penstock.cli", "repro", "--jobs", str(jobs)]
     with subprocess.Popen(command, cwd=root) as process:
         wait_until(lambda: len(list(root.glob("*.begun"))) == jobs)
