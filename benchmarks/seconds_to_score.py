@@ -1,7 +1,9 @@
 """Seconds of training until the documented 34,826 weights of mnist_cnn know so many of the test digits.
 
-Ours is a recipe that ends where it is good enough, chosen beforehand; Keras is the documented code, asked after each of
-its ten epochs. Neither has imports or loading counted, Keras no validation either, and both have all cores.
+Ours is a recipe that ends where it is good enough; which one was found by trials on these same digits, so it says how fast
+the score can be had and not how well the recipe does elsewhere. Keras is the documented code, asked after each of its ten
+epochs, each time from the same seed. Neither has imports or loading counted, Keras no validation either, and both have
+all cores.
 """
 
 from __future__ import annotations
@@ -50,14 +52,15 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
     use_threads(len(os.sched_getaffinity(0)))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
     processed = Processed(project.processed("mnist"))
-    for score, changes in RECIPES.items():
-        ratios = []
-        for seed in range(1, SEEDS + 1):
+    ratios: dict[float, list[float]] = {score: [] for score in RECIPES}
+    for seed in range(1, SEEDS + 1):
+        theirs = _epochs_of_keras(project, config)
+        for score, changes in RECIPES.items():
             model = changed(config.model(NAME), {**changes, "seed": seed})
             seconds, reached = train(model, trainer, processed)
-            theirs = _seconds_of_keras(project, config, score)
-            ratios.append(theirs / seconds if reached >= score else 0)
-        speed = Ratio.of(ratios)
+            ratios[score].append(_seconds_until(score, theirs) / seconds if reached >= score else 0)
+    for score, of_seeds in ratios.items():
+        speed = Ratio.of(of_seeds)
         yield Row(f"seconds until {score:.1%} of the MNIST test set", KERAS, speed.value, speed.spread, 4)
     use_threads(config.trainer.threads)
 
@@ -75,14 +78,22 @@ def train(model: Model, trainer: Trainer, processed: Processed) -> tuple[float, 
     return fitted.seconds, next(iter(figures.values()))
 
 
-def _seconds_of_keras(project: Project, config: Config, score: float) -> float:
-    """Of as many epochs as it takes; of all that are documented where it never comes so far."""
+def _epochs_of_keras(project: Project, config: Config) -> list[tuple[float, float]]:
+    """Seconds and test score of each epoch, as far as any recipe's score is asked for."""
+    epochs: list[tuple[float, float]] = []
     with TemporaryDirectory() as folder:
         write_rows(project, config, NAME, Path(folder))
         with keras(project, "keras_documented.py", NAME, folder) as peer:
-            seconds = 0.0
-            for _ in range(DOCUMENTED_EPOCHS):
-                seconds += peer.tell("steps")["seconds"]
-                if peer.tell("score")["score"] >= score:
-                    break
+            while len(epochs) < DOCUMENTED_EPOCHS and (not epochs or epochs[-1][1] < max(RECIPES)):
+                epochs.append((peer.tell("steps")["seconds"], peer.tell("score")["score"]))
+    return epochs
+
+
+def _seconds_until(score: float, epochs: list[tuple[float, float]]) -> float:
+    """Of as many epochs as it takes; of all of them where it never comes so far."""
+    seconds = 0.0
+    for of_epoch, reached in epochs:
+        seconds += of_epoch
+        if reached >= score:
+            break
     return seconds

@@ -28,16 +28,22 @@ def use_threads(count: int) -> None:
 
 def stages_at_once(settings: Trainer) -> int:
     """One for each share of the GPUs; without any, as many as have cores for their threads, and at least one."""
-    processes = 1 if settings.devices == "auto" else settings.devices
-    return len(shares_of_gpus(settings)) or max(1, _usable_cores() // (settings.threads * processes))
+    return len(shares_of_gpus(settings)) or max(1, _usable_cores() // (settings.threads * _processes(settings)))
 
 
 def shares_of_gpus(settings: Trainer) -> list[str]:
     """What a stage may see, as CUDA_VISIBLE_DEVICES has it: as many GPUs as `devices` says, one where it is auto. Of
     fewer GPUs than one share, all; on the CPU, none."""
-    gpus = [] if settings.accelerator == "cpu" else visible_gpus()
-    size = min(len(gpus), 1 if settings.devices == "auto" else settings.devices)
-    return [",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size or 1) if gpus]
+    gpus = visible_gpus()
+    if settings.accelerator == "cpu" or not gpus:
+        return []
+    size = min(len(gpus), _processes(settings))
+    return [",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size)]
+
+
+def _processes(settings: Trainer) -> int:
+    """Of one stage that runs beside others."""
+    return 1 if settings.devices == "auto" else settings.devices
 
 
 def visible_gpus() -> list[str]:
