@@ -1,9 +1,9 @@
 """Seconds of training until the documented 34,826 weights of mnist_cnn know so many of the test digits.
 
-Ours is a recipe that ends where it is good enough; which one was found by trials on these same digits, so it says how fast
-the score can be had and not how well the recipe does elsewhere. Keras is the documented code, asked after each of its ten
-epochs, each time from the same seed. Neither has imports or loading counted, Keras no validation either, and both have
-all cores.
+Ours is a recipe that ends where it is good enough; which one was found by trials on these same digits, so it says how
+fast the score can be had and not how well the recipe does elsewhere. Keras is the documented code, asked after each of
+its ten epochs, each time from the same seed. Neither has imports or loading counted, Keras no validation either, and
+both have all cores.
 """
 
 from __future__ import annotations
