@@ -14,6 +14,7 @@ from tests.small import Copy, small_repository
 REPOSITORY = Path(__file__).parent.parent
 # One of each task and kind of input: a second run of all the others would only take longer.
 NEWCOMERS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
+TUNED = ("mnist_cnn_tuned", "mnist_autoencoder_tuned", "imdb_lstm_tuned", "imdb_ngrams")
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +106,7 @@ def newcomer_run(repository, made_once):
     """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
 
     def make(folder):
-        copy = small_repository(repository, folder, models=NEWCOMERS)
+        copy = small_repository(repository, folder, models=(*NEWCOMERS, *TUNED))
         copy.run("git", "init", "--quiet")
         copy.run("git", "add", "--all")
         author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]

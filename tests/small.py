@@ -86,7 +86,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     two of each model; mirrors stay where they are.
 
     Args:
-        models: the documented ones to keep; None keeps them all.
+        models: those to keep, documented or tuned; None keeps them all.
     """
     listed = subprocess.run(
         # An index of nothing, so that an unpacked archive without .git is asked the same way.
@@ -114,8 +114,9 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     copy.edit_params(datasets__mnist__limit=600, datasets__imdb__limit=600, datasets__iris__split__repeats=1)
     copy.edit_params(seeds=2)
     document = copy.read_params()
-    for name in set(document["models"]) - set(models or document["models"]):
-        del document["models"][name]
+    for group in (document["models"], document["tuned"]):
+        for name in set(group) - set(models or group):
+            del group[name]
     for model in [*document["models"].values(), *document["tuned"].values()]:
         model["training"]["epochs"] = 2
         # Two epochs on a few hundred rows reach nothing; parity is held to as ever.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.conftest import NEWCOMERS, REPOSITORY
+from tests.conftest import NEWCOMERS, REPOSITORY, TUNED
 from tests.nodes import FIRST, ON_TWO_NODES
 from tests.processes import answers, free_port, wait_until
 
@@ -33,7 +33,7 @@ wait -n && wait -n
 """
 # The command that runs this test.
 SELF = "make test"
-TUNED = "make tuned"
+MAKE_TUNED = "make tuned"
 
 
 def commands(first_words):
@@ -77,17 +77,17 @@ def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
     assert "Warning" not in output
 
 
-@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, TUNED, *SERVERS}])
+@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, MAKE_TUNED, *SERVERS}])
 def test_make_commands(newcomer_run, command):
     assert newcomer_run.copy.run(*newcomer_run.copy.make_with_this_environment(command)).returncode == 0
 
 
-def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(newcomer_run, config, tmp_path):
+def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(newcomer_run, tmp_path):
     copy = newcomer_run.copy.copied_to(tmp_path / "project")
-    output = copy.run(*copy.make_with_this_environment(TUNED)).stdout
+    output = copy.run(*copy.make_with_this_environment(MAKE_TUNED)).stdout
     table = output[output.rindex("model  ") :]
-    assert all(name in table for name in [*NEWCOMERS, *config.tuned])
-    assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in config.tuned)
+    assert all(name in table for name in [*NEWCOMERS, *TUNED])
+    assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in TUNED)
 
 
 @pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one != COMMIT])
