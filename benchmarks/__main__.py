@@ -12,10 +12,14 @@ from penstock.project import Project
 
 ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro")
 
+OF_EACH_MODEL = {"training_step", "keras_epochs"}
+
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", nargs="*", choices=[*ALL, []], help="what to measure (all of it)")
 parser.add_argument("--model", help="of the models only this one")
 chosen = parser.parse_args()
+if chosen.model and not {*chosen.name} & OF_EACH_MODEL:
+    parser.error(f"--model is for {' and '.join(sorted(OF_EACH_MODEL))}; name one of them")
 project = Project.find()
 config = load_config(project.params)
 if chosen.model:
@@ -25,6 +29,6 @@ rows = []
 for name in chosen.name or ALL:
     for row in import_module(f"benchmarks.{name}").measure(project, config):
         results.show([row])
+        results.keep([row])  # at once: what comes after may fail
         rows.append(row)
-results.keep(rows)
 results.show(rows)

@@ -4,7 +4,8 @@
 
 It runs in an environment of its own, so nothing of Penstock is imported. FOLDER has <split>_inputs.npy and
 <split>_labels.npy for train, validation and test, and settings.json with batch_size and seed. `epoch` answers with its
-seconds, validation included as the documents have it, `steps` without; `score` with the score of the test rows.
+seconds, validation included as the documents have it; `score` with the score of the test rows. If the first line is
+`steps`, there is no validation. All of it is one call of `fit`, as it would be without anybody who waits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 WORDS, LENGTH, WIDTH = 10_000, 200, 50
+MOST_EPOCHS = 1000  # whoever tells it to go on ends it before
 Array = NDArray[Any]
 Prepare = Callable[[Array], Array]
 
@@ -54,11 +56,10 @@ def convolutional(blocks: list[tuple[int, bool]], dense: list[int]) -> keras.Mod
     return keras.Sequential([*network, layers.Dense(10, activation="softmax")])
 
 
-def recurrent(*parts: layers.Layer, dropout: float = 0) -> keras.Model:
-    head = [layers.Dropout(dropout)] if dropout else []
-    embedding = layers.Embedding(WORDS, WIDTH, mask_zero=True)
+def recurrent(*parts: layers.Layer) -> keras.Model:
+    embedding = layers.Embedding(WORDS, WIDTH)
     return keras.Sequential(
-        [keras.Input((LENGTH,), dtype="int32"), embedding, *parts, *head, layers.Dense(1, activation="sigmoid")]
+        [keras.Input((LENGTH,), dtype="int32"), embedding, *parts, layers.Dense(1, activation="sigmoid")]
     )
 
 
@@ -83,8 +84,20 @@ def mlp() -> keras.Model:
     )
 
 
+def rnn(*, every_state: bool = False) -> layers.Layer:
+    return layers.SimpleRNN(32, dropout=0.5, return_sequences=every_state)
+
+
 def both_directions() -> layers.Layer:
-    return layers.Bidirectional(layers.SimpleRNN(32, return_sequences=True), merge_mode="mul")
+    return layers.Bidirectional(rnn(every_state=True), merge_mode="mul")
+
+
+def optimizer(name: str, steps_of_epoch: int) -> keras.optimizers.Optimizer:
+    """The documents say Adam, and leave its rate to Keras; for simple RNNs a rate with decay, and clipping by norm."""
+    if "rnn" not in name:
+        return keras.optimizers.Adam()
+    rate = keras.optimizers.schedules.ExponentialDecay(0.001, steps_of_epoch, 0.9)
+    return keras.optimizers.Adam(rate, clipnorm=1.0)
 
 
 CLASSES, BITS = "sparse_categorical_crossentropy", "binary_crossentropy"
@@ -98,38 +111,58 @@ MODELS: dict[str, tuple[Prepare, Callable[[], keras.Model], str]] = {
     "mnist_lstm_stacked": (pixels, lambda: rows(layers.LSTM(64, return_sequences=True), layers.LSTM(64)), CLASSES),
     "mnist_autoencoder": (flat, autoencoder, BITS),
     "imdb_lstm": (last_words, lambda: recurrent(layers.LSTM(100, dropout=0.2, recurrent_dropout=0.2)), BITS),
-    "imdb_rnn": (last_words, lambda: recurrent(layers.SimpleRNN(32), dropout=0.5), BITS),
-    "imdb_rnn_stacked": (
-        last_words,
-        lambda: recurrent(layers.SimpleRNN(32, return_sequences=True), layers.SimpleRNN(32), dropout=0.5),
-        BITS,
-    ),
-    "imdb_birnn": (
-        last_words,
-        lambda: recurrent(both_directions(), layers.GlobalAveragePooling1D(), dropout=0.5),
-        BITS,
-    ),
+    "imdb_rnn": (last_words, lambda: recurrent(rnn()), BITS),
+    "imdb_rnn_stacked": (last_words, lambda: recurrent(rnn(every_state=True), rnn()), BITS),
+    "imdb_birnn": (last_words, lambda: recurrent(both_directions(), layers.GlobalAveragePooling1D()), BITS),
 }
+
+
+class TakesTurns(keras.callbacks.Callback):  # type: ignore[misc]  # has no types here
+    """Answers each line; between two epochs it waits for the next one."""
+
+    def __init__(self, test: tuple[Array, Array]) -> None:
+        super().__init__()
+        self.test = test
+        self.begun = 0.0
+
+    def on_train_begin(self, logs: object = None) -> None:
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        answer({"seconds": time.perf_counter() - self.begun})
+        for line in sys.stdin:
+            if line.strip() == "score":
+                answer({"score": self.model.evaluate(*self.test, verbose=0)[1]})
+            else:
+                self.begun = time.perf_counter()
+                return
+        self.model.stop_training = True
+
+
+def answer(content: dict[str, float]) -> None:
+    print(json.dumps(content), flush=True)
 
 
 def main(name: str, folder: Path) -> None:
     settings = json.loads((folder / "settings.json").read_text())
     keras.utils.set_random_seed(settings["seed"])
     prepare, build, loss = MODELS[name]
-    network = build()
-    # The documents say Adam, and leave its rate to Keras.
-    network.compile(optimizer="adam", loss=loss, metrics=["mse" if name == "mnist_autoencoder" else "accuracy"])
     data = {split: _rows(folder, split, prepare, name) for split in ("train", "validation", "test")}
-    for line in sys.stdin:
-        begun = time.perf_counter()
-        if line.strip() in ("epoch", "steps"):
-            validation = data["validation"] if line.strip() == "epoch" else None
-            batch = settings["batch_size"]
-            network.fit(*data["train"], batch_size=batch, epochs=1, validation_data=validation, verbose=0)
-            answer = {"seconds": time.perf_counter() - begun}
-        else:
-            answer = {"score": network.evaluate(*data["test"], verbose=0)[1]}
-        print(json.dumps(answer), flush=True)
+    batch = settings["batch_size"]
+    network = build()
+    network.compile(
+        optimizer=optimizer(name, len(data["train"][0]) // batch),
+        loss=loss,
+        metrics=["mse" if name == "mnist_autoencoder" else "accuracy"],
+    )
+    network.fit(
+        *data["train"],
+        batch_size=batch,
+        epochs=MOST_EPOCHS,
+        validation_data=data["validation"] if sys.stdin.readline().strip() == "epoch" else None,
+        callbacks=[TakesTurns(data["test"])],
+        verbose=0,
+    )
 
 
 def _rows(folder: Path, split: str, prepare: Prepare, name: str) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """Epochs of the documented models, ours against the documents' own Keras code: both trainings side by side, one epoch
-here and one there, to the same number of epochs, each with all cores; then both scores on the test rows.
+here and one there, on the same rows and to the same number of epochs, each with all cores; then both scores on the test
+rows, ours of the weights with the least validation loss, theirs of the last epoch, as each has it.
 
 The GAN and the attention network are left out: the documents have no Keras code for them.
 """
@@ -18,7 +19,7 @@ from benchmarks.pairs import Ratio
 from benchmarks.results import Row
 from penstock.config import Config
 from penstock.config.models import Adversarial
-from penstock.data.processed import SPLITS, Processed
+from penstock.data.processed import SPLITS, Processed, Split
 from penstock.project import Project
 
 KERAS = "the documented Keras code"
@@ -40,12 +41,16 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
             yield Row(f"test score of {name}", KERAS, our_score / their_score, 0, 1)
 
 
-def write_rows(project: Project, config: Config, name: str, folder: Path) -> None:
-    """What `keras_documented.py` reads."""
+def write_rows(project: Project, config: Config, name: str, folder: Path, train: Split | None = None) -> None:
+    """What `keras_documented.py` reads.
+
+    Args:
+        train: in place of the rows that ours trains on.
+    """
     model = config.model(name)
     processed = Processed(project.processed(model.dataset))
     for split in SPLITS:
-        rows = processed.split(split)
+        rows = train if train and split == "train" else processed.split(split)
         np.save(folder / f"{split}_inputs.npy", rows.inputs)
         np.save(folder / f"{split}_labels.npy", rows.labels)
     settings = {"batch_size": model.training.batch_size, "seed": model.training.seed}

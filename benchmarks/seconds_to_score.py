@@ -2,13 +2,14 @@
 
 Ours is a recipe that ends where it is good enough; which one was found by trials on these same digits, so it says how
 fast the score can be had and not how well the recipe does elsewhere. Keras is the documented code, asked after each of
-its ten epochs, each time from the same seed. Neither has imports or loading counted, Keras no validation either, and
-both have all cores.
+its ten epochs on the documented 60,000 rows, each time from the same seed; where it never gets there, all ten count,
+and the ratio is a bound. Neither has imports or loading counted, Keras no validation either, and both have all cores.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +61,7 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
             seconds, reached = train(model, trainer, processed)
             ratios[score].append(_seconds_until(score, theirs) / seconds if reached >= score else 0)
     for score, of_seeds in ratios.items():
-        speed = Ratio.of(of_seeds)
+        speed = Ratio.of(of_seeds if all(of_seeds) else [0, 0])  # a recipe has to get there from every seed
         yield Row(f"seconds until {score:.1%} of the MNIST test set", KERAS, speed.value, speed.spread, 4)
     use_threads(config.trainer.threads)
 
@@ -70,19 +71,21 @@ def changed(model: Model, training: Mapping[str, Any]) -> Model:
 
 
 def train(model: Model, trainer: Trainer, processed: Processed) -> tuple[float, float]:
-    """Seconds of training on the rows that are not test, and the score on those that are."""
+    """Seconds from network to weights, on the rows that are not test, and the score on those that are."""
     rows = processed.not_test()
     chosen_by, learnt = np.split(np.arange(len(rows)), [len(rows) // ROWS_FOR_ONE])
+    begun = time.perf_counter()
     fitted = fit(model, trainer, processed.manifest, rows[learnt], rows[chosen_by])
+    seconds = time.perf_counter() - begun
     figures = evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
-    return fitted.seconds, next(iter(figures.values()))
+    return seconds, next(iter(figures.values()))
 
 
 def _epochs_of_keras(project: Project, config: Config) -> list[tuple[float, float]]:
     """Seconds and test score of each epoch, as far as any recipe's score is asked for."""
     epochs: list[tuple[float, float]] = []
     with TemporaryDirectory() as folder:
-        write_rows(project, config, NAME, Path(folder))
+        write_rows(project, config, NAME, Path(folder), train=Processed(project.processed("mnist")).not_test())
         with keras(project, "keras_documented.py", NAME, folder) as peer:
             while len(epochs) < DOCUMENTED_EPOCHS and (not epochs or epochs[-1][1] < max(RECIPES)):
                 epochs.append((peer.tell("steps")["seconds"], peer.tell("score")["score"]))

@@ -87,7 +87,7 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
-    from penstock.dvc_command import dvc, mend
+    from penstock.dvc_command import mend, run
     from penstock.machine import shares_of_gpus, stages_at_once
 
     project = Project.find()
@@ -95,8 +95,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     settings = load_config(project.params).trainer
     jobs = chosen.jobs or stages_at_once(settings)
     if jobs == 1:
-        os.chdir(project.root)
-        sys.exit(dvc(["repro", *chosen.target]))
+        sys.exit(run(["repro", *chosen.target], project.root))
     from penstock.repro import repro
 
     repro(project.root, chosen.target, jobs, shares_of_gpus(settings))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +34,14 @@ def dvc(arguments: Sequence[str]) -> int:
     with children_interrupted_with_us():
         exit_code: int = main(list(arguments))
     return exit_code
+
+
+def run(arguments: Sequence[str], root: Path) -> int:
+    """The same in a process of its own, in a project's folder: while a stage runs, DVC ignores Ctrl-C for its whole
+    process, which would not end as one that was interrupted."""
+    command = [sys.executable, "-m", "penstock.dvc_command", *arguments]
+    with subprocess.Popen(command, cwd=root) as process, children_interrupted_with_us():
+        return process.wait()
 
 
 def write_whole_files() -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -93,11 +94,13 @@ class _Runner:
         self._ready: list[str] = []
         self._running: dict[Future[bool], str] = {}
         self._went_well: dict[str, bool] = {}
+        self._beginning = Lock()
+        self._is_over = False
 
     def run(self) -> dict[str, bool]:
         """Whether each stage that had all it needs went well; one that is up to date did, before."""
         self._sorter.prepare()
-        with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us():
+        with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us(), self._nothing_begun_afterwards():
             while True:
                 while len(self._running) < self.jobs and (name := self._next_stale()):
                     self._running[pool.submit(self._run_one, name)] = name
@@ -105,6 +108,15 @@ class _Runner:
                     return self._went_well
                 for future in wait(self._running, return_when=FIRST_COMPLETED).done:
                     self._done(self._running.pop(future), went_well=future.result())
+
+    @contextmanager
+    def _nothing_begun_afterwards(self) -> Iterator[None]:
+        """Whoever then looks at the children of this process sees all that there will be."""
+        try:
+            yield
+        finally:
+            with self._beginning:
+                self._is_over = True
 
     def _next_stale(self) -> str | None:
         """The first of those that are ready and not up to date; with those that are up to date it is done at once."""
@@ -131,9 +143,13 @@ class _Runner:
         title = "" if last else f"{name:<{max(map(len, self.plan))}} | "
         command = [*DVC, "--wait-for-lock", "repro", "--single-item", name]
         try:
-            with subprocess.Popen(
-                command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            ) as process:
+            with self._beginning:
+                if self._is_over:
+                    return False
+                process = subprocess.Popen(
+                    command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                )
+            with process:
                 assert process.stdout is not None
                 for line in process.stdout:
                     text = line.decode(errors="replace").rstrip()

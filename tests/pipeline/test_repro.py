@@ -75,7 +75,10 @@ def test_a_target_that_is_not_there_is_one_line(project):
         repro(project("nothing", a=("echo > a",)), ["nosuch"], jobs=2)
 
 
-@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGINT, 1)],
+)
 def test_an_interruption_ends_what_runs_and_begins_nothing(project, repository, number, jobs):
     waits = "touch {0}.begun; sleep 60; touch {0}"
     root = project("interrupted", **{name: (waits.format(name),) for name in "abc"})
