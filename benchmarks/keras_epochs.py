@@ -50,7 +50,7 @@ def write_rows(project: Project, config: Config, name: str, folder: Path, train:
     model = config.model(name)
     processed = Processed(project.processed(model.dataset))
     for split in SPLITS:
-        rows = train if train and split == "train" else processed.split(split)
+        rows = train if train is not None and split == "train" else processed.split(split)
         np.save(folder / f"{split}_inputs.npy", rows.inputs)
         np.save(folder / f"{split}_labels.npy", rows.labels)
     settings = {"batch_size": model.training.batch_size, "seed": model.training.seed}

@@ -24,7 +24,7 @@ from benchmarks.results import Row
 from penstock.config import Config, Trainer
 from penstock.config.models import Model
 from penstock.config.training import Adam, OneCycleSchedule
-from penstock.data.processed import Processed
+from penstock.data.processed import Processed, Split
 from penstock.machine import use_threads
 from penstock.project import Project
 from penstock.training.fit import evaluate, fit
@@ -55,7 +55,7 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
     processed = Processed(project.processed("mnist"))
     ratios: dict[float, list[float]] = {score: [] for score in RECIPES}
     for seed in range(1, SEEDS + 1):
-        theirs = _epochs_of_keras(project, config)
+        theirs = _epochs_of_keras(project, config, processed.not_test())
         for score, changes in RECIPES.items():
             model = changed(config.model(NAME), {**changes, "seed": seed})
             seconds, reached = train(model, trainer, processed)
@@ -81,11 +81,11 @@ def train(model: Model, trainer: Trainer, processed: Processed) -> tuple[float, 
     return seconds, next(iter(figures.values()))
 
 
-def _epochs_of_keras(project: Project, config: Config) -> list[tuple[float, float]]:
+def _epochs_of_keras(project: Project, config: Config, rows: Split) -> list[tuple[float, float]]:
     """Seconds and test score of each epoch, as far as any recipe's score is asked for."""
     epochs: list[tuple[float, float]] = []
     with TemporaryDirectory() as folder:
-        write_rows(project, config, NAME, Path(folder), train=Processed(project.processed("mnist")).not_test())
+        write_rows(project, config, NAME, Path(folder), train=rows)
         with keras(project, "keras_documented.py", NAME, folder) as peer:
             while len(epochs) < DOCUMENTED_EPOCHS and (not epochs or epochs[-1][1] < max(RECIPES)):
                 epochs.append((peer.tell("steps")["seconds"], peer.tell("score")["score"]))

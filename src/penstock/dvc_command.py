@@ -27,6 +27,9 @@ from penstock.files import write_text, written_whole
 from penstock.interruption import Interrupted, children_interrupted_with_us
 from penstock.project import Project
 
+# This module as a command.
+DVC = [sys.executable, "-m", "penstock.dvc_command"]
+
 
 def dvc(arguments: Sequence[str]) -> int:
     """Runs a command of DVC in this process; returns its exit code."""
@@ -39,8 +42,7 @@ def dvc(arguments: Sequence[str]) -> int:
 def run(arguments: Sequence[str], root: Path) -> int:
     """The same in a process of its own, in a project's folder: while a stage runs, DVC ignores Ctrl-C for its whole
     process, which would not end as one that was interrupted."""
-    command = [sys.executable, "-m", "penstock.dvc_command", *arguments]
-    with subprocess.Popen(command, cwd=root) as process, children_interrupted_with_us():
+    with subprocess.Popen([*DVC, *arguments], cwd=root) as process, children_interrupted_with_us():
         return process.wait()
 
 

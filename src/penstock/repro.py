@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import chdir, contextmanager
@@ -26,11 +25,9 @@ from dvc.stage import PipelineStage, Stage
 from dvc.utils.serialize import load_yaml, modify_yaml
 
 from penstock import console
-from penstock.dvc_command import write_whole_files
+from penstock.dvc_command import DVC, write_whole_files
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
-
-DVC = [sys.executable, "-m", "penstock.dvc_command"]
 
 
 def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = ()) -> None:
