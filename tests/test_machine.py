@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from penstock import machine
+from penstock import cores
 from penstock.config import Trainer
 from penstock.machine import shares_of_gpus, stages_at_once, visible_gpus
 
@@ -41,7 +41,7 @@ def test_without_gpus_each_stage_has_the_cores_for_its_threads(monkeypatch, thre
 def test_a_container_has_the_cores_of_its_quota(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
-    monkeypatch.setattr(machine, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(cores, "CPU_QUOTA", tmp_path / "cpu.max")
     for quota, stages in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1)):
         (tmp_path / "cpu.max").write_text(f"{quota}\n")
         assert stages_at_once(settings()) == stages

@@ -136,11 +136,12 @@ def _ui(chosen: argparse.Namespace) -> None:
 
 def _predict(chosen: argparse.Namespace) -> None:
     from penstock.serving.inputs import parse_input
-    from penstock.serving.models import InputError, load_model
+    from penstock.serving.refusals import InputError
+    from penstock.serving.repository import load_named
 
-    model = load_model(chosen.model, Project.find().served)
+    model = load_named(chosen.model, Project.find().served)
     try:
-        (answer,) = model.predict(model.rows([parse_input(model.input, chosen.input)]))
+        answer = model.predict(parse_input(model.input, chosen.input))
     except InputError as error:
         raise ConfigError(f"{model.name}: {error} ({model.metadata['input']})") from None
     if not model.classes:
@@ -152,21 +153,11 @@ def _predict(chosen: argparse.Namespace) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
-    import uvicorn
+    from penstock.serving.repository import Repository
+    from penstock.serving.server import serve
 
-    from penstock.serving.app import create_app
-    from penstock.serving.models import load_models
-
-    models, refused = load_models([chosen.models] if chosen.models else Project.find().served)
-    for reason in refused:
-        print(f"warning: {reason}", file=sys.stderr)
-    for name, model in models.items():
-        print(
-            f"{name:<16} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}",
-            flush=True,
-        )
-    print(f"listening on http://{chosen.host}:{chosen.port}", flush=True)
-    uvicorn.run(create_app(models), host=chosen.host, port=chosen.port, log_level="warning")
+    folders = [chosen.models] if chosen.models else Project.find().served
+    serve(Repository(folders), host=chosen.host, port=chosen.port)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from penstock.config import Trainer
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in so many of the clock (man 7 cgroups)
+from penstock.cores import usable_cores
 
 
 def use_threads(count: int) -> None:
@@ -28,7 +27,7 @@ def use_threads(count: int) -> None:
 
 def stages_at_once(settings: Trainer) -> int:
     """One for each share of the GPUs; without any, as many as have cores for their threads, and at least one."""
-    return len(shares_of_gpus(settings)) or max(1, _usable_cores() // (settings.threads * _processes(settings)))
+    return len(shares_of_gpus(settings)) or max(1, usable_cores() // (settings.threads * _processes(settings)))
 
 
 def shares_of_gpus(settings: Trainer) -> list[str]:
@@ -53,13 +52,3 @@ def visible_gpus() -> list[str]:
         return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
     # CUDA itself stops at the first that is none: -1 hides all of them.
     return list(takewhile(lambda device: device and not device.startswith("-"), named.split(",")))
-
-
-def _usable_cores() -> int:
-    """Those that this process may run on, or its container may use at once if that is less."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = CPU_QUOTA.read_text().split()
-    except OSError:
-        return cores
-    return cores if quota == "max" else min(cores, int(quota) // int(period))

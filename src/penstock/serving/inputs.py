@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from penstock.serving.models import InputError, TensorSpec
+from penstock.serving.refusals import InputError
+from penstock.serving.tensors import TensorSpec
 
 
 def parse_input(spec: TensorSpec, words: Sequence[str]) -> Any:  # noqa: ANN401  (a row of any kind)

@@ -1,172 +1,149 @@
-"""Models that may be served: their file is the one that passed the gates, byte for byte."""
+"""A model that may be served: its file is the one that passed the gates, byte for byte."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state
 
-from penstock.errors import ConfigError, PenstockError, nearest
-from penstock.files import read_json, sha256
+from penstock.errors import PenstockError
+from penstock.files import read_json
+from penstock.serving.json_values import rows_of
+from penstock.serving.refusals import InputError, ModelFailedError
+from penstock.serving.tensors import Tensors, TensorSpec
 
-# Open Inference Protocol v2 names of the element types that a model can have.
-DATATYPES = {
-    "tensor(float)": "FP32",
-    "tensor(uint8)": "UINT8",
-    "tensor(int64)": "INT64",
-    "tensor(string)": "BYTES",
-}
-DTYPES: dict[str, type] = {"FP32": np.float32, "UINT8": np.uint8, "INT64": np.int64, "BYTES": object}
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """A named input or output; a size of -1 is the batch."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, node: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime's NodeArg, untyped)
-        shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
-        return cls(node.name, DATATYPES[node.type], shape)
-
-    def report(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
-
-
-LARGEST_FP32 = float(np.finfo(np.float32).max)
-
-
-def _number(value: object, smallest: float, largest: float, *types: type) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool) and smallest <= value <= largest  # type: ignore[operator]
-
-
-# Whether one element of a request's data is what the datatype can hold.
-_FITS: dict[str, Callable[[object], bool]] = {
-    "BYTES": lambda value: isinstance(value, str),
-    "UINT8": lambda value: _number(value, 0, 255, int),
-    "INT64": lambda value: _number(value, -(2**63), 2**63 - 1, int),
-    "FP32": lambda value: _number(value, -LARGEST_FP32, LARGEST_FP32, int, float),
-}
-
-
-class InputError(ValueError):
-    """The caller's rows do not fit the model; the message says what was wanted."""
+# All that onnxruntime raises; its exceptions have no common base of their own.
+ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    *(
+        kind
+        for kind in vars(onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+)
 
 
 class ServedModel:
     """One ONNX file in memory.
 
-    version: the first 12 digits of the file's sha256; metadata: input, data hash, parameters hash; classes: names, none
-    where the model is no classifier.
+    version: the first 12 digits of the file's sha256; inputs: what every request gives, with rows in the first
+    dimension; optional: what the graph has a value of its own for, by name; metadata: input, data hash, parameters hash
+    and what else is known of where it comes from; classes: names, none where the model is no classifier.
     """
 
-    def __init__(self, name: str, path: Path, digest: str) -> None:
+    def __init__(self, name: str, content: bytes) -> None:
         self.name = name
-        self.version = digest[:12]
-        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self.input = TensorSpec.of(self.session.get_inputs()[0])
+        self.digest = hashlib.sha256(content).hexdigest()
+        self.version = self.digest[:12]
+        self.session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
+        self.inputs = [TensorSpec.of(node) for node in self.session.get_inputs()]
+        self.optional = {node.name: TensorSpec.of(node) for node in self.session.get_overridable_initializers()}
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
+        self.output_names = [output.name for output in self.outputs]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
 
-    def rows(self, values: object) -> NDArray[Any]:
-        """Nested lists of raw rows to the input array [rows, ...]; raises `InputError`."""
-        spec = self.input
-        wanted = f"{spec.name}: wants {spec.datatype} of shape {list(spec.shape)}"
-        array = np.array(_same_depth(values, len(spec.shape), wanted), dtype=object)
-        if array.shape[1:] != spec.shape[1:] or not len(array):
-            raise InputError(f"{wanted}, not {list(array.shape)}")
-        if not all(_FITS[spec.datatype](value) for value in array.flat):
-            raise InputError(f"{wanted}, and these values are not")
-        return array.astype(DTYPES[spec.datatype])
+    @property
+    def input(self) -> TensorSpec:
+        """The first input, which is the only one that has no value of its own in all of our models."""
+        return self.inputs[0]
 
-    def infer(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Outputs by name for raw rows of the input's shape and dtype; raises `InputError` where they overflow."""
-        names = [output.name for output in self.outputs]
-        answers = dict(zip(names, self.session.run(names, {self.input.name: rows}), strict=True))
-        if not all(np.isfinite(answer).all() for answer in answers.values()):
+    def rows(self, inputs: Tensors) -> int:
+        """How many rows well-formed inputs have.
+
+        Raises:
+            InputError: an input is missing or unknown, or has another dtype or shape than the model wants.
+        """
+        rows = {_rows(spec, inputs.get(spec.name)) for spec in self.inputs}
+        if len(rows) > 1:
+            raise InputError(f"the inputs have different numbers of rows: {sorted(rows)}")
+        if len(inputs) > len(self.inputs):
+            self._check_optional(inputs)
+        return rows.pop()
+
+    def _check_optional(self, inputs: Tensors) -> None:
+        for name in inputs.keys() - {spec.name for spec in self.inputs}:
+            spec = self.optional.get(name)
+            if spec is None:
+                raise InputError(f"no input '{name}'; there are {', '.join(self._input_names())}")
+            if inputs[name].dtype != spec.dtype or inputs[name].shape != spec.shape:
+                raise InputError(f"{spec.wanted}, not {inputs[name].dtype} of {list(inputs[name].shape)}")
+
+    def _input_names(self) -> list[str]:
+        return [*(spec.name for spec in self.inputs), *self.optional]
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """All outputs by name for well-formed inputs; may be called from several threads at once.
+
+        Raises:
+            ModelFailedError: onnxruntime could not compute them.
+        """
+        try:
+            answers = self.session.run(self.output_names, inputs)
+        except ONNXRUNTIME_ERRORS as error:
+            raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {error}") from None
+        return dict(zip(self.output_names, answers, strict=True))
+
+    def predict(self, row: object) -> dict[str, Any]:
+        """The answer for people to one raw row, as nested lists; raises `InputError`."""
+        outputs = self.run({self.input.name: rows_of([row], self.input)})
+        if not finite(outputs):
             raise InputError(f"{self.input.name}: values so large that the model has no answer")
-        return answers
+        return self.answer(outputs, 0)
 
-    def predict(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
-        """For people: each row's class by name and every class' probability, or all outputs as lists."""
-        answers = self.infer(rows)
+    def answer(self, outputs: Tensors, row: int) -> dict[str, Any]:
+        """For people: a row's class by name and every class' probability, or all outputs as lists."""
         if not self.classes:
-            return [{name: answer[row].tolist() for name, answer in answers.items()} for row in range(len(rows))]
-        return [
-            {
-                "label": self.classes[label],
-                "probabilities": dict(zip(self.classes, map(float, likely), strict=True)),
-            }
-            for label, likely in zip(answers["label"], answers["probabilities"], strict=True)
-        ]
+            return {name: output[row].tolist() for name, output in outputs.items()}
+        likely = outputs["probabilities"][row].tolist()
+        return {
+            "label": self.classes[outputs["label"][row]],
+            "probabilities": dict(zip(self.classes, likely, strict=True)),
+        }
 
 
-def _same_depth(values: object, depth: int, wanted: str) -> object:
-    """`values`, if they are lists in lists to exactly this depth, of equal lengths."""
-    level = [values]
-    for _ in range(depth):
-        if not all(isinstance(part, list) and len(part) == len(level[0]) for part in level):  # type: ignore[arg-type]
-            raise InputError(f"{wanted}, not lists of other depths or lengths")
-        level = [value for part in level for value in part]  # type: ignore[attr-defined]
-    if any(isinstance(value, list) for value in level):
-        raise InputError(f"{wanted}, not deeper lists")
-    return values
+def _options() -> onnxruntime.SessionOptions:
+    """One thread: the server's lanes are what runs side by side, and threads that spin would take their cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return options
 
 
-def load_model(name: str, folders: Sequence[Path]) -> ServedModel:
-    """One validated model, <folder>/<name>/model.onnx, that the proof.json beside it is about.
+def _rows(spec: TensorSpec, array: NDArray[Any] | None) -> int:
+    if array is None:
+        raise InputError(f"{spec.wanted}, which is missing")
+    if array.dtype != spec.dtype or array.shape[1:] != spec.shape[1:] or not array.shape[0]:
+        raise InputError(f"{spec.wanted}, not {array.dtype} of {list(array.shape)}")
+    return len(array)
+
+
+def finite(outputs: Tensors) -> bool:
+    return all(np.isfinite(output).all() for output in outputs.values() if output.dtype.kind == "f")
+
+
+def load_model(name: str, path: Path, proof: Path) -> ServedModel:
+    """The model in the file at `path`, if `proof` is about these very bytes.
 
     Raises:
-        ConfigError: there is no such model.
-        PenstockError: it has not passed its gates, or the file is not the one that did.
+        PenstockError: it has not passed its gates, the file is not the one that did, or it is no ONNX file.
     """
-    known = _known(folders)
-    if name not in known:
-        raise ConfigError(f"{_shown(folders)}: no model '{name}'{nearest(name, known)}")
-    path = known[name]
-    proof = path.with_name("proof.json")
     if not proof.is_file():
         raise PenstockError(f"{name}: has not passed its gates, so it is not served; `dvc repro` says which")
-    digest = sha256(path)
-    if digest != read_json(proof)["sha256"]:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _proven(read_json(proof)):
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
-    return ServedModel(name, path, digest)
+    try:
+        return ServedModel(name, content)
+    except ONNXRUNTIME_ERRORS as error:
+        raise PenstockError(f"{path}: onnxruntime does not load it: {error}") from None
 
 
-def load_models(folders: Sequence[Path]) -> tuple[dict[str, ServedModel], list[str]]:
-    """All models of the folders that may be served, by name, and why others may not.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    loaded, refused = {}, []
-    for name in _known(folders):
-        try:
-            loaded[name] = load_model(name, folders)
-        except PenstockError as error:
-            refused.append(str(error))
-    if not loaded:
-        raise ConfigError(
-            "\n".join([*refused, f"{_shown(folders)}: no validated models here; `make repro` makes them"])
-        )
-    return loaded, refused
-
-
-def _known(folders: Sequence[Path]) -> dict[str, Path]:
-    """The files by model; where two folders have one, the first folder's."""
-    found = [path for folder in reversed(folders) for path in sorted(folder.glob("*/model.onnx"))]
-    return dict(sorted((path.parent.name, path) for path in found))
-
-
-def _shown(folders: Sequence[Path]) -> str:
-    return ", ".join(map(str, folders))
+def _proven(proof: Mapping[str, Any]) -> str | None:
+    return proof.get("sha256")

@@ -1,0 +1,150 @@
+"""What is served: the validated models of some folders, by name and version; new files are taken up while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import ConfigError, PenstockError, nearest
+from penstock.serving.models import ServedModel, load_model
+from penstock.serving.refusals import UnknownModelError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """Where a model lies, and the proof that its bytes are the validated ones."""
+
+    name: str
+    path: Path
+    proof: Path
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """Changes when either file does."""
+        return tuple(_state(path) for path in (self.path, self.proof))
+
+    def load(self) -> ServedModel:
+        return load_model(self.name, self.path, self.proof)
+
+
+def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
+    """The files by model, whether they may be served or not; where two folders have one, the first folder's."""
+    found = [path for folder in reversed(folders) for path in sorted(folder.glob("*/model.onnx"))]
+    files = {path.parent.name: ModelFile(path.parent.name, path, path.with_name("proof.json")) for path in found}
+    return dict(sorted(files.items()))
+
+
+class Repository:
+    """Models by name. A model's new file takes the old one's place when it is loaded, proven and warm; requests that
+    have the old one in hand end with it. A file that is refused changes nothing.
+
+    refused: why a model, or its new file, is not served, by name; ready: whether requests are taken at all.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self.models: dict[str, ServedModel] = {}
+        self.refused: dict[str, str] = {}
+        self.ready = False
+        self._seen: dict[str, tuple[object, ...]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.models)
+
+    def get(self, name: str, version: str | None = None) -> ServedModel:
+        """Raises `UnknownModelError`."""
+        model = self.models.get(name)
+        if model is None:
+            raise UnknownModelError(self._unknown(name))
+        if version is not None and version != model.version:
+            raise UnknownModelError(f"no version '{version}' of '{name}'; served is {model.version}")
+        return model
+
+    def _unknown(self, name: str) -> str:
+        if name in self.refused:
+            return self.refused[name]
+        return f"no model '{name}'; served are {', '.join(self.models)}"
+
+    def index(self) -> list[dict[str, Any]]:
+        """Every model that lies in the folders, as the protocol's repository index lists them."""
+        served = [
+            {"name": name, "version": model.version, "state": "READY", "reason": self.refused.get(name, "")}
+            for name, model in self.models.items()
+        ]
+        return served + [
+            {"name": name, "state": "UNAVAILABLE", "reason": reason}
+            for name, reason in self.refused.items()
+            if name not in self.models
+        ]
+
+    def load(self) -> None:
+        """Loads what lies in the folders now.
+
+        Raises:
+            ConfigError: none of it may be served.
+        """
+        for file in self._changed():
+            self._take(file.name, _loaded(file))
+        if not self.models:
+            shown = ", ".join(map(str, self.folders))
+            reasons = [*self.refused.values(), f"{shown}: no validated models here; `make repro` makes them"]
+            raise ConfigError("\n".join(reasons))
+        self.ready = True
+
+    async def watch(self, seconds: float) -> None:
+        """Looks for new files every so many seconds, until it is cancelled; loads them beside the event loop."""
+        while True:
+            await asyncio.sleep(seconds)
+            for file in await asyncio.to_thread(self._changed):
+                self._take(file.name, await asyncio.to_thread(_loaded, file))
+
+    def _changed(self) -> list[ModelFile]:
+        files = model_files(self.folders).values()
+        changed = [file for file in files if self._seen.get(file.name) != file.state]
+        self._seen |= {file.name: file.state for file in changed}
+        return changed
+
+    def _take(self, name: str, loaded: ServedModel | PenstockError) -> None:
+        if isinstance(loaded, PenstockError):
+            self.refused[name] = str(loaded)
+            logger.warning("%s", loaded)
+            return
+        self.refused.pop(name, None)
+        self.models[name] = loaded
+
+
+def load_named(name: str, folders: Sequence[Path]) -> ServedModel:
+    """One model of the folders.
+
+    Raises:
+        ConfigError: there is no such model.
+        PenstockError: it may not be served.
+    """
+    files = model_files(folders)
+    if name not in files:
+        raise ConfigError(f"{', '.join(map(str, folders))}: no model '{name}'{nearest(name, files)}")
+    return files[name].load()
+
+
+def _loaded(file: ModelFile) -> ServedModel | PenstockError:
+    try:
+        return file.load()
+    except PenstockError as error:
+        return error
+    except OSError as error:
+        return PenstockError(f"{file.path}: {error.strerror or error}")
+
+
+def _state(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
