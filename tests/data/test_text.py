@@ -1,5 +1,10 @@
 """The exported graph and preprocessing make the same ids of any text."""
 
+import re
+from collections import Counter
+from itertools import chain
+from unittest.mock import patch
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.config.data import TextInputs
-from penstock.data.inputs.text import TextEncoder, fit, words
+from penstock.data.inputs import text as text_inputs
+from penstock.data.inputs.text import BREAK, TextEncoder, fit, words
 from penstock.export.text import text_graph
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
-ENCODER = TextEncoder.of_words(VOCABULARY, length=6, vocabulary=10)
+ENCODER = TextEncoder(VOCABULARY, length=6, vocabulary=10)
 TEXTS = st.text(st.sampled_from("ab 'K1é\u212a\u0130\u00df<br/>B\n\x00😀.-") | st.characters(exclude_categories=["Cs"]))
 REVIEWS = st.lists(st.sampled_from([*VOCABULARY, "GOOD", "unknown", "<br />", "<BR>", "...", "café"])).map(" ".join)
 
@@ -24,9 +30,27 @@ def graph():
 
 
 @settings(max_examples=300, deadline=None)
-@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5))
-def test_the_graph_equals_preprocessing_on_any_texts(graph, texts):
-    assert np.array_equal(graph(texts), ENCODER.encode(np.array(texts, dtype=object)))
+@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), at_once=st.integers(1, 6))
+def test_the_graph_equals_preprocessing_on_any_texts_in_blocks_of_any_size(graph, texts, at_once):
+    with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
+        assert np.array_equal(graph(texts), ENCODER.encode(np.array(texts, dtype=object)))
+
+
+@settings(deadline=None)
+@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), at_once=st.integers(1, 6))
+def test_words_and_their_counts_are_those_of_plain_expressions(texts, at_once):
+    expected = [re.findall("[a-z0-9']+", _ascii_lower(re.sub(BREAK, " ", text))) for text in texts]
+    counts = Counter(chain.from_iterable(expected))
+    with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
+        rows = np.array(texts, dtype=object)
+        assert list(words(rows)) == expected
+        assert fit(TextInputs(kind="text", vocabulary=1000, length=3), rows).words == sorted(
+            counts, key=lambda word: (-counts[word], word)
+        )
+
+
+def _ascii_lower(text):
+    return text.encode().lower().decode()
 
 
 @pytest.mark.parametrize("texts", [[""], ["", ""], ["...", ""], ["good", ""]])
@@ -52,16 +76,16 @@ def test_the_last_words_are_kept_and_padded_in_front(graph):
     ],
 )
 def test_words(text, expected):
-    assert words(text) == expected
+    assert list(words(np.array([text], dtype=object))) == [expected]
 
 
 def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
     encoder = fit(TextInputs(kind="text", vocabulary=5, length=3), texts)
-    assert list(encoder.ids) == ["b", "a", "c"]
+    assert encoder.words == ["b", "a", "c"]
     assert encoder.vocabulary == 5
 
 
 def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():
     encoder = fit(TextInputs(kind="text", vocabulary=50, length=3), np.array(["b a", "b"], dtype=object))
-    assert (encoder.vocabulary, len(encoder.ids)) == (50, 2)
+    assert (encoder.vocabulary, len(encoder.words)) == (50, 2)

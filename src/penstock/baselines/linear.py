@@ -39,7 +39,8 @@ def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[s
 def _features(kind: str) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
     match kind:
         case "text":
-            return TfidfVectorizer(analyzer=words, sublinear_tf=True, min_df=2, dtype=np.float32)
+            weights = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32)
+            return make_pipeline(FunctionTransformer(words), weights)
         case "image":
             return FunctionTransformer(_flat_shares)
         case _:

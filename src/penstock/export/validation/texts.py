@@ -52,7 +52,7 @@ def equal_token_ids(
 def _encoder(network: Servable, processed: Processed) -> TextEncoder:
     """Preprocessing's rules, for the words that the network takes."""
     (length,), vocabulary = network.takes.shape, network.takes.vocabulary
-    return TextEncoder.of_words(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
+    return TextEncoder(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
 
 
 def _up_to(path: Path, output: str) -> bytes:
