@@ -4,6 +4,7 @@
 #   make serve   serve the validated models    make format  let ruff put sources in order
 #   make test    lint, types, contracts, tests make lint    the first three of them
 #   make soak    a hundred kills               make bench   ratios against what others do
+#   make bench-serve  servers side by side
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro tuned demo ui serve test bench soak lint format clean
+.PHONY: repro tuned demo ui serve test bench bench-serve soak lint format clean
 .DEFAULT_GOAL := repro
 
 # Stages that may run side by side, if not one for each core or GPU: make repro JOBS=1
@@ -50,6 +51,10 @@ test: lint
 # Alone on the machine, after `make repro`.
 bench: $(VENV)/.test
 	@python -m benchmarks
+
+# Servers side by side, twenty-five minutes; wants wrk.
+bench-serve: $(VENV)/.test
+	@python -m benchmarks.serving
 
 # A hundred kills at random moments; about an hour.
 soak: $(VENV)/.test

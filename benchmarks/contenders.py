@@ -59,11 +59,11 @@ def ours(module: str, *arguments: str | Path, cwd: Path) -> Contender:
 
 def keras(project: Project, script: str, *arguments: str | Path) -> Contender:
     """A script of this folder in Keras' own environment."""
-    python = _environment(project, "keras", PACKAGES_OF_KERAS)
+    python = environment(project, "keras", PACKAGES_OF_KERAS)
     return Contender(python, Path(__file__).with_name(script), *arguments, cwd=project.root)
 
 
-def _environment(project: Project, name: str, packages: Sequence[str]) -> Path:
+def environment(project: Project, name: str, packages: Sequence[str]) -> Path:
     """The Python of an environment that has these packages; made where it is not there yet."""
     folder = project.scratch / "benchmarks" / name
     python = folder / "bin" / "python"

@@ -30,12 +30,13 @@ class Row:
         return self.ratio <= self.reach if self.at_most else self.ratio >= self.reach
 
 
-def keep(rows: list[Row]) -> None:
-    """Puts rows in the place of those that were measured of the same before; the others stay."""
-    known = read_json(FILE)["rows"] if FILE.is_file() else []
+def keep(rows: list[Row], file: Path | None = None) -> None:
+    """Puts rows in the place of those that were measured of the same before; the others, and all else, stay."""
+    file = file or FILE
+    known = read_json(file) if file.is_file() else {}
     measured = {(row.what, row.against): asdict(row) | {"met": row.met} for row in rows}
-    kept = {(row["what"], row["against"]): row for row in known} | measured
-    write_json(FILE, {"rows": list(kept.values())})
+    kept = {(row["what"], row["against"]): row for row in known.get("rows", [])} | measured
+    write_json(file, known | {"rows": list(kept.values())})
 
 
 def show(rows: list[Row]) -> None:

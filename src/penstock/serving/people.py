@@ -1,7 +1,7 @@
 """The short way for people.
 
-    POST /predict/{name}    one raw row: {"text": "..."}, {"features": [...]} or {"pixels": [[...]]}
-    GET  /models            what is served
+POST /predict/{name}    one raw row: {"text": "..."}, {"features": [...]} or {"pixels": [[...]]}
+GET  /models            what is served
 """
 
 from __future__ import annotations

@@ -1,0 +1,87 @@
+"""`python -m benchmarks.serving [PART...]`: measures servers side by side, and keeps what it finds in serving.json."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.serving import footprint, kept, neighbours, speed
+from benchmarks.serving.kept import Found
+from benchmarks.serving.load import check_wrk
+from benchmarks.serving.questions import questions_of
+from benchmarks.serving.servers import BARE, MODELS, OURS, SERVERS, UNBATCHED, Place
+from penstock.config import load_config
+from penstock.errors import PenstockError
+from penstock.project import Project
+
+PARTS = ("speed", "footprint", "neighbours")
+PEERS = [*(name for name in SERVERS if name != OURS), BARE]
+NO_PEERS = (BARE, UNBATCHED)
+CORES = 2
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="what to measure (all of it)")
+    parser.add_argument("--model", action="append", choices=MODELS, help="only this one; may be given again")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="only beside this one; may be given again")
+    parser.add_argument("--rounds", type=int, default=5, help="in which everybody has a turn (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="of a turn, whole ones (%(default)s)")
+    chosen = parser.parse_args()
+    if chosen.rounds < 2:
+        parser.error("--rounds: at least 2; a spread wants several")
+    return chosen
+
+
+def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
+    config = load_config(place.project.params)
+    names = [OURS, *(name for name in PEERS if name in (chosen.peer or PEERS))]
+    servers = [name for name in names if name not in NO_PEERS]
+    questions = {model: questions_of(place.project, config, model, place.file(model)) for model in MODELS}
+    parts = chosen.part or PARTS
+    if "footprint" in parts:
+        yield from footprint.measure(place, questions, servers)
+    if "neighbours" in parts:
+        yield from neighbours.measure(place, questions["mnist_cnn"], servers)
+    if "speed" in parts:
+        length = speed.Length(chosen.rounds, chosen.seconds)
+        for model in chosen.model or MODELS:
+            yield from speed.measure(place, questions[model], names, length)
+
+
+def copy_models(project: Project, folder: Path) -> None:
+    """Those that are asked, and no others: as much for one server as for another."""
+    for model in MODELS:
+        files = project.model(model, "models")
+        (folder / model).mkdir(parents=True)
+        for path in (files.onnx, files.proof):
+            shutil.copy(path, folder / model)
+
+
+def main() -> None:
+    chosen = parse()
+    check_wrk()
+    project = Project.find()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # and of all that is started from here
+    with TemporaryDirectory() as scratch:
+        place = Place(project, Path(scratch) / "models", Path(scratch))
+        copy_models(project, place.models)
+        found = []
+        for entry in measure(chosen, place):
+            kept.keep(entry)  # at once: what comes after may fail
+            print(entry, flush=True)
+            found.append(entry)
+    kept.show(found)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PenstockError as error:
+        sys.exit(f"error: {error}")

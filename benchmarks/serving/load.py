@@ -1,0 +1,45 @@
+"""wrk (https://github.com/wg/wrk) asks a server as fast as it answers, over so many connections at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.errors import ConfigError
+
+SCRIPT = Path(__file__).with_name("requests.lua")
+
+
+@dataclass(frozen=True)
+class Figures:
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+class FailedRequestsError(Exception):
+    """While it was timed, a server answered with something else than 2xx, or not at all: the figures are void."""
+
+
+def check_wrk() -> None:
+    """Raises ConfigError where there is no wrk."""
+    if not shutil.which("wrk"):
+        raise ConfigError("wrk: not installed; `apt-get install wrk` on Debian, `brew install wrk` on a Mac")
+
+
+def ask(address: str, path: str, bodies: Path, connections: int, seconds: int) -> Figures:
+    """Raises FailedRequestsError."""
+    command = ["wrk", "--threads", "1", "--connections", connections, "--duration", f"{seconds}s"]
+    options = ["--timeout", "10s", "--script", SCRIPT, address, "--", bodies, path]
+    said = subprocess.run(
+        [str(part) for part in (*command, *options)], capture_output=True, text=True, check=True
+    ).stdout
+    seen = json.loads(said.splitlines()[-1])
+    if failed := seen.pop("failed"):
+        raise FailedRequestsError(f"{failed} of the requests to {address}{path} failed")
+    if not seen["requests_per_second"]:
+        raise FailedRequestsError(f"no request to {address}{path} was answered in {seconds} s")
+    return Figures(**seen)

@@ -1,0 +1,58 @@
+"""What every server is asked: raw rows of the test set, and what onnxruntime itself answers to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from penstock.config import Config
+from penstock.data.datasets import load_dataset, part_behind
+from penstock.project import Project
+
+ROWS = 64
+# Of another batch size, or of other threads, onnxruntime's own answers differ by as much.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Questions:
+    """`rows` are raw inputs of one model, [rows, ...]; `path` is its ONNX file."""
+
+    model: str
+    path: Path
+    rows: NDArray[Any]
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        return onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+
+    @property
+    def input(self) -> str:
+        name: str = self.session.get_inputs()[0].name
+        return name
+
+    @cached_property
+    def right(self) -> NDArray[np.float32]:
+        """Probabilities, [rows, classes]."""
+        return np.concatenate([self.session.run(["probabilities"], {self.input: row[None]})[0] for row in self.each()])
+
+    def each(self) -> list[NDArray[Any]]:
+        return [self.rows[place] if self.rows.ndim > 1 else np.asarray(self.rows[place]) for place in range(ROWS)]
+
+    def is_right(self, row: int, probabilities: object) -> bool:
+        answered = np.asarray(probabilities, dtype=np.float32)
+        return answered.shape == self.right[row].shape and bool(np.abs(answered - self.right[row]).max() <= TOLERANCE)
+
+
+def questions_of(project: Project, config: Config, model: str, path: Path) -> Questions:
+    """Rows of the official test part, always the same ones."""
+    dataset = config.model(model).dataset
+    test = part_behind(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
+    chosen = np.random.default_rng(0).choice(len(test), ROWS, replace=len(test) < ROWS)
+    return Questions(model, path, test[chosen])

@@ -1,0 +1,127 @@
+"""A server that runs: from its start to its first right answer, to its end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from benchmarks.serving.questions import ROWS, Questions
+from benchmarks.serving.servers import Place, Server, free_port
+
+PATIENCE = 90.0  # seconds until the first answer
+SECONDS_TO_END = 10.0
+AT_ONCE = 16
+
+
+class WrongAnswerError(Exception):
+    """A server answers other than onnxruntime with the same file."""
+
+
+class Running:
+    """One process, and what it starts, that answers for `model` (and others, if it can) on a port of 127.0.0.1."""
+
+    def __init__(self, server: Server, place: Place, model: str) -> None:
+        self.server = server
+        self.port = free_port()
+        programs = server.bin(place.project)
+        command = server.command(place, programs, model, self.port)
+        self.log = place.scratch / f"{self.port}.log"
+        self._begun = time.perf_counter()
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command.arguments],
+                env=os.environ | command.environment,
+                cwd=place.project.root if not server.packages else place.scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        group = self._process.pid
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_END)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        self._process.wait()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def send(self, connection: http.client.HTTPConnection, questions: Questions, row: Any) -> None:  # noqa: ANN401
+        body = json.dumps(self.server.schema.body(questions.input, row))
+        path = self.server.schema.path(questions.model)
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+
+    def is_right(self, connection: http.client.HTTPConnection, questions: Questions, row: int) -> bool:
+        """Whether an answer comes back, and for `row` says what onnxruntime says."""
+        try:
+            response = connection.getresponse()
+            said = response.read()
+        except (OSError, http.client.HTTPException):
+            return False
+        if response.status != http.client.OK:
+            return False
+        return questions.is_right(row, self.server.schema.probabilities(json.loads(said)))
+
+    def wait(self, *questions: Questions) -> float:
+        """Seconds from the start until each of these was answered right once; raises WrongAnswerError."""
+        for asked in questions:
+            while not self._answers(asked):
+                if self._process.poll() is not None or time.perf_counter() - self._begun > PATIENCE:
+                    raise WrongAnswerError(f"{self.server.name} has not come up:\n{self.log.read_text()[-2000:]}")
+                time.sleep(0.002)
+        return time.perf_counter() - self._begun
+
+    def _answers(self, questions: Questions) -> bool:
+        try:
+            return all(self.answers_at_once(questions, [(0, questions.each()[0])]))
+        except ConnectionError:
+            return False
+
+    def check(self, questions: Questions) -> None:
+        """Every row, many at once; raises WrongAnswerError."""
+        for first in range(0, ROWS, AT_ONCE):
+            places = range(first, first + AT_ONCE)
+            answers = self.answers_at_once(questions, [(row, questions.each()[row]) for row in places])
+            if not all(answers):
+                raise WrongAnswerError(f"{self.server.name}, {questions.model}: one of rows {places} asked at once")
+
+    def answers_at_once(self, questions: Questions, asked: list[tuple[int, Any]]) -> list[bool]:
+        """Whether each of these rows, on a connection of its own, is answered as that row should be."""
+        with ExitStack() as opened:
+            connections = [opened.enter_context(closing(self.connection())) for _ in asked]
+            for connection, (_, row) in zip(connections, asked, strict=True):
+                self.send(connection, questions, row)
+            return [self.is_right(each, questions, row) for each, (row, _) in zip(connections, asked, strict=True)]
+
+    def bodies(self, questions: Questions, folder: Path) -> Path:
+        """A file with one body a line, as wrk wants them."""
+        path = folder / f"{self.port}-{questions.model}.jsonl"
+        body = self.server.schema.body
+        lines = (json.dumps(body(questions.input, row), separators=(",", ":")) for row in questions.each())
+        path.write_text("\n".join(lines))
+        return path
+
+    def memory(self) -> int:
+        """Bytes that it and its children hold; what several of them share counts once (PSS)."""
+        watched = psutil.Process(self._process.pid)
+        return sum(process.memory_full_info().pss for process in [watched, *watched.children(recursive=True)])

@@ -1,0 +1,49 @@
+"""One row in the words of each server, and the probabilities in what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DATATYPES = {"u": "UINT8", "f": "FP32", "O": "BYTES", "U": "BYTES"}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """path: of a model; body: of the input's name and one row; probabilities: in the answer to it."""
+
+    path: Callable[[str], str]
+    body: Callable[[str, NDArray[Any]], Any]
+    probabilities: Callable[[Any], Any]
+
+
+def _v2_body(name: str, row: NDArray[Any]) -> Any:  # noqa: ANN401  (JSON)
+    tensor = {"name": name, "datatype": DATATYPES[row.dtype.kind], "shape": [1, *row.shape]}
+    return {"inputs": [tensor | {"data": row.ravel().tolist()}]}
+
+
+def _v2_probabilities(answer: Any) -> Any:  # noqa: ANN401
+    return next(output["data"] for output in answer["outputs"] if output["name"] == "probabilities")
+
+
+V2 = Schema(lambda model: f"/v2/models/{model}/infer", _v2_body, _v2_probabilities)
+FASTAPI = Schema(
+    lambda model: f"/{model}",
+    lambda name, row: {"instances": [row.tolist()]},
+    lambda answer: answer["probabilities"][0],
+)
+LITSERVE = Schema(
+    lambda model: "/predict",
+    lambda name, row: {"row": row.tolist()},
+    lambda answer: answer["probabilities"],
+)
+BENTOML = Schema(lambda model: f"/{model}", lambda name, row: {"rows": [row.tolist()]}, lambda answer: answer[0])
+MLFLOW = Schema(
+    lambda model: "/invocations",
+    lambda name, row: {"inputs": {name: [row.tolist()]}},
+    lambda answer: np.asarray(answer["predictions"]["probabilities"])[0],
+)

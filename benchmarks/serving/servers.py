@@ -1,0 +1,162 @@
+"""The servers that are compared, and how each is started: in an environment of its own, as its documentation says.
+
+Access logs of the others are off, where they have a switch; ours runs as `penstock serve` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.contenders import environment
+from benchmarks.serving import schemas
+from benchmarks.serving.schemas import Schema
+from penstock.project import Project
+
+PEERS = Path(__file__).with_name("peers")
+MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")
+RUNTIME = ("numpy==2.4.6", "onnxruntime==1.31.1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """models: <model>/model.onnx and its proof.json; scratch: where a server may write."""
+
+    project: Project
+    models: Path
+    scratch: Path
+
+    def file(self, model: str) -> Path:
+        return self.models / model / "model.onnx"
+
+
+@dataclass(frozen=True)
+class Command:
+    arguments: Sequence[object]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    command: what starts it, of a place, the bin folder of its environment, a model, and a port.
+    packages: of its environment; none where it is ours.
+    alone: it serves one model, and `command`'s model says which.
+    """
+
+    name: str
+    schema: Schema
+    command: Callable[[Place, Path, str, int], Command]
+    packages: tuple[str, ...] = ()
+    alone: bool = False
+
+    def bin(self, project: Project) -> Path:
+        """Of its environment, which is made where it is not there yet."""
+        if not self.packages:
+            return Path(sys.executable).parent
+        return environment(project, self.packages[0].partition("=")[0].partition("[")[0], self.packages).parent
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _penstock(*options: str) -> Callable[[Place, Path, str, int], Command]:
+    def command(place: Place, programs: Path, _model: str, port: int) -> Command:
+        serve = [programs / "python", "-m", "penstock.cli", "serve", "--models", place.models, "--port", str(port)]
+        return Command([*serve, *options])
+
+    return command
+
+
+def _fastapi(workers: int, threads: int) -> Callable[[Place, Path, str, int], Command]:
+    def command(place: Place, programs: Path, _model: str, port: int) -> Command:
+        app = [programs / "uvicorn", "fastapi_server:app", "--app-dir", PEERS, "--no-access-log"]
+        return Command(
+            [*app, "--port", str(port), "--workers", str(workers)],
+            {"MODELS": str(place.models), "THREADS": str(threads)},
+        )
+
+    return command
+
+
+def _mlserver(batching: Mapping[str, float]) -> Callable[[Place, Path, str, int], Command]:
+    """Without parallel workers, which its own figures are better for."""
+
+    def command(place: Place, programs: Path, _model: str, port: int) -> Command:
+        folder = place.scratch / f"mlserver-{port}"
+        settings = {
+            "host": "127.0.0.1",
+            "http_port": port,
+            "grpc_port": free_port(),
+            "metrics_port": free_port(),
+            "parallel_workers": 0,
+            "debug": False,
+        }
+        _write(folder / "settings.json", settings)
+        for name in MODELS:
+            parameters = {"uri": str(place.file(name))}
+            model = {"name": name, "implementation": "mlserver_runtime.OnnxRuntime", "parameters": parameters}
+            _write(folder / name / "model-settings.json", {**model, **batching})
+        return Command([programs / "mlserver", "start", folder], {"PYTHONPATH": str(PEERS)})
+
+    return command
+
+
+def _bentoml(place: Place, programs: Path, _model: str, port: int) -> Command:
+    serve = [programs / "bentoml", "serve", "bentoml_service:Models", "--working-dir", PEERS]
+    home = place.scratch / "bentoml"
+    home.mkdir(exist_ok=True)
+    return Command(
+        [*serve, "--host", "127.0.0.1", "--port", str(port)],
+        {"MODELS": str(place.models), "BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(home)},
+    )
+
+
+def _litserve(place: Place, programs: Path, model: str, port: int) -> Command:
+    return Command([programs / "python", PEERS / "litserve_server.py", place.file(model), str(port)])
+
+
+def _mlflow(place: Place, programs: Path, model: str, port: int) -> Command:
+    folder = place.scratch / "mlflow" / model
+    if not folder.is_dir():
+        make = [programs / "python", PEERS / "mlflow_model.py", place.file(model), folder]
+        subprocess.run(make, check=True, cwd=place.scratch, capture_output=True, env=os.environ | QUIET)
+    serve = [programs / "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", folder]
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"  # it starts uvicorn by name
+    return Command([*serve, "--host", "127.0.0.1", "--port", str(port)], QUIET | {"PATH": path})
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+FASTAPI_PACKAGES = ("fastapi==0.165.0", "uvicorn[standard]==0.54.0", *RUNTIME)
+# With uvloop 0.22 and newer MLServer 1.7.1 does not start.
+MLSERVER_PACKAGES = ("mlserver==1.7.1", "uvloop==0.21.0", *RUNTIME)
+ADAPTIVE = {"max_batch_size": 32, "max_batch_time": 0.002}
+
+OURS, UNBATCHED, BARE = "penstock", "unbatched", "bare"
+SERVERS = {
+    OURS: Server("penstock", schemas.V2, _penstock()),
+    "fastapi": Server("FastAPI", schemas.FASTAPI, _fastapi(workers=1, threads=0), FASTAPI_PACKAGES),
+    "fastapi2": Server("FastAPI with two workers", schemas.FASTAPI, _fastapi(workers=2, threads=1), FASTAPI_PACKAGES),
+    "mlserver": Server("MLServer", schemas.V2, _mlserver({}), MLSERVER_PACKAGES),
+    "adaptive": Server("MLServer with adaptive batching", schemas.V2, _mlserver(ADAPTIVE), MLSERVER_PACKAGES),
+    "mlflow": Server(
+        "mlflow models serve", schemas.MLFLOW, _mlflow, ("mlflow==3.17.2", "onnx==1.23.2", *RUNTIME), alone=True
+    ),
+    "bentoml": Server("BentoML", schemas.BENTOML, _bentoml, ("bentoml==1.4.39", *RUNTIME)),
+    "litserve": Server("LitServe", schemas.LITSERVE, _litserve, ("litserve==0.2.19", *RUNTIME), alone=True),
+}

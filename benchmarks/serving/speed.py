@@ -1,0 +1,100 @@
+"""Requests a second and their times, of all servers in turns.
+
+In a round everybody is asked once, so that a ratio is the median of pairs that were taken in the same minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+from benchmarks.pairs import Ratio
+from benchmarks.results import Row
+from benchmarks.serving.bare import Bare
+from benchmarks.serving.kept import Figure
+from benchmarks.serving.load import FailedRequestsError, Figures, ask
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.reaches import REACHES
+from benchmarks.serving.running import Running
+from benchmarks.serving.servers import BARE, OURS, SERVERS, Place
+
+CONNECTIONS = (1, 8, 64)
+WARM_UP = 1  # seconds
+
+# What one asks of a contestant: its figures at so many connections in so many seconds.
+Asked = Callable[[int, int], Figures]
+# None where a request failed: the figures of that turn are void.
+Rounds = list[dict[str, Figures | None]]
+
+
+@dataclass(frozen=True)
+class Length:
+    rounds: int
+    seconds: int  # of one turn
+
+
+def measure(place: Place, questions: Questions, names: Sequence[str], length: Length) -> Iterator[Row | Figure]:
+    with ExitStack() as running:
+        asked = {name: _started(place, questions, name, running) for name in names}
+        for connections in CONNECTIONS:
+            rounds = in_turns(asked, connections, length)
+            yield from figures(questions.model, connections, rounds)
+            yield from rows(questions.model, connections, rounds)
+
+
+def _started(place: Place, questions: Questions, name: str, running: ExitStack) -> Asked:
+    if name == BARE:
+        return running.enter_context(Bare(place.project, questions, place.scratch)).figures
+    server = running.enter_context(Running(SERVERS[name], place, questions.model))
+    server.wait(questions)
+    server.check(questions)
+    path = server.server.schema.path(questions.model)
+    asked = partial(ask, server.address, path, server.bodies(questions, place.scratch))
+    asked(8, WARM_UP)
+    return asked
+
+
+def in_turns(asked: Mapping[str, Asked], connections: int, length: Length) -> Rounds:
+    """Every second round backwards: who comes after whom is no advantage."""
+    orders = list(asked), list(asked)[::-1]
+    return [
+        {name: _figures(name, asked[name], connections, length.seconds) for name in orders[number % 2]}
+        for number in range(length.rounds)
+    ]
+
+
+def _figures(name: str, asked: Asked, connections: int, seconds: int) -> Figures | None:
+    try:
+        return asked(connections, seconds)
+    except FailedRequestsError as error:
+        print(f"void: {name}: {error}", flush=True)
+        return None
+
+
+def figures(model: str, connections: int, rounds: Rounds) -> Iterator[Figure]:
+    for name in rounds[0]:
+        if valid := [turn for round_ in rounds if (turn := round_[name])]:
+            yield Figure(
+                SERVERS[name].name if name != BARE else "bare onnxruntime",
+                model,
+                connections,
+                round(median(turn.requests_per_second for turn in valid)),
+                round(median(turn.p50_ms for turn in valid), 3),
+                round(median(turn.p99_ms for turn in valid), 3),
+                void=len(rounds) - len(valid),
+            )
+
+
+def rows(model: str, connections: int, rounds: Rounds) -> Iterator[Row]:
+    """What the reaches are about; of rounds in which both were answered throughout."""
+    for reach in REACHES:
+        if (reach.model, reach.connections) != (model, connections):
+            continue
+        pairs = [(round_.get(OURS), round_.get(reach.against)) for round_ in rounds]
+        compared = [reach.compare(ours, theirs) for ours, theirs in pairs if ours and theirs]
+        if len(compared) > 1:
+            found = Ratio.of(compared)
+            yield Row(reach.what, reach.shown_against, found.value, found.spread, reach.reach, reach.at_most)
