@@ -2,7 +2,8 @@
 
 Input, by the dataset's kind: `features` float32 [batch, features], `pixels` uint8 [batch, height, width], or `text`
 string [batch]; a generator takes `noise` float32 [batch, numbers]. Outputs: a classifier's `probabilities` float32
-[batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`.
+[batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`. An
+autoencoder also takes `code_shift`, which nobody needs to give (`penstock.export.shift`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from penstock.config.models import Model
 from penstock.data.processed import Processed
 from penstock.errors import PenstockError
+from penstock.export.shift import CODE, with_code_shift
 from penstock.export.text import IR_VERSION, OPSETS, text_graph
 from penstock.files import write_bytes
 from penstock.lineage import Lineage
@@ -61,6 +63,8 @@ def export(name: str, model: Model, network: Servable, processed: Processed, lin
     proto = network_graph(Served(network), network.takes, network.outputs, recurrent=model.network.kind == "recurrent")
     if network.takes.name == TOKEN_IDS:
         proto = _with_words(proto, processed.vocabulary(), network)
+    if CODE in network.outputs:
+        proto = with_code_shift(proto)
     onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage))
     try:
         onnx.checker.check_model(proto, full_check=True)

@@ -52,7 +52,12 @@ class Autoencoder(Servable):
     def answers(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Code float32 [N, K] and reconstruction float32 [N, height, width] of 0..1."""
         code = self.encoder(self.targets(inputs))
-        return code, self.decoder(code).sigmoid().unflatten(1, self.takes.shape)
+        return code, self.decode(code)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Code float32 [N, K] to reconstruction float32 [N, height, width] of 0..1."""
+        images: Tensor = self.decoder(code).sigmoid().unflatten(1, self.takes.shape)
+        return images
 
 
 def build(settings: Settings, manifest: Manifest) -> Autoencoder:

@@ -83,7 +83,7 @@ def validate(
         parity["agreement"] = min(float((one["label"] == trained["label"]).mean()) for one in exported.values())
         checks["agreement"] = Check(parity["agreement"], 1.0, at_least=True)
 
-    evidence = Evidence(material, network, test, answers)
+    evidence = Evidence(material, network, session, test, answers)
     judgement: Judgement = task.judge(model, evidence)
     checks = {**judgement.checks, **checks}
     return Validation(

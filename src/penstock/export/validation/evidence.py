@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 from numpy.typing import NDArray
 
 from penstock.data.datasets import Part
@@ -57,10 +58,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Evidence:
-    """network: the trained one; test: the raw test split; answers: of the exported file."""
+    """network: the trained one; session: of the exported file; test: the raw test split; answers: of the session."""
 
     material: Material
     network: Servable
+    session: onnxruntime.InferenceSession
     test: Part
     answers: Answers
 
