@@ -65,15 +65,17 @@ class ServedModel:
         if len(rows) > 1:
             raise InputError(f"the inputs have different numbers of rows: {sorted(rows)}")
         if len(inputs) > len(self.inputs):
-            self._check_optional(inputs)
+            self._check_optional(inputs, min(rows))
         return rows.pop()
 
-    def _check_optional(self, inputs: Tensors) -> None:
+    def _check_optional(self, inputs: Tensors, rows: int) -> None:
+        """What may be left out is the same for all rows, in a row of its own, or has as many."""
         for name in inputs.keys() - {spec.name for spec in self.inputs}:
             spec = self.optional.get(name)
             if spec is None:
                 raise InputError(f"no input '{name}'; there are {', '.join(self._input_names())}")
-            if inputs[name].dtype != spec.dtype or inputs[name].shape != spec.shape:
+            shapes = [(count, *spec.shape[1:]) for count in (1, rows)]
+            if inputs[name].dtype != spec.dtype or inputs[name].shape not in shapes:
                 raise InputError(f"{spec.wanted}, not {inputs[name].dtype} of {list(inputs[name].shape)}")
 
     def _input_names(self) -> list[str]:
