@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080)
+    serve.add_argument("--grpc-port", type=int, help="answer gRPC as well, on this port")
     serve.set_defaults(run=_serve)
     return parser
 
@@ -157,7 +158,7 @@ def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.server import serve
 
     folders = [chosen.models] if chosen.models else Project.find().served
-    serve(Repository(folders), host=chosen.host, port=chosen.port)
+    serve(Repository(folders), host=chosen.host, port=chosen.port, grpc_port=chosen.grpc_port)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""NVIDIA's clients over real sockets, for every model: what they are told and answered is what the file itself says."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+from tritonclient.utils import InferenceServerException
+
+from penstock.config import load_config
+from penstock.files import read_json
+from tests.conftest import REPOSITORY
+from tests.serving.running import serving
+
+MODELS = load_config(REPOSITORY / "params.yaml").models
+DATATYPES = {"tensor(float)": "FP32", "tensor(uint8)": "UINT8", "tensor(int64)": "INT64", "tensor(string)": "BYTES"}
+ROWS = 3
+
+
+@pytest.fixture(scope="module")
+def served(small_run):
+    with serving(small_run.root) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["grpc"])
+def library(request):
+    return {"http": tritonclient.http, "grpc": tritonclient.grpc}[request.param]
+
+
+@pytest.fixture(scope="module")
+def client(served, library):
+    with library.InferenceServerClient(served.grpc if library is tritonclient.grpc else served.http) as connected:
+        yield connected
+
+
+@pytest.fixture
+def told(client, library):
+    """What a call of the client says, as JSON."""
+    as_json = {"as_json": True} if library is tritonclient.grpc else {}
+    return lambda call, *arguments: getattr(client, call)(*arguments, **as_json)
+
+
+@pytest.fixture(scope="module")
+def session(small_run):
+    """The validated file, in onnxruntime itself."""
+
+    def loaded(name):
+        path = small_run.root / "models" / name / "model.onnx"
+        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    return loaded
+
+
+def rows_for(node):
+    """A few rows of what a model takes."""
+    generator = np.random.default_rng(0)
+    shape = (ROWS, *node.shape[1:])
+    match node.type:
+        case "tensor(string)":
+            return np.array(["A wonderful film with a terrible title.", "", "schön — 好"], object)
+        case "tensor(uint8)":
+            return generator.integers(0, 256, shape, np.uint8)
+        case _:
+            return generator.normal(size=shape).astype(np.float32)
+
+
+def tensor_of(library, node, rows):
+    tensor = library.InferInput(node.name, rows.shape, DATATYPES[node.type])
+    tensor.set_data_from_numpy(rows)
+    return tensor
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_answers_are_the_files_own(client, library, session, name):
+    model = session(name)
+    (node,) = model.get_inputs()
+    rows = rows_for(node)
+    answer = client.infer(name, [tensor_of(library, node, rows)])
+    wanted = [output.name for output in model.get_outputs()]
+    for output, values in zip(wanted, model.run(wanted, {node.name: rows}), strict=True):
+        served = answer.as_numpy(output)
+        assert (served.dtype, served.shape) == (values.dtype, values.shape)
+        np.testing.assert_allclose(served, values, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_described_as_the_file_is(told, session, small_run, name):
+    model, described = session(name), told("get_model_metadata", name)
+    sha256 = read_json(small_run.root / "models" / name / "proof.json")["sha256"]
+    assert (described["name"], described["versions"]) == (name, [sha256[:12]])
+    for tensors, nodes in ((described["inputs"], model.get_inputs()), (described["outputs"], model.get_outputs())):
+        found = [(tensor["name"], tensor["datatype"], [int(size) for size in tensor["shape"]]) for tensor in tensors]
+        assert found == [(node.name, DATATYPES[node.type], [-1, *node.shape[1:]]) for node in nodes]
+
+
+def test_the_server_is_there_and_says_what_it_is(client, told):
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert told("get_server_metadata")["name"] == "penstock"
+
+
+def test_all_models_are_in_the_index_and_ready(client, told):
+    index = told("get_model_repository_index")
+    models = index["models"] if isinstance(index, dict) else index
+    ready = {model["name"]: model["version"] for model in models if model["state"] == "READY"}
+    assert ready.keys() == set(MODELS)
+    assert all(client.is_model_ready(name, version) for name, version in ready.items())
+
+
+@pytest.fixture
+def flower(library, session):
+    (node,) = session("iris_mlp").get_inputs()
+    return tensor_of(library, node, rows_for(node))
+
+
+def test_the_id_comes_back_and_only_the_outputs_that_were_asked_for(client, library, told, flower):
+    (version,) = told("get_model_metadata", "iris_mlp")["versions"]
+    wanted = [library.InferRequestedOutput("label"), library.InferRequestedOutput("probabilities")]
+    for outputs in (wanted, wanted[:1]):
+        answer = client.infer("iris_mlp", [flower], version, outputs, "the seventh")
+        response = answer.get_response(**({"as_json": True} if library is tritonclient.grpc else {}))
+        assert (response["id"], response["model_version"]) == ("the seventh", version)
+        assert [output["name"] for output in response["outputs"]] == [output.name() for output in outputs]
+
+
+UNKNOWN, WRONG = ("404", "StatusCode.NOT_FOUND"), ("400", "StatusCode.INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [
+        ({"model_name": "nothing"}, UNKNOWN, "no model 'nothing'; served are"),
+        ({"model_name": "iris_mlp", "model_version": "7"}, UNKNOWN, "no version '7' of 'iris_mlp'"),
+        ({"model_name": "mnist_cnn"}, WRONG, "pixels: wants UINT8 of shape [-1, 28, 28]"),
+        (
+            {"model_name": "iris_mlp", "outputs": ["logits"]},
+            WRONG,
+            "no output 'logits'; there are probabilities, label",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_words(client, library, flower, asked, status, says):
+    outputs = [library.InferRequestedOutput(name) for name in asked.get("outputs", [])]
+    with pytest.raises(InferenceServerException) as refused:
+        client.infer(**(asked | {"inputs": [flower], "outputs": outputs or None}))
+    assert refused.value.status() in status
+    assert says in refused.value.message()

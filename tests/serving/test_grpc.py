@@ -1,0 +1,116 @@
+"""What NVIDIA's client does not do: typed contents, limits, and the end of the server, over a plain channel."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import psutil
+import pytest
+
+from penstock.serving.app import LARGEST_BODY
+from penstock.serving.rpc import messages
+from tests.processes import wait_until
+from tests.serving.running import serving
+
+FLOWER = {"name": "features", "datatype": "FP32", "shape": [1, 4]}
+
+
+@pytest.fixture(scope="module")
+def served(small_run):
+    with serving(small_run.root) as running:
+        yield running
+
+
+@pytest.fixture
+def call(served):
+    """A call by name, as any language's generated code makes it."""
+    with grpc.insecure_channel(served.grpc) as channel:
+        yield lambda name, request, **options: called(channel, name, request, **options)
+
+
+def called(channel, name, request, **options):
+    response = getattr(messages, f"{name}Response", None)
+    method = channel.unary_unary(
+        f"/inference.GRPCInferenceService/{name}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=response.FromString if response else None,
+    )
+    return method(request, timeout=30, **options)
+
+
+def infer_request(model="iris_mlp", **changes):
+    contents = {"fp32_contents": [5.1, 3.5, 1.4, 0.2]}
+    return messages.ModelInferRequest(model_name=model, inputs=[FLOWER | {"contents": contents} | changes])
+
+
+def test_typed_contents_are_answered_with_typed_contents(call):
+    response = call("ModelInfer", infer_request())
+    likely, label = response.outputs
+    assert sum(likely.contents.fp32_contents) == pytest.approx(1, abs=1e-5)
+    assert list(label.contents.int64_contents) in ([0], [1], [2])
+    assert not response.raw_output_contents
+
+
+def test_a_text_is_bytes(call):
+    texts = {"name": "text", "datatype": "BYTES", "shape": [2], "contents": {"bytes_contents": [b"good", b""]}}
+    response = call("ModelInfer", messages.ModelInferRequest(model_name="imdb_lstm", inputs=[texts]))
+    assert len(response.outputs[1].contents.int64_contents) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "status"),
+    [
+        ("ModelInfer", infer_request("nothing"), grpc.StatusCode.NOT_FOUND),
+        ("ModelReady", messages.ModelReadyRequest(name="nothing"), grpc.StatusCode.NOT_FOUND),
+        ("ModelMetadata", messages.ModelMetadataRequest(name="iris_mlp", version="1"), grpc.StatusCode.NOT_FOUND),
+        ("ModelInfer", infer_request(name="pixels"), grpc.StatusCode.INVALID_ARGUMENT),
+        (
+            "ModelInfer",
+            infer_request(contents={"fp32_contents": [3e38, 3e38, -3e38, 1]}),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        ("ModelInfer", infer_request(contents={"fp32_contents": [float("nan")] * 4}), grpc.StatusCode.INVALID_ARGUMENT),
+        ("ModelInfer", messages.ModelInferRequest(model_name="iris_mlp"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("ModelStreamInfer", infer_request(), grpc.StatusCode.UNIMPLEMENTED),
+    ],
+)
+def test_a_refusal_is_a_status(call, name, request_, status):
+    with pytest.raises(grpc.RpcError) as refused:
+        call(name, request_)
+    assert refused.value.code() == status
+
+
+def test_nothing_larger_than_http_takes_is_read(call):
+    request = messages.ModelInferRequest(model_name="iris_mlp", raw_input_contents=[bytes(LARGEST_BODY)])
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_an_output_parameter_that_would_be_ignored_is_refused(call):
+    request = infer_request()
+    request.outputs.add(name="label").parameters["classification"].int64_param = 3
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert "outputs.0.parameters: 'classification' is not known here" in str(refused.value.details())
+
+
+def seconds_of_work(served):
+    times = psutil.Process(served.process.pid).cpu_times()
+    return times.user + times.system
+
+
+def test_calls_in_hand_are_answered_when_the_server_is_told_to_end(small_run):
+    """A thousand long texts take seconds; the signal comes when the server is at work on them."""
+    texts = [b"a wonderful film with a terrible title " * 30] * 1000
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
+    request = messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])
+    with serving(small_run.root) as served, grpc.insecure_channel(served.grpc) as channel:
+        idle = seconds_of_work(served)
+        with ThreadPoolExecutor() as pool:
+            in_hand = pool.submit(called, channel, "ModelInfer", request)
+            wait_until(lambda: seconds_of_work(served) > idle + 0.2)
+            assert not in_hand.done()
+            served.process.send_signal(signal.SIGTERM)
+            assert len(in_hand.result().outputs[1].contents.int64_contents) == 1000
+        assert served.process.wait(timeout=30) == 0
