@@ -122,7 +122,10 @@ def test_one_file_serves(small_run, model):
     assert (
         metadata["data"] == dvc_directory_hash(processed.folder) == locked(small_run)[f"data/processed/{MODELS[model]}"]
     )
-    assert metadata.keys() - {"classes"} == {"model", "dataset", "input", "data", "parameters", "code"}
+    assert metadata.keys() - {"classes", "ranges"} == {"model", "dataset", "input", "data", "parameters", "code"}
+    if processed.manifest.kind == "table":
+        seen = processed.split("train").inputs
+        assert np.allclose(json.loads(metadata["ranges"]), np.stack([seen.min(axis=0), seen.max(axis=0)], axis=1))
     (name,) = [node.name for node in session.get_inputs()]
     for rows in (1, 3, 300):
         outputs = [node.name for node in session.get_outputs()]

@@ -65,7 +65,7 @@ def export(name: str, model: Model, network: Servable, processed: Processed, lin
         proto = _with_words(proto, processed.vocabulary(), network)
     if CODE in network.outputs:
         proto = with_code_shift(proto)
-    onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage))
+    onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage) | _ranges(processed))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -158,3 +158,12 @@ def _metadata(name: str, network: Servable, manifest: Manifest, lineage: Lineage
         "parameters": lineage.parameters,
         "code": lineage.code,
     }
+
+
+def _ranges(processed: Processed) -> dict[str, str]:
+    """Of numbers, the smallest and the largest of each feature among the training rows, for whoever offers sliders."""
+    if processed.manifest.kind != "table":
+        return {}
+    inputs = processed.split("train").inputs
+    ranges = zip(inputs.min(axis=0), inputs.max(axis=0), strict=True)
+    return {"ranges": json.dumps([[round(float(low), 4), round(float(high), 4)] for low, high in ranges])}
