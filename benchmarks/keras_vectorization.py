@@ -3,7 +3,8 @@
     python keras_vectorization.py TEXTS WORDS LENGTH
 
 TEXTS is a JSON file with the texts of train and test. Each answer has the seconds to learn the words of train and to
-turn all texts into ids. It runs in an environment of its own, so nothing of Penstock is imported.
+turn all texts into ids, in the faster of the two documented ways: all of a part in one call, or as a step of
+`tf.data`, which uses all cores. It runs in an environment of its own, so nothing of Penstock is imported.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -22,17 +25,28 @@ TEXTS_AT_ONCE = 512
 def main(path: Path, words: int, length: int) -> None:
     texts = json.loads(path.read_text())
     for _ in sys.stdin:
-        begun = time.perf_counter()
         layer = keras.layers.TextVectorization(max_tokens=words, output_sequence_length=length)
-        layer.adapt(_in_batches(texts["train"]))
-        for part in texts.values():
-            for batch in _in_batches(part):
-                layer(batch).numpy()
-        print(json.dumps({"seconds": time.perf_counter() - begun}), flush=True)
+        learning = _seconds(partial(layer.adapt, texts["train"]))
+        encoding = min(_seconds(partial(encode, layer, texts)) for encode in (_in_one_call, _in_a_pipeline))
+        print(json.dumps({"seconds": learning + encoding}), flush=True)
 
 
-def _in_batches(texts: list[str]) -> tensorflow.data.Dataset:
-    return tensorflow.data.Dataset.from_tensor_slices(texts).batch(TEXTS_AT_ONCE)
+def _seconds(what: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def _in_one_call(layer: keras.layers.TextVectorization, texts: dict[str, list[str]]) -> None:
+    for part in texts.values():
+        layer(part).numpy()
+
+
+def _in_a_pipeline(layer: keras.layers.TextVectorization, texts: dict[str, list[str]]) -> None:
+    for part in texts.values():
+        batches = tensorflow.data.Dataset.from_tensor_slices(part).batch(TEXTS_AT_ONCE)
+        for batch in batches.map(layer, num_parallel_calls=tensorflow.data.AUTOTUNE).prefetch(tensorflow.data.AUTOTUNE):
+            batch.numpy()
 
 
 if __name__ == "__main__":

@@ -52,9 +52,8 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
 
 def _seconds_of_ours(settings: TextInputs, texts: Texts) -> float:
     begun = time.perf_counter()
-    encoder = text.fit(settings, texts["train"])
-    for part in texts.values():
-        encoder.encode(part)
+    encoder, _ = text.fit(settings, texts["train"])
+    encoder.encode(texts["test"])
     return time.perf_counter() - begun
 
 

@@ -37,10 +37,11 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
     expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
     training, test, rows, repeated = split_rows(parts, settings)
 
-    encoder = fit_encoder(settings.inputs, training[rows["train"]].inputs)
+    of_split = _split_parts(training, test, rows)
+    encoder, encoded_training = fit_encoder(settings.inputs, of_split["train"].inputs)
     encoded = {
-        split: Split(inputs=encoder.encode(part.inputs), labels=part.labels)
-        for split, part in _split_parts(training, test, rows).items()
+        split: Split(inputs=encoded_training if split == "train" else encoder.encode(part.inputs), labels=part.labels)
+        for split, part in of_split.items()
     }
     leaked = _leaked(training, test, rows)
     expectations.require(name, expectations.of_processed(settings.expect, encoded, leaked))
@@ -67,10 +68,10 @@ def preprocess(name: str, settings: Dataset, *, raw: Path, folder: Path) -> dict
         "shape": list(manifest.shape),
         "vocabulary": manifest.vocabulary,
         "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
-        "training_inputs": encoder.describe(training[rows["train"]].inputs),
+        "training_inputs": encoder.describe(of_split["train"].inputs),
         "duplicates": {
             "official": _duplicates(parts),
-            "splits": _duplicates(_split_parts(training, test, rows)),
+            "splits": _duplicates(of_split),
             "dropped_from_training": repeated,
             "leaked": leaked,
         },

@@ -40,7 +40,9 @@ class Encoder(Protocol):
         ...
 
 
-def fit_encoder(settings: TableInputs | ImageInputs | TextInputs, training: NDArray[Any]) -> Encoder:
-    """The encoder of the settings' kind, fitted on training rows and no others."""
-    encoder: Encoder = import_module(f"{__name__}.{settings.kind}").fit(settings, training)
-    return encoder
+def fit_encoder(
+    settings: TableInputs | ImageInputs | TextInputs, training: NDArray[Any]
+) -> tuple[Encoder, NDArray[Any]]:
+    """The encoder of the settings' kind, fitted on training rows and no others, and those rows encoded."""
+    fitted: tuple[Encoder, NDArray[Any]] = import_module(f"{__name__}.{settings.kind}").fit(settings, training)
+    return fitted

@@ -27,5 +27,6 @@ class ImageEncoder:
         return {"mean_pixel": round(float(inputs.mean()), 4)}
 
 
-def fit(_settings: ImageInputs, training: NDArray[Any]) -> ImageEncoder:
-    return ImageEncoder(shape=training.shape[1:])
+def fit(_settings: ImageInputs, training: NDArray[Any]) -> tuple[ImageEncoder, NDArray[np.uint8]]:
+    encoder = ImageEncoder(shape=training.shape[1:])
+    return encoder, encoder.encode(training)

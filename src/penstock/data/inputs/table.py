@@ -31,5 +31,6 @@ def _rounded(values: NDArray[Any]) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def fit(_settings: TableInputs, training: NDArray[Any]) -> TableEncoder:
-    return TableEncoder(shape=training.shape[1:])
+def fit(_settings: TableInputs, training: NDArray[Any]) -> tuple[TableEncoder, NDArray[np.float32]]:
+    encoder = TableEncoder(shape=training.shape[1:])
+    return encoder, encoder.encode(training)
