@@ -1,4 +1,4 @@
-"""`penstock`: check, repro, results, ui, predict, serve. Heavy libraries are imported by the commands that use them."""
+"""`penstock`: what a person runs. Heavy libraries are imported by the commands that use them."""
 
 from __future__ import annotations
 
@@ -65,6 +65,23 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--grpc-port", type=int, help="answer gRPC as well, on this port")
     serve.set_defaults(run=_serve)
+
+    package = commands.add_parser(
+        "package",
+        help="write the validated models as Triton, KServe or Docker take them",
+        description="Writes validated models, and no others, as other engines take them. A folder that something else "
+        "wrote is left as it is.",
+    )
+    package.add_argument("model", nargs="*", help="those to package (all that are validated)")
+    package.add_argument("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
+    package.add_argument("--triton", type=Path, metavar="DIR", help="a model repository; a new file is a new version")
+    package.add_argument(
+        "--docker", type=Path, metavar="DIR", help="what `docker build DIR` makes our server's image of"
+    )
+    package.add_argument("--kserve", type=Path, metavar="FILE", help="an InferenceService, with one of the next two")
+    package.add_argument("--image", help="for --kserve: the image that was built of --docker, by its registry's name")
+    package.add_argument("--storage", metavar="URI", help="for --kserve: where the cluster finds what --triton wrote")
+    package.set_defaults(run=_package)
     return parser
 
 
@@ -159,6 +176,15 @@ def _serve(chosen: argparse.Namespace) -> None:
 
     folders = [chosen.models] if chosen.models else Project.find().served
     serve(Repository(folders), host=chosen.host, port=chosen.port, grpc_port=chosen.grpc_port)
+
+
+def _package(chosen: argparse.Namespace) -> None:
+    from penstock.packaging.kserve import Service
+    from penstock.packaging.package import Targets, package
+
+    folders = [chosen.models] if chosen.models else Project.find().served
+    service = Service(chosen.kserve, chosen.image, chosen.storage) if chosen.kserve else None
+    package(folders, chosen.model, Targets(chosen.triton, chosen.docker, service))
 
 
 if __name__ == "__main__":

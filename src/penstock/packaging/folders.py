@@ -1,0 +1,63 @@
+"""Folders that are whole or not there, and never one that somebody else wrote."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.errors import ConfigError
+from penstock.files import read_json, write_json
+
+# Says that we wrote a folder, what for, and which files of which models are in it.
+MARK = "penstock.json"
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` that takes its name when the block ends well, and vanishes when it does not.
+
+    What was there before goes only then. Always the same one, so that what a killed process left goes with the next.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished, former = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
+    for left in (unfinished, former):
+        shutil.rmtree(left, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        if folder.exists():
+            folder.replace(former)
+        unfinished.replace(folder)
+    finally:
+        for left in (unfinished, former):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+# The sha256 of every file of a model, by its path below the model's folder, by model.
+Recorded = dict[str, dict[str, str]]
+
+
+def mark(folder: Path, kind: str, models: Recorded) -> None:
+    write_json(folder / MARK, {"written_by": "penstock package", "kind": kind, "models": models})
+
+
+def recorded(folder: Path) -> Recorded:
+    """What the mark of a folder says is in it; nothing where there is no mark yet."""
+    path = folder / MARK
+    models: Recorded = read_json(path)["models"] if path.is_file() else {}
+    return models
+
+
+def is_ours(folder: Path, kind: str) -> bool:
+    """Whether we wrote this folder before; false where there is nothing in it yet.
+
+    Raises:
+        ConfigError: there are other things in it.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    if not (folder / MARK).is_file() or read_json(folder / MARK).get("kind") != kind:
+        raise ConfigError(f"{folder}: is there, and `penstock package --{kind}` did not write it; name another folder")
+    return True
