@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from penstock.networks.recurrence import tanh_states
 from penstock.networks.recurrent import Direction, RecurrentNetwork
 from tests.networks.documented import recurrent_settings
 
@@ -27,6 +28,39 @@ def test_its_own_loop_equals_torchs_layer_where_nothing_is_dropped(cell, monkeyp
         nn.init.normal_(bias)
     monkeypatch.setattr(layer, "_mask", lambda like, share: torch.ones_like(like))
     assert torch.allclose(layer.train()(steps), layer.eval()(steps), atol=1e-6)
+
+
+def test_a_plain_rnn_in_training_is_torchs_with_all_of_its_gradients():
+    layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0).double(), torch.randn(4, 7, 3).double()
+    for weight in layer._weights():
+        nn.init.normal_(weight, std=0.5)
+
+    def states_and_gradients():
+        leaves = [steps.requires_grad_(), *layer._weights()]
+        states = layer(steps)
+        return [states, *torch.autograd.grad((states * torch.linspace(-1, 1, 5)).sum(), leaves)]
+
+    ours, theirs = layer.train() and states_and_gradients(), layer.eval() and states_and_gradients()
+    assert type(ours[0].grad_fn) is not type(theirs[0].grad_fn)
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_gradients_of_a_plain_rnn_are_the_slopes(steps):
+    torch.manual_seed(0)
+    inputs, weights = torch.randn(steps, 3, 4).double(), torch.randn(4, 4).double()
+    assert torch.autograd.gradcheck(tanh_states, (inputs.requires_grad_(), weights.requires_grad_()))
+
+
+def test_a_plain_rnn_keeps_full_precision_where_its_inputs_have_half():
+    layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0).train(), torch.randn(4, 7, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = layer(steps)
+    states.sum().backward()
+    assert states.dtype == torch.float32
+    assert torch.allclose(states, layer(steps), atol=0.05)
+    assert all(weight.grad.dtype == torch.float32 for weight in layer._weights())
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -19,6 +19,7 @@ from penstock.errors import WrongSettingError
 from penstock.manifest import PADDING, Manifest
 from penstock.networks.inputs import WordVectors
 from penstock.networks.layers import glorot_dense, masked_max, masked_mean
+from penstock.networks.recurrence import tanh_states
 
 Cell = Literal["rnn", "gru", "lstm"]
 
@@ -121,7 +122,8 @@ class Direction(nn.Module):
 
     dropout: share of an input mask, recurrent_dropout: share of a mask on the state that enters each step. As in
     Keras, a sequence has one mask of each for all its steps, in training only (Gal and Ghahramani, 2016,
-    arXiv:1512.05287). torch's own layer runs wherever the state is not masked, and it is what is exported.
+    arXiv:1512.05287). torch's own layer runs wherever the state is not masked, and it is what is exported; only the
+    training of a plain RNN on a CPU is quicker by `tanh_states`, which equals it.
 
     Initialised as Keras does, which the documented scores rest on: Glorot-uniform input weights, orthogonal recurrent
     weights, forget gates that begin open. A plain RNN begins by passing its state on unchanged (Le, Jaitly and Hinton,
@@ -152,8 +154,15 @@ class Direction(nn.Module):
             steps_NTD = steps_NTD * self._mask(steps_NTD[:, :1], share=self.dropout)
         if self.training and self.recurrent_dropout:
             return self._with_masked_state(steps_NTD)
+        if self.training and self.cell == "rnn" and steps_NTD.device.type == "cpu":
+            return self._without_a_graph(steps_NTD)
         states_NTH: Tensor = self.layer(steps_NTD)[0]
         return states_NTH
+
+    def _without_a_graph(self, steps_NTD: Tensor) -> Tensor:
+        from_inputs, from_state, bias, second_bias = self._weights()
+        inputs_NTH = functional.linear(steps_NTD, from_inputs, bias + second_bias)
+        return tanh_states(inputs_NTH.transpose(0, 1), from_state).transpose(0, 1)
 
     def _with_masked_state(self, steps_NTD: Tensor) -> Tensor:
         from_inputs, from_state, bias, second_bias = self._weights()
