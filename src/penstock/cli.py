@@ -12,6 +12,7 @@ from pathlib import Path
 from penstock.errors import ConfigError, PenstockError, explain
 from penstock.interruption import Interrupted
 from penstock.project import Project
+from penstock.serving.options import add_options, settings_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,10 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
 
     serve = commands.add_parser("serve", help="serve the validated models over HTTP")
-    serve.add_argument("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8080)
-    serve.add_argument("--grpc-port", type=int, help="answer gRPC as well, on this port")
+    add_options(serve)
     serve.set_defaults(run=_serve)
 
     package = commands.add_parser(
@@ -171,11 +169,9 @@ def _predict(chosen: argparse.Namespace) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
-    from penstock.serving.repository import Repository
     from penstock.serving.server import serve
 
-    folders = [chosen.models] if chosen.models else Project.find().served
-    serve(Repository(folders), host=chosen.host, port=chosen.port, grpc_port=chosen.grpc_port)
+    serve([chosen.models] if chosen.models else Project.find().served, settings_of(chosen))
 
 
 def _package(chosen: argparse.Namespace) -> None:

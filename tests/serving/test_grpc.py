@@ -7,8 +7,8 @@ import grpc
 import psutil
 import pytest
 
-from penstock.serving.app import LARGEST_BODY
 from penstock.serving.rpc import messages
+from penstock.serving.settings import Settings
 from tests.processes import wait_until
 from tests.serving.running import serving
 
@@ -81,7 +81,7 @@ def test_a_refusal_is_a_status(call, name, request_, status):
 
 
 def test_nothing_larger_than_http_takes_is_read(call):
-    request = messages.ModelInferRequest(model_name="iris_mlp", raw_input_contents=[bytes(LARGEST_BODY)])
+    request = messages.ModelInferRequest(model_name="iris_mlp", raw_input_contents=[bytes(Settings.largest_body)])
     with pytest.raises(grpc.RpcError) as refused:
         call("ModelInfer", request)
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -1,79 +1,94 @@
-"""The ASGI application: reads whole requests, finds their route, and turns refusals into {"error": "..."}.
+"""What is answered to whom, over HTTP: a request's way through token, route and compression, and refusals as
+{"error": "..."}.
 
 Routes live in files of their own, each with a function `add_routes(routes, engine)`; `create_app` lists them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from penstock.serving import people, v2
+from penstock.serving import health, people, v2
+from penstock.serving.auth import Gate
+from penstock.serving.bodies import packed, unpacked
 from penstock.serving.engine import Engine
-from penstock.serving.http import Request, Response, Routes, WrongMethodError, json_response
-from penstock.serving.refusals import OverloadedError, RefusedError, TooLargeError, UnauthorizedError
+from penstock.serving.http import Headers, Request, Response, Routes, json_response
+from penstock.serving.refusals import RefusedError, TooLargeError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-LARGEST_BODY = 16 * 2**20
+PARTS = (health, v2, people)
 
 
 def create_app(engine: Engine) -> Application:
-    """The application that serves the engine's models over HTTP."""
+    """The application that serves the engine's models."""
     routes = Routes()
-    for part in (v2, people):
+    for part in PARTS:
         part.add_routes(routes, engine)
-    return Application(routes)
+    return Application(routes, engine)
 
 
 class Application:
-    """An ASGI callable (https://asgi.readthedocs.io)."""
+    """`respond` is all that our own server asks of it; it is an ASGI callable (https://asgi.readthedocs.io) as well."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, engine: Engine) -> None:
         self.routes = routes
+        self.engine = engine
+        self.settings = engine.settings
+        self._gate = Gate(engine.settings.token)
+
+    def admit(self, path: str, headers: Headers) -> None:
+        """Whether the body of a request is worth to be read; raises `UnauthorizedError`."""
+        self._gate.admit(path, headers)
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to a request that was admitted."""
+        try:
+            handler, request.names = self.routes.find(request.method, request.path)
+            if (encoding := request.headers.get(b"content-encoding")) is not None:
+                request.body = unpacked(request.body, encoding, self.settings.largest_body)
+            response = await handler(request)
+        except RefusedError as error:
+            response = self.refusal(error)
+        if (accepted := request.headers.get(b"accept-encoding")) is not None:
+            response = packed(response, accepted)
+        self._count(request, response)
+        return response
+
+    def refusal(self, error: RefusedError) -> Response:
+        return json_response({"error": str(error)}, error.status, error.headers)
+
+    def _count(self, request: Request, response: Response) -> None:
+        name = request.names.get("name", "")
+        model = name if name in self.engine.repository.models else ""
+        seconds = time.monotonic() - request.arrived
+        self.engine.metrics.of(model).answered("http", str(response.status), seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         try:
-            handler, names = self.routes.find(scope["method"], scope["path"])
-            body = await _body(receive)
-            response = await handler(Request(scope["method"], scope["path"], names, scope["headers"], body))
+            headers = dict(scope["headers"])
+            self.admit(scope["path"], headers)
+            body = await self._body(receive)
+            response = await self.respond(Request(scope["method"], scope["path"], headers, body))
         except RefusedError as error:
-            response = refusal(error)
-        await send(_start(response))
-        await send({"type": "http.response.body", "body": response.body})
+            response = self.refusal(error)
+        length = str(len(response.body)).encode()
+        shown = [(b"content-type", response.kind), (b"content-length", length), *response.headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": shown})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
-
-async def _body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        part: bytes = message.get("body", b"")
-        body += part
-        if len(body) > LARGEST_BODY:
-            raise TooLargeError(f"the body is larger than {LARGEST_BODY} bytes")
-        if not message.get("more_body"):
-            return body
-
-
-def _start(response: Response) -> MutableMapping[str, Any]:
-    headers = [
-        (b"content-type", response.kind),
-        (b"content-length", str(len(response.body)).encode()),
-        *response.headers,
-    ]
-    return {"type": "http.response.start", "status": response.status, "headers": headers}
-
-
-def refusal(error: RefusedError) -> Response:
-    headers: list[tuple[bytes, bytes]] = []
-    if isinstance(error, OverloadedError):
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    if isinstance(error, UnauthorizedError):
-        headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, WrongMethodError):
-        headers.append((b"allow", ", ".join(error.allowed).encode()))
-    return json_response({"error": str(error)}, error.status, headers)
+    async def _body(self, receive: Receive) -> bytes:
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self.settings.largest_body:
+                raise TooLargeError(f"the body is larger than {self.settings.largest_body} bytes")
+            if not message.get("more_body"):
+                return bytes(body)

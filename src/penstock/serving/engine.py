@@ -1,35 +1,186 @@
-"""Models at work: requests of many callers to runs of onnxruntime."""
+"""Models at work: the rows of many callers to runs of onnxruntime, for HTTP and gRPC alike.
+
+Nothing waits for a timer. At the end of each turn of the event loop, what has come is run: few rows of a quick model on
+the event loop itself, all else in the lanes that are free; while they are busy rows collect, and make the next run.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import math
+import time
+from functools import cached_property, partial
+from typing import NamedTuple
 
-from numpy.typing import NDArray
-
-from penstock.serving.models import ServedModel, finite
-from penstock.serving.refusals import InputError
+from penstock.serving.batching import Outputs, Part, Waiting, Work, run
+from penstock.serving.lanes import Lanes
+from penstock.serving.metrics import Metrics, ModelMetrics
+from penstock.serving.models import ServedModel
+from penstock.serving.refusals import OverloadedError, RefusedError, TimedOutError
 from penstock.serving.repository import Repository
+from penstock.serving.settings import Settings
 from penstock.serving.tensors import Tensors
+
+SWEEP_SECONDS = 0.05
+LONGEST_RETRY_AFTER = 60
+
+
+class _Queue:
+    """A model's requests: those that wait, and how many of its runs are under way in lanes."""
+
+    def __init__(self, model: ServedModel, metrics: ModelMetrics) -> None:
+        self.model = model
+        self.metrics = metrics
+        self.waiting = Waiting()
+        self.running = 0
+
+    def take(self, most: int) -> list[Part]:
+        """Rows for a run that begins now."""
+        parts = self.waiting.take(most)
+        now = time.monotonic()
+        for part in parts:
+            if not part.start:
+                self.metrics.queue_seconds.observe(now - part.work.arrived)
+        return parts
+
+    def run(self, parts: list[Part]) -> Ran:
+        begun = time.monotonic()
+        outputs = run(self.model, parts)
+        return Ran(parts, outputs, time.monotonic() - begun)
+
+    def settle(self, ran: Ran) -> None:
+        self.metrics.batch_rows.observe(sum(part.stop - part.start for part in ran.parts))
+        self.metrics.inference_seconds.observe(ran.seconds)
+        for part, outputs in zip(ran.parts, ran.outputs, strict=True):
+            part.work.settle(part, outputs)
+
+
+class Ran(NamedTuple):
+    """A run that is over, and what became of its parts."""
+
+    parts: list[Part]
+    outputs: list[Outputs | RefusedError]
+    seconds: float
 
 
 class Engine:
-    """Runs models of a repository; what is common to HTTP and gRPC."""
+    """Runs the models of a repository. Belongs to the event loop in which it is first asked."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, settings: Settings | None = None) -> None:
         self.repository = repository
+        self.settings = settings or Settings()
+        self.metrics = Metrics()
+        self._queues: dict[ServedModel, _Queue] = {}
+        self._turn: dict[_Queue, None] = {}  # those with rows that wait, in the order in which they come to be run
+        self._open: set[Work] = set()
+        self._dispatching = False
 
-    async def infer(self, model: ServedModel, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        loop.call_later(SWEEP_SECONDS, self._sweep)
+        return loop
+
+    @cached_property
+    def _lanes(self) -> Lanes:
+        return Lanes(self.settings.threads, self._loop)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Rows that wait for their model to run, by its name."""
+        return {queue.model.name: queue.waiting.rows for queue in self._queues.values()}
+
+    async def infer(self, model: ServedModel, inputs: Tensors, timeout: float | None = None) -> Outputs:
         """All outputs by name, a row for each row of the inputs, in their order.
+
+        timeout: seconds, if less than the settings allow.
 
         Raises:
             InputError: the inputs are not what the model wants, or their values are too large for it.
-            OverloadedError: as many rows are waiting as may wait.
+            OverloadedError: as many rows are waiting as may wait, or these have waited for too long.
             TimedOutError: there was no answer in time.
             ModelFailedError: onnxruntime could not compute these rows.
         """
-        model.rows(inputs)
-        outputs = await asyncio.to_thread(model.run, inputs)
-        if not finite(outputs):
-            raise InputError(f"{', '.join(inputs)}: values so large that the model has no answer")
-        return outputs
+        rows = model.rows(inputs)
+        queue = self._queues.get(model) or self._opened(model)
+        now = time.monotonic()
+        late = now + min(timeout or self.settings.timeout, self.settings.timeout)
+        work = Work(inputs, rows, len(inputs) > len(model.inputs), now, late, self._loop.create_future())
+        self._admit(queue, work)
+        try:
+            return await work.answer
+        finally:
+            self._open.discard(work)
+            queue.waiting.remove(work)
+
+    def close(self) -> None:
+        """Ends the lanes; nothing may be asked any more."""
+        self._lanes.close()
+
+    def _opened(self, model: ServedModel) -> _Queue:
+        for retired in [queue.model for queue in self._queues.values() if self._is_over(queue)]:
+            del self._queues[retired]
+        queue = self._queues[model] = _Queue(model, self.metrics.of(model.name))
+        return queue
+
+    def _is_over(self, queue: _Queue) -> bool:
+        served = self.repository.models.get(queue.model.name) is queue.model
+        return not (served or queue.waiting.rows or queue.running)
+
+    def _admit(self, queue: _Queue, work: Work) -> None:
+        before = queue.waiting.rows
+        if before and before + work.rows > self.settings.waiting_rows:
+            seconds = math.ceil(before * queue.model.plan.row_seconds / self._lanes.count)
+            raise OverloadedError(
+                f"{queue.model.name}: {before} rows are waiting already", min(seconds, LONGEST_RETRY_AFTER)
+            )
+        queue.waiting.add(work)
+        self._open.add(work)
+        self._turn[queue] = None
+        if not self._dispatching:
+            self._dispatching = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        """Begins what can be run now; each model with rows that wait has its turn."""
+        self._dispatching = False
+        idle = 0
+        while self._turn and idle < len(self._turn):
+            queue = next(iter(self._turn))
+            del self._turn[queue]
+            idle = 0 if self._begin(queue) else idle + 1
+            if queue.waiting.rows:
+                self._turn[queue] = None
+
+    def _begin(self, queue: _Queue) -> bool:
+        rows, plan = queue.waiting.rows, queue.model.plan
+        if not rows:
+            return False
+        if rows <= plan.inline_rows and not queue.running:
+            queue.settle(queue.run(queue.take(rows)))
+            return True
+        if not self._lanes.free:
+            return False
+        parts = queue.take(min(plan.most_rows, math.ceil(rows / self._lanes.free)))
+        queue.running += 1
+        self._lanes.run(partial(queue.run, parts), partial(self._finish, queue))
+        return True
+
+    def _finish(self, queue: _Queue, ran: Ran) -> None:
+        """A lane is free: what waits for it begins before the answers go out."""
+        queue.running -= 1
+        self._dispatch()
+        queue.settle(ran)
+
+    def _sweep(self) -> None:
+        """Refuses what has waited for too long."""
+        now = time.monotonic()
+        stale = now - self.settings.longest_wait
+        for work in self._open:
+            if work.answer.done():
+                continue
+            if now > work.late:
+                work.answer.set_exception(TimedOutError("there was no answer in time"))
+            elif not work.taken and work.arrived < stale:
+                work.answer.set_exception(OverloadedError("waited too long in the queue"))
+        self._loop.call_later(SWEEP_SECONDS, self._sweep)

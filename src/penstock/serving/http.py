@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from penstock.serving.refusals import InputError, RefusedError
+from penstock.serving.refusals import InputError, NotFoundError, WrongMethodError
 
 # Kinds of bodies.
 JSON, BYTES = b"application/json", b"application/octet-stream"
 TEXT, HTML = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
-Headers = Sequence[tuple[bytes, bytes]]
+
+Headers = Mapping[bytes, bytes]
 
 
 @dataclass(slots=True)
 class Request:
-    """names: what stood for {name} in the route's pattern; headers: names in lower case; body: whole, decompressed."""
+    """headers: names in lower case; body: whole, and unpacked where it came compressed; arrived: by `time.monotonic`;
+    names: what stands for {name} in the route's pattern."""
 
     method: str
     path: str
-    names: Mapping[str, str]
     headers: Headers
     body: bytes
-
-    def header(self, name: bytes) -> bytes | None:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+    arrived: float = field(default_factory=time.monotonic)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; raises `InputError`."""
@@ -42,10 +40,10 @@ class Response:
     body: bytes
     status: int = 200
     kind: bytes = JSON
-    headers: Headers = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
-def json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes | memoryview) -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -55,23 +53,12 @@ def json_object(body: bytes) -> dict[str, Any]:
     return content
 
 
-def json_response(content: object, status: int = 200, headers: Headers = ()) -> Response:
+def json_response(content: object, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Response:
+    """numpy arrays go as they are, if their values lie side by side."""
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers)
 
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class NotFoundError(RefusedError):
-    status = 404
-
-
-class WrongMethodError(RefusedError):
-    status = 405
-
-    def __init__(self, message: str, allowed: Sequence[str]) -> None:
-        super().__init__(message)
-        self.allowed = allowed
 
 
 @dataclass
@@ -91,6 +78,7 @@ class Routes:
         self._start = _Step()
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
+        """What is there for GET is there for HEAD."""
         step = self._start
         for part in pattern.split("/")[1:]:
             if part.startswith("{"):
@@ -100,12 +88,15 @@ class Routes:
             else:
                 step = step.words.setdefault(part, _Step())
         step.handlers[method] = handler
+        if method == "GET":
+            step.handlers["HEAD"] = handler
 
     def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         """The handler, and what stands in its pattern's names.
 
         Raises:
-            NotFoundError, WrongMethodError: no route has this path; it has it for other methods.
+            NotFoundError: no route has this path.
+            WrongMethodError: the path is there for other methods.
         """
         step, names = self._start, {}
         for part in path.split("/")[1:]:
@@ -119,5 +110,5 @@ class Routes:
         if method not in step.handlers:
             if not step.handlers:
                 raise NotFoundError(f"Not Found: {path}")
-            raise WrongMethodError(f"{method} is not for {path}", sorted(step.handlers))
+            raise WrongMethodError(f"{path} is not there for {method}", sorted(step.handlers))
         return step.handlers[method], names

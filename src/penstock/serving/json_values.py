@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable
 from typing import Any
 
@@ -14,44 +15,55 @@ from penstock.serving.tensors import TensorSpec
 LARGEST_FP32 = float(np.finfo(np.float32).max)
 
 
-def _number(value: object, smallest: float, largest: float, *types: type) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool) and smallest <= value <= largest  # type: ignore[operator]
+def array_of(flat: list[Any], spec: TensorSpec, *, bools: bool = True) -> NDArray[Any]:
+    """A flat array of the values. bools: whether there may be true or false among them, which are no numbers.
 
-
-# Whether one element of a request's data is what the datatype can hold.
-_FITS: dict[str, Callable[[object], bool]] = {
-    "BYTES": lambda value: isinstance(value, str),
-    "UINT8": lambda value: _number(value, 0, 255, int),
-    "INT64": lambda value: _number(value, -(2**63), 2**63 - 1, int),
-    "FP32": lambda value: _number(value, -LARGEST_FP32, LARGEST_FP32, int, float),
-}
-
-
-def array_of(flat: list[Any], spec: TensorSpec) -> NDArray[Any]:
-    """A flat array of the values; raises `InputError` where one is no such value."""
-    if not all(map(_FITS[spec.datatype], flat)):
+    Raises:
+        InputError: a value is none of the datatype, or too large for it.
+    """
+    try:
+        values = _ARRAYS[spec.datatype](flat)
+    except (TypeError, ValueError, OverflowError):
+        values = None
+    if values is None or (bools and any(type(value) is bool for value in flat)):
         raise InputError(f"{spec.wanted}, and these values are not")
-    return np.array(flat, dtype=spec.dtype)
+    return values
 
 
 def rows_of(values: object, spec: TensorSpec) -> NDArray[Any]:
     """Nested lists of rows to an array of [rows, ...]; raises `InputError`."""
-    level = [values]
+    level, shape = [values], []
     for _ in spec.shape:
         if not all(isinstance(part, list) and len(part) == len(level[0]) for part in level):  # type: ignore[arg-type]
             raise InputError(f"{spec.wanted}, not lists of other depths or lengths")
+        shape.append(len(level[0]))  # type: ignore[arg-type]
         level = [value for part in level for value in part]  # type: ignore[attr-defined]
+        if not level:
+            break
     if any(isinstance(value, list) for value in level):
         raise InputError(f"{spec.wanted}, not deeper lists")
-    shape = _shape(values, len(spec.shape))
-    if shape[1:] != list(spec.shape[1:]) or not shape[0]:
+    if tuple(shape[1:]) != spec.shape[1:] or not shape[0]:
         raise InputError(f"{spec.wanted}, not {shape}")
     return array_of(level, spec).reshape(shape)
 
 
-def _shape(values: Any, depth: int) -> list[int]:  # noqa: ANN401  (lists in lists)
-    shape = []
-    for _ in range(depth):
-        shape.append(len(values))
-        values = values[0] if values else []
-    return shape
+def _texts(flat: list[Any]) -> NDArray[Any]:
+    if not all(isinstance(value, str) for value in flat):
+        raise TypeError
+    return np.array(flat, dtype=object)
+
+
+def _floats(flat: list[Any]) -> NDArray[np.float32]:
+    numbers = np.frombuffer(array.array("d", flat))
+    if not (np.abs(numbers) <= LARGEST_FP32).all():
+        raise OverflowError
+    return numbers.astype(np.float32)
+
+
+# Python's own arrays refuse what they cannot hold, and they are filled in C.
+_ARRAYS: dict[str, Callable[[list[Any]], NDArray[Any]]] = {
+    "BYTES": _texts,
+    "UINT8": lambda flat: np.frombuffer(bytes(flat), np.uint8),
+    "INT64": lambda flat: np.frombuffer(array.array("q", flat), np.int64),
+    "FP32": _floats,
+}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 from penstock.errors import PenstockError
 from penstock.files import read_json
 from penstock.serving.json_values import rows_of
+from penstock.serving.plan import ROW_BY_ROW
 from penstock.serving.refusals import InputError, ModelFailedError
 from penstock.serving.tensors import Tensors, TensorSpec
 
@@ -28,6 +28,8 @@ ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
         if isinstance(kind, type) and issubclass(kind, Exception)
     ),
 )
+# Where the folder of a model that was brought from elsewhere says from where: {"run_id": ..., "source": ...}.
+ORIGIN = "origin.json"
 
 
 class ServedModel:
@@ -35,7 +37,8 @@ class ServedModel:
 
     version: the first 12 digits of the file's sha256; inputs: what every request gives, with rows in the first
     dimension; optional: what the graph has a value of its own for, by name; metadata: input, data hash, parameters hash
-    and what else is known of where it comes from; classes: names, none where the model is no classifier.
+    and what else is known of where it comes from; classes: names, none where the model is no classifier; plan: how it
+    is best run, once that is measured.
     """
 
     def __init__(self, name: str, content: bytes) -> None:
@@ -45,14 +48,16 @@ class ServedModel:
         self.session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
         self.inputs = [TensorSpec.of(node) for node in self.session.get_inputs()]
         self.optional = {node.name: TensorSpec.of(node) for node in self.session.get_overridable_initializers()}
+        self.specs = {spec.name: spec for spec in self.inputs} | self.optional
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
-        self.output_names = [output.name for output in self.outputs]
+        self.output_names = [spec.name for spec in self.outputs]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
+        self.plan = ROW_BY_ROW
 
     @property
     def input(self) -> TensorSpec:
-        """The first input, which is the only one that has no value of its own in all of our models."""
+        """The first input; none of our models has another one without a value of its own."""
         return self.inputs[0]
 
     def rows(self, inputs: Tensors) -> int:
@@ -61,25 +66,23 @@ class ServedModel:
         Raises:
             InputError: an input is missing or unknown, or has another dtype or shape than the model wants.
         """
-        rows = {_rows(spec, inputs.get(spec.name)) for spec in self.inputs}
-        if len(rows) > 1:
-            raise InputError(f"the inputs have different numbers of rows: {sorted(rows)}")
+        rows = _rows(self.inputs[0], inputs)
+        for spec in self.inputs[1:]:
+            if _rows(spec, inputs) != rows:
+                raise InputError(f"{spec.name}: wants as many rows as {self.inputs[0].name}, {rows}")
         if len(inputs) > len(self.inputs):
-            self._check_optional(inputs, min(rows))
-        return rows.pop()
+            self._check_optional(inputs, rows)
+        return rows
 
     def _check_optional(self, inputs: Tensors, rows: int) -> None:
         """What may be left out is the same for all rows, in a row of its own, or has as many."""
         for name in inputs.keys() - {spec.name for spec in self.inputs}:
             spec = self.optional.get(name)
             if spec is None:
-                raise InputError(f"no input '{name}'; there are {', '.join(self._input_names())}")
-            shapes = [(count, *spec.shape[1:]) for count in (1, rows)]
-            if inputs[name].dtype != spec.dtype or inputs[name].shape not in shapes:
-                raise InputError(f"{spec.wanted}, not {inputs[name].dtype} of {list(inputs[name].shape)}")
-
-    def _input_names(self) -> list[str]:
-        return [*(spec.name for spec in self.inputs), *self.optional]
+                raise InputError(f"no input '{name}'; there are {', '.join(self.specs)}")
+            _check_dtype(spec, inputs[name])
+            if inputs[name].shape not in [(count, *spec.shape[1:]) for count in (1, rows)]:
+                raise InputError(f"{spec.wanted}, not {list(inputs[name].shape)}")
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """All outputs by name for well-formed inputs; may be called from several threads at once.
@@ -93,11 +96,24 @@ class ServedModel:
             raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {error}") from None
         return dict(zip(self.output_names, answers, strict=True))
 
+    def without_answer(self, outputs: Tensors) -> NDArray[np.bool_] | None:
+        """Which rows came out infinite or as no number; None where all are finite."""
+        numbers = [output for output in outputs.values() if output.dtype.kind == "f"]
+        # An infinity or a nan anywhere is in the sum as well; if large numbers add up to one, each is looked at.
+        if all(np.isfinite(output.sum()) for output in numbers):
+            return None
+        finite = [np.isfinite(output).reshape(len(output), -1).all(axis=1) for output in numbers]
+        refused: NDArray[np.bool_] = ~np.all(finite, axis=0)
+        return refused if refused.any() else None
+
+    def no_answer(self) -> InputError:
+        return InputError(f"{self.input.name}: values so large that the model has no answer")
+
     def predict(self, row: object) -> dict[str, Any]:
         """The answer for people to one raw row, as nested lists; raises `InputError`."""
         outputs = self.run({self.input.name: rows_of([row], self.input)})
-        if not finite(outputs):
-            raise InputError(f"{self.input.name}: values so large that the model has no answer")
+        if self.without_answer(outputs) is not None:
+            raise self.no_answer()
         return self.answer(outputs, 0)
 
     def answer(self, outputs: Tensors, row: int) -> dict[str, Any]:
@@ -119,16 +135,19 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _rows(spec: TensorSpec, array: NDArray[Any] | None) -> int:
+def _rows(spec: TensorSpec, inputs: Tensors) -> int:
+    array = inputs.get(spec.name)
     if array is None:
         raise InputError(f"{spec.wanted}, which is missing")
-    if array.dtype != spec.dtype or array.shape[1:] != spec.shape[1:] or not array.shape[0]:
-        raise InputError(f"{spec.wanted}, not {array.dtype} of {list(array.shape)}")
+    _check_dtype(spec, array)
+    if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or not len(array):
+        raise InputError(f"{spec.wanted}, not {list(array.shape)}")
     return len(array)
 
 
-def finite(outputs: Tensors) -> bool:
-    return all(np.isfinite(output).all() for output in outputs.values() if output.dtype.kind == "f")
+def _check_dtype(spec: TensorSpec, array: NDArray[Any]) -> None:
+    if array.dtype != spec.dtype:
+        raise InputError(f"{spec.wanted}, not {array.dtype}")
 
 
 def load_model(name: str, path: Path, proof: Path) -> ServedModel:
@@ -140,13 +159,12 @@ def load_model(name: str, path: Path, proof: Path) -> ServedModel:
     if not proof.is_file():
         raise PenstockError(f"{name}: has not passed its gates, so it is not served; `dvc repro` says which")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != _proven(read_json(proof)):
+    if hashlib.sha256(content).hexdigest() != read_json(proof).get("sha256"):
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
     try:
-        return ServedModel(name, content)
+        model = ServedModel(name, content)
     except ONNXRUNTIME_ERRORS as error:
         raise PenstockError(f"{path}: onnxruntime does not load it: {error}") from None
-
-
-def _proven(proof: Mapping[str, Any]) -> str | None:
-    return proof.get("sha256")
+    if (origin := path.with_name(ORIGIN)).is_file():
+        model.metadata |= read_json(origin)
+    return model

@@ -11,7 +11,8 @@ from typing import Any
 
 from penstock.errors import ConfigError, PenstockError, nearest
 from penstock.serving.models import ServedModel, load_model
-from penstock.serving.refusals import UnknownModelError
+from penstock.serving.plan import measure
+from penstock.serving.refusals import ModelFailedError, UnknownModelError
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,13 @@ class Repository:
     """Models by name. A model's new file takes the old one's place when it is loaded, proven and warm; requests that
     have the old one in hand end with it. A file that is refused changes nothing.
 
-    refused: why a model, or its new file, is not served, by name; ready: whether requests are taken at all.
+    most_rows: of a run of a model, where it is not to be measured; refused: why a model, or its new file, is not
+    served, by name; ready: whether requests are taken at all.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], most_rows: int | None = None) -> None:
         self.folders = folders
+        self.most_rows = most_rows
         self.models: dict[str, ServedModel] = {}
         self.refused: dict[str, str] = {}
         self.ready = False
@@ -91,7 +94,7 @@ class Repository:
             ConfigError: none of it may be served.
         """
         for file in self._changed():
-            self._take(file.name, _loaded(file))
+            self._take(file.name, self._loaded(file))
         if not self.models:
             shown = ", ".join(map(str, self.folders))
             reasons = [*self.refused.values(), f"{shown}: no validated models here; `make repro` makes them"]
@@ -103,13 +106,23 @@ class Repository:
         while True:
             await asyncio.sleep(seconds)
             for file in await asyncio.to_thread(self._changed):
-                self._take(file.name, await asyncio.to_thread(_loaded, file))
+                self._take(file.name, await asyncio.to_thread(self._loaded, file))
 
     def _changed(self) -> list[ModelFile]:
         files = model_files(self.folders).values()
         changed = [file for file in files if self._seen.get(file.name) != file.state]
         self._seen |= {file.name: file.state for file in changed}
         return changed
+
+    def _loaded(self, file: ModelFile) -> ServedModel | PenstockError:
+        try:
+            model = file.load()
+            model.plan = measure(model, self.most_rows)
+        except PenstockError as error:
+            return error
+        except (OSError, ModelFailedError) as error:
+            return PenstockError(f"{file.path}: {error}")
+        return model
 
     def _take(self, name: str, loaded: ServedModel | PenstockError) -> None:
         if isinstance(loaded, PenstockError):
@@ -131,15 +144,6 @@ def load_named(name: str, folders: Sequence[Path]) -> ServedModel:
     if name not in files:
         raise ConfigError(f"{', '.join(map(str, folders))}: no model '{name}'{nearest(name, files)}")
     return files[name].load()
-
-
-def _loaded(file: ModelFile) -> ServedModel | PenstockError:
-    try:
-        return file.load()
-    except PenstockError as error:
-        return error
-    except OSError as error:
-        return PenstockError(f"{file.path}: {error.strerror or error}")
 
 
 def _state(path: Path) -> object:

@@ -24,6 +24,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype(np.int64),
     "BYTES": np.dtype(object),
 }
+_DATATYPE_OF = {dtype: datatype for datatype, dtype in DTYPES.items()}
+
+
+def datatype_of(array: NDArray[Any]) -> str:
+    """What the protocol calls the array's dtype, if a model can have it."""
+    return _DATATYPE_OF[array.dtype]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from penstock.errors import ConfigError
-from penstock.serving.app import LARGEST_BODY
+from penstock.serving.auth import Gate
 from penstock.serving.engine import Engine
 from penstock.serving.refusals import OverloadedError, RefusedError
 from penstock.serving.rpc import messages
@@ -43,9 +43,9 @@ async def answer_calls(engine: Engine, host: str, port: int, stopping: asyncio.E
         ConfigError: the port cannot be had.
     """
     server = grpc.aio.server(
-        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(Service(engine)))],
+        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(Service(engine), Gate(engine.settings.token)))],
         options=[
-            ("grpc.max_receive_message_length", LARGEST_BODY),
+            ("grpc.max_receive_message_length", engine.settings.largest_body),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # or a second server on the same port would get half of the calls
         ],
@@ -59,7 +59,7 @@ async def answer_calls(engine: Engine, host: str, port: int, stopping: asyncio.E
     await server.stop(GRACE_SECONDS)
 
 
-def _handlers(service: Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+def _handlers(service: Service, gate: Gate) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     calls: dict[str, tuple[type[Message], Call]] = {
         "ServerLive": (messages.ServerLiveRequest, service.server_live),
         "ServerReady": (messages.ServerReadyRequest, service.server_ready),
@@ -71,7 +71,7 @@ def _handlers(service: Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     }
     return {
         name: grpc.unary_unary_rpc_method_handler(
-            _answering(call),
+            _answering(call, gate),
             request_deserializer=request.FromString,
             response_serializer=methodcaller("SerializeToString"),
         )
@@ -79,12 +79,19 @@ def _handlers(service: Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     }
 
 
-def _answering(call: Call) -> Callable[[Message, Context], Awaitable[Message]]:
+def _answering(call: Call, gate: Gate) -> Callable[[Message, Context], Awaitable[Message]]:
     async def answer(request: Message, context: Context) -> Message:
         try:
+            gate.admit("", _headers(context))
             return await call(request)
         except RefusedError as error:
             trailers = (("retry-after", str(error.retry_after)),) if isinstance(error, OverloadedError) else ()
             await context.abort(CODES[error.status], str(error), trailers)
 
     return answer
+
+
+def _headers(context: Context) -> dict[bytes, bytes]:
+    return {
+        name.encode(): value.encode() for name, value in context.invocation_metadata() or () if isinstance(value, str)
+    }
