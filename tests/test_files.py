@@ -38,6 +38,20 @@ with written_whole(Path({str(path)!r})) as unfinished:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_processes_that_write_the_same_file_do_not_write_into_each_other(tmp_path):
+    path = tmp_path / "report.json"
+    other = (
+        f"from pathlib import Path; from penstock.files import write_json; write_json(Path({str(path)!r}), {{'b': 2}})"
+    )
+    with written_whole(path) as unfinished:
+        unfinished.write_text('{"a": ')
+        subprocess.run([sys.executable, "-c", other], check=True)
+        assert read_json(path) == {"b": 2}
+        with unfinished.open("a") as file:
+            file.write("1}")
+    assert read_json(path) == {"a": 1}
+
+
 def test_numbers_that_json_does_not_know_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "report.json", {"loss": float("nan")})

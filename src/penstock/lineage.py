@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.config import Config
 from penstock.files import canonical_hash, dvc_directory_hash, sha256
+from penstock.machine import trained_on
 from penstock.project import Project
 
 
@@ -32,7 +33,7 @@ def shaping_settings(config: Config, model: str) -> dict[str, Any]:
     dataset = config.dataset(settings.dataset)
     return {
         **settings.model_dump(mode="json", exclude={"documented", "gates", "baseline", "dataset"}),
-        "trainer": config.trainer.model_dump(mode="json"),
+        "trainer": trained_on(config.trainer),
         "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
     }
 

@@ -78,8 +78,9 @@ def run(copy: Copy) -> subprocess.Popen[str]:
     )
 
 
-def kill_at_one_of(copy: Copy, moments: Mapping[str, Moment]) -> str | None:
-    """Runs the pipeline until one of the moments has come, and kills it; None where it was done before."""
+def kill_at_one_of(copy: Copy, moments: Mapping[str, Moment]) -> tuple[str | None, str]:
+    """Runs the pipeline until one of the moments has come, and kills it; None where it was done before. Also returns
+    what it said."""
     with run(copy) as process:
         come = None
         while process.poll() is None and not come:
@@ -89,7 +90,7 @@ def kill_at_one_of(copy: Copy, moments: Mapping[str, Moment]) -> str | None:
             os.killpg(process.pid, signal.SIGKILL)
         said = process.communicate()[0]
     assert come or process.returncode == 0, said
-    return come
+    return come, said
 
 
 def finish(copy: Copy) -> str:
@@ -97,6 +98,11 @@ def finish(copy: Copy) -> str:
         said = process.communicate(timeout=SECONDS_TO_FINISH)[0]
     assert process.returncode == 0, said
     return said
+
+
+def trainings_gone_on_with(said: str) -> int:
+    """How often a training went on from its checkpoint: equal bytes alone would also come of one that began anew."""
+    return said.count("going on behind batch")
 
 
 def outcome(root: Path) -> dict[str, str]:

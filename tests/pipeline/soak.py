@@ -15,6 +15,7 @@ from tests.pipeline.killed import (
     kill_at_one_of,
     outcome,
     small_project,
+    trainings_gone_on_with,
 )
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,18 +27,25 @@ def main(kills: int = 100, seed: int = 0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         never, killed = (small_project(REPOSITORY, Path(folder) / name) for name in ("never", "killed"))
         finish(never)
-        done = pipelines = 0
+        done = pipelines = gone_on = 0
         while done < kills:
-            if kill_at_one_of(killed, {"random": after(draw.uniform(0, MOST_SECONDS))}):
+            come, said = kill_at_one_of(killed, {"random": after(draw.uniform(0, MOST_SECONDS))})
+            gone_on += trainings_gone_on_with(said)
+            if come:
                 done += 1
                 if done < kills:
                     continue
-                finish(killed)
+                gone_on += trainings_gone_on_with(finish(killed))
             assert outcome(killed.root) == outcome(never.root)
             assert_one_run_for_each(killed.root, MODELS, EPOCHS)
             pipelines += 1
-            print(f"{done} kills, {pipelines} pipelines: the same bytes, one run for each model", flush=True)
+            print(
+                f"{done} kills, {pipelines} pipelines: the same bytes, one run for each model; "
+                f"{gone_on} times a training went on from its checkpoint",
+                flush=True,
+            )
             forget(killed)
+        assert gone_on
 
 
 if __name__ == "__main__":

@@ -15,18 +15,24 @@ from tests.pipeline.killed import (
     kill_at_one_of,
     outcome,
     small_project,
+    trainings_gone_on_with,
 )
+
+# Of the moments, those with a checkpoint of an unfinished training: in a fold, and in an epoch of the GAN.
+TRAININGS_KILLED = 2
 
 
 def test_a_pipeline_that_is_killed_again_and_again_ends_as_if_it_had_not_been(repository, tmp_path):
     never, killed = (small_project(repository, tmp_path / name) for name in ("never", "killed"))
     finish(never)
-    to_come = dict(MOMENTS)
+    to_come, all_said = dict(MOMENTS), []
     while to_come:
-        come = kill_at_one_of(killed, to_come)
+        come, said = kill_at_one_of(killed, to_come)
         assert come, f"done without {', '.join(to_come)}"
         del to_come[come]
-    finish(killed)
+        all_said.append(said)
+    all_said.append(finish(killed))
+    assert sum(map(trainings_gone_on_with, all_said)) >= TRAININGS_KILLED
     assert outcome(killed.root) == outcome(never.root)
     assert_one_run_for_each(killed.root, MODELS, EPOCHS)
     assert not list((killed.root / ".penstock" / "checkpoints").rglob("*.ckpt"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from penstock.config import load_config
 from penstock.files import canonical_hash
 from penstock.machine import use_threads
-from penstock.training.fit import fit
+from penstock.training.fit import evaluate, fit
 from tests.networks.documented import DATA
 from tests.training.golden import rows_of
 
@@ -34,6 +34,12 @@ def trained(config, name, **trainer):
     return fit(short, settings, DATA[model.dataset], rows, rows)
 
 
+def evaluated(config, name, weights, **trainer):
+    model = config.model(name)
+    settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
+    return evaluate(model, settings, DATA[model.dataset], weights, rows_of(model.dataset))
+
+
 def main(folder, name):
     config = load_config(Path("params.yaml"))
     use_threads(1)
@@ -41,6 +47,8 @@ def main(folder, name):
     fitted = trained(config, name, devices=2 // nodes, num_nodes=nodes)
     weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
     content = {"weights": canonical_hash(weights), "epochs": [dict(epoch.metrics) for epoch in fitted.epochs]}
+    if fitted.score:
+        content["score"] = evaluated(config, name, fitted.weights, devices=2 // nodes, num_nodes=nodes)
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK", "0")
     (folder / f"{rank}.json").write_text(json.dumps(content))
 

@@ -117,6 +117,30 @@ def test_other_signals_are_answered_alike(train, signal_at, files, number):
     assert (files.folder / LAST).is_file()
 
 
+def test_a_signal_while_the_last_checkpoint_is_written_is_answered(train, files, monkeypatch):
+    never = train("iris_mlp", files=None)
+    plain = type(files).save
+
+    def save(self, trainer):
+        signal.raise_signal(signal.SIGTERM)
+        plain(self, trainer)
+
+    monkeypatch.setattr(type(files), "save", save)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        train("iris_mlp")
+    monkeypatch.delattr("pytorch_lightning.Trainer.fit")  # it had come to its end
+    assert same(train("iris_mlp"), never)
+
+
+def test_a_training_that_goes_on_says_from_where(train, signal_at, capsys):
+    signal_at(STEPS_OF_EPOCH + 2)
+    with pytest.raises(Interrupted):
+        train("iris_mlp")
+    signal_at(0)
+    train("iris_mlp")
+    assert capsys.readouterr().out.count("going on behind batch 2 of epoch 2") == 1
+
+
 @pytest.mark.parametrize("before_the_end", [0, 2])
 def test_patience_that_had_run_out_stays_run_out(train, signal_at, before_the_end):
     fast = Adam(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.nodes import FIRST, ON_TWO_NODES
-from tests.training.several import trained
+from tests.training.several import evaluated, trained
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SEVERAL = ["-m", "tests.training.several"]
@@ -41,6 +41,7 @@ def assert_like_one_process(config, name, ranks):
     alone = trained(config, name)
     for epoch, metrics in zip(alone.epochs, first["epochs"], strict=True):
         assert metrics == pytest.approx(dict(epoch.metrics), rel=1e-5, abs=1e-5)
+    assert first["score"] == pytest.approx(evaluated(config, name, alone.weights), rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_lstm_stacked"])

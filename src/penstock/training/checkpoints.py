@@ -28,6 +28,7 @@ from torch import Tensor, distributed
 
 from penstock import console
 from penstock.config.project import Checkpoints as Settings
+from penstock.data.batches import Batches
 from penstock.errors import TrainingError
 from penstock.files import canonical_hash
 from penstock.interruption import NotedSignal, interrupt
@@ -175,7 +176,7 @@ class Checkpointer(Checkpoint):
     """Writes a checkpoint every so many seconds, at a signal, and at the end; Lightning calls it after all others.
 
     A signal is answered between two steps: a checkpoint, then `Interrupted`. During validation, which no checkpoint can
-    hold the middle of, it waits for its end.
+    hold the middle of, it waits for its end. One that comes behind the last step waits for `answer_signal`.
 
     Beside what Lightning keeps, a checkpoint has the state of the random numbers and the sums of the epoch, of each
     process by itself, and the seconds that the training has taken.
@@ -192,14 +193,16 @@ class Checkpointer(Checkpoint):
         self._signal = NotedSignal()
         self._restored: dict[str, Tensor] | None = None
         self._shares: dict[str, Tensor] = {}
+        self._place = {"epoch": 1, "batch": 0}
         self._saved = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "shares": self._shares, "finished": self._finished}
+        return {"seconds": self.seconds, "shares": self._shares, "place": self._place, "finished": self._finished}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds = state_dict["seconds"]
         self._restored = state_dict["shares"]
+        self._place = state_dict["place"]
 
     def on_train_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Task)
@@ -211,6 +214,7 @@ class Checkpointer(Checkpoint):
             _set_random_state(share)
             pl_module.take_share(share)
             self._restored = None
+            console.note(f"going on behind batch {self._place['batch']} of epoch {self._place['epoch']}")
         # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
         self._signal.listen()
         self._saved = time.perf_counter()
@@ -235,6 +239,11 @@ class Checkpointer(Checkpoint):
         self._finished = True
         self._save(trainer, pl_module)
 
+    def answer_signal(self) -> None:
+        """Behind the end of a training: raises `Interrupted` if a signal came that no step has answered."""
+        if self._signal.number:
+            interrupt(self._signal.number)
+
     def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         why = _largest_of_all(trainer, self._due())
         if why:
@@ -256,6 +265,8 @@ class Checkpointer(Checkpoint):
         if self.files is None:
             return
         assert isinstance(pl_module, Task)
+        assert isinstance(trainer.train_dataloader, Batches)
+        self._place = {"epoch": trainer.current_epoch + 1, "batch": trainer.train_dataloader.served}
         share = pl_module.share_of_process() | _random_state(trainer)
         self._shares = {name: _of_every_process(trainer, tensor) for name, tensor in share.items()}
         try:

@@ -136,6 +136,7 @@ def fit(
             ckpt_path=path,
             weights_only=True,
         )
+        checkpointer.answer_signal()
     seconds = checkpointer.seconds
     return Fitted(
         weights=recorder.best_weights,
