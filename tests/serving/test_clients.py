@@ -23,7 +23,7 @@ def served(small_run):
         yield running
 
 
-@pytest.fixture(scope="module", params=["grpc"])
+@pytest.fixture(scope="module", params=["http", "grpc"])
 def library(request):
     return {"http": tritonclient.http, "grpc": tritonclient.grpc}[request.param]
 
@@ -132,11 +132,11 @@ UNKNOWN, WRONG = ("404", "StatusCode.NOT_FOUND"), ("400", "StatusCode.INVALID_AR
     [
         ({"model_name": "nothing"}, UNKNOWN, "no model 'nothing'; served are"),
         ({"model_name": "iris_mlp", "model_version": "7"}, UNKNOWN, "no version '7' of 'iris_mlp'"),
-        ({"model_name": "mnist_cnn"}, WRONG, "pixels: wants UINT8 of shape [-1, 28, 28]"),
+        ({"model_name": "mnist_cnn"}, WRONG, "inputs.0.name: wants 'pixels', not 'features'"),
         (
             {"model_name": "iris_mlp", "outputs": ["logits"]},
             WRONG,
-            "no output 'logits'; there are probabilities, label",
+            "outputs.0.name: wants 'probabilities' or 'label', not 'logits'",
         ),
     ],
 )

@@ -1,9 +1,11 @@
 """What NVIDIA's client does not do: typed contents, limits, and the end of the server, over a plain channel."""
 
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import httpx
 import psutil
 import pytest
 
@@ -35,7 +37,7 @@ def called(channel, name, request, **options):
         request_serializer=type(request).SerializeToString,
         response_deserializer=response.FromString if response else None,
     )
-    return method(request, timeout=30, **options)
+    return method(request, **({"timeout": 30} | options))
 
 
 def infer_request(model="iris_mlp", **changes):
@@ -95,20 +97,74 @@ def test_an_output_parameter_that_would_be_ignored_is_refused(call):
     assert "outputs.0.parameters: 'classification' is not known here" in str(refused.value.details())
 
 
+def test_a_call_that_takes_longer_than_it_asked_for_is_given_up(call):
+    request = long_request()
+    request.parameters["timeout"].int64_param = 1000
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_caller_that_waits_no_longer_is_counted_as_gone(call, served):
+    with pytest.raises(grpc.RpcError) as gone:
+        call("ModelInfer", long_request(), timeout=0.3)
+    assert gone.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    wait_until(lambda: 'protocol="grpc",status="CANCELLED"} 1' in httpx.get(f"{served.url}/metrics").text)
+
+
+def test_calls_are_counted_beside_those_of_http(call, served):
+    call("ModelInfer", infer_request())
+    counted = httpx.get(f"{served.url}/metrics").text
+    assert re.search(
+        r'^penstock_requests_total{model="iris_mlp",protocol="grpc",status="OK"} \d+$', counted, re.MULTILINE
+    )
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "access.jsonl"
+
+
+@pytest.fixture(scope="module")
+def guarded(small_run, log):
+    with serving(small_run.root, "--access-log", str(log), PENSTOCK_TOKEN="open sesame") as running:
+        yield running
+
+
+@pytest.mark.parametrize("metadata", [[], [("authorization", "Bearer open sesam")], [("authorization-bin", b"\xff")]])
+def test_without_the_token_there_is_health_and_nothing_else(guarded, metadata):
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        assert called(channel, "ServerLive", messages.ServerLiveRequest(), metadata=metadata).live
+        assert called(channel, "ServerReady", messages.ServerReadyRequest(), metadata=metadata).ready
+        with pytest.raises(grpc.RpcError) as refused:
+            called(channel, "ServerMetadata", messages.ServerMetadataRequest(), metadata=metadata)
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_with_the_token_calls_are_answered_and_logged(guarded, log):
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        metadata = [("authorization", "Bearer open sesame")]
+        assert called(channel, "ModelInfer", infer_request(), metadata=metadata).outputs
+    wait_until(lambda: '"/inference.GRPCInferenceService/ModelInfer","status":"OK"' in log.read_text())
+
+
+def long_request():
+    """A thousand long texts, which take seconds."""
+    texts = [b"a wonderful film with a terrible title " * 30] * 1000
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
+    return messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])
+
+
 def seconds_of_work(served):
     times = psutil.Process(served.process.pid).cpu_times()
     return times.user + times.system
 
 
 def test_calls_in_hand_are_answered_when_the_server_is_told_to_end(small_run):
-    """A thousand long texts take seconds; the signal comes when the server is at work on them."""
-    texts = [b"a wonderful film with a terrible title " * 30] * 1000
-    tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
-    request = messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])
     with serving(small_run.root) as served, grpc.insecure_channel(served.grpc) as channel:
         idle = seconds_of_work(served)
         with ThreadPoolExecutor() as pool:
-            in_hand = pool.submit(called, channel, "ModelInfer", request)
+            in_hand = pool.submit(called, channel, "ModelInfer", long_request())
             wait_until(lambda: seconds_of_work(served) > idle + 0.2)
             assert not in_hand.done()
             served.process.send_signal(signal.SIGTERM)

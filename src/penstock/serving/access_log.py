@@ -25,10 +25,10 @@ class _Entry(NamedTuple):
     caller: str
     method: str
     path: str
-    status: int
+    status: int | str
     seconds: float
     bytes_in: int
-    bytes_out: int
+    bytes_out: int | None
 
 
 class AccessLog:
@@ -44,21 +44,19 @@ class AccessLog:
 
     def add(self, request: Request, response: Response, size: int, caller: str) -> None:
         """Notes an answer that has just been sent; costs about a microsecond."""
-        if len(self._lines) >= MOST_LINES:
+        seconds = time.monotonic() - request.arrived
+        path, sent = request.path, len(response.body)
+        self._add(_Entry(time.time(), caller, request.method, path, response.status, seconds, size, sent))
+
+    def add_call(self, caller: str, path: str, status: str, seconds: float, size: int) -> None:
+        """Notes a gRPC call that is over; status: the name of its code; size: bytes of what was asked."""
+        self._add(_Entry(time.time(), caller, "POST", path, status, seconds, size, None))
+
+    def _add(self, entry: _Entry) -> None:
+        if len(self._lines) < MOST_LINES:
+            self._lines.append(entry)
+        else:
             self._lost += 1
-            return
-        self._lines.append(
-            _Entry(
-                time.time(),
-                caller,
-                request.method,
-                request.path,
-                response.status,
-                time.monotonic() - request.arrived,
-                size,
-                len(response.body),
-            )
-        )
 
     def close(self) -> None:
         """Writes what is left."""

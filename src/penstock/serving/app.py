@@ -15,13 +15,14 @@ from penstock.serving.auth import Gate
 from penstock.serving.bodies import packed, unpacked
 from penstock.serving.engine import Engine
 from penstock.serving.http import Headers, Request, Response, Routes, json_response
+from penstock.serving.openapi import routes as openapi
 from penstock.serving.refusals import RefusedError, TooLargeError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PARTS = (health, v2, people)
+PARTS = (health, v2, people, openapi)
 
 
 def create_app(engine: Engine) -> Application:

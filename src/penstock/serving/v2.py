@@ -18,7 +18,7 @@ from penstock.serving import v2_answer, v2_request
 from penstock.serving.engine import Engine
 from penstock.serving.http import BYTES, JSON, Request, Response, Routes, json_object, json_response
 from penstock.serving.models import ServedModel
-from penstock.serving.refusals import WrongKindError
+from penstock.serving.refusals import InputError, WrongKindError
 
 # curl's own, which it sends with -d where nobody says what it is.
 FORM = b"application/x-www-form-urlencoded"
@@ -45,7 +45,9 @@ class _Protocol:
         return json_response({"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]})
 
     async def index(self, request: Request) -> Response:
-        only_ready = bool(request.body) and json_object(request.body).get("ready") is True
+        only_ready = json_object(request.body).get("ready", False) if request.body else False
+        if not isinstance(only_ready, bool):
+            raise InputError(f"ready: wants true or false, not {only_ready!r}")
         index = self.repository.index()
         return json_response([entry for entry in index if not only_ready or entry["state"] == "READY"])
 

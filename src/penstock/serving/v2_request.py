@@ -48,8 +48,8 @@ def read(request: Request, model: ServedModel) -> Asked:
     inputs: dict[str, NDArray[Any]] = {}
     for number, tensor in enumerate(tensors):
         where = f"inputs.{number}"
-        spec = _spec(tensor, model, where)
-        shape = _shape(tensor, spec, where)
+        spec = spec_named(tensor.get("name"), tensor.get("datatype"), model.specs, where)
+        shape = shape_for(spec, tensor.get("shape"), where)
         size = _binary_size(tensor, where, len(behind))
         if size is None:
             inputs[spec.name] = _from_json(tensor.get("data"), spec, shape, where, header)
@@ -71,18 +71,18 @@ def _divided(request: Request) -> tuple[bytes, memoryview]:
     return request.body[: int(length)], memoryview(request.body)[int(length) :]
 
 
-def _spec(tensor: Mapping[str, Any], model: ServedModel, where: str) -> TensorSpec:
-    name = tensor.get("name")
-    spec: TensorSpec | None = model.specs.get(name) if isinstance(name, str) else None
+def spec_named(name: object, datatype: object, specs: Mapping[str, TensorSpec], where: str) -> TensorSpec:
+    """The input of that name; raises `InputError`."""
+    spec = specs.get(name) if isinstance(name, str) else None
     if spec is None:
-        raise InputError(f"{where}.name: wants {' or '.join(map(repr, model.specs))}, not {name!r}")
-    if tensor.get("datatype") != spec.datatype:
-        raise InputError(f"{where}.datatype: wants '{spec.datatype}', not {tensor.get('datatype')!r}")
+        raise InputError(f"{where}.name: wants {' or '.join(map(repr, specs))}, not {name!r}")
+    if datatype != spec.datatype:
+        raise InputError(f"{where}.datatype: wants '{spec.datatype}', not {datatype!r}")
     return spec
 
 
-def _shape(tensor: Mapping[str, Any], spec: TensorSpec, where: str) -> list[int]:
-    shape = tensor.get("shape")
+def shape_for(spec: TensorSpec, shape: object, where: str) -> list[int]:
+    """`shape`, if it has the sizes of a tensor of this kind; raises `InputError`."""
     if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
         raise InputError(f"{where}.shape: wants sizes like {list(spec.shape)}, not {shape!r}")
     if len(shape) != len(spec.shape):

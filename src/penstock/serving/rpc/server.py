@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from operator import methodcaller
 from typing import Any
 
@@ -12,6 +14,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from penstock.errors import ConfigError
+from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import Gate
 from penstock.serving.engine import Engine
 from penstock.serving.refusals import OverloadedError, RefusedError
@@ -32,18 +35,21 @@ CODES = {
 # How long calls in hand may take to end.
 GRACE_SECONDS = 30
 
+# What answers without a token, as HTTP's paths are.
+OPEN_PATHS = {"ServerLive": "/v2/health/live", "ServerReady": "/v2/health/ready"}
+
 Call = Callable[[Any], Awaitable[Message]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-async def answer_calls(engine: Engine, host: str, port: int, stopping: asyncio.Event) -> None:
+async def answer_calls(engine: Engine, access_log: AccessLog | None, port: int, stopping: asyncio.Event) -> None:
     """Answers on the port, in this event loop, until `stopping`; then takes no more calls, and lets those in hand end.
 
     Raises:
         ConfigError: the port cannot be had.
     """
     server = grpc.aio.server(
-        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(Service(engine), Gate(engine.settings.token)))],
+        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(engine, access_log))],
         options=[
             ("grpc.max_receive_message_length", engine.settings.largest_body),
             ("grpc.max_send_message_length", -1),
@@ -51,7 +57,7 @@ async def answer_calls(engine: Engine, host: str, port: int, stopping: asyncio.E
         ],
     )
     try:
-        server.add_insecure_port(f"{host}:{port}")
+        server.add_insecure_port(f"{engine.settings.host}:{port}")
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
     await server.start()
@@ -59,7 +65,8 @@ async def answer_calls(engine: Engine, host: str, port: int, stopping: asyncio.E
     await server.stop(GRACE_SECONDS)
 
 
-def _handlers(service: Service, gate: Gate) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    service = Service(engine)
     calls: dict[str, tuple[type[Message], Call]] = {
         "ServerLive": (messages.ServerLiveRequest, service.server_live),
         "ServerReady": (messages.ServerReadyRequest, service.server_ready),
@@ -69,9 +76,10 @@ def _handlers(service: Service, gate: Gate) -> dict[str, grpc.RpcMethodHandler[A
         "ModelInfer": (messages.ModelInferRequest, service.model_infer),
         "RepositoryIndex": (messages.RepositoryIndexRequest, service.repository_index),
     }
+    answering = Answering(engine, access_log)
     return {
         name: grpc.unary_unary_rpc_method_handler(
-            _answering(call, gate),
+            partial(answering.answer, name, call),
             request_deserializer=request.FromString,
             response_serializer=methodcaller("SerializeToString"),
         )
@@ -79,19 +87,47 @@ def _handlers(service: Service, gate: Gate) -> dict[str, grpc.RpcMethodHandler[A
     }
 
 
-def _answering(call: Call, gate: Gate) -> Callable[[Message, Context], Awaitable[Message]]:
-    async def answer(request: Message, context: Context) -> Message:
-        try:
-            gate.admit("", _headers(context))
-            return await call(request)
-        except RefusedError as error:
-            trailers = (("retry-after", str(error.retry_after)),) if isinstance(error, OverloadedError) else ()
-            await context.abort(CODES[error.status], str(error), trailers)
+class Answering:
+    """A call's way through token, answer or refusal, counts and log."""
 
-    return answer
+    def __init__(self, engine: Engine, access_log: AccessLog | None) -> None:
+        self.engine = engine
+        self._access_log = access_log
+        self._gate = Gate(engine.settings.token)
+        self._held = 0  # bytes of the messages that are being answered
+
+    async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
+        begun, size, code = time.monotonic(), request.ByteSize(), grpc.StatusCode.UNKNOWN
+        self._held += size
+        try:
+            self._gate.admit(OPEN_PATHS.get(name, ""), _headers(context))
+            if self._held > self.engine.settings.all_bodies:
+                raise OverloadedError("the messages of other calls fill the memory; ask again")
+            response = await call(request)
+        except asyncio.CancelledError:  # the caller has gone, or waits no longer
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except RefusedError as error:
+            code = CODES[error.status]
+            trailers = (("retry-after", str(error.retry_after)),) if isinstance(error, OverloadedError) else ()
+            await context.abort(code, str(error), trailers)
+        else:
+            code = grpc.StatusCode.OK
+            return response
+        finally:
+            self._held -= size
+            seconds = time.monotonic() - begun
+            self._count(request, code, seconds)
+            if self._access_log is not None:
+                self._access_log.add_call(context.peer(), f"/{NAME}/{name}", code.name, seconds, size)
+
+    def _count(self, request: Message, code: grpc.StatusCode, seconds: float) -> None:
+        name = getattr(request, "model_name", "") or getattr(request, "name", "")
+        model = name if name in self.engine.repository.models else ""
+        self.engine.metrics.of(model).answered("grpc", code.name, seconds)
 
 
 def _headers(context: Context) -> dict[bytes, bytes]:
-    return {
-        name.encode(): value.encode() for name, value in context.invocation_metadata() or () if isinstance(value, str)
-    }
+    """Those that are text."""
+    pairs = context.invocation_metadata() or ()
+    return {name.encode(): value.encode() for name, value in pairs if isinstance(value, str)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from penstock.serving.engine import Engine
 from penstock.serving.models import ServedModel
 from penstock.serving.refusals import InputError
@@ -23,6 +25,7 @@ from penstock.serving.rpc.messages import (
 )
 from penstock.serving.rpc.tensors import input_arrays, output_tensors
 from penstock.serving.tensors import TensorSpec
+from penstock.serving.v2_request import MICROSECONDS
 
 
 class Service:
@@ -43,7 +46,7 @@ class Service:
         return ModelReadyResponse(ready=True)
 
     async def server_metadata(self, _request: ServerMetadataRequest) -> ServerMetadataResponse:
-        return ServerMetadataResponse(name="penstock", version="2", extensions=["model_repository"])
+        return ServerMetadataResponse(name="penstock", version=version("penstock"), extensions=["model_repository"])
 
     async def model_metadata(self, request: ModelMetadataRequest) -> ModelMetadataResponse:
         model = self._named(request.name, request.version)
@@ -58,7 +61,7 @@ class Service:
     async def model_infer(self, request: ModelInferRequest) -> ModelInferResponse:
         model = self._named(request.model_name, request.model_version)
         wanted = _wanted(request, model)
-        outputs = await self.engine.infer(model, input_arrays(request))
+        outputs = await self.engine.infer(model, input_arrays(request, model.specs), _timeout(request))
         # Who sends typed contents is answered with typed contents.
         response = output_tensors(wanted, outputs, raw=bool(request.raw_input_contents))
         response.model_name, response.model_version, response.id = model.name, model.version, request.id
@@ -79,7 +82,15 @@ def _wanted(request: ModelInferRequest, model: ServedModel) -> list[TensorSpec]:
     known = {spec.name: spec for spec in model.outputs}
     for index, output in enumerate(request.outputs):
         if output.name not in known:
-            raise InputError(f"outputs.{index}.name: no output '{output.name}'; there are {', '.join(known)}")
+            raise InputError(f"outputs.{index}.name: wants {' or '.join(map(repr, known))}, not {output.name!r}")
         if output.parameters:
             raise InputError(f"outputs.{index}.parameters: '{next(iter(output.parameters))}' is not known here")
     return [known[output.name] for output in request.outputs]
+
+
+def _timeout(request: ModelInferRequest) -> float | None:
+    """Seconds, of a parameter in microseconds, as Triton's clients send it; 0 is as good as none."""
+    given = request.parameters["timeout"].int64_param if "timeout" in request.parameters else 0
+    if given < 0:
+        raise InputError(f"parameters.timeout: wants microseconds, not {given}")
+    return given * MICROSECONDS or None

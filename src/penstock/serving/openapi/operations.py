@@ -1,0 +1,55 @@
+"""Parts of the document that many routes have in common: answers, refusals, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from penstock.serving.openapi.shapes import STRING, Schema, a_ref
+
+Part = dict[str, Any]
+
+JSON, BYTES, TEXT = "application/json", "application/octet-stream", "text/plain"
+# Why a request may not be answered; whatever the route, the body says it in words.
+REFUSALS = {
+    400: "The input does not fit the model.",
+    401: "A token is wanted, and this is not it.",
+    404: "There is no such model, or not in this version.",
+    413: "More bytes or pixels than the server takes.",
+    415: "A body of a kind that this route does not read.",
+    500: "onnxruntime could not compute these rows.",
+    503: "As much is waiting as may wait; ask again when Retry-After says.",
+    504: "There was no answer in time.",
+}
+TOLD, NAMED, COMPUTED = (401,), (401, 404), tuple(REFUSALS)
+PARAMETERS: dict[str, Part] = {
+    "version": {"in": "path", "name": "version", "required": True, "schema": STRING},
+    "header_length": {
+        "in": "header",
+        "name": "Inference-Header-Content-Length",
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "How many bytes are JSON, where tensors follow as bytes.",
+    },
+}
+
+
+def operation(tag: str, summary: str, answers: Part, refusals: Iterable[int] = TOLD, body: Part | None = None) -> Part:
+    """answers: by status; refusals: of `REFUSALS`; body: schemas by content type."""
+    refused = {str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals}
+    asked = {} if body is None else {"requestBody": {"required": True, "content": body}}
+    return {"tags": [tag], "summary": summary, **asked, "responses": answers | refused}
+
+
+def answers(schema: Schema, kind: str = JSON, status: int = 200, description: str = "The answer.") -> Part:
+    return {str(status): {"description": description, "content": {kind: {"schema": schema}}}}
+
+
+def refusal(status: int) -> Part:
+    response: Part = {"description": REFUSALS[status], "content": {JSON: {"schema": a_ref("Error")}}}
+    if status == 503:
+        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return response
+
+
+def parameters(*names: str) -> list[Part]:
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
