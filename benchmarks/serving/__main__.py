@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +14,13 @@ from benchmarks.serving import footprint, kept, neighbours, speed
 from benchmarks.serving.kept import Found
 from benchmarks.serving.load import check_wrk
 from benchmarks.serving.questions import questions_of
-from benchmarks.serving.servers import BARE, MODELS, OURS, SERVERS, UNBATCHED, Place
+from benchmarks.serving.servers import BARE, CHOICES, MODELS, OURS, SERVERS, UNBATCHED, Place
 from penstock.config import load_config
 from penstock.errors import PenstockError
 from penstock.project import Project
 
-PARTS = ("speed", "footprint", "neighbours")
+PARTS = ("footprint", "neighbours", "speed")
+CHOSEN = "choices"  # asked for by name: another quarter of an hour
 PEERS = [*(name for name in SERVERS if name != OURS), BARE]
 NO_PEERS = (BARE, UNBATCHED)
 CORES = 2
@@ -27,9 +28,13 @@ CORES = 2
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="what to measure (all of it)")
+    parser.add_argument(
+        "part", nargs="*", choices=[*PARTS, CHOSEN, []], help=f"what to measure (all of it but {CHOSEN})"
+    )
     parser.add_argument("--model", action="append", choices=MODELS, help="only this one; may be given again")
-    parser.add_argument("--peer", action="append", choices=PEERS, help="only beside this one; may be given again")
+    parser.add_argument(
+        "--peer", action="append", choices=[*PEERS, *CHOICES], help="only beside this one; may be given again"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="in which everybody has a turn (%(default)s)")
     parser.add_argument("--seconds", type=int, default=2, help="of a turn, whole ones (%(default)s)")
     chosen = parser.parse_args()
@@ -40,18 +45,24 @@ def parse() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
     config = load_config(place.project.params)
-    names = [OURS, *(name for name in PEERS if name in (chosen.peer or PEERS))]
+    names = _asked(chosen, PEERS)
     servers = [name for name in names if name not in NO_PEERS]
+    length = speed.Length(chosen.rounds, chosen.seconds)
     questions = {model: questions_of(place.project, config, model, place.file(model)) for model in MODELS}
     parts = chosen.part or PARTS
     if "footprint" in parts:
         yield from footprint.measure(place, questions, servers)
     if "neighbours" in parts:
         yield from neighbours.measure(place, questions["mnist_cnn"], servers)
-    if "speed" in parts:
-        length = speed.Length(chosen.rounds, chosen.seconds)
+    for part, others in (("speed", PEERS), (CHOSEN, CHOICES)):
         for model in chosen.model or MODELS:
-            yield from speed.measure(place, questions[model], names, length)
+            if part in parts:
+                yield from speed.measure(place, questions[model], _asked(chosen, others), length)
+
+
+def _asked(chosen: argparse.Namespace, others: Iterable[str]) -> list[str]:
+    """Ours, and those of the others that were chosen, or all."""
+    return [OURS, *(name for name in others if not chosen.peer or name in chosen.peer)]
 
 
 def copy_models(project: Project, folder: Path) -> None:

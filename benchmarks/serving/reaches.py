@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.serving.load import Figures
-from benchmarks.serving.servers import BARE, SERVERS, UNBATCHED
+from benchmarks.serving.servers import BARE, CHOICES, KNOWN, MODELS, UNBATCHED
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Reach:
     @property
     def shown_against(self) -> str:
         if self.against != BARE:
-            return SERVERS[self.against].name
+            return KNOWN[self.against].name
         how = "row by row" if self.connections == 1 else "batches of 8 on both cores"
         return f"bare onnxruntime, {how}"
 
@@ -72,5 +72,6 @@ REACHES = (
     *_rate("iris_mlp", "fastapi", {64: 8}),
     *_rate("iris_mlp", "mlflow", {64: 25}),
     *(_p50_beside_bare(model) for model in ("mnist_cnn", "imdb_lstm")),
-    *(_p50_beside_unbatched(model) for model in ("iris_mlp", "mnist_cnn", "imdb_lstm")),
+    *(_p50_beside_unbatched(model) for model in MODELS),
+    *(reach for model in MODELS for choice in CHOICES for reach in _rate(model, choice, {1: 1, 8: 1, 64: 1})),
 )

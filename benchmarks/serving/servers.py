@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import benchmarks
+import penstock
 from benchmarks.contenders import environment
 from benchmarks.serving import schemas
 from benchmarks.serving.schemas import Schema
@@ -46,7 +48,7 @@ class Command:
 class Server:
     """
     command: what starts it, of a place, the bin folder of its environment, a model, and a port.
-    packages: of its environment; none where it is ours.
+    packages: of its environment; none where it is this one.
     alone: it serves one model, and `command`'s model says which.
     """
 
@@ -74,6 +76,15 @@ def _penstock(*options: str) -> Callable[[Place, Path, str, int], Command]:
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
         serve = [programs / "python", "-m", "penstock.cli", "serve", "--models", place.models, "--port", str(port)]
         return Command([*serve, *options])
+
+    return command
+
+
+def _variant(what: str) -> Callable[[Place, Path, str, int], Command]:
+    def command(place: Place, programs: Path, _model: str, port: int) -> Command:
+        sources = [str(Path(str(module.__file__)).parents[1]) for module in (penstock, benchmarks)]
+        run = [programs / "python", "-m", "benchmarks.serving.variant", what, place.models, str(port)]
+        return Command(run, {"PYTHONPATH": os.pathsep.join(sources)})
 
     return command
 
@@ -147,6 +158,14 @@ FASTAPI_PACKAGES = ("fastapi==0.165.0", "uvicorn[standard]==0.54.0", *RUNTIME)
 MLSERVER_PACKAGES = ("mlserver==1.7.1", "uvloop==0.21.0", *RUNTIME)
 ADAPTIVE = {"max_batch_size": 32, "max_batch_time": 0.002}
 
+VARIANT_PACKAGES = (
+    "granian[uvloop]==2.8.7",
+    "uvicorn==0.54.0",
+    "msgspec==0.22.0",
+    *("httptools==0.9.0", "orjson==3.13.0", "pillow==13.0.0", "uvloop==0.23.0"),
+    *RUNTIME,
+)
+
 OURS, UNBATCHED, BARE = "penstock", "unbatched", "bare"
 SERVERS = {
     OURS: Server("penstock", schemas.V2, _penstock()),
@@ -159,4 +178,17 @@ SERVERS = {
     ),
     "bentoml": Server("BentoML", schemas.BENTOML, _bentoml, ("bentoml==1.4.39", *RUNTIME)),
     "litserve": Server("LitServe", schemas.LITSERVE, _litserve, ("litserve==0.2.19", *RUNTIME), alone=True),
+    UNBATCHED: Server("penstock without batching", schemas.V2, _penstock("--most-rows", "1")),
 }
+# What was chosen, against what else there is.
+CHOICES = {
+    "uvicorn": Server("penstock on uvicorn", schemas.V2, _variant("uvicorn"), VARIANT_PACKAGES),
+    "granian": Server("penstock on granian", schemas.V2, _variant("granian"), VARIANT_PACKAGES),
+    "json": Server("penstock with Python's json", schemas.V2, _variant("json"), VARIANT_PACKAGES),
+    "msgspec": Server("penstock with msgspec", schemas.V2, _variant("msgspec"), VARIANT_PACKAGES),
+    "lanes": Server("penstock with nothing on the event loop", schemas.V2, _variant("lanes"), VARIANT_PACKAGES),
+    "timer": Server("penstock with batches that wait 1 ms", schemas.V2, _variant("timer"), VARIANT_PACKAGES),
+    "one-lane": Server("penstock with one lane", schemas.V2, _penstock("--lanes", "1")),
+    "rows32": Server("penstock with batches of up to 32", schemas.V2, _penstock("--most-rows", "32")),
+}
+KNOWN = SERVERS | CHOICES

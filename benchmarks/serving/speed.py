@@ -19,7 +19,7 @@ from benchmarks.serving.load import FailedRequestsError, Figures, ask
 from benchmarks.serving.questions import Questions
 from benchmarks.serving.reaches import REACHES
 from benchmarks.serving.running import Running
-from benchmarks.serving.servers import BARE, OURS, SERVERS, Place
+from benchmarks.serving.servers import BARE, KNOWN, OURS, Place
 
 CONNECTIONS = (1, 8, 64)
 WARM_UP = 1  # seconds
@@ -48,7 +48,7 @@ def measure(place: Place, questions: Questions, names: Sequence[str], length: Le
 def _started(place: Place, questions: Questions, name: str, running: ExitStack) -> Asked:
     if name == BARE:
         return running.enter_context(Bare(place.project, questions, place.scratch)).figures
-    server = running.enter_context(Running(SERVERS[name], place, questions.model))
+    server = running.enter_context(Running(KNOWN[name], place, questions.model))
     server.wait(questions)
     server.check(questions)
     path = server.server.schema.path(questions.model)
@@ -78,7 +78,7 @@ def figures(model: str, connections: int, rounds: Rounds) -> Iterator[Figure]:
     for name in rounds[0]:
         if valid := [turn for round_ in rounds if (turn := round_[name])]:
             yield Figure(
-                SERVERS[name].name if name != BARE else "bare onnxruntime",
+                KNOWN[name].name if name != BARE else "bare onnxruntime",
                 model,
                 connections,
                 round(median(turn.requests_per_second for turn in valid)),

@@ -1,0 +1,96 @@
+"""Our server with one thing done otherwise, to see what that is worth.
+
+`python -m benchmarks.serving.variant WHAT MODELS PORT`, in an environment that has granian, uvicorn and msgspec beside
+what ours has.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from penstock.cli import main
+from penstock.serving import http, plan, server
+from penstock.serving.app import Application, create_app
+from penstock.serving.engine import Engine
+from penstock.serving.repository import Repository
+from penstock.serving.settings import Settings
+
+WAIT_SECONDS = 0.001
+
+
+def application() -> Application:
+    """For the ASGI servers."""
+    repository = Repository([Path(sys.argv[2])])
+    repository.load()
+    return create_app(Engine(repository, Settings()))
+
+
+def serve_by_uvicorn(port: int) -> None:
+    import uvicorn
+
+    uvicorn.run(application(), port=port, log_level="warning", access_log=False, lifespan="off", ws="none")
+
+
+def serve_by_granian(port: int) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+
+    target = "benchmarks.serving.variant:application"
+    granian = Granian(
+        target, port=port, interface=Interfaces.ASGINL, loop=Loops.uvloop, factory=True, log_enabled=False
+    )
+    granian.serve()
+
+
+def take_json() -> None:
+    def dumps(content: object, option: int) -> bytes:  # noqa: ARG001  (as orjson has it)
+        return json.dumps(content, default=_listed, separators=(",", ":")).encode()
+
+    _exchange_orjson(json.loads, dumps, json.JSONDecodeError)
+
+
+def take_msgspec() -> None:
+    import msgspec
+
+    encoder = msgspec.json.Encoder(enc_hook=_listed)
+    _exchange_orjson(msgspec.json.decode, lambda content, option: encoder.encode(content), msgspec.DecodeError)
+
+
+def _exchange_orjson(loads: Callable[[bytes], Any], dumps: Callable[[object, int], bytes], error: type) -> None:
+    other = SimpleNamespace(loads=loads, dumps=dumps, JSONDecodeError=error, OPT_SERIALIZE_NUMPY=0)
+    setattr(http, "orjson", other)  # noqa: B010  (mypy refuses the plain assignment)
+
+
+def _listed(value: Any) -> object:  # noqa: ANN401  (what numpy has)
+    return value.tolist()
+
+
+def run_in_lanes_only() -> None:
+    plan.INLINE_SECONDS = 0.0
+
+
+def wait_for_more() -> None:
+    """As most servers collect a batch: what comes first waits for what else may come."""
+
+    class Waits(Engine):
+        def _dispatch(self) -> None:
+            self._loop.call_later(WAIT_SECONDS, super()._dispatch)
+
+    setattr(server, "Engine", Waits)  # noqa: B010
+
+
+SERVERS = {"uvicorn": serve_by_uvicorn, "granian": serve_by_granian}
+CHANGES = {"json": take_json, "msgspec": take_msgspec, "lanes": run_in_lanes_only, "timer": wait_for_more}
+
+if __name__ == "__main__":
+    what, models, listening = sys.argv[1:]
+    if what in SERVERS:
+        SERVERS[what](int(listening))
+    else:
+        CHANGES[what]()
+        main(["serve", "--models", models, "--port", listening])
