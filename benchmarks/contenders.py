@@ -35,7 +35,7 @@ class Contender:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()  # closes its pipes, and waits
 
     def tell(self, what: str) -> Any:  # noqa: ANN401  (whatever it answers)
         assert self._process.stdin

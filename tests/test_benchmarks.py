@@ -6,8 +6,13 @@ import sys
 import pytest
 
 from benchmarks import results
+from benchmarks.contenders import ours
 from benchmarks.pairs import Ratio, times_in_turns
 from benchmarks.results import Row
+from benchmarks.seconds_to_score import changed
+from benchmarks.usual_loops import bare_epoch
+from tests.networks.documented import DATA
+from tests.training.golden import rows_of
 
 
 def test_a_ratio_is_the_median_of_pairs_with_half_the_distance_of_their_quartiles():
@@ -39,6 +44,18 @@ def test_rows_that_were_not_measured_again_are_kept(tmp_path, monkeypatch):
     results.keep([Row("speed", "theirs", 3, 0, 2)])
     kept = json.loads(results.FILE.read_text())["rows"]
     assert [(row["what"], row["ratio"], row["met"]) for row in kept] == [("speed", 3, True), ("memory", 1, True)]
+
+
+@pytest.mark.parametrize("name", ["iris_mlp", "imdb_attention", "mnist_gan"])
+def test_a_bare_loop_trains_each_kind_of_model(config, name):
+    model = changed(config.model(name), {"batch_size": 4})
+    assert bare_epoch(model, DATA[model.dataset], rows_of(model.dataset)) > 0
+
+
+@pytest.mark.parametrize("contender", [("ours", "iris_mlp"), ("dataloader", "iris_mlp"), ("dataloader", "mnist_gan")])
+def test_an_epoch_is_timed_in_a_process_of_its_own(small_run, contender):
+    with ours("benchmarks.one_epoch", *contender, "32-true", cwd=small_run.root) as process:
+        assert process.tell("3")["seconds"] > 0
 
 
 def test_the_script_for_a_gpu_runs_where_there_is_none(changed_run):

@@ -1,0 +1,91 @@
+"""One epoch of a training for each line on the standard input, a number of steps; the answer is its seconds:
+
+    python -m benchmarks.one_epoch ours|bare|dataloader MODEL PRECISION
+
+What `training_step.py` holds against each other. There are two epochs each time, and the first is not timed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from pytorch_lightning import Trainer as LightningTrainer
+
+from benchmarks.usual_loops import bare_epoch, epoch_with_dataloader
+from penstock.config import Config, load_config
+from penstock.config.models import Model
+from penstock.data.processed import Processed, Split
+from penstock.machine import use_threads
+from penstock.manifest import Manifest
+from penstock.project import Project
+from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.fit import fit
+from penstock.training.memory import keep_freed_memory
+
+VALIDATION_ROWS = 16
+
+
+def main(contender: str, name: str, precision: str) -> None:
+    project = Project.find()
+    config = load_config(project.params)
+    use_threads(config.trainer.threads)
+    if contender != "dataloader":
+        keep_freed_memory()
+    model = config.model(name)
+    model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2})})
+    processed = Processed(project.processed(model.dataset))
+    rows, validation = processed.split("train"), processed.split("validation")[np.arange(VALIDATION_ROWS)]
+    for line in sys.stdin:
+        learn = rows[np.arange(int(line) * model.training.batch_size) % len(rows)]
+        match contender:
+            case "ours":
+                seconds = _our_epoch(model, config, precision, processed.manifest, learn, validation)
+            case "bare":
+                seconds = bare_epoch(model, processed.manifest, learn)
+            case _:
+                seconds = epoch_with_dataloader(model, processed.manifest, learn)
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+def _our_epoch(
+    model: Model, config: Config, precision: str, manifest: Manifest, learn: Split, validation: Split
+) -> float:
+    """With its share of the checkpoint that falls due every so many seconds."""
+    trainer = config.trainer.model_copy(update={"accelerator": "cpu", "precision": precision})
+    ends: list[float] = []
+    with TemporaryDirectory() as folder:
+        checkpoints = _Timed(Path(folder), config.checkpoints)
+        fit(
+            model,
+            trainer,
+            manifest,
+            learn,
+            validation,
+            lambda epoch, epochs: ends.append(time.perf_counter()),
+            checkpoints=checkpoints,
+        )
+        (of_checkpoint,) = checkpoints.seconds
+    seconds = ends[-1] - ends[-2]
+    return seconds + of_checkpoint * seconds / config.checkpoints.seconds
+
+
+@dataclass(frozen=True)
+class _Timed(CheckpointFiles):
+    """Notes how long it takes to write each checkpoint; here there is one, when training has ended."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def save(self, trainer: LightningTrainer) -> None:
+        begun = time.perf_counter()
+        super().save(trainer)
+        self.seconds.append(time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,186 @@
+"""Trainings as people write them without us: a bare torch loop, and Lightning with a `DataLoader`.
+
+Networks, losses, optimisers and schedules are those of our tasks; what goes around them is not. Each returns the
+seconds of the second of two epochs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback, WeightAveraging
+from torch import Tensor
+from torch.nn import Module
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, TensorDataset
+
+from penstock.config.models import Adversarial as AdversarialModel
+from penstock.config.models import Model
+from penstock.data.batches import Batch
+from penstock.data.processed import Split
+from penstock.manifest import Manifest
+from penstock.networks.gan import Gan
+from penstock.training.adversarial import Adversarial
+from penstock.training.fit import build_task
+from penstock.training.optimizers import build_optimizer, build_schedule
+from penstock.training.task import Supervised, Task
+
+EPOCHS = 2
+# What is left to do with a loss: gradients, and a step of one optimiser.
+Update = Callable[[int, Tensor], None]
+
+
+def bare_epoch(model: Model, manifest: Manifest, learn: Split) -> float:
+    """With our memory format and fused optimiser."""
+    task = _task(model, manifest)
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
+    optimizers, schedules = _steppers(model, task, len(learn), fused=True)
+    decay = model.training.weight_average
+    averaged = AveragedModel(task.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None  # type: ignore[no-untyped-call]
+    inputs, labels = (torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels))
+
+    def update(number: int, loss: Tensor) -> None:
+        optimizers[number].zero_grad()
+        torch.autograd.backward(loss)
+        if task.clip:
+            clip_grad_norm_(task.network.parameters(), task.clip)
+        optimizers[number].step()
+        schedules[number].step()
+
+    task.train()
+    for _ in range(EPOCHS):
+        begun = time.perf_counter()
+        for rows in torch.split(torch.randperm(len(labels)), model.training.batch_size):
+            _learn(task, inputs[rows], labels[rows], update)
+            if averaged:
+                averaged.update_parameters(task.network)
+    return time.perf_counter() - begun
+
+
+def epoch_with_dataloader(model: Model, manifest: Manifest, learn: Split) -> float:
+    rows = TensorDataset(*(torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels)))
+    loader = DataLoader(rows, batch_size=model.training.batch_size, shuffle=True)
+    decay = model.training.weight_average
+    clock = _Clock()
+    callbacks: list[Callback] = [clock]
+    if decay:
+        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay)))  # type: ignore[no-untyped-call]
+    task = _task(model, manifest)
+    kind = _AsPeopleWriteGans if isinstance(model, AdversarialModel) else _AsPeopleWrite
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=EPOCHS,
+        gradient_clip_val=task.clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(kind(task, *_steppers(model, task, len(learn), fused=False)), loader)
+    return clock.seconds
+
+
+def _task(model: Model, manifest: Manifest) -> Task:
+    torch.manual_seed(model.training.seed)
+    return build_task(model, manifest)
+
+
+def _steppers(model: Model, task: Task, rows: int, *, fused: bool) -> tuple[list[Optimizer], list[LRScheduler]]:
+    training = model.training
+    if isinstance(model, AdversarialModel):
+        assert isinstance(task.network, Gan)
+        parts: list[tuple[Any, Module]] = [
+            (model.training.generator, task.network.generator),
+            (model.training.discriminator, task.network.discriminator),
+        ]
+    else:
+        parts = [(model.training.optimizer, task.network)]
+    optimizers = [build_optimizer(settings, part.parameters(), fused=fused) for settings, part in parts]
+    steps = -(-rows // training.batch_size)
+    schedules = [
+        build_schedule(training.schedule, optimizer, steps_of_epoch=steps, epochs=EPOCHS) for optimizer in optimizers
+    ]
+    return optimizers, schedules
+
+
+def _learn(task: Task, inputs: Tensor, labels: Tensor, update: Update) -> tuple[Tensor, Tensor]:
+    """A step; the loss, and the score or the other loss."""
+    if isinstance(task, Supervised):
+        loss, score = task.loss_and_score(Batch(inputs, labels, len(labels), 1))
+        update(0, loss)
+        return loss, score
+    assert isinstance(task, Adversarial)
+    gan = task.network
+    drawn = gan.generator(torch.randn(len(inputs), *gan.takes.shape))
+    scores = gan.discriminator(torch.cat([gan.scaled(inputs), drawn.detach()]))
+    targets = torch.zeros_like(scores)
+    targets[: len(inputs)] = task.settings.real_label
+    of_discriminator = binary_cross_entropy_with_logits(scores, targets)
+    update(1, of_discriminator)
+    taken = gan.discriminator(drawn)
+    of_generator = binary_cross_entropy_with_logits(taken, torch.ones_like(taken))
+    update(0, of_generator)
+    return of_generator, of_discriminator
+
+
+class _Clock(Callback):
+    """Seconds of the last epoch."""
+
+    seconds = 0.0
+    _begun = 0.0
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self._begun = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._begun
+
+
+class _AsPeopleWrite(lightning.LightningModule):
+    """What a tutorial has: the loss, logged, and nothing else."""
+
+    def __init__(self, task: Task, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
+        super().__init__()
+        self.task = task
+        self.made = optimizers, schedules
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor | None:
+        loss, score = _learn(self.task, *batch, self.leave_to_lightning)
+        self.log("train_loss", loss, on_step=False, on_epoch=True)
+        self.log("train_score", score, on_step=False, on_epoch=True)
+        return loss
+
+    def leave_to_lightning(self, number: int, loss: Tensor) -> None:
+        pass
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  (Lightning's own)
+        optimizers, schedules = self.made
+        return optimizers, [{"scheduler": schedule, "interval": "step"} for schedule in schedules]
+
+
+class _AsPeopleWriteGans(_AsPeopleWrite):
+    """Two optimisers, which Lightning leaves to the module."""
+
+    def __init__(self, task: Task, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
+        super().__init__(task, optimizers, schedules)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
+        super().training_step(batch, _index)
+
+    def leave_to_lightning(self, number: int, loss: Tensor) -> None:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        optimizers[number].zero_grad()
+        self.manual_backward(loss)
+        optimizers[number].step()
