@@ -4,6 +4,7 @@ from penstock.config import Config
 from penstock.console import file_size, stage_line
 from penstock.data.processed import Processed
 from penstock.export.graph import export
+from penstock.export.quantize import write_int8
 from penstock.networks import build_network
 from penstock.project import Project
 from penstock.stage import run_stage
@@ -17,11 +18,12 @@ def main(project: Project, config: Config, name: str) -> None:
     network = build_network(model, processed.manifest)
     lineage = load_weights(files.weights, network)
     exported = export(name, model, network, processed, lineage, files.onnx)
+    int8_bytes = write_int8(files.int8, files.onnx)
     stage_line(
         "export",
         name,
         f"{exported.input} in, {' and '.join(exported.outputs)} out, {exported.nodes} nodes, "
-        f"{file_size(exported.bytes)} -> {project.shown(files.onnx)}",
+        f"{file_size(exported.bytes)}, as int8 {file_size(int8_bytes)} -> {project.shown(files.onnx)}",
     )
 
 

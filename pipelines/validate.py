@@ -47,18 +47,20 @@ def main(project: Project, config: Config, name: str) -> None:
                 shown={shown: tensor.numpy() for shown, tensor in read_shown(files.weights).items()},
             ),
             files.onnx,
+            files.int8,
         )
         session = open_model(files.onnx)
         latency = measure_latency(session, found.inputs)
+        int8_latency = measure_latency(open_model(files.int8), found.inputs, [1])
         write_json(files.validation_report, found.report)
-        write_json(files.latency_report, {"median_milliseconds": latency})
+        write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
         write_arrays(files.examples, found.examples)
 
-        run.log_proof(_metrics(found, latency), _gates(found, model), found.report["onnx"]["sha256"])
+        run.log_proof(_metrics(found, latency, int8_latency), _gates(found, model), found.report["onnx"]["sha256"])
         for figure, content in figures_of(found.report, found.examples, processed.manifest.classes).items():
             run.log_file(figure, content)
         found.require_gates(block)
-        write_json(files.proof, {"sha256": found.report["onnx"]["sha256"], **asdict(lineage)})
+        write_json(files.proof, _proof(found, lineage))
         run.register(_registrable(found, files, session, lineage))
 
     report = found.report
@@ -70,7 +72,14 @@ def main(project: Project, config: Config, name: str) -> None:
     )
 
 
-def _metrics(found: Validation, latency: dict[str, float]) -> dict[str, float]:
+def _proof(found: Validation, lineage: Lineage) -> dict[str, str]:
+    """The files that may be served: the exact one, and an int8 candidate that is adopted."""
+    int8 = found.report["int8"]
+    adopted = {"int8_sha256": int8["sha256"]} if int8["adopted"] else {}
+    return {"sha256": found.report["onnx"]["sha256"], **adopted, **asdict(lineage)}
+
+
+def _metrics(found: Validation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
     report = found.report
     test = {figure: value for figure, value in report["test"].items() if isinstance(value, float)}
     of_test = {figure if figure in JUDGED else f"test_{figure}": value for figure, value in test.items()}
@@ -78,7 +87,9 @@ def _metrics(found: Validation, latency: dict[str, float]) -> dict[str, float]:
     main_figure = next(iter(test))
     baseline = {"baseline": report["baseline"][main_figure]} if main_figure in report["baseline"] else {}
     latencies = {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
-    return of_test | parity | baseline | latencies | {"onnx_bytes": report["onnx"]["bytes"]}
+    latencies |= {f"int8_latency_ms_{size}": milliseconds for size, milliseconds in int8_latency.items()}
+    int8 = {f"int8_{figure}": report["int8"][figure] for figure in (main_figure, "bytes")}
+    return of_test | parity | baseline | latencies | int8 | {"onnx_bytes": report["onnx"]["bytes"]}
 
 
 # Figures of generated images, which are of no test split.

@@ -120,7 +120,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     for model in [*document["models"].values(), *document["tuned"].values()]:
         model["training"]["epochs"] = 2
         # Two epochs on a few hundred rows reach nothing; parity is held to as ever.
-        reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
+        reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100, "int8": 10_000}
         model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]}
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
     copy.write_params(document)

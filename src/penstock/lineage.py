@@ -32,7 +32,7 @@ def shaping_settings(config: Config, model: str) -> dict[str, Any]:
     settings = config.model(model)
     dataset = config.dataset(settings.dataset)
     return {
-        **settings.model_dump(mode="json", exclude={"documented", "gates", "baseline", "dataset"}),
+        **settings.model_dump(mode="json", exclude={"documented", "gates", "int8", "baseline", "dataset"}),
         "trainer": trained_on(config.trainer),
         "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
     }

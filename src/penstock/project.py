@@ -106,6 +106,11 @@ class ModelFiles:
         return self.home / "models" / self.name / "model.onnx"
 
     @property
+    def int8(self) -> Path:
+        """The quantised candidate of `onnx`."""
+        return self.home / "models" / self.name / "model.int8.onnx"
+
+    @property
     def proof(self) -> Path:
         """Written when a model has passed its gates: the server takes no file without it."""
         return self.home / "models" / self.name / "proof.json"

@@ -78,6 +78,9 @@ def test_reports_have_their_public_keys(report, model):
     assert validation["parity"]["max_abs_diff"] <= ALL[model].gates.parity
     assert validation["parity"].get("agreement", 1.0) == 1.0
     assert validation["gate"]["passed"] is True
+    int8 = validation["int8"]
+    assert int8["adopted"] == (ALL[model].int8 == "adopted")
+    assert {"bytes", "sha256", "max_abs_diff", "missed", next(iter(validation["test"]))} <= int8.keys()
     assert all(check.keys() == {"value", "limit", "passed"} for check in validation["gate"]["checks"].values())
 
 
@@ -106,6 +109,18 @@ def test_the_report_names_the_bytes_that_were_proven(report, small_run, model):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_int8_candidate_is_proven_where_it_is_adopted(small_run, report, model):
+    folder, int8 = small_run.root / "models" / model, report(model, "validation")["int8"]
+    content = (folder / "model.int8.onnx").read_bytes()
+    assert (int8["bytes"], int8["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    proof = json.loads((folder / "proof.json").read_text())
+    assert proof.get("int8_sha256") == (int8["sha256"] if int8["adopted"] else None)
+    exact, candidate = (onnx.load(folder / name) for name in ("model.onnx", "model.int8.onnx"))
+    said, says = ({one.key: one.value for one in proto.metadata_props} for proto in (exact, candidate))
+    assert says == said | {"precision": "int8"}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -252,8 +267,8 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
     second.pop("results")
     assert list(second.items()) == [(path, md5) for path, md5 in first.items() if path in second]
     # Raw, processed and data.json of each dataset; four baselines and a judge; for each model three
-    # files of train, one of export, three of validate.
-    assert len(second) == 3 * 3 + 5 + len(NEWCOMERS) * 7
+    # files of train, two of export, three of validate.
+    assert len(second) == 3 * 3 + 5 + len(NEWCOMERS) * 8
 
 
 @pytest.mark.parametrize(
@@ -266,6 +281,7 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
             [11],
             {"train@iris_mlp", "export@iris_mlp", "validate@iris_mlp", "report"},
         ),
+        ("models__mnist_cnn__int8", "worse", {"validate@mnist_cnn", "report"}),
         ("models__mnist_cnn__documented", "other words", {"report"}),
         ("baselines__mnist_components__components", 31, {"baseline@mnist_components"}),
         ("tuned__mnist_cnn_tuned__gates__accuracy", 0.2, set()),
@@ -326,6 +342,14 @@ def test_a_missed_gate_fails_says_by_how_much_and_registers_nothing(changed_run)
     assert len(after) == len(before)
     done = changed_run.run("penstock", "predict", "iris_mlp", "5", "3", "1", "0", check=False)
     assert "has not passed its gates" in done.stdout
+
+
+def test_an_adopted_int8_candidate_that_is_no_smaller_fails_as_any_gate_does(changed_run):
+    changed_run.edit_params(models__iris_mlp__int8="adopted")
+    done = changed_run.run("dvc", "repro", "--single-item", "validate@iris_mlp", check=False)
+    assert done.returncode != 0
+    assert "models.iris_mlp.gates: int8_bytes: " in done.stdout
+    assert not (changed_run.root / "models/iris_mlp/proof.json").exists()
 
 
 def test_a_broken_expectation_fails_the_stage_and_names_it(changed_run):

@@ -7,19 +7,25 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from penstock.config.networks import Autoencoder, ClassifierNetwork, Gan
-from penstock.config.settings import Name, Positive, PositiveFloat, Settings, Share, mistake
+from penstock.config.settings import Name, NotNegative, Positive, PositiveFloat, Settings, Share, mistake
 from penstock.config.training import AdversarialTraining, Training
+
+# What is made of a model's int8 candidate: it is served, or why it is not.
+ADOPTED = "adopted"
+Int8 = Literal["adopted", "slower", "larger", "worse"]
 
 
 class ClassificationGates(Settings):
     accuracy: Share
     cross_validation: Share | None
     parity: PositiveFloat
+    int8: NotNegative
 
 
 class ReconstructionGates(Settings):
     mean_squared_error: PositiveFloat
     parity: PositiveFloat
+    int8: NotNegative
 
 
 class AdversarialGates(Settings):
@@ -28,6 +34,7 @@ class AdversarialGates(Settings):
     frechet_ratio: PositiveFloat
     class_share: Share
     parity: PositiveFloat
+    int8: NotNegative
 
 
 class Classification(Settings):
@@ -38,6 +45,7 @@ class Classification(Settings):
     network: ClassifierNetwork
     training: Training
     gates: ClassificationGates
+    int8: Int8
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
@@ -54,6 +62,7 @@ class Reconstruction(Settings):
     network: Autoencoder
     training: Training
     gates: ReconstructionGates
+    int8: Int8
 
 
 class Adversarial(Settings):
@@ -64,6 +73,7 @@ class Adversarial(Settings):
     network: Gan
     training: AdversarialTraining
     gates: AdversarialGates
+    int8: Int8
 
 
 SupervisedModel = Classification | Reconstruction

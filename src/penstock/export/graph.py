@@ -89,7 +89,7 @@ def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, re
     exporter = _by_tracing if recurrent else _by_dynamo
     proto = exporter(module.eval(), takes.example(2), takes.name, list(outputs))
     proto.ir_version = IR_VERSION
-    _strip(proto)
+    strip(proto)
     return proto
 
 
@@ -98,6 +98,9 @@ def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: Servable
     (length,) = network.takes.shape
     words = text_graph(vocabulary[: network.takes.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
+    # Both bring the standard operators, and merging keeps what both bring.
+    del merged.opset_import[:]
+    merged.opset_import.extend(words.opset_import)
     return merged
 
 
@@ -137,7 +140,7 @@ def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: li
     return onnx.load_from_string(file.getvalue())
 
 
-def _strip(proto: onnx.ModelProto) -> None:
+def strip(proto: onnx.ModelProto) -> None:
     """Exporters leave the paths and lines of the sources in the file; the same model must be the same bytes."""
     proto.doc_string = ""
     del proto.metadata_props[:]

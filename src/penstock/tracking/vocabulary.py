@@ -41,10 +41,15 @@ OF_VALIDATION = frozenset(
         "parity_max_abs_diff",
         "parity_agreement",
         "onnx_bytes",
+        "int8_accuracy",
+        "int8_mean_squared_error",
+        "int8_frechet_distance",
+        "int8_bytes",
+        "int8_latency_ms_batch_1",
         "latency_ms_batch_1",
         "latency_ms_batch_7",
         "latency_ms_batch_256",
     }
 )
-TIMED = frozenset({"seconds", "samples_per_second"}) | {one for one in OF_VALIDATION if one.startswith("latency_")}
+TIMED = frozenset({"seconds", "samples_per_second"}) | {one for one in OF_VALIDATION if "latency_" in one}
 METRICS = PER_EPOCH | OF_TRAINING | OF_VALIDATION

@@ -21,6 +21,7 @@ from penstock.export.parity import BATCH_SIZES, difference, exported_answers, tr
 from penstock.export.session import open_model
 from penstock.export.validation import texts
 from penstock.export.validation.evidence import Check, Evidence, Judgement, Material
+from penstock.export.validation.int8 import judge_candidate
 from penstock.files import sha256
 from penstock.networks.servable import Servable
 
@@ -53,11 +54,13 @@ def validate(
     network: Servable,
     material: Material,
     path: Path,
+    int8: Path,
 ) -> Validation:
     """Runs the raw test split, or what the task takes instead of it, through `path` and compares with `network`.
 
     Args:
         network: with the trained weights in it.
+        int8: the quantised candidate of `path`.
     """
     processed = material.processed
     parts = load_dataset(model.dataset).read(material.raw)
@@ -83,9 +86,10 @@ def validate(
         parity["agreement"] = min(float((one["label"] == trained["label"]).mean()) for one in exported.values())
         checks["agreement"] = Check(parity["agreement"], 1.0, at_least=True)
 
-    evidence = Evidence(material, network, session, test, answers)
+    evidence = Evidence(material, network, path, session, test, inputs, answers)
     judgement: Judgement = task.judge(model, evidence)
-    checks = {**judgement.checks, **checks}
+    candidate = judge_candidate(model, evidence, int8, task.figure, judgement.test)
+    checks = {**judgement.checks, **checks, **candidate.gates}
     return Validation(
         {
             "model": name,
@@ -95,6 +99,7 @@ def validate(
             "baseline": {"name": model.baseline, **judgement.baseline},
             "parity": {**parity, "batch_sizes": list(BATCH_SIZES)},
             "onnx": {"bytes": path.stat().st_size, "sha256": sha256(path)},
+            "int8": candidate.report,
             **report,
             **judgement.details,
             "gate": {

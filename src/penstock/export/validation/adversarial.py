@@ -16,7 +16,7 @@ from penstock.config.models import Adversarial
 from penstock.data.datasets import Part
 from penstock.data.processed import Split
 from penstock.export.frechet import Statistics, class_shares, frechet_distance, impression
-from penstock.export.parity import exported_answers, trained_answers
+from penstock.export.parity import Answers, exported_answers, trained_answers
 from penstock.export.session import open_model
 from penstock.export.validation.evidence import Check, Evidence, Judgement
 from penstock.networks import build_network
@@ -32,13 +32,15 @@ def questions(test: Part, _processed: Split, network: Servable) -> tuple[NDArray
     return noise, noise
 
 
+def figure(evidence: Evidence) -> tuple[str, float]:
+    return "frechet_distance", round(_distance(evidence, _seen(evidence, evidence.answers["image"])), 4)
+
+
 def judge(model: Adversarial, evidence: Evidence) -> Judgement:
-    real = Statistics.load(evidence.material.baseline)
-    session = open_model(evidence.material.baseline / "judge.onnx")
-    drawn = exported_answers(session, evidence.answers["image"], JUDGED_AT_ONCE)
-    untrained = exported_answers(session, _untrained_images(model, evidence), JUDGED_AT_ONCE)
-    distance = frechet_distance(Statistics.of(drawn["features"]), real)
-    ratio = distance / frechet_distance(Statistics.of(untrained["features"]), real)
+    drawn = _seen(evidence, evidence.answers["image"])
+    untrained = _seen(evidence, _untrained_images(model, evidence))
+    distance = _distance(evidence, drawn)
+    ratio = distance / _distance(evidence, untrained)
     seen = impression(drawn["probabilities"])
     shares = zip(evidence.manifest.classes, class_shares(drawn["probabilities"]), strict=True)
     return Judgement(
@@ -55,6 +57,16 @@ def judge(model: Adversarial, evidence: Evidence) -> Judgement:
         },
         examples={"images": evidence.answers["image"][:SHOWN], **evidence.material.shown},
     )
+
+
+def _seen(evidence: Evidence, images: NDArray[np.uint8]) -> Answers:
+    """The judge's features and probabilities of images."""
+    return exported_answers(open_model(evidence.material.baseline / "judge.onnx"), images, JUDGED_AT_ONCE)
+
+
+def _distance(evidence: Evidence, seen: Answers) -> float:
+    """From the judge's features of the real test images."""
+    return frechet_distance(Statistics.of(seen["features"]), Statistics.load(evidence.material.baseline))
 
 
 def _untrained_images(model: Adversarial, evidence: Evidence) -> NDArray[np.uint8]:

@@ -22,15 +22,19 @@ def questions(test: Part, processed: Split, _network: Servable) -> tuple[NDArray
     return test.inputs, processed.inputs
 
 
+def figure(evidence: Evidence) -> tuple[str, float]:
+    return "accuracy", round(float((evidence.answers["label"] == evidence.test.labels).mean()), 6)
+
+
 def judge(model: Classification, evidence: Evidence) -> Judgement:
     likely, answered, labels = evidence.answers["probabilities"], evidence.answers["label"], evidence.test.labels
-    accuracy = float((answered == labels).mean())
-    checks = {"accuracy": Check(round(accuracy, 6), model.gates.accuracy, at_least=True)}
+    name, accuracy = figure(evidence)
+    checks = {name: Check(accuracy, model.gates.accuracy, at_least=True)}
     if model.gates.cross_validation is not None:
         mean = evidence.material.training["folds"]["mean"]
         checks["cross_validation"] = Check(mean, model.gates.cross_validation, at_least=True)
     return Judgement(
-        test={"accuracy": round(accuracy, 6), "loss": round(_loss(likely, labels), 6)},
+        test={name: accuracy, "loss": round(_loss(likely, labels), 6)},
         baseline={"accuracy": evidence.material.baseline_figures()["accuracy"]},
         checks=checks,
         examples=_mistakes(evidence),

@@ -58,12 +58,15 @@ class Material:
 
 @dataclass(frozen=True)
 class Evidence:
-    """network: the trained one; session: of the exported file; test: the raw test split; answers: of the session."""
+    """network: the trained one; path, session: of the exported file; test: the raw test split; inputs, answers: what
+    the session was asked, and what it answered."""
 
     material: Material
     network: Servable
+    path: Path
     session: onnxruntime.InferenceSession
     test: Part
+    inputs: NDArray[Any]
     answers: Answers
 
     @property

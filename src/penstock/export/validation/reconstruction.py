@@ -27,15 +27,20 @@ def questions(test: Part, processed: Split, _network: Servable) -> tuple[NDArray
     return test.inputs, processed.inputs
 
 
+def figure(evidence: Evidence) -> tuple[str, float]:
+    given = evidence.answers["reconstruction"].astype(np.float64)
+    return "mean_squared_error", round(float(np.square(given - evidence.test.inputs / 255).mean()), 6)
+
+
 def judge(model: Reconstruction, evidence: Evidence) -> Judgement:
     given, images = evidence.answers["reconstruction"], evidence.test.inputs
-    error = float(np.square(given.astype(np.float64) - images / 255).mean())
+    name, error = figure(evidence)
     shift = {"zeros": _change_by_zeros(evidence), "max_abs_diff": _difference_when_shifted(evidence)}
     return Judgement(
-        test={"mean_squared_error": round(error, 6)},
+        test={name: error},
         baseline={"mean_squared_error": evidence.material.baseline_figures()["mean_squared_error"]},
         checks={
-            "mean_squared_error": Check(round(error, 6), model.gates.mean_squared_error, at_least=False),
+            name: Check(error, model.gates.mean_squared_error, at_least=False),
             "shift_of_zeros": Check(shift["zeros"], 0.0, at_least=False),
             "shift_parity": Check(shift["max_abs_diff"], model.gates.parity, at_least=False),
         },

@@ -1,0 +1,65 @@
+"""The int8 candidate is the same model in fewer bytes, and the same bytes every time."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from penstock.config.networks import Autoencoder as Settings
+from penstock.export.graph import Served, network_graph, write_model
+from penstock.export.quantize import write_int8
+from penstock.export.shift import with_code_shift
+from penstock.networks import build_network
+from penstock.networks.autoencoder import Autoencoder
+from tests.networks.documented import DATA
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+
+
+def exported(network, path, recurrent):
+    proto = network_graph(Served(network.eval()), network.takes, network.outputs, recurrent=recurrent)
+    proto = with_code_shift(proto) if "code" in network.outputs else proto
+    onnx.helper.set_model_props(proto, {"model": "some", "data": "abc"})
+    write_model(path, proto)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lstm(tmp_path_factory, config):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("lstm")
+    network = build_network(config.model("mnist_lstm_stacked"), DATA["mnist"])
+    exact = exported(network, folder / "model.onnx", recurrent=True)
+    write_int8(folder / "model.int8.onnx", exact)
+    return exact, folder / "model.int8.onnx"
+
+
+def test_it_is_smaller_and_says_what_the_exact_file_says(lstm):
+    exact, int8 = lstm
+    assert int8.stat().st_size < exact.stat().st_size / 2
+    said = onnxruntime.InferenceSession(int8).get_modelmeta().custom_metadata_map
+    assert said == {"model": "some", "data": "abc", "precision": "int8"}
+
+
+def test_its_answers_are_nearly_those_of_the_exact_file(lstm):
+    (exact, _), (int8, _) = (onnxruntime.InferenceSession(path).run(None, {"pixels": PIXELS}) for path in lstm)
+    assert np.allclose(int8, exact, atol=0.02)
+    assert not np.array_equal(int8, exact)
+
+
+def test_the_same_file_gives_the_same_bytes(lstm, tmp_path):
+    exact, int8 = lstm
+    write_int8(tmp_path / "again.onnx", exact)
+    assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()
+
+
+def test_an_input_that_has_a_default_keeps_it(tmp_path):
+    settings = Settings.model_validate(
+        {"kind": "autoencoder", "hidden": [], "code": 5, "activation": "relu", "dropout": 0}
+    )
+    exact = exported(Autoencoder(settings, DATA["mnist"]), tmp_path / "model.onnx", recurrent=False)
+    write_int8(tmp_path / "int8.onnx", exact)
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
+    assert [node.name for node in session.get_inputs()] == ["pixels"]
+    assert [node.name for node in session.get_overridable_initializers()] == ["code_shift"]
