@@ -13,8 +13,10 @@ from pipelines.tuned import tuned_pipeline
 HARMLESS = {
     "penstock",
     "penstock.console",
+    "penstock.cores",
     "penstock.errors",
     "penstock.interruption",
+    "penstock.machine",
     "penstock.project",
     "penstock.ranks",
     "penstock.stage",
