@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._held = 0  # bytes of bodies that have not been answered
         self._owed = 0  # bytes of a body that the parser takes for another protocol
         self._caller = ""
+        self._path = ""
         self.on_message_begin()
 
     @property
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._head = 0
+        self._path = _path(self._url)
         try:
             self._app.admit(self._path, self._headers)
             self._make_room(int(self._headers.get(b"content-length", 0)))
@@ -185,11 +187,6 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._enqueue(Request(self._parser.get_method().decode(), self._path, self._headers, body))
-
-    @property
-    def _path(self) -> str:
-        path = self._url.partition(b"?")[0]
-        return (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace")
 
     def _make_room(self, more: int) -> None:
         settings = self._listener.settings
@@ -255,3 +252,8 @@ class Connection(asyncio.Protocol):
         self.since = time.monotonic()
         if last and not self._deaf:
             self._transport.close()
+
+
+def _path(url: bytes) -> str:
+    path = url.partition(b"?")[0]
+    return (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace")

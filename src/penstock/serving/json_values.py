@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,6 @@ from numpy.typing import NDArray
 
 from penstock.serving.refusals import InputError
 from penstock.serving.tensors import TensorSpec
-
-LARGEST_FP32 = float(np.finfo(np.float32).max)
 
 
 def array_of(flat: list[Any], spec: TensorSpec, *, bools: bool = True) -> NDArray[Any]:
@@ -48,16 +47,18 @@ def rows_of(values: object, spec: TensorSpec) -> NDArray[Any]:
 
 
 def _texts(flat: list[Any]) -> NDArray[Any]:
-    if not all(isinstance(value, str) for value in flat):
-        raise TypeError
+    for value in flat:
+        if type(value) is not str:
+            raise TypeError
     return np.array(flat, dtype=object)
 
 
 def _floats(flat: list[Any]) -> NDArray[np.float32]:
-    numbers = np.frombuffer(array.array("d", flat))
-    if not (np.abs(numbers) <= LARGEST_FP32).all():
+    numbers = np.frombuffer(array.array("f", flat), np.float32)
+    # JSON has no infinity: one that is here was a number too large.
+    if not isfinite(np.vdot(numbers, numbers)) and not np.isfinite(numbers).all():
         raise OverflowError
-    return numbers.astype(np.float32)
+    return numbers
 
 
 # Python's own arrays refuse what they cannot hold, and they are filled in C.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class ServedModel:
         self.specs = {spec.name: spec for spec in self.inputs} | self.optional
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
         self.output_names = [spec.name for spec in self.outputs]
+        self.answered_in_json = dict.fromkeys(self.output_names, False)
+        self._float_outputs = [spec.name for spec in self.outputs if spec.datatype == "FP32"]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
         self.plan = ROW_BY_ROW
@@ -98,9 +101,10 @@ class ServedModel:
 
     def without_answer(self, outputs: Tensors) -> NDArray[np.bool_] | None:
         """Which rows came out infinite or as no number; None where all are finite."""
-        numbers = [output for output in outputs.values() if output.dtype.kind == "f"]
-        # An infinity or a nan anywhere is in the sum as well; if large numbers add up to one, each is looked at.
-        if all(np.isfinite(output.sum()) for output in numbers):
+        numbers = [outputs[name] for name in self._float_outputs]
+        # An infinity or a nan anywhere is in the sum of squares as well. That of large numbers may be one too: then
+        # each is looked at.
+        if all(isfinite(np.vdot(output, output)) for output in numbers):
             return None
         finite = [np.isfinite(output).reshape(len(output), -1).all(axis=1) for output in numbers]
         refused: NDArray[np.bool_] = ~np.all(finite, axis=0)

@@ -52,7 +52,7 @@ def measure(model: ServedModel, most_rows: int | None = None) -> Plan:
             break
         most, each = size, by_row
     inline = int(INLINE_SECONDS / each) if alone < INLINE_SECONDS else 0
-    return Plan(most, min(inline, most), each)
+    return Plan(most, inline, each)
 
 
 def example(model: ServedModel, rows: int) -> Tensors:

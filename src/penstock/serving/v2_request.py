@@ -43,14 +43,16 @@ def read(request: Request, model: ServedModel) -> Asked:
     header, behind = _divided(request)
     body = json_object(header)
     tensors = body.get("inputs")
-    if not isinstance(tensors, list) or not tensors or not all(isinstance(tensor, dict) for tensor in tensors):
+    if not isinstance(tensors, list) or not tensors:
         raise InputError(f"'inputs' must be a list of one tensor, '{model.input.name}'")
     inputs: dict[str, NDArray[Any]] = {}
     for number, tensor in enumerate(tensors):
         where = f"inputs.{number}"
+        if not isinstance(tensor, dict):
+            raise InputError(f"{where}: wants an object")
         spec = spec_named(tensor.get("name"), tensor.get("datatype"), model.specs, where)
         shape = shape_for(spec, tensor.get("shape"), where)
-        size = _binary_size(tensor, where, len(behind))
+        size = _binary_size(tensor, where, len(behind)) if "parameters" in tensor else None
         if size is None:
             inputs[spec.name] = _from_json(tensor.get("data"), spec, shape, where, header)
         else:
@@ -58,6 +60,8 @@ def read(request: Request, model: ServedModel) -> Asked:
             behind = behind[size:]
     if behind:
         raise InputError(f"the body has {len(behind)} bytes behind its tensors")
+    if len(body) == 1:
+        return Asked(inputs, None, model.answered_in_json, None)
     return Asked(inputs, _id(body), _outputs(body, model), _timeout(body))
 
 
@@ -83,17 +87,18 @@ def spec_named(name: object, datatype: object, specs: Mapping[str, TensorSpec], 
 
 def shape_for(spec: TensorSpec, shape: object, where: str) -> list[int]:
     """`shape`, if it has the sizes of a tensor of this kind; raises `InputError`."""
-    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+    if not isinstance(shape, list) or len(shape) != len(spec.shape):
         raise InputError(f"{where}.shape: wants sizes like {list(spec.shape)}, not {shape!r}")
-    if len(shape) != len(spec.shape):
-        raise InputError(f"{where}.shape: wants sizes like {list(spec.shape)}, not {shape}")
+    for size in shape:
+        if type(size) is not int or size < 1:
+            raise InputError(f"{where}.shape: wants sizes like {list(spec.shape)}, not {shape!r}")
     return shape
 
 
 def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, text: bytes) -> NDArray[Any]:
     if not isinstance(data, list):
         raise InputError(f"{where}.data: wants a list")
-    flat = _flat(data, where)
+    flat = _flat(data, where) if data and isinstance(data[0], list) else data
     if len(flat) != prod(shape):
         raise InputError(f"{where}.data: {len(flat)} values do not fill the shape {shape}")
     # Where neither word is in the text there is no such value: a search a hundred times quicker than looking at each.
