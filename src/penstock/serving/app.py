@@ -76,7 +76,9 @@ class Application:
             headers = dict(scope["headers"])
             self.admit(scope["path"], headers)
             body = await self._body(receive)
-            response = await self.respond(Request(scope["method"], scope["path"], headers, body))
+            response = await self.respond(
+                Request(scope["method"], scope["path"], headers, body, scope["query_string"].decode("latin-1"))
+            )
         except RefusedError as error:
             response = self.refusal(error)
         length = str(len(response.body)).encode()

@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._held = 0  # bytes of bodies that have not been answered
         self._owed = 0  # bytes of a body that the parser takes for another protocol
         self._caller = ""
-        self._path = ""
+        self._path = self._query = ""
         self.on_message_begin()
 
     @property
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._head = 0
-        self._path = _path(self._url)
+        self._path, self._query = _divided(self._url)
         try:
             self._app.admit(self._path, self._headers)
             self._make_room(int(self._headers.get(b"content-length", 0)))
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._enqueue(Request(self._parser.get_method().decode(), self._path, self._headers, body))
+        self._enqueue(Request(self._parser.get_method().decode(), self._path, self._headers, body, self._query))
 
     def _make_room(self, more: int) -> None:
         settings = self._listener.settings
@@ -250,10 +250,13 @@ class Connection(asyncio.Protocol):
             )
         )
         self.since = time.monotonic()
-        if last and not self._deaf:
+        if last and self._deaf:
+            self._transport.write_eof()  # to close now would take the answer from a caller who still sends
+        elif last:
             self._transport.close()
 
 
-def _path(url: bytes) -> str:
-    path = url.partition(b"?")[0]
-    return (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace")
+def _divided(url: bytes) -> tuple[str, str]:
+    """The path, and what stands behind its question mark."""
+    path, _, query = url.partition(b"?")
+    return (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace"), query.decode("latin-1")

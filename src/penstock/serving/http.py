@@ -21,12 +21,13 @@ Headers = Mapping[bytes, bytes]
 @dataclass(slots=True)
 class Request:
     """headers: names in lower case; body: whole, and unpacked where it came compressed; arrived: by `time.monotonic`;
-    names: what stands for {name} in the route's pattern."""
+    query: what stands behind the path's question mark; names: what stands for {name} in the route's pattern."""
 
     method: str
     path: str
     headers: Headers
     body: bytes
+    query: str = ""
     arrived: float = field(default_factory=time.monotonic)
     names: Mapping[str, str] = field(default_factory=dict)
 

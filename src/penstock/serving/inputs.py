@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
-from penstock.serving.refusals import InputError
+from penstock.serving.refusals import InputError, RefusedError
 from penstock.serving.tensors import TensorSpec
 
 
@@ -36,10 +33,12 @@ def _number(word: str) -> float:
 
 
 def _pixels(path: Path, *, height: int, width: int) -> list[list[int]]:
+    from penstock.serving.images import pixels
+
     try:
-        with Image.open(path) as image:
-            grey = image.convert("L").resize((width, height))
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"{path}: no image that can be read ({error})") from None
-    pixels: list[list[int]] = np.asarray(grey).tolist()
-    return pixels
+        rows: list[list[int]] = pixels(path.read_bytes(), (width, height)).tolist()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except RefusedError as error:
+        raise InputError(f"{path}: {error}") from None
+    return rows

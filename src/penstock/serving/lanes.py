@@ -18,8 +18,9 @@ class Lanes:
         self.count = self.free = count
         self._jobs: SimpleQueue[tuple[Job, Callable[[Any], None]] | None] = SimpleQueue()
         self._loop = loop
-        for number in range(count):
-            Thread(target=self._work, name=f"lane-{number}", daemon=True).start()
+        self._threads = [Thread(target=self._work, name=f"lane-{number}", daemon=True) for number in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def run(self, job: Job, done: Callable[[Any], None]) -> None:
         """Runs `job` in a free lane, and then, in the event loop, `done` with what it returned; it must not raise."""
@@ -27,9 +28,11 @@ class Lanes:
         self._jobs.put((job, done))
 
     def close(self) -> None:
-        """Ends the threads when they have done what they were given."""
-        for _ in range(self.count):
+        """Waits until the threads have done what they were given, and ends them."""
+        for _ in self._threads:
             self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while (given := self._jobs.get()) is not None:

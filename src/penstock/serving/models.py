@@ -135,7 +135,7 @@ def _options() -> onnxruntime.SessionOptions:
     """One thread: the server's lanes are what runs side by side, and threads that spin would take their cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; it warns of every input that has a default
+    options.log_severity_level = 4  # what goes wrong is raised as well; and it warns of every input with a default
     return options
 
 

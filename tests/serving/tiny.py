@@ -1,0 +1,86 @@
+"""Validated models of a few nodes, made in a moment, with every way to go wrong in them."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from penstock.files import write_bytes, write_json
+
+# Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
+TABLE = [0.0, 10.0, 20.0, 30.0]
+GOOD, INFINITE, IMPOSSIBLE = [2.0, 1.0], [0.0, 1.0], [2.0, 9.0]
+
+
+def fractions(shift=0.0):
+    """`numbers` float32 [rows, 2] to `sum` float32 [rows]: of the table's entry, 1/a and `shift`."""
+    nodes = [
+        helper.make_node("Gather", ["numbers", "zero"], ["a"], axis=1),
+        helper.make_node("Gather", ["numbers", "one"], ["b"], axis=1),
+        helper.make_node("Reciprocal", ["a"], ["fraction"]),
+        helper.make_node("Cast", ["b"], ["index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "index"], ["entry"]),
+        helper.make_node("Sum", ["entry", "fraction", "shift"], ["sum"]),
+    ]
+    constants = {"zero": np.int64(0), "one": np.int64(1), "table": np.float32(TABLE), "shift": np.float32(shift)}
+    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), ("sum", TensorProto.FLOAT), constants)
+
+
+def slow(turns):
+    """`numbers` float32 [rows, 2] to themselves, after `turns` products of large matrices."""
+    square = np.zeros((512, 512), np.float32)
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["before", "square"], ["after"]),
+            helper.make_node("Identity", ["go_on"], ["still"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, [512, 512]),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, [512, 512]),
+        ],
+    )
+    nodes = [
+        helper.make_node("ReduceSum", ["numbers"], ["total"], keepdims=0),
+        helper.make_node("Add", ["square", "total"], ["start"]),
+        helper.make_node("Loop", ["turns", "", "start"], ["end"], body=body),
+        helper.make_node("ReduceMax", ["end"], ["nothing"], keepdims=0),
+        helper.make_node("Mul", ["nothing", "zero"], ["naught"]),
+        helper.make_node("Add", ["numbers", "naught"], ["same"]),
+    ]
+    constants = {"square": square, "turns": np.int64(turns), "zero": np.float32(0)}
+    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), ("same", TensorProto.FLOAT, 2), constants)
+
+
+def save(folder: Path, name: str, model: onnx.ModelProto) -> str:
+    """Puts a model where the server takes it, with its proof; returns its version."""
+    content = model.SerializeToString()
+    digest = hashlib.sha256(content).hexdigest()
+    write_bytes(folder / name / "model.onnx", content)
+    write_json(folder / name / "proof.json", {"sha256": digest})
+    return digest[:12]
+
+
+def _model(nodes, takes, gives, constants):
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [_tensor(*takes)],
+        [_tensor(*gives)],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, {"input": "two numbers"})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _tensor(name, kind, *sizes):
+    return helper.make_tensor_value_info(name, kind, ["rows", *sizes])
