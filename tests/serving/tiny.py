@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from penstock.files import write_bytes, write_json
 
 # Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
-TABLE = [0.0, 10.0, 20.0, 30.0]
+TABLE = np.array([0, 10, 20, 30], np.float32)
 GOOD, INFINITE, IMPOSSIBLE = [2.0, 1.0], [0.0, 1.0], [2.0, 9.0]
 
 
@@ -24,7 +24,7 @@ def fractions(shift=0.0):
         helper.make_node("Gather", ["table", "index"], ["entry"]),
         helper.make_node("Sum", ["entry", "fraction", "shift"], ["sum"]),
     ]
-    constants = {"zero": np.int64(0), "one": np.int64(1), "table": np.float32(TABLE), "shift": np.float32(shift)}
+    constants = {"zero": np.int64(0), "one": np.int64(1), "table": TABLE, "shift": np.float32(shift)}
     return _model(nodes, ("numbers", TensorProto.FLOAT, 2), ("sum", TensorProto.FLOAT), constants)
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from penstock.serving.refusals import InputError
 from penstock.serving.tensors import TensorSpec
 
+LARGEST_FP32 = float(np.finfo(np.float32).max)
+
 
 def array_of(flat: list[Any], spec: TensorSpec, *, bools: bool = True) -> NDArray[Any]:
     """A flat array of the values. bools: whether there may be true or false among them, which are no numbers.
