@@ -86,7 +86,8 @@ def _copy(source: Path, to: Path) -> None:
 
 def _copy_model(model: ValidatedModel, folder: Path) -> dict[str, str]:
     """Where the server looks: with the proof beside it, which it checks again."""
-    home = folder / model.name
-    model.copy_to(home / "model.onnx")
-    shutil.copy(model.file.proof, home / "proof.json")
-    return {path.name: sha256(path) for path in sorted(home.iterdir())}
+    home = folder / model.file.path.parent.name
+    copies = [home / model.file.path.name, home / model.file.proof.name]
+    model.copy_to(copies[0])
+    shutil.copy(model.file.proof, copies[1])
+    return {path.name: sha256(path) for path in copies}
