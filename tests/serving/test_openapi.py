@@ -1,15 +1,31 @@
 """What the document promises is what the server does, whatever it is asked: schemathesis asks it over a real socket."""
 
+import io
+
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from penstock.serving.openapi.document import document
 from penstock.serving.repository import model_files
 from tests.serving.running import serving
+
+
+def picture(size, shade, kind):
+    content = io.BytesIO()
+    Image.new("L", size, shade).save(content, kind)
+    return content.getvalue()
+
+
+SIZES = st.tuples(st.integers(1, 60), st.integers(1, 60))
+for kind in ("PNG", "JPEG"):
+    pictures = st.builds(picture, SIZES, st.integers(0, 255), st.just(kind))
+    schemathesis.openapi.media_type(f"image/{kind.lower()}", pictures | st.binary(max_size=40))
 
 PATHS = document({}, token=False)["paths"]
 OPERATIONS = [(path, method) for path, item in PATHS.items() for method in item if method != "parameters"]

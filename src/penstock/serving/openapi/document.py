@@ -11,9 +11,11 @@ from penstock.serving.models import ServedModel
 from penstock.serving.openapi.operations import (
     BYTES,
     COMPUTED,
+    FORM,
     JSON,
     NAMED,
     PARAMETERS,
+    PICTURES,
     REFUSALS,
     TEXT,
     Part,
@@ -23,6 +25,7 @@ from penstock.serving.openapi.operations import (
     refusal,
 )
 from penstock.serving.openapi.shapes import (
+    BINARY,
     BOOLEAN,
     COMPONENTS,
     STRING,
@@ -65,12 +68,22 @@ def document(models: Models, *, token: bool) -> dict[str, Any]:
 
 
 def _short(models: Models) -> Part:
-    body = {JSON: {"schema": a_ref("Row"), "examples": {name: {"value": example} for name, example in _rows(models)}}}
-    predict = operation(SHORT, "One raw row, one answer", answers(a_ref("ShortAnswer")), COMPUTED, body)
+    predict = operation(SHORT, "One raw row, one answer", answers(a_ref("ShortAnswer")), COMPUTED, _row_body(models))
     return {
-        "/predict/{name}": {"parameters": parameters("name"), "post": predict},
+        "/predict/{name}": {"parameters": parameters("name", "background"), "post": predict},
         "/models": {"get": operation(SHORT, "The models that are served, by version", answers(a_ref("Versions")))},
     }
+
+
+def _row_body(models: Models) -> Part:
+    """A row in JSON, or the picture itself where a model takes one."""
+    body: Part = {
+        JSON: {"schema": a_ref("Row"), "examples": {name: {"value": example} for name, example in _rows(models)}}
+    }
+    if any(model.input.datatype == "UINT8" for model in models.values()):
+        body |= {kind: {"schema": BINARY} for kind in PICTURES}
+        body[FORM] = {"schema": an_object({"file": BINARY})}
+    return body
 
 
 def _protocol(models: Models) -> Part:

@@ -10,6 +10,7 @@ from penstock.serving.openapi.shapes import STRING, Schema, a_ref
 Part = dict[str, Any]
 
 JSON, BYTES, TEXT = "application/json", "application/octet-stream", "text/plain"
+PICTURES, FORM = ("image/png", "image/jpeg"), "multipart/form-data"
 # Why a request may not be answered; whatever the route, the body says it in words.
 REFUSALS = {
     400: "The input does not fit the model.",
@@ -29,6 +30,12 @@ PARAMETERS: dict[str, Part] = {
         "name": "Inference-Header-Content-Length",
         "schema": {"type": "integer", "minimum": 0},
         "description": "How many bytes are JSON, where tensors follow as bytes.",
+    },
+    "background": {
+        "in": "query",
+        "name": "background",
+        "schema": {"enum": ["dark", "light"]},
+        "description": "Of a picture: models know light digits on dark ground, so another one is turned round.",
     },
 }
 

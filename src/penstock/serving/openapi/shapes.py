@@ -15,6 +15,7 @@ STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 NUMBER: Schema = {"type": "number"}
 BOOLEAN: Schema = {"type": "boolean"}
+BINARY: Schema = {"type": "string", "format": "binary"}
 # One element of a tensor's data.
 ELEMENTS: dict[str, Schema] = {
     "FP32": NUMBER | {"minimum": -LARGEST_FP32, "maximum": LARGEST_FP32},

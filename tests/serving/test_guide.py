@@ -1,0 +1,87 @@
+"""Every command and program in docs/serving.md runs, and every option, metric and route that it names is there."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from penstock.serving.metrics import HISTOGRAMS
+from penstock.serving.options import DEFAULT
+from tests.conftest import REPOSITORY
+from tests.serving.running import serving
+
+TEXT = (REPOSITORY / "docs/serving.md").read_text()
+BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) for kind in ("sh", "python")}
+COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
+PACKAGES = [command for command in COMMANDS if command.startswith("penstock package")]
+CURLS = [command for command in COMMANDS if command.startswith("curl")]
+
+
+@pytest.fixture(scope="module")
+def here(small_run, tmp_path_factory):
+    """A command of the guide, for the server of this test, in a folder with the pictures that it names."""
+    folder = tmp_path_factory.mktemp("guide")
+    for name in ("digit.png", "photo.jpg"):
+        Image.new("L", (60, 80), 200).save(folder / name)
+    with serving(small_run.root) as served:
+
+        def run(*command):
+            words = [
+                word.replace("127.0.0.1:8080", served.http).replace("127.0.0.1:8081", served.grpc) for word in command
+            ]
+            return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+        yield run
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here():
+    assert sorted([*PACKAGES, *CURLS, "penstock serve"]) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", CURLS)
+def test_what_the_guide_asks_by_curl_is_answered(here, command):
+    answer = here(*shlex.split(command))
+    if "/metrics" in command:
+        assert answer.startswith("# HELP penstock_")
+    else:
+        assert "error" not in json.loads(answer)
+
+
+@pytest.mark.parametrize("program", BLOCKS["python"])
+def test_programs_of_the_guide_print_an_answer(here, program):
+    assert re.match(r"\[", here(sys.executable, "-c", program))
+
+
+@pytest.mark.parametrize("command", PACKAGES)
+def test_the_guide_packages_models(small_run, tmp_path, command):
+    assert small_run.run(*shlex.split(command.replace("build/", f"{tmp_path}/"))).stdout
+    assert list(tmp_path.iterdir())
+
+
+def test_the_answer_that_is_shown_has_the_keys_of_one(here):
+    (shown,) = [line for line in TEXT.splitlines() if line.startswith('{"label"')]
+    assert json.loads(shown).keys() == json.loads(here(*shlex.split(CURLS[0]))).keys()
+
+
+def test_the_options_are_those_of_the_command(small_run):
+    told = set(re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Under load") : TEXT.index("## What is measured")]))
+    assert told <= set(re.findall(r"--[a-z-]+", small_run.run("penstock", "serve", "--help").stdout))
+    for option, value in re.findall(r"^\| `--([a-z-]+)` \| ([\d.]+) (?:s|MiB)? ?\|", TEXT, re.MULTILINE):
+        default = getattr(DEFAULT, option.replace("-", "_"))
+        assert float(value) in (default, default / 2**20), option
+
+
+def test_the_metrics_are_those_of_the_server(here):
+    told = set(re.findall(r"^\| `(penstock_\w+)`", TEXT, re.MULTILINE))
+    answered = here("curl", "-s", "http://127.0.0.1:8080/metrics")
+    assert told == set(re.findall(r"^# TYPE (\w+)", answered, re.MULTILINE))
+    assert {f"penstock_{name}" for name in HISTOGRAMS} <= told
+
+
+def test_every_link_is_there():
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in target]
+    assert [target for target in targets if not (REPOSITORY / "docs" / target).exists()] == []
