@@ -10,17 +10,10 @@ from tritonclient.utils import InferenceServerException
 from penstock.config import load_config
 from penstock.files import read_json
 from tests.conftest import REPOSITORY
-from tests.serving.running import serving
 
 MODELS = load_config(REPOSITORY / "params.yaml").models
 DATATYPES = {"tensor(float)": "FP32", "tensor(uint8)": "UINT8", "tensor(int64)": "INT64", "tensor(string)": "BYTES"}
 ROWS = 3
-
-
-@pytest.fixture(scope="module")
-def served(small_run):
-    with serving(small_run.root) as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=["http", "grpc"])

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -11,16 +12,10 @@ import pytest
 
 from penstock.serving.rpc import messages
 from penstock.serving.settings import Settings
-from tests.processes import wait_until
+from tests.processes import free_port, wait_until
 from tests.serving.running import serving
 
 FLOWER = {"name": "features", "datatype": "FP32", "shape": [1, 4]}
-
-
-@pytest.fixture(scope="module")
-def served(small_run):
-    with serving(small_run.root) as running:
-        yield running
 
 
 @pytest.fixture
@@ -109,7 +104,7 @@ def test_a_caller_that_waits_no_longer_is_counted_as_gone(call, served):
     with pytest.raises(grpc.RpcError) as gone:
         call("ModelInfer", long_request(), timeout=0.3)
     assert gone.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    wait_until(lambda: 'protocol="grpc",status="CANCELLED"} 1' in httpx.get(f"{served.url}/metrics").text)
+    wait_until(lambda: 'protocol="grpc",status="CANCELLED"}' in httpx.get(f"{served.url}/metrics").text)
 
 
 def test_calls_are_counted_beside_those_of_http(call, served):
@@ -121,13 +116,22 @@ def test_calls_are_counted_beside_those_of_http(call, served):
 
 
 @pytest.fixture(scope="module")
+def iris(small_run, tmp_path_factory):
+    """A folder of one model, which is served in less time than all of them."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "iris_mlp").symlink_to(small_run.root / "models/iris_mlp")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def log(tmp_path_factory):
     return tmp_path_factory.mktemp("log") / "access.jsonl"
 
 
 @pytest.fixture(scope="module")
-def guarded(small_run, log):
-    with serving(small_run.root, "--access-log", str(log), PENSTOCK_TOKEN="open sesame") as running:
+def guarded(iris, log):
+    options = ["--models", str(iris), "--access-log", str(log)]
+    with serving(iris, *options, PENSTOCK_TOKEN="open sesame") as running:
         yield running
 
 
@@ -146,6 +150,15 @@ def test_with_the_token_calls_are_answered_and_logged(guarded, log):
         metadata = [("authorization", "Bearer open sesame")]
         assert called(channel, "ModelInfer", infer_request(), metadata=metadata).outputs
     wait_until(lambda: '"/inference.GRPCInferenceService/ModelInfer","status":"OK"' in log.read_text())
+
+
+def test_a_port_that_is_taken_is_said_and_ends_the_start(small_run, iris):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = ["--port", str(free_port()), "--grpc-port", str(taken.getsockname()[1])]
+        done = small_run.run("penstock", "serve", "--models", str(iris), *ports, check=False)
+    assert done.returncode == 2
+    assert "error: --grpc-port" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def long_request():

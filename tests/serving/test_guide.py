@@ -12,7 +12,6 @@ from PIL import Image
 from penstock.serving.metrics import HISTOGRAMS
 from penstock.serving.options import DEFAULT
 from tests.conftest import REPOSITORY
-from tests.serving.running import serving
 
 TEXT = (REPOSITORY / "docs/serving.md").read_text()
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) for kind in ("sh", "python")}
@@ -22,20 +21,18 @@ CURLS = [command for command in COMMANDS if command.startswith("curl")]
 
 
 @pytest.fixture(scope="module")
-def here(small_run, tmp_path_factory):
+def here(served, tmp_path_factory):
     """A command of the guide, for the server of this test, in a folder with the pictures that it names."""
     folder = tmp_path_factory.mktemp("guide")
     for name in ("digit.png", "photo.jpg"):
         Image.new("L", (60, 80), 200).save(folder / name)
-    with serving(small_run.root) as served:
+    ports = {"127.0.0.1:8080": served.http, "127.0.0.1:8081": served.grpc}
 
-        def run(*command):
-            words = [
-                word.replace("127.0.0.1:8080", served.http).replace("127.0.0.1:8081", served.grpc) for word in command
-            ]
-            return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
+    def run(*command):
+        words = [re.sub("|".join(ports), lambda port: ports[port[0]], word) for word in command]
+        return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
 
-        yield run
+    return run
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():

@@ -13,7 +13,6 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from penstock.serving.openapi.document import document
 from penstock.serving.repository import model_files
-from tests.serving.running import serving
 
 
 def picture(size, shade, kind):
@@ -38,12 +37,6 @@ FEW = settings(
     # A digit is 784 numbers, each of which hypothesis chooses.
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-
-
-@pytest.fixture(scope="module")
-def served(small_run):
-    with serving(small_run.root) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

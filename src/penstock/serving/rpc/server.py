@@ -32,9 +32,6 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-# How long calls in hand may take to end.
-GRACE_SECONDS = 30
-
 # What answers without a token, as HTTP's paths are.
 OPEN_PATHS = {"ServerLive": "/v2/health/live", "ServerReady": "/v2/health/ready"}
 
@@ -43,7 +40,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 async def answer_calls(engine: Engine, access_log: AccessLog | None, port: int, stopping: asyncio.Event) -> None:
-    """Answers on the port, in this event loop, until `stopping`; then takes no more calls, and lets those in hand end.
+    """Answers on the port, in this event loop, until a moment after `stopping`; then lets the calls in hand end.
 
     Raises:
         ConfigError: the port cannot be had.
@@ -62,7 +59,8 @@ async def answer_calls(engine: Engine, access_log: AccessLog | None, port: int, 
         raise ConfigError(f"--grpc-port {port}: {error}") from None
     await server.start()
     await stopping.wait()
-    await server.stop(GRACE_SECONDS)
+    await asyncio.sleep(engine.settings.grace)
+    await server.stop(engine.settings.timeout)
 
 
 def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:

@@ -1,0 +1,10 @@
+import pytest
+
+from tests.serving.running import serving
+
+
+@pytest.fixture(scope="session")
+def served(small_run):
+    """A server of all models, for tests that only ask it."""
+    with serving(small_run.root) as running:
+        yield running
