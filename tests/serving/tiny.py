@@ -25,7 +25,7 @@ def fractions(shift=0.0):
         helper.make_node("Sum", ["entry", "fraction", "shift"], ["sum"]),
     ]
     constants = {"zero": np.int64(0), "one": np.int64(1), "table": TABLE, "shift": np.float32(shift)}
-    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), ("sum", TensorProto.FLOAT), constants)
+    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), [("sum", TensorProto.FLOAT)], constants)
 
 
 def slow(turns):
@@ -56,28 +56,52 @@ def slow(turns):
         helper.make_node("Add", ["numbers", "naught"], ["same"]),
     ]
     constants = {"square": square, "turns": np.int64(turns), "zero": np.float32(0)}
-    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), ("same", TensorProto.FLOAT, 2), constants)
+    return _model(nodes, ("numbers", TensorProto.FLOAT, 2), [("same", TensorProto.FLOAT, 2)], constants)
+
+
+def sides():
+    """`pixels` uint8 [rows, 28, 28]: "left" or "right", whichever is brighter."""
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["bright"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["bright", "height"], ["columns"], keepdims=0),
+        helper.make_node("Reshape", ["columns", "halves"], ["sides"]),
+        helper.make_node("ReduceMean", ["sides", "width"], ["scores"], keepdims=0),
+        helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0),
+    ]
+    constants = {"height": np.int64([1]), "halves": np.int64([-1, 2, 14]), "width": np.int64([2])}
+    gives = [("probabilities", TensorProto.FLOAT, 2), ("label", TensorProto.INT64)]
+    return _model(nodes, ("pixels", TensorProto.UINT8, 28, 28), gives, constants, classes='["left", "right"]')
+
+
+def echo():
+    """`text` string [rows] to itself."""
+    nodes = [helper.make_node("Identity", ["text"], ["same"])]
+    return _model(nodes, ("text", TensorProto.STRING), [("same", TensorProto.STRING)], {})
 
 
 def save(folder: Path, name: str, model: onnx.ModelProto) -> str:
     """Puts a model where the server takes it, with its proof; returns its version."""
-    content = model.SerializeToString()
+    return save_bytes(folder, name, model.SerializeToString())
+
+
+def save_bytes(folder: Path, name: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()
     write_bytes(folder / name / "model.onnx", content)
     write_json(folder / name / "proof.json", {"sha256": digest})
     return digest[:12]
 
 
-def _model(nodes, takes, gives, constants):
+def _model(nodes, takes, gives, constants, **metadata):
     graph = helper.make_graph(
         nodes,
         "tiny",
         [_tensor(*takes)],
-        [_tensor(*gives)],
+        [_tensor(*one) for one in gives],
         [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, {"input": "two numbers"})
+    helper.set_model_props(model, {"input": "for tests"} | metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from email.utils import formatdate
 
@@ -43,19 +44,21 @@ class Listener:
         try:
             self._server = await self.loop.create_server(lambda: Connection(self), host, port, backlog=1024)
         except OSError as error:
-            raise PenstockError(f"{host}:{port}: cannot listen there ({error.strerror or error})") from None
+            # asyncio's own message says the address again; a name that is not known has no number above 0.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise PenstockError(f"{host}:{port}: cannot listen there ({reason})") from None
 
     async def close(self) -> None:
         """Answers what has come, and what callers send in the next moment, and then listens no more."""
         self.closing = True
-        await asyncio.sleep(self.settings.grace)
+        await _hear_for(self.settings.grace)
         if self._server is not None:
             self._server.close()
         late = time.monotonic() + self.settings.timeout
         while self._connections and time.monotonic() < late:
+            await _hear_for(CLOSING_LOOK_SECONDS)
             for connection in [one for one in self._connections if one.idle]:
                 connection.close()
-            await asyncio.sleep(CLOSING_LOOK_SECONDS)
 
     def take(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -76,3 +79,10 @@ class Listener:
         for connection in list(self._connections):
             connection.look(now, self.settings.timeout)
         self.loop.call_later(LOOK_SECONDS, self._look)
+
+
+async def _hear_for(seconds: float) -> None:
+    """Waits, and then for the loop to take what has come meanwhile: what is closed with something in it breaks off."""
+    await asyncio.sleep(seconds)
+    for _ in range(2):
+        await asyncio.sleep(0)

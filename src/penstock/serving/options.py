@@ -37,6 +37,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=_seconds, default=DEFAULT.timeout, help="seconds of a request, then 504 (%(default)g)")
     add("--largest-body", type=_count, default=DEFAULT.largest_body, help="bytes of a request, then 413 (%(default)s)")
+    add(
+        "--grace",
+        type=_seconds,
+        default=DEFAULT.grace,
+        help="seconds that it still listens when told to end (%(default)g)",
+    )
     add("--lanes", type=_count, default=DEFAULT.lanes, help="threads that run models (one for each core)")
     add("--access-log", type=Path, help="file for a line of JSON for each request; - is the terminal (none)")
 
@@ -55,6 +61,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         longest_wait=chosen.longest_wait,
         timeout=chosen.timeout,
         largest_body=chosen.largest_body,
+        grace=chosen.grace,
         lanes=chosen.lanes,
         access_log=chosen.access_log,
     )

@@ -51,6 +51,8 @@ def read(request: Request, model: ServedModel) -> Asked:
         if not isinstance(tensor, dict):
             raise InputError(f"{where}: wants an object")
         spec = spec_named(tensor.get("name"), tensor.get("datatype"), model.specs, where)
+        if spec.name in inputs:
+            raise InputError(f"{where}.name: '{spec.name}' is there twice")
         shape = shape_for(spec, tensor.get("shape"), where)
         size = _binary_size(tensor, where, len(behind)) if "parameters" in tensor else None
         if size is None:

@@ -1,0 +1,129 @@
+"""Who may ask, and what is counted and noted of it."""
+
+import json
+import os
+import stat
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from penstock.cli import main
+from tests.processes import wait_until
+from tests.serving import tiny
+from tests.serving.running import serving
+
+QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny.GOOD}]}
+TWO_ROWS = {"inputs": [QUESTION["inputs"][0] | {"shape": [2, 2], "data": tiny.GOOD * 2}]}
+INFER = "/v2/models/fractions/infer"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    tiny.save(folder, "fractions", tiny.fractions())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "access.jsonl"
+
+
+@pytest.fixture(scope="module")
+def guarded(folder, log):
+    options = ["--models", str(folder), "--access-log", str(log)]
+    with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
+        yield running
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize("headers", [{}, bearer("a secreT"), bearer("?"), {"Authorization": "a secret"}])
+@pytest.mark.parametrize("path", [INFER, "/predict/fractions", "/v2", "/metrics", "/nothing"])
+def test_without_the_token_there_is_health_and_nothing_else(guarded, headers, path):
+    response = httpx.post(f"{guarded.url}{path}", json=QUESTION, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert "wants a token" in response.json()["error"]
+    assert httpx.get(f"{guarded.url}/v2/health/live").status_code == 200
+    assert httpx.get(f"{guarded.url}/v2/health/ready").status_code == 200
+
+
+def test_with_the_token_there_is_everything(guarded):
+    with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
+        assert client.post(INFER, json=QUESTION).status_code == 200
+        assert client.get("/v2").status_code == 200
+
+
+def test_the_token_may_be_in_a_file_and_the_environment_is_then_not_asked(folder, tmp_path):
+    (tmp_path / "token").write_text("another\n")
+    options = ["--models", str(folder), "--token-file", str(tmp_path / "token")]
+    with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
+        for token, status in (("another", 200), ("a secret", 401)):
+            assert httpx.get(f"{running.url}/v2", headers=bearer(token)).status_code == status
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "no token to be read there"), ("\n", "is empty")])
+def test_a_file_without_a_token_is_no_way_to_have_none(folder, tmp_path, capsys, content, says):
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--models", str(folder), "--token-file", str(tmp_path / "token")])
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def counted(client):
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def test_everything_is_counted_by_model(folder):
+    with serving(folder, "--models", str(folder)) as running, httpx.Client(base_url=running.url) as client:
+        for _ in range(3):
+            client.post(INFER, json=TWO_ROWS)
+        client.post(INFER, json={})
+        client.post("/v2/models/nothing/infer", json=QUESTION)
+        found = counted(client)
+        (version,) = client.get("/v2/models/fractions").json()["versions"]
+    assert found["penstock_requests_total", "fractions", "http", "200"] == 3
+    assert found["penstock_requests_total", "fractions", "http", "400"] == 1
+    assert found["penstock_requests_total", "", "http", "404"] == 1
+    for seconds in ("queue", "inference"):
+        assert found[f"penstock_{seconds}_seconds_count", "fractions"] == 3
+        assert found[f"penstock_{seconds}_seconds_bucket", "fractions", "+Inf"] == 3
+        assert found[f"penstock_{seconds}_seconds_sum", "fractions"] > 0
+    assert found["penstock_batch_rows_sum", "fractions"] == 6
+    assert found["penstock_request_seconds_count", "fractions"] == 4
+    assert found["penstock_model_info", "fractions", version] == 1
+    assert found["penstock_waiting_rows", "fractions"] == 0
+
+
+def test_each_request_is_a_line_in_the_log(guarded, log):
+    with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
+        client.post(f"{INFER}?why=not", json=QUESTION)
+        client.get("/logged")
+    wait_until(lambda: "/logged" in log.read_text())
+    asked, missing = [json.loads(line) for line in log.read_text().splitlines()][-2:]
+    assert asked.keys() == {"time", "client", "method", "path", "status", "milliseconds", "bytes_in", "bytes_out"}
+    assert (asked["method"], asked["path"], asked["status"]) == ("POST", INFER, 200)
+    assert asked["milliseconds"] > 0
+    assert asked["bytes_in"] == len(httpx.Request("POST", "http://here", json=QUESTION).content)
+    assert asked["client"].startswith("127.0.0.1:")
+    assert (missing["path"], missing["status"]) == ("/logged", 404)
+    assert "secret" not in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_up_answers(folder, tmp_path):
+    """A pipe that nobody reads."""
+    os.mkfifo(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with serving(folder, "--models", str(folder), "--access-log", str(tmp_path / "pipe")) as running:
+        with httpx.Client(base_url=running.url) as client:
+            for _ in range(1500):
+                assert client.get("/v2/health/live").status_code == 200
+        os.close(reader)
