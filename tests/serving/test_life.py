@@ -165,8 +165,9 @@ def test_an_address_that_is_taken_is_said_so(served, folder):
 def test_it_says_what_it_has_to_compute_with(folder, cores, lanes):
     command = ["taskset", "--cpu-list", cores, sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder)]
     process = subprocess.Popen([*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True)
-    said = [process.stdout.readline() for _ in range(4)]
-    process.terminate()
-    assert process.wait(timeout=30) == 0
-    process.stdout.close()
+    assert process.stdout is not None
+    with process.stdout as output:
+        said = [output.readline() for _ in range(4)]
+        process.terminate()
+        assert process.wait(timeout=30) == 0
     assert f"{lanes} cores may be used; {lanes} lanes run models\n" in said

@@ -69,7 +69,7 @@ def sides():
         helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
         helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0),
     ]
-    constants = {"height": np.int64([1]), "halves": np.int64([-1, 2, 14]), "width": np.int64([2])}
+    constants = {"height": np.array([1]), "halves": np.array([-1, 2, 14]), "width": np.array([2])}
     gives = [("probabilities", TensorProto.FLOAT, 2), ("label", TensorProto.INT64)]
     return _model(nodes, ("pixels", TensorProto.UINT8, 28, 28), gives, constants, classes='["left", "right"]')
 
