@@ -70,14 +70,14 @@ def _our_epoch(
             lambda epoch, epochs: ends.append(time.perf_counter()),
             checkpoints=checkpoints,
         )
-        (of_checkpoint,) = checkpoints.seconds
+        of_checkpoint = checkpoints.seconds[-1]
     seconds = ends[-1] - ends[-2]
     return seconds + of_checkpoint * seconds / config.checkpoints.seconds
 
 
 @dataclass(frozen=True)
 class _Timed(CheckpointFiles):
-    """Notes how long it takes to write each checkpoint; here there is one, when training has ended."""
+    """Notes how long it takes to write each checkpoint; the last is the one when training has ended."""
 
     seconds: list[float] = field(default_factory=list)
 

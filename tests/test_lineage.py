@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.config import load_config
-from penstock.lineage import lineage_of_training
+from penstock.lineage import lineage_of_training, shaping_settings
 from penstock.project import Project
 from tests.conftest import REPOSITORY
 
@@ -37,6 +37,24 @@ def test_models_of_equal_settings_are_different_computations(changed_run):
     one, twin = (lineage_of_training(project, config, name) for name in ("iris_mlp", "twin"))
     assert one.parameters == twin.parameters
     assert one.key != twin.key
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "means"),
+    [
+        (0, {}, ("cpu", 1)),
+        (1, {}, ("gpu", 1)),
+        (2, {}, ("gpu", 2)),
+        (2, {"devices": 1}, ("gpu", 1)),
+        (2, {"accelerator": "cpu"}, ("cpu", 1)),
+    ],
+)
+def test_auto_is_another_computation_on_other_devices(config, monkeypatch, gpus, asked, means):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    asking = config.model_copy(update={"trainer": config.trainer.model_copy(update=asked)})
+    found = shaping_settings(asking, "iris_mlp")["trainer"]
+    assert (found["accelerator"], found["devices"]) == means
 
 
 def codes(root):

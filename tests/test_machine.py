@@ -8,7 +8,7 @@ import pytest
 
 from penstock import cores
 from penstock.config import Trainer
-from penstock.machine import shares_of_gpus, stages_at_once, trained_on, visible_gpus
+from penstock.machine import shares_of_gpus, stages_at_once, visible_gpus
 
 THREADS = """
 import numpy, torch
@@ -54,17 +54,6 @@ def test_each_gpu_has_a_stage(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: range(6))
     assert stages_at_once(settings(accelerator="cpu")) == 6
     assert stages_at_once(settings(accelerator="cpu", devices=2)) == 3
-
-
-def test_auto_is_another_computation_on_one_gpu_on_two_and_on_none(monkeypatch):
-    devices = {}
-    for gpus in ("", "0", "0,1"):
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
-        found = trained_on(settings())
-        devices[gpus] = found["accelerator"], found["devices"]
-        assert trained_on(settings(devices=2))["devices"] == 2
-        assert trained_on(settings(accelerator="cpu"))["devices"] == 1
-    assert devices == {"": ("auto", 1), "0": ("gpu", 1), "0,1": ("gpu", 2)}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from platform import node
 from typing import Any
 
 from penstock.errors import MissingFileError
@@ -22,7 +23,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_what_was_left(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{node()}.{os.getpid()}")
     try:
         yield unfinished
         unfinished.replace(path)
@@ -31,8 +32,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def _remove_what_was_left(path: Path) -> None:
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        process = left.suffix.removeprefix(".")
+    """By processes of this machine that have ended; another machine knows of its own."""
+    of_this_machine = f".{path.name}.{node()}."
+    for left in path.parent.glob(f"{glob.escape(of_this_machine)}*"):
+        process = left.name.removeprefix(of_this_machine)
         if process.isdecimal() and not _is_running(int(process)):
             left.unlink(missing_ok=True)
 
@@ -40,7 +43,7 @@ def _remove_what_was_left(path: Path) -> None:
 def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # there are no numbers so large
         return False
     except PermissionError:  # somebody else's
         return True

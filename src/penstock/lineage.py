@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.config import Config
+from penstock.config import Config, Trainer
 from penstock.files import canonical_hash, dvc_directory_hash, sha256
-from penstock.machine import trained_on
 from penstock.project import Project
 
 
@@ -33,9 +32,21 @@ def shaping_settings(config: Config, model: str) -> dict[str, Any]:
     dataset = config.dataset(settings.dataset)
     return {
         **settings.model_dump(mode="json", exclude={"documented", "gates", "int8", "baseline", "dataset"}),
-        "trainer": trained_on(config.trainer),
+        "trainer": config.trainer.model_dump(mode="json") | _devices(config.trainer),
         "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
     }
+
+
+def _devices(settings: Trainer) -> dict[str, Any]:
+    """What `auto` means here, as Lightning takes it: on other devices the weights come out otherwise."""
+    import torch
+
+    accelerator, devices = settings.accelerator, settings.devices
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if devices == "auto":
+        devices = max(1, torch.cuda.device_count()) if accelerator == "gpu" else 1
+    return {"accelerator": accelerator, "devices": devices}
 
 
 def lineage_of_training(project: Project, config: Config, model: str) -> Lineage:

@@ -6,7 +6,6 @@ import os
 import sys
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -44,14 +43,6 @@ def shares_of_gpus(settings: Trainer) -> list[str]:
 def _processes(settings: Trainer) -> int:
     """Of one stage that runs beside others."""
     return 1 if settings.devices == "auto" else settings.devices
-
-
-def trained_on(settings: Trainer) -> dict[str, Any]:
-    """The settings with `auto` as what it means here for a stage: on other devices the weights come out otherwise."""
-    gpus = [] if settings.accelerator in ("cpu", "mps") else visible_gpus()
-    accelerator = "gpu" if gpus else settings.accelerator
-    devices = max(1, len(gpus)) if settings.devices == "auto" else settings.devices
-    return settings.model_dump(mode="json") | {"accelerator": accelerator, "devices": devices}
 
 
 def visible_gpus() -> list[str]:

@@ -1,6 +1,7 @@
 """Every row once per epoch, in an order that seed and epoch alone decide."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,22 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert indexes(1, 3) == indexes(1, 3)
     assert indexes(1, 3) != indexes(1, 4)
     assert indexes(1, 3) != indexes(2, 3)
+
+
+@given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), processes=st.integers(1, 5))
+def test_processes_share_every_batch_and_no_row_counts_twice(rows, batch_size, processes):
+    """Also where a batch has fewer rows than there are processes; their means, weighed and averaged, are its mean."""
+    alone = list(Batches(split_of(rows), batch_size))
+    parts = []
+    for rank in range(processes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("penstock.data.batches.place_among_processes", lambda rank=rank: (rank, processes))
+            parts.append(list(Batches(split_of(rows), batch_size)))
+    for whole, *shared in zip(alone, *parts, strict=True):
+        counted = [label for part in shared for label in part.labels[: part.rows].tolist()]
+        assert sorted(counted) == whole.labels.tolist()
+        means = [part.weighted(part.inputs.mean()) for part in shared]
+        assert float(sum(means) / processes) == pytest.approx(float(whole.inputs.mean()), rel=1e-5)
 
 
 def test_without_a_sampler_rows_come_as_they_lie():

@@ -53,6 +53,18 @@ def test_the_gradients_of_a_plain_rnn_are_the_slopes(steps):
     assert torch.autograd.gradcheck(tanh_states, (inputs.requires_grad_(), weights.requires_grad_()))
 
 
+def test_a_long_plain_rnn_is_torchs_own_but_for_rounding():
+    layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0), torch.randn(4, 200, 3)
+    found = []
+    for training in (True, False):
+        layer.train(training).zero_grad()
+        states = layer(steps)
+        states[:, -1].sum().backward()
+        found.append([states, *(weight.grad.clone() for weight in layer._weights())])
+    for ours, torchs in zip(*found, strict=True):
+        assert torch.allclose(ours, torchs, rtol=1e-4, atol=1e-5)
+
+
 def test_a_plain_rnn_keeps_full_precision_where_its_inputs_have_half():
     layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0).train(), torch.randn(4, 7, 3)
     with torch.autocast("cpu", torch.bfloat16):

@@ -22,7 +22,7 @@ Moment = Callable[[Path], bool]
 TARGETS = ("validate@iris_mlp", "validate@mnist_autoencoder", "export@mnist_gan")
 MODELS = [target.partition("@")[2] for target in TARGETS]
 EPOCHS = 2
-SECONDS_TO_FINISH = 300
+SECONDS_TO_FINISH = 600
 
 
 def there(pattern: str) -> Moment:

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from tests.pipeline.killed import CHECKPOINTS, assert_one_run_for_each, runs_of
+from tests.pipeline.killed import CHECKPOINTS, assert_one_run_for_each, runs_of, trainings_gone_on_with
 from tests.processes import wait_until
 
 MODEL, EPOCHS = "mnist_autoencoder", 12
@@ -37,6 +37,9 @@ def stage(project):
             [sys.executable, *launcher, "pipelines/train.py", MODEL],
             cwd=project.root,
             env=os.environ | project.environment | A_STORE_FOR_EACH_START,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
         )
         processes.append(process)
@@ -56,16 +59,17 @@ def outputs(project):
 
 def assert_stops_and_goes_on(project, process, number):
     """A signal has been sent; MLflow knows of it, and what comes out later is what an undisturbed training gives."""
-    assert process.wait(timeout=60) == 128 + number
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + number, said
     assert runs_of(project.root, MODEL, EPOCHS)[-1].info.status == "KILLED"
-    project.run("python", "pipelines/train.py", MODEL)
+    assert trainings_gone_on_with(project.run("python", "pipelines/train.py", MODEL).stdout) == 1
     interrupted = outputs(project)
     assert_one_run_for_each(project.root, [MODEL], EPOCHS)
     project.run("python", "pipelines/train.py", MODEL)
     assert outputs(project) == interrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_stage_that_is_asked_to_stop_goes_on_from_there(project, stage, number):
     process = stage()
     process.send_signal(number)
@@ -85,7 +89,9 @@ def test_a_worker_that_dies_is_begun_again_with_the_others(project, stage):
     torchrun = stage(*TORCHRUN)
     second = next(child for child in psutil.Process(torchrun.pid).children() if child.environ().get("RANK") == "1")
     second.kill()
-    assert torchrun.wait(timeout=180) == 0
+    said = torchrun.communicate(timeout=180)[0]
+    assert torchrun.returncode == 0, said
+    assert trainings_gone_on_with(said) == 1
     killed = outputs(project)
     assert_one_run_for_each(project.root, [MODEL], EPOCHS)
     project.run("python", *TORCHRUN, "pipelines/train.py", MODEL)

@@ -61,6 +61,13 @@ def test_a_generator_and_its_discriminator_are_the_same_everywhere(repository, t
     assert first == second
 
 
+def test_a_signal_to_one_process_behind_the_last_step_ends_both(repository, tmp_path):
+    """One alone would go on into the next fold, and wait there for the other."""
+    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2", "-m", "tests.training.signalled", tmp_path]
+    subprocess.run(launcher, cwd=repository, env=environment(repository), timeout=120, check=True)
+    assert [path.read_text() for path in sorted(tmp_path.glob("*.txt"))] == ["143", "143"]
+
+
 def test_two_nodes_train_as_one(config, repository, tmp_path):
     """Two network namespaces with addresses of their own, joined by torchrun's rendezvous over a link between them."""
     rendezvous = ["--rdzv_backend", "c10d", "--rdzv_endpoint", f"{FIRST}:29500", "--rdzv_id", "penstock"]

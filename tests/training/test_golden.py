@@ -6,11 +6,11 @@ import pytest
 
 from penstock.config import load_config
 from tests.conftest import REPOSITORY
-from tests.training.golden import FILE, losses
+from tests.training.golden import FILE, STEPS, losses
 
 GOLDEN = json.loads(FILE.read_text())
-# The last bits are each processor's own, and what they make of the next loss grows from step to step.
-FIRST, GROWTH = 1e-4, 1.4
+# The last bits are each processor's own. What plain RNNs and batch normalisation make of them grows from step to step.
+CLOSE, FIRST, GROWTH = 1e-3, 1e-4, 1.4
 
 
 def test_every_model_has_golden_losses():
@@ -19,5 +19,8 @@ def test_every_model_has_golden_losses():
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_first_twenty_losses_are_the_golden_ones(config, name):
-    golden = [pytest.approx(loss, rel=FIRST * GROWTH**step) for step, loss in enumerate(GOLDEN[name])]
+    network = config.model(name).network
+    magnifies = getattr(network, "cell", None) == "rnn" or getattr(network, "normalization", None) == "batch"
+    bounds = [max(CLOSE, FIRST * GROWTH**step) if magnifies else CLOSE for step in range(STEPS)]
+    golden = [pytest.approx(loss, rel=bound) for loss, bound in zip(GOLDEN[name], bounds, strict=True)]
     assert losses(config, name) == golden

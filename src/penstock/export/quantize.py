@@ -35,8 +35,9 @@ def write_int8(path: Path, onnx_path: Path) -> int:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """It advises, past any logger of its own, to optimise the graph first, which would be for this machine."""
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)

@@ -123,7 +123,7 @@ class Direction(nn.Module):
     dropout: share of an input mask, recurrent_dropout: share of a mask on the state that enters each step. As in
     Keras, a sequence has one mask of each for all its steps, in training only (Gal and Ghahramani, 2016,
     arXiv:1512.05287). torch's own layer runs wherever the state is not masked, and it is what is exported; only the
-    training of a plain RNN on a CPU is quicker by `tanh_states`, which equals it.
+    training of a plain RNN on a CPU is quicker by `tanh_states`, which differs by rounding.
 
     Initialised as Keras does, which the documented scores rest on: Glorot-uniform input weights, orthogonal recurrent
     weights, forget gates that begin open. A plain RNN begins by passing its state on unchanged (Le, Jaitly and Hinton,

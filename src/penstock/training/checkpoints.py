@@ -5,7 +5,7 @@
     before.ckpt    the one before, for the day that the disk has damaged the last
 
 They stand outside the stage's outputs, which DVC deletes before it runs the stage again, under the key of all that
-shapes the weights (`Lineage.key`): other data, parameters or code never go on from them.
+shapes the weights (`Lineage.key`): other data, parameters, code or devices never go on from them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Checkpoints:
         for folder in others:
             shutil.rmtree(folder, ignore_errors=True)
         if others:
-            console.note("data, parameters or code have changed since a training was interrupted, so it begins anew")
+            console.note(
+                "data, parameters, code or devices have changed since a training was interrupted, so it begins anew"
+            )
 
     def _require_to_be_alone(self) -> None:
         path = self.home.with_suffix(".lock")
@@ -191,6 +193,7 @@ class Checkpointer(Checkpoint):
         self._finished = False
         self._warned = False
         self._signal = NotedSignal()
+        self._unanswered = 0
         self._restored: dict[str, Tensor] | None = None
         self._shares: dict[str, Tensor] = {}
         self._place = {"epoch": 1, "batch": 0}
@@ -238,11 +241,13 @@ class Checkpointer(Checkpoint):
     def on_train_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         self._finished = True
         self._save(trainer, pl_module)
+        self._unanswered = _largest_of_all(trainer, self._signal.number or 0)
 
     def answer_signal(self) -> None:
-        """Behind the end of a training: raises `Interrupted` if a signal came that no step has answered."""
-        if self._signal.number:
-            interrupt(self._signal.number)
+        """Behind the end of a training: raises `Interrupted`, in every process, if a signal came to one of them that no
+        step has answered."""
+        if number := self._unanswered or self._signal.number:
+            interrupt(number)
 
     def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         why = _largest_of_all(trainer, self._due())
