@@ -91,7 +91,7 @@ def examples(told):
 
 def test_every_example_in_the_document_is_answered(served, told):
     asked = [(path, body) for path, body in examples(told) if "{version}" not in path]
-    assert {path.split("/")[1] for path, _ in asked} == {"predict", "v2"}
+    assert {path.split("/")[1] for path, _ in asked} == {"predict", "explain", "v2"}
     for path, body in asked:
         assert httpx.post(f"{served.url}{path}", json=body).status_code == 200, (path, body)
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from math import prod
 from typing import Any
 
+from penstock.serving.explain import is_explained
 from penstock.serving.models import ServedModel
 from penstock.serving.openapi.operations import (
     BYTES,
@@ -68,18 +69,21 @@ def document(models: Models, *, token: bool) -> dict[str, Any]:
 
 
 def _short(models: Models) -> Part:
-    predict = operation(SHORT, "One raw row, one answer", answers(a_ref("ShortAnswer")), COMPUTED, _row_body(models))
+    predict = operation(SHORT, "One raw row, one answer", answers(a_ref("ShortAnswer")), COMPUTED, _row(models, "Row"))
+    explained = {name: model for name, model in models.items() if is_explained(model)}
+    explanation, body = answers(a_ref("Explanation")), _row(explained, "ExplainedRow")
+    explain = operation(SHORT, "What each pixel or word did to the answer", explanation, COMPUTED, body)
     return {
         "/predict/{name}": {"parameters": parameters("name", "background"), "post": predict},
+        "/explain/{name}": {"parameters": parameters("name", "background"), "post": explain},
         "/models": {"get": operation(SHORT, "The models that are served, by version", answers(a_ref("Versions")))},
     }
 
 
-def _row_body(models: Models) -> Part:
+def _row(models: Models, schema: str) -> Part:
     """A row in JSON, or the picture itself where a model takes one."""
-    body: Part = {
-        JSON: {"schema": a_ref("Row"), "examples": {name: {"value": example} for name, example in _rows(models)}}
-    }
+    examples = {name: {"value": example} for name, example in _rows(models)}
+    body: Part = {JSON: {"schema": a_ref(schema), "examples": examples}}
     if any(model.input.datatype == "UINT8" for model in models.values()):
         body |= {kind: {"schema": BINARY} for kind in PICTURES}
         body[FORM] = {"schema": an_object({"file": BINARY})}
@@ -131,6 +135,7 @@ def _schemas(models: Models) -> dict[str, Schema]:
     options = an_object({}, {"binary_data_output": BOOLEAN, "timeout": {"type": "integer", "minimum": 0}})
     return {
         "Row": one_of([row(model) for model in models.values()]),
+        "ExplainedRow": one_of([row(model) for model in models.values() if is_explained(model)]),
         "ShortAnswer": one_of([answer(model) for model in models.values()]),
         "Request": an_object(
             {"inputs": a_list(one_of([input_tensor(spec) for spec in specs])) | {"minItems": 1}},

@@ -123,6 +123,23 @@ COMPONENTS: dict[str, Schema] = {
             {"version": STRING, "reason": STRING},
         )
     ),
+    "Explanation": an_object(
+        {
+            "label": STRING,
+            "probability": NUMBER,
+            "method": {"const": "occlusion"},
+            "weights": {
+                "description": "what the log-odds of the label lose without the pixel, or without the word at these "
+                "characters of the text",
+                "anyOf": [
+                    a_list(a_list(NUMBER)),
+                    a_list(an_object({"start": INTEGER, "end": INTEGER, "weight": NUMBER})),
+                ],
+            },
+            "milliseconds": NUMBER,
+            "model_version": STRING,
+        }
+    ),
     "Versions": {"type": "object", "additionalProperties": STRING},
     "Answer": an_object(
         {

@@ -1,0 +1,55 @@
+"""The one raw row of a short request: in JSON by the input's name, or a picture."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs
+
+from numpy.typing import NDArray
+
+from penstock.serving.http import Request
+from penstock.serving.json_values import rows_of
+from penstock.serving.models import ServedModel
+from penstock.serving.refusals import InputError, WrongKindError
+
+PICTURES = (b"image/", b"multipart/form-data")
+BACKGROUNDS = ("dark", "light")
+# Each holds one large picture in memory.
+DECODING_THREADS = 2
+
+
+class OneRow:
+    """Reads rows; pictures in threads of its own, beside the event loop."""
+
+    def __init__(self) -> None:
+        self._decoding = ThreadPoolExecutor(DECODING_THREADS, "decoding")
+
+    async def of(self, request: Request, model: ServedModel) -> NDArray[Any]:
+        """[1, ...], as the model's input wants it.
+
+        Raises:
+            InputError: the body holds no such row.
+            WrongKindError: it is a picture, and the model takes none.
+        """
+        spec = model.input
+        if request.headers.get(b"content-type", b"").lower().startswith(PICTURES):
+            if spec.datatype != "UINT8":
+                raise WrongKindError(f'{model.name} takes no pictures: wants {{"{spec.name}": ...}}, as JSON')
+            return await asyncio.get_running_loop().run_in_executor(self._decoding, _picture, request, model)
+        body = request.json()
+        if set(body) != {spec.name}:
+            raise InputError(f'wants {{"{spec.name}": ...}}: {model.metadata["input"]}')
+        return rows_of([body[spec.name]], spec)
+
+
+def _picture(request: Request, model: ServedModel) -> NDArray[Any]:
+    from penstock.serving.images import pixels, upload
+
+    background = parse_qs(request.query).get("background", ["dark"])[-1]
+    if background not in BACKGROUNDS:
+        raise InputError(f"background: wants {' or '.join(BACKGROUNDS)}, not '{background}'")
+    content, picture_format = upload(request.body, request.headers[b"content-type"].decode("latin-1"))
+    _, height, width = model.input.shape
+    return pixels(content, (width, height), [picture_format], light_background=background == "light")[None]
