@@ -28,9 +28,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **environment: str) -> Iterator[Served]:
+def serving(folder: Path, *options: str, port: int | None = None, **environment: str) -> Iterator[Served]:
     """Both protocols, for the models of the project in `folder`; ended by SIGTERM, which is no failure."""
-    http, grpc = free_port(), free_port()
+    http, grpc = port or free_port(), free_port()
     command = [sys.executable, "-m", "penstock.cli", "serve", "--port", str(http), "--grpc-port", str(grpc), *options]
     process = subprocess.Popen(command, cwd=folder, env=os.environ | environment)
     served = Served(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", process)

@@ -13,14 +13,13 @@ from penstock.serving.explain import ROWS_AT_ONCE, Explanations
 from penstock.serving.http import Request
 from penstock.serving.occlusion import LONGEST_TEXT, PARTS_OF_TEXT
 from penstock.serving.repository import Repository
-from tests.serving.running import serving
 
 REVIEW = "A wonderful 🎬 film, a terrible title.<br />Wonderful!"
 
 
 @pytest.fixture(scope="module")
-def client(small_run):
-    with serving(small_run.root) as served, httpx.Client(base_url=served.url) as client:
+def client(served):
+    with httpx.Client(base_url=served.url) as client:
         yield client
 
 

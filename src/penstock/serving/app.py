@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from penstock.serving import health, people, v2
+from penstock.serving import explain, health, pages, people, v2
 from penstock.serving.auth import Gate
 from penstock.serving.bodies import packed, unpacked
 from penstock.serving.engine import Engine
@@ -22,7 +22,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PARTS = (health, v2, people, openapi)
+PARTS = (health, v2, people, explain, openapi, pages)
 
 
 def create_app(engine: Engine) -> Application:

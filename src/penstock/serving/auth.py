@@ -11,8 +11,10 @@ from penstock.serving.http import Headers
 from penstock.serving.refusals import UnauthorizedError
 from penstock.serving.settings import TOKEN_VARIABLE
 
-# Whoever restarts a server that is down must be able to ask without a secret.
-OPEN = ("/v2/health/live", "/v2/health/ready")
+# Whoever restarts a server that is down must be able to ask without a secret, and a browser has none before it shows
+# the page that asks for it.
+OPEN = ("/v2/health/live", "/v2/health/ready", "/", "/docs")
+OPEN_FOLDER = "/page/"
 
 
 class Gate:
@@ -23,7 +25,7 @@ class Gate:
 
     def admit(self, path: str, headers: Headers) -> None:
         """Raises `UnauthorizedError`; takes as long for a wrong token that is nearly right as for any other."""
-        if self._wanted is None or path in OPEN:
+        if self._wanted is None or path in OPEN or path.startswith(OPEN_FOLDER):
             return
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._wanted):
             raise UnauthorizedError("this server wants a token: Authorization: Bearer ...")

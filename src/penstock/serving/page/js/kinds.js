@@ -1,0 +1,29 @@
+// What a model can do, found out from what it takes and gives; names of models and datasets are never looked at.
+
+const input = (model) => model.inputs[0];
+const gives = (model, output) => model.outputs.some(({ name }) => name === output);
+const classifies = (model) => gives(model, "probabilities") && model.classes?.length > 0;
+const takesImages = (model) => input(model).datatype === "UINT8" && input(model).shape.length === 3;
+const takesNumbers = (model) => input(model).datatype === "FP32" && input(model).shape.length === 2;
+
+/** Images of the shape that most of them take, since one drawing is shown to all. */
+export function readers(models) {
+  const images = models.filter((model) => classifies(model) && takesImages(model));
+  const shapes = Map.groupBy(images, (model) => String(input(model).shape));
+  return [...shapes.values()].sort((a, b) => b.length - a.length)[0] ?? [];
+}
+
+export const critics = (models) => models.filter((model) => classifies(model) && input(model).datatype === "BYTES");
+export const botanists = (models) => models.filter((model) => classifies(model) && takesNumbers(model));
+/** Those whose code can be moved. */
+export const autoencoders = (models) =>
+  models.filter(
+    (model) =>
+      takesImages(model) &&
+      gives(model, "reconstruction") &&
+      model.optional_inputs?.some(({ name }) => name === "code_shift"),
+  );
+export const generators = (models) => models.filter((model) => takesNumbers(model) && gives(model, "image"));
+
+/** Height and width of the images that a model takes or, as a generator, gives. */
+export const imageSize = (model, tensor = input(model)) => ({ height: tensor.shape[1], width: tensor.shape[2] });

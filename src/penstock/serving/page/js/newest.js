@@ -1,0 +1,33 @@
+// One question at a time, and always the newest: what was asked in between is out of date and never sent.
+
+export class Newest {
+  #work;
+  #failed;
+  #waiting = null;
+  #busy = false;
+
+  /**
+   * @param work an async function of a question and of `stale`, which says whether a newer question waits
+   * @param failed takes what `work` throws
+   */
+  constructor(work, failed) {
+    this.#work = work;
+    this.#failed = failed;
+  }
+
+  async ask(question) {
+    this.#waiting = { question };
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#waiting) {
+      const { question: next } = this.#waiting;
+      this.#waiting = null;
+      try {
+        await this.#work(next, () => this.#waiting !== null);
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+    this.#busy = false;
+  }
+}
