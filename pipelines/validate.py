@@ -1,8 +1,7 @@
 """Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
 
 from dataclasses import asdict
-
-from onnxruntime import InferenceSession
+from pathlib import Path
 
 from penstock.config import Config
 from penstock.config.models import Model
@@ -13,10 +12,10 @@ from penstock.export.parity import exported_answers
 from penstock.export.session import measure_latency, open_model
 from penstock.export.validation import Validation, validate
 from penstock.export.validation.evidence import Material
-from penstock.files import read_json, write_arrays, write_json
+from penstock.files import read_json, sha256, write_arrays, write_json
 from penstock.lineage import Lineage
 from penstock.networks import build_network
-from penstock.project import ModelFiles, Project
+from penstock.project import Project
 from penstock.reporting.figures import figures_of
 from penstock.stage import run_stage
 from penstock.tracking import track_model
@@ -49,8 +48,7 @@ def main(project: Project, config: Config, name: str) -> None:
             files.onnx,
             files.int8,
         )
-        session = open_model(files.onnx)
-        latency = measure_latency(session, found.inputs)
+        latency = measure_latency(open_model(files.onnx), found.inputs)
         int8_latency = measure_latency(open_model(files.int8), found.inputs, [1])
         write_json(files.validation_report, found.report)
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
@@ -61,7 +59,9 @@ def main(project: Project, config: Config, name: str) -> None:
             run.log_file(figure, content)
         found.require_gates(block)
         write_json(files.proof, _proof(found, lineage))
-        run.register(_registrable(found, files, session, lineage))
+        run.register(_registrable(name, files.onnx, found, lineage))
+        if found.report["int8"]["adopted"]:
+            run.register(_registrable(f"{name}.int8", files.int8, found, lineage))
 
     report = found.report
     stage_line(
@@ -103,12 +103,12 @@ def _gates(found: Validation, model: Model) -> dict[str, str]:
     return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
 
 
-def _registrable(found: Validation, files: ModelFiles, session: InferenceSession, lineage: Lineage) -> ValidatedModel:
-    example = found.inputs[:EXAMPLE_ROWS]
+def _registrable(name: str, path: Path, found: Validation, lineage: Lineage) -> ValidatedModel:
+    session, example = open_model(path), found.inputs[:EXAMPLE_ROWS]
     return ValidatedModel(
-        name=lineage.model,
-        proto=read_model(files.onnx),
-        sha256=found.report["onnx"]["sha256"],
+        name=name,
+        proto=read_model(path),
+        sha256=sha256(path),
         input_name=session.get_inputs()[0].name,
         example=example,
         answers=exported_answers(session, example, EXAMPLE_ROWS),

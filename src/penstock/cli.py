@@ -120,7 +120,7 @@ def _repro(chosen: argparse.Namespace) -> None:
 def _results(_chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
     from penstock.reporting.results import gather, show
-    from penstock.tracking import training_seconds
+    from penstock.tracking.run import training_seconds
 
     project = Project.find()
     config = load_config(project.params)
@@ -129,7 +129,7 @@ def _results(_chosen: argparse.Namespace) -> None:
 
 def _ui(chosen: argparse.Namespace) -> None:
     from penstock.config import load_config
-    from penstock.tracking import tracking_uri
+    from penstock.tracking.address import tracking_uri
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
@@ -171,7 +171,14 @@ def _predict(chosen: argparse.Namespace) -> None:
 def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.server import serve
 
-    serve([chosen.models] if chosen.models else Project.find().served, settings_of(chosen))
+    settings = settings_of(chosen)
+    if not chosen.registered:
+        serve([chosen.models] if chosen.models else Project.find().served, settings)
+        return
+    from penstock.tracking.following import following
+
+    with following(chosen.registered, chosen.follow_seconds) as folder:
+        serve([folder, chosen.models] if chosen.models else [folder], settings)
 
 
 def _package(chosen: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.errors import ConfigError
+from penstock.served_files import EXACT, INT8, PROOF
 
 
 @dataclass(frozen=True)
@@ -103,17 +104,17 @@ class ModelFiles:
 
     @property
     def onnx(self) -> Path:
-        return self.home / "models" / self.name / "model.onnx"
+        return self.home / "models" / self.name / EXACT
 
     @property
     def int8(self) -> Path:
         """The quantised candidate of `onnx`."""
-        return self.home / "models" / self.name / "model.int8.onnx"
+        return self.home / "models" / self.name / INT8
 
     @property
     def proof(self) -> Path:
         """Written when a model has passed its gates: the server takes no file without it."""
-        return self.home / "models" / self.name / "proof.json"
+        return self.home / "models" / self.name / PROOF
 
     @property
     def examples(self) -> Path:

@@ -17,10 +17,14 @@ def context(package, tmp_path):
 
 def test_models_lie_where_the_server_looks_with_their_proofs(context):
     assert {path.name for path in (context / "models").iterdir()} == {"iris_mlp", "imdb_lstm"}
-    for folder in (context / "models").iterdir():
-        assert sha256(folder / "model.onnx") == read_json(folder / "proof.json")["sha256"]
-        recorded = read_json(context / "penstock.json")["models"][folder.name]
-        assert recorded == {path.name: sha256(path) for path in folder.iterdir()}
+    recorded = read_json(context / "penstock.json")["models"]
+    assert recorded.keys() == {"iris_mlp", "imdb_lstm", "imdb_lstm.int8"}
+    for name, files in recorded.items():
+        folder = context / "models" / name.removesuffix(".int8")
+        assert files == {path: sha256(folder / path) for path in files}
+        proof = read_json(folder / "proof.json")
+        assert files.keys() - {"proof.json"} < {"model.onnx", "model.int8.onnx"}
+        assert set(files.values()) & {proof["sha256"], proof.get("int8_sha256")}
 
 
 def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready(context):

@@ -56,6 +56,13 @@ def test_rows_that_wait_are_batched_and_none_wait_for_a_clock(triton_repository)
     assert config.dynamic_batching.max_queue_delay_microseconds == 0
 
 
+def test_rows_of_an_int8_model_go_one_by_one(triton_repository):
+    """Each is scaled by what else is in its batch."""
+    config = configuration(triton_repository / "imdb_lstm.int8")
+    assert config.max_batch_size == 1
+    assert not config.HasField("dynamic_batching")
+
+
 def test_classes_are_labels(triton_repository):
     (labelled,) = [output for output in configuration(triton_repository / "iris_mlp").output if output.label_filename]
     labels = (triton_repository / "iris_mlp" / labelled.label_filename).read_text().splitlines()

@@ -6,17 +6,20 @@ import shlex
 import subprocess
 import sys
 
+import httpx
 import pytest
 from PIL import Image
 
 from penstock.serving.metrics import HISTOGRAMS
 from penstock.serving.options import DEFAULT
 from tests.conftest import REPOSITORY
+from tests.serving.running import serving
 
 TEXT = (REPOSITORY / "docs/serving.md").read_text()
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) for kind in ("sh", "python")}
 COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
 PACKAGES = [command for command in COMMANDS if command.startswith("penstock package")]
+REGISTERED = [command for command in COMMANDS if command.startswith("penstock serve models:")]
 CURLS = [command for command in COMMANDS if command.startswith("curl")]
 
 
@@ -36,7 +39,7 @@ def here(served, tmp_path_factory):
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():
-    assert sorted([*PACKAGES, *CURLS, "penstock serve"]) == sorted(COMMANDS)
+    assert sorted([*PACKAGES, *CURLS, *REGISTERED, "penstock serve"]) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("command", CURLS)
@@ -57,6 +60,14 @@ def test_programs_of_the_guide_print_an_answer(here, program):
 def test_the_guide_packages_models(small_run, tmp_path, command):
     assert small_run.run(*shlex.split(command.replace("build/", f"{tmp_path}/"))).stdout
     assert list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", REGISTERED)
+def test_the_guide_serves_registered_models(small_run, tmp_path, command):
+    wanted = command.split()[2:]
+    with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
+        names = httpx.get(f"{served.url}/models").json().keys()
+    assert sorted(names) == sorted(re.findall(r"models:/(\w+)", command))
 
 
 def test_the_answer_that_is_shown_has_the_keys_of_one(here):

@@ -21,6 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.processes import answers, free_port, wait_until
 
 ALL = load_config(REPOSITORY / "params.yaml").models
+SERVED = {*ALL, *(f"{name}.int8" for name, model in ALL.items() if model.int8 == "adopted")}
 CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
 
 
@@ -91,7 +92,7 @@ def test_people_can_ask_in_a_short_way(server):
     answer = server.post("/predict/iris_mlp", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
     assert answer["probabilities"].keys() == {"setosa", "versicolor", "virginica"}
     # mnist_cnn_tuned is there because the GAN's judge is made of it; it has not been validated itself.
-    assert server.get("/models").json().keys() == set(ALL)
+    assert server.get("/models").json().keys() == SERVED
     assert server.get("/v2").json()["name"] == "penstock"
 
 
@@ -153,7 +154,7 @@ def test_one_model_without_proof_does_not_keep_the_others_from_being_served(chan
     (changed_run.root / "models/mnist_cnn/proof.json").unlink()
     repository = Repository([changed_run.root / "models", changed_run.root / "tuned/models"])
     repository.load()
-    assert set(repository.names) == set(ALL) - {"mnist_cnn"}
+    assert set(repository.names) == SERVED - {"mnist_cnn"}
     assert "mnist_cnn: has not passed its gates" in repository.refused["mnist_cnn"]
 
 

@@ -1,7 +1,5 @@
 """One run per computation, each figure once, and a server that is not there never stops training."""
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,10 +16,12 @@ from penstock.lineage import Lineage, shaping_settings
 from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.reporting.figures import png
-from penstock.tracking import track_model, tracking_uri, training_seconds
+from penstock.tracking.address import tracking_uri
 from penstock.tracking.outbox import outbox_of
+from penstock.tracking.run import track_model, training_seconds
 from penstock.weights import save_weights
-from tests.processes import answers, free_port, wait_until
+from tests.processes import wait_until
+from tests.tracking.mlflow_server import MlflowServer
 
 LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
 MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
@@ -43,32 +43,6 @@ def runs(project, config):
         return client, client.search_runs(experiments)
 
     return runs
-
-
-class MlflowServer:
-    """MLflow's own, on a port of its own; it finds again what it had when it was killed."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.port = free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes]
-
-    def start(self):
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
-        self.process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(lambda: answers(f"{self.uri}/health"))
-
-    def kill(self):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 @pytest.fixture
@@ -110,7 +84,7 @@ from penstock.config import load_config
 from penstock.lineage import Lineage
 from penstock.project import Project
 from penstock.reporting.figures import png
-from penstock.tracking import track_model
+from penstock.tracking.run import track_model
 config = load_config(Path({str(repository / "params.yaml")!r}))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -150,7 +124,7 @@ from penstock.config import load_config
 from penstock.lineage import Lineage
 from penstock.project import Project
 from penstock.reporting.figures import png
-from penstock.tracking import track_model
+from penstock.tracking.run import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
 with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(LINEAGE)!r})) as run:
     for step in (1, 2):

@@ -2,7 +2,7 @@
 
     CONTEXT/Dockerfile, .dockerignore
     CONTEXT/source/     what pip installs, with the versions that were tested
-    CONTEXT/models/     <model>/model.onnx and proof.json
+    CONTEXT/models/     <model>/model.onnx, an int8 one that is served, and proof.json
 
 `docker build --tag penstock CONTEXT`, then `docker run --rm --publish 127.0.0.1:8080:8080 penstock`.
 """

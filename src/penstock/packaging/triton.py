@@ -73,11 +73,10 @@ def config(model: ServedModel) -> str:
     parts = [
         f"name: {_quoted(model.name)}",
         'backend: "onnxruntime"',
-        f"max_batch_size: {LARGEST_BATCH}",
+        f"max_batch_size: {1 if model.row_by_row else LARGEST_BATCH}",
         *(_tensor("input", spec) for spec in model.inputs),
         *(_tensor("output", spec, labelled=bool(model.classes)) for spec in model.outputs),
-        "# What waits while the model works is the next batch; nothing waits for a clock.",
-        f"dynamic_batching {{ preferred_batch_size: [ {PREFERRED_BATCH} ] }}",
+        *_batching(model),
         "# Files are proven on the processor.",
         "instance_group [ { count: 1 kind: KIND_CPU } ]",
         "version_policy { latest { num_versions: 1 } }",
@@ -87,6 +86,15 @@ def config(model: ServedModel) -> str:
         ),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _batching(model: ServedModel) -> list[str]:
+    if model.row_by_row:
+        return ["# Rows of one batch would change each other's answers."]
+    return [
+        "# What waits while the model works is the next batch; nothing waits for a clock.",
+        f"dynamic_batching {{ preferred_batch_size: [ {PREFERRED_BATCH} ] }}",
+    ]
 
 
 def _tensor(kind: str, spec: TensorSpec, *, labelled: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from penstock.errors import PenstockError
 from penstock.files import read_json
+from penstock.served_files import DIGESTS, INT8, ORIGIN
 from penstock.serving.json_values import rows_of
 from penstock.serving.plan import ROW_BY_ROW
 from penstock.serving.refusals import InputError, ModelFailedError
@@ -29,8 +31,6 @@ ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
         if isinstance(kind, type) and issubclass(kind, Exception)
     ),
 )
-# Where the folder of a model that was brought from elsewhere says from where: {"run_id": ..., "source": ...}.
-ORIGIN = "origin.json"
 
 
 class ServedModel:
@@ -57,6 +57,11 @@ class ServedModel:
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
         self.plan = ROW_BY_ROW
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether rows of one run would change each other's answers: int8 is scaled by what is in the run."""
+        return self.metadata.get("precision") == "int8"
 
     @property
     def input(self) -> TensorSpec:
@@ -163,7 +168,7 @@ def load_model(name: str, path: Path, proof: Path) -> ServedModel:
     if not proof.is_file():
         raise PenstockError(f"{name}: has not passed its gates, so it is not served; `dvc repro` says which")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != read_json(proof).get("sha256"):
+    if hashlib.sha256(content).hexdigest() != read_json(proof).get(DIGESTS[path.name]):
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
     try:
         model = ServedModel(name, content)
@@ -172,3 +177,10 @@ def load_model(name: str, path: Path, proof: Path) -> ServedModel:
     if (origin := path.with_name(ORIGIN)).is_file():
         model.metadata |= read_json(origin)
     return model
+
+
+def is_adopted(proof: Path) -> bool:
+    """Whether the int8 candidate may be served as well, as far as its proof can be read."""
+    with suppress(PenstockError):
+        return DIGESTS[INT8] in read_json(proof)
+    return False

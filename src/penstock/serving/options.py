@@ -13,6 +13,13 @@ DEFAULT = Settings()
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what `settings_of` reads; the defaults are those of `Settings`."""
     add = parser.add_argument
+    add(
+        "registered",
+        nargs="*",
+        metavar="models:/NAME@ALIAS",
+        help="of MLflow's registry, in place of the project's models, and as the alias moves; or models:/NAME/VERSION",
+    )
+    add("--follow-seconds", type=_seconds, default=10.0, help="between two looks at the aliases (%(default)g)")
     add("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
     add("--host", default=DEFAULT.host, help="address to listen on; 0.0.0.0 for all (%(default)s: this machine only)")
     add("--port", type=int, default=DEFAULT.port, help="(%(default)s)")

@@ -44,6 +44,7 @@ def measure(model: ServedModel, most_rows: int | None = None) -> Plan:
 
     most_rows: of a run, if that is decided already.
     """
+    most_rows = 1 if model.row_by_row else most_rows
     alone = _seconds(model, 1)
     most, each = (1, alone) if most_rows is None else (most_rows, _seconds(model, most_rows) / most_rows)
     for size in SIZES if most_rows is None else ():

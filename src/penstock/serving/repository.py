@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penstock.errors import ConfigError, PenstockError, nearest
-from penstock.serving.models import ServedModel, load_model
+from penstock.served_files import EXACT, INT8, PROOF
+from penstock.serving.models import ServedModel, is_adopted, load_model
 from penstock.serving.plan import measure
 from penstock.serving.refusals import ModelFailedError, UnknownModelError
 
@@ -35,10 +36,21 @@ class ModelFile:
 
 
 def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
-    """The files by model, whether they may be served or not; where two folders have one, the first folder's."""
-    found = [path for folder in reversed(folders) for path in sorted(folder.glob("*/model.onnx"))]
-    files = {path.parent.name: ModelFile(path.parent.name, path, path.with_name("proof.json")) for path in found}
-    return dict(sorted(files.items()))
+    """The files by model, whether they may be served or not; where two folders have one, the first folder's.
+
+    An int8 candidate that was adopted is a model of its own, `<model>.int8`.
+    """
+    homes = {path.parent.name: path.parent for folder in reversed(folders) for path in folder.glob("*/model*.onnx")}
+    files = [file for name, home in sorted(homes.items()) for file in _files(name, home)]
+    return {file.name: file for file in files}
+
+
+def _files(name: str, home: Path) -> Iterator[ModelFile]:
+    exact, int8, proof = home / EXACT, home / INT8, home / PROOF
+    if exact.is_file():
+        yield ModelFile(name, exact, proof)
+    if int8.is_file() and is_adopted(proof):
+        yield ModelFile(f"{name}.int8", int8, proof)
 
 
 class Repository:

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.tracking.run import TrackedRun, track_model, tracking_uri, training_seconds
+    from penstock.tracking.run import TrackedRun, track_model, training_seconds
 
-__all__ = ["TrackedRun", "track_model", "tracking_uri", "training_seconds"]
+__all__ = ["TrackedRun", "track_model", "training_seconds"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (PEP 562)

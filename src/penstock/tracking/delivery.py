@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, suppress
@@ -21,24 +19,19 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock import console
+from penstock.tracking.address import SQLITE, be_brief
 from penstock.tracking.outbox import Message, discard, left_letters, messages, set_aside
 from penstock.tracking.registry import arrays
-from penstock.tracking.run import KEY, SQLITE
+from penstock.tracking.run import KEY
 from penstock.tracking.vocabulary import OF_VALIDATION, TIMED
 
 CHAMPION = "champion"
-TIMEOUT_SECONDS, RETRIES = 10, 2
 # What MLflow raises for a server or a database that it cannot use, some of it SQLAlchemy's own: ImportError is a
 # database's missing driver, ValueError an address that is none.
 UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
 REFUSALS = (400, 404)
 
-# Its defaults retry an unreachable server for minutes, and print where the run is after every stage.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(TIMEOUT_SECONDS))
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
-    logging.getLogger(library).setLevel(logging.ERROR)
+be_brief()
 
 
 class Delivery:

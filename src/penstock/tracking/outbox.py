@@ -18,8 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from penstock.files import canonical_hash
 from penstock.project import Project
+from penstock.tracking.address import label_of
 
 _ENDING = ".jsonl"
 SECONDS_TO_WAIT = 60.0
@@ -39,7 +39,7 @@ class Letter:
 
     def __init__(self, outbox: Path, uri: str) -> None:
         outbox.mkdir(parents=True, exist_ok=True)
-        self.path = outbox / f"{time.time_ns()}-{os.getpid()}.{_address(uri)}{_ENDING}"
+        self.path = outbox / f"{time.time_ns()}-{os.getpid()}.{label_of(uri)}{_ENDING}"
         self._lock = _lock_of(self.path)
         self._lock.acquire()
         self._file = self.path.open("ab")
@@ -80,12 +80,12 @@ def left_letters(outbox: Path, uri: str) -> list[Path]:
 
     Those to another address wait until that one is used again.
     """
-    return [letter for letter in sorted(outbox.glob(f"*.{_address(uri)}{_ENDING}")) if not _is_written(letter)]
+    return [letter for letter in sorted(outbox.glob(f"*.{label_of(uri)}{_ENDING}")) if not _is_written(letter)]
 
 
 def only_deliverer(outbox: Path, uri: str) -> FileLock:
     """Of all processes, one at a time tells this MLflow something: two could each begin the same run."""
-    return FileLock(outbox / f"{_address(uri)}.lock", timeout=SECONDS_TO_WAIT)
+    return FileLock(outbox / f"{label_of(uri)}.lock", timeout=SECONDS_TO_WAIT)
 
 
 def discard(letter: Path) -> None:
@@ -108,12 +108,6 @@ def _is_written(letter: Path) -> bool:
             return False
     except Timeout:
         return True
-
-
-def _address(uri: str) -> str:
-    """A name for it without its user and password, which may change and are nobody's business."""
-    scheme, separator, rest = uri.rstrip("/").partition("://")
-    return canonical_hash([scheme, rest.rpartition("@")[2] if separator else ""])[:8]
 
 
 def _lock_of(letter: Path) -> FileLock:

@@ -26,23 +26,15 @@ from penstock.manifest import Manifest
 from penstock.project import Project
 from penstock.ranks import is_first_process
 from penstock.tracking import environment
+from penstock.tracking.address import URI, tracking_uri
 from penstock.tracking.outbox import Letter, outbox_of
 from penstock.tracking.registry import ValidatedModel
 from penstock.tracking.vocabulary import METRICS
 
 KEY = "penstock.key"
-SQLITE = "sqlite:///"
-URI = "MLFLOW_TRACKING_URI"
-
 SECONDS_TO_FINISH = 180.0
 
 Say = Callable[[str, dict[str, Any]], None]
-
-
-def tracking_uri(project: Project, config: Config) -> str:
-    """MLFLOW_TRACKING_URI, or `tracking.uri`; a database file is absolute, wherever the command is run from."""
-    uri = os.environ.get(URI) or config.tracking.uri
-    return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 @contextmanager

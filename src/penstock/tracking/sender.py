@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from penstock.interruption import SIGNALS
-from penstock.tracking.run import URI
+from penstock.tracking.address import URI
 
 
 def main(letter: Path, uri: str) -> None:

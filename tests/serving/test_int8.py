@@ -1,0 +1,58 @@
+"""An adopted int8 candidate is a model of its own, whose rows do not change each other's answers."""
+
+import shutil
+
+import httpx
+import numpy as np
+import onnxruntime
+import pytest
+
+from penstock.files import read_json, write_json
+from penstock.serving.repository import Repository
+from tests.serving.running import serving
+
+TEXTS = ["A wonderful film.", "", "Bad, bad, bad. " * 50]
+
+
+@pytest.fixture(scope="module")
+def served(small_run):
+    with serving(small_run.root) as served:
+        yield served
+
+
+def asked(served, name, texts):
+    body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": texts}]}
+    answer = httpx.post(f"{served.url}/v2/models/{name}/infer", json=body).raise_for_status().json()
+    (likely,) = (output for output in answer["outputs"] if output["name"] == "probabilities")
+    return np.array(likely["data"], dtype=np.float32).reshape(likely["shape"])
+
+
+def test_it_answers_what_its_file_answers_to_each_row_alone(served, small_run):
+    session = onnxruntime.InferenceSession(small_run.root / "models/imdb_lstm/model.int8.onnx")
+    alone = [session.run(["probabilities"], {"text": [text]})[0] for text in TEXTS]
+    assert np.allclose(asked(served, "imdb_lstm.int8", TEXTS), np.concatenate(alone), atol=1e-7)
+    together = session.run(["probabilities"], {"text": TEXTS})[0]
+    assert not np.allclose(together, np.concatenate(alone), atol=1e-7), "the rows would change each other's answers"
+
+
+def test_it_says_what_it_is_and_lies_beside_the_exact_one(served, small_run):
+    proof = read_json(small_run.root / "models/imdb_lstm/proof.json")
+    exact, int8 = (httpx.get(f"{served.url}/v2/models/{name}").json() for name in ("imdb_lstm", "imdb_lstm.int8"))
+    assert (exact["versions"], int8["versions"]) == ([proof["sha256"][:12]], [proof["int8_sha256"][:12]])
+    assert int8["parameters"] == exact["parameters"] | {"precision": "int8"}
+
+
+def test_a_candidate_that_was_not_adopted_is_no_model(served):
+    assert httpx.get(f"{served.url}/v2/models/mnist_cnn.int8").status_code == 404
+    index = httpx.post(f"{served.url}/v2/repository/index", json={}).json()
+    assert "mnist_cnn.int8" not in [entry["name"] for entry in index]
+
+
+def test_a_candidate_that_is_not_the_proven_one_is_refused_without_the_exact_one(small_run, tmp_path):
+    shutil.copytree(small_run.root / "models/imdb_lstm", tmp_path / "imdb_lstm")
+    proof = read_json(tmp_path / "imdb_lstm/proof.json")
+    write_json(tmp_path / "imdb_lstm/proof.json", proof | {"int8_sha256": proof["sha256"]})
+    repository = Repository([tmp_path])
+    repository.load()
+    assert repository.names == ["imdb_lstm"]
+    assert "model.int8.onnx: not the file that was validated" in repository.refused["imdb_lstm.int8"]

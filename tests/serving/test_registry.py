@@ -1,0 +1,155 @@
+"""Models out of MLflow's registry: a server's, whose aliases move, and the small run's own database."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import numpy as np
+import onnxruntime
+import pytest
+
+from penstock.lineage import Lineage
+from penstock.project import Project
+from penstock.tracking.registry import ValidatedModel
+from penstock.tracking.run import track_model
+from tests.processes import wait_until
+from tests.serving import tiny
+from tests.serving.running import serving
+from tests.tracking.mlflow_server import MlflowServer
+
+LINEAGE = Lineage(model="iris_mlp", data="d.dir", parameters="p", code="c")
+ROW = np.array([tiny.GOOD], np.float32)
+CHAMPION = ("models:/fractions@champion", "--follow-seconds", "0.2")
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory):
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def register(mlflow_server, tmp_path_factory, config):
+    """Registers a model as a stage does, which makes it the champion; returns the version that the server would say."""
+    tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
+    project = Project(tmp_path_factory.mktemp("project"))
+
+    def register(shift, digest=""):
+        proto = tiny.fractions(shift)
+        content = proto.SerializeToString()
+        (sums,) = onnxruntime.InferenceSession(content).run(["sum"], {"numbers": ROW})
+        model = ValidatedModel(
+            name="fractions",
+            proto=proto,
+            sha256=digest or hashlib.sha256(content).hexdigest(),
+            input_name="numbers",
+            example=ROW,
+            answers={"sum": sums},
+            lineage=LINEAGE,
+        )
+        with track_model(project, config.model_copy(update={"tracking": tracking}), LINEAGE) as run:
+            run.register(model)
+        return model.sha256[:12]
+
+    return register
+
+
+@pytest.fixture
+def environment(mlflow_server, tmp_path):
+    """Of a server that runs in a folder which is no project."""
+    links = tmp_path / "links"
+    links.mkdir()
+    return {"MLFLOW_TRACKING_URI": mlflow_server.uri, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(links)}
+
+
+def described(served):
+    return httpx.get(f"{served.url}/v2/models/fractions").raise_for_status().json()
+
+
+def answer(served):
+    response = httpx.post(f"{served.url}/predict/fractions", json={"numbers": tiny.GOOD})
+    return response.raise_for_status().json()["sum"]
+
+
+def test_a_moved_alias_is_taken_up_without_a_dropped_request(register, environment, tmp_path):
+    first = register(100.0)
+    with serving(tmp_path, *CHAMPION, **environment) as served:
+        found = described(served)
+        assert found["versions"] == [first]
+        assert found["parameters"]["source"].startswith("models:/fractions/")
+        assert len(found["parameters"]["run_id"]) == 32
+        before = answer(served)
+        second = register(200.0)
+        wait_until(lambda: answer(served) == before + 100)
+        assert described(served)["versions"] == [second]
+    assert not list((tmp_path / "links").iterdir())
+
+
+def test_a_file_that_is_not_the_validated_one_changes_nothing(register, environment, tmp_path, capfd):
+    said = ""
+
+    def warned():
+        nonlocal said
+        said += capfd.readouterr().err
+        return "the file in MLflow is not the one that was validated" in said
+
+    first = register(300.0)
+    with serving(tmp_path, *CHAMPION, **environment) as served:
+        register(400.0, digest="0" * 64)
+        wait_until(warned)
+        assert described(served)["versions"] == [first]
+
+
+def test_a_killed_server_leaves_no_process_and_no_links(register, environment, tmp_path):
+    register(500.0)
+    with pytest.raises(AssertionError), serving(tmp_path, *CHAMPION, **environment) as served:
+        assert list((tmp_path / "links").iterdir())
+        served.process.send_signal(signal.SIGKILL)
+        served.process.wait()
+    wait_until(lambda: not list((tmp_path / "links").iterdir()))
+
+
+def test_the_models_of_a_project_are_served_out_of_its_database(small_run, tmp_path):
+    wanted = ("models:/imdb_lstm@champion", "models:/imdb_lstm.int8@champion", "models:/mnist_autoencoder/1")
+    with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
+        assert httpx.get(f"{served.url}/models").json().keys() == {"imdb_lstm", "imdb_lstm.int8", "mnist_autoencoder"}
+        for name, file in (("imdb_lstm", "model.onnx"), ("imdb_lstm.int8", "model.int8.onnx")):
+            text = "A wonderful film."
+            likely = httpx.post(f"{served.url}/predict/{name}", json={"text": text}).json()["probabilities"]
+            session = onnxruntime.InferenceSession(small_run.root / "models/imdb_lstm" / file)
+            (expected,) = session.run(["probabilities"], {"text": [text]})
+            assert list(likely.values()) == pytest.approx(expected[0].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("models", "code", "says"),
+    [
+        (["iris_mlp"], 2, "iris_mlp: wants models:/NAME@ALIAS or models:/NAME/VERSION"),
+        (["models:/a/../b"], 2, "models:/a/../b: wants models:/NAME@ALIAS"),
+        (["models:/a@champion", "models:/a/1"], 2, "a: is named twice"),
+        (["models:/nothing@champion"], 1, "models:/nothing@champion: MLflow at http"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_line(environment, tmp_path, models, code, says):
+    command = [sys.executable, "-m", "penstock.cli", "serve", *models]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {says}")
+
+
+def test_without_an_address_it_says_what_to_set(tmp_path):
+    command = [sys.executable, "-m", "penstock.cli", "serve", "models:/a@champion"]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI: set it to where MLflow is")

@@ -1,0 +1,34 @@
+"""`mlflow server` in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.processes import answers, free_port, wait_until
+
+
+class MlflowServer:
+    """MLflow's own, on a port of its own; it finds again what it had when it was killed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self):
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        self.process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: answers(f"{self.uri}/health"))
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
