@@ -17,6 +17,7 @@ OF_EACH_MODEL = {"training_step", "keras_epochs"}
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", nargs="*", choices=[*ALL, []], help="what to measure (all of it)")
 parser.add_argument("--model", help="of the models only this one")
+parser.add_argument("--epochs", type=int, help="of keras_epochs only so many, at least 3, and so no scores")
 chosen = parser.parse_args()
 if chosen.model and not {*chosen.name} & OF_EACH_MODEL:
     parser.error(f"--model is for {' and '.join(sorted(OF_EACH_MODEL))}; name one of them")
@@ -27,7 +28,8 @@ if chosen.model:
 use_threads(config.trainer.threads)
 rows = []
 for name in chosen.name or ALL:
-    for row in import_module(f"benchmarks.{name}").measure(project, config):
+    options = {"epochs": chosen.epochs} if name == "keras_epochs" else {}
+    for row in import_module(f"benchmarks.{name}").measure(project, config, **options):
         results.show([row])
         results.keep([row])  # at once: what comes after may fail
         rows.append(row)

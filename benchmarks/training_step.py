@@ -25,8 +25,8 @@ from benchmarks.results import Row
 from penstock.config import Config
 from penstock.project import Project
 
-PAIRS = 7
-SECONDS = 1.5  # that an epoch should take, about
+PAIRS = 5
+SECONDS = 1.0  # that an epoch should take, about
 LEAST_STEPS, MOST_STEPS = 4, 1000
 BARE, DATALOADER = "the same network in a bare torch loop", "Lightning with DataLoader(TensorDataset, shuffle=True)"
 IN_MILLISECONDS = "iris_mlp"  # whose steps are so short that a share of them says nothing
