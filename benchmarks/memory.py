@@ -1,7 +1,8 @@
 """The most memory that training and preprocessing take, of the data once and of the same rows ten times.
 
 What counts is memory that is the process's own: pages of a mapped file, which the system may drop at any time, do not.
-`python -m benchmarks.memory train|preprocess FOLDER` is the process that is watched.
+`python -m benchmarks.memory MODEL|DATASET FOLDER` is the process that is watched, which trains the one for an epoch or
+preprocesses the other.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
 
+from benchmarks.pairs import Ratio
 from benchmarks.results import Row
 from penstock.config import Config, load_config
 from penstock.config.data import Dataset
@@ -23,35 +26,44 @@ from penstock.data.processed import Processed, Split
 from penstock.machine import use_threads
 from penstock.project import Project
 
+PAIRS = 3
 TIMES = 10
-MODEL, TEXTS = "mnist_autoencoder", "imdb"
+# The two kinds of rows that there are many of, each by the network that is through with them first.
+MODELS, TEXTS = ("mnist_autoencoder", "imdb_rnn"), "imdb"
 SECONDS_BETWEEN_LOOKS = 0.02
 
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
-    processed = Processed(project.processed(config.model(MODEL).dataset))
-    once, often = (_peak_of_train(project, processed.split("train"), times) for times in (1, TIMES))
-    yield Row(f"peak memory of training {MODEL} on {TIMES} times the rows", "once the rows", often / once, 0, 1.1, True)
-    once, often = (_peak_of_preprocess(project, times) for times in (1, TIMES))
+    for name in MODELS:
+        rows = Processed(project.processed(config.model(name).dataset)).split("train")
+        growth = _growth(partial(_peak_of_train, project, name, rows))
+        what = f"peak memory of training {name} on {TIMES} times the rows"
+        yield Row(what, "once the rows", growth.value, growth.spread, 1.1, True)
+    growth = _growth(partial(_peak_of_preprocess, project, list(config.dataset(TEXTS).files)))
     what = f"peak memory of preprocessing {TIMES} times the reviews"
-    yield Row(what, "once the reviews", often / once, 0, TIMES, True)
+    yield Row(what, "once the reviews", growth.value, growth.spread, TIMES, True)
 
 
-def _peak_of_train(project: Project, rows: Split, times: int) -> int:
+def _growth(peak: Callable[[int], int]) -> Ratio:
+    return Ratio.of([peak(TIMES) / peak(1) for _ in range(PAIRS)])
+
+
+def _peak_of_train(project: Project, model: str, rows: Split, times: int) -> int:
     with TemporaryDirectory() as folder:
         for name, array in (("inputs", rows.inputs), ("labels", rows.labels)):
             np.save(Path(folder) / f"{name}.npy", np.tile(array, (times, *[1] * (array.ndim - 1))))
-        return _peak_of("train", folder, project)
+        return _peak_of(model, folder, project)
 
 
-def _peak_of_preprocess(project: Project, times: int) -> int:
+def _peak_of_preprocess(project: Project, files: list[str], times: int) -> int:
     import pyarrow
     from pyarrow import parquet
 
     with TemporaryDirectory() as folder:
-        for path in project.raw(TEXTS).glob("*.parquet"):
-            parquet.write_table(pyarrow.concat_tables([parquet.read_table(path)] * times), Path(folder) / path.name)
-        return _peak_of("preprocess", folder, project)
+        for name in files:
+            rows = parquet.read_table(project.raw(TEXTS) / name)
+            parquet.write_table(pyarrow.concat_tables([rows] * times), Path(folder) / name)
+        return _peak_of(TEXTS, folder, project)
 
 
 def _peak_of(what: str, folder: str, project: Project) -> int:
@@ -67,15 +79,15 @@ def _peak_of(what: str, folder: str, project: Project) -> int:
     return peak
 
 
-def _train(config: Config, project: Project, folder: Path) -> None:
+def _train(config: Config, project: Project, name: str, folder: Path) -> None:
     from penstock.training.fit import fit
     from penstock.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    model = config.model(MODEL)
+    model = config.model(name)
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 1})})
     processed = Processed(project.processed(model.dataset))
-    inputs, labels = (np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("inputs", "labels"))
+    inputs, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("inputs", "labels"))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
     fit(model, trainer, processed.manifest, Split(inputs=inputs, labels=labels), processed.split("validation"))
 
@@ -103,7 +115,8 @@ if __name__ == "__main__":
     project = Project.find()
     config = load_config(project.params)
     use_threads(config.trainer.threads)
-    if sys.argv[1] == "train":
-        _train(config, project, Path(sys.argv[2]))
+    what, folder = sys.argv[1], Path(sys.argv[2])
+    if what in config.models:
+        _train(config, project, what, folder)
     else:
-        _preprocess(config, Path(sys.argv[2]))
+        _preprocess(config, folder)

@@ -1,4 +1,4 @@
-"""`dvc repro` that has nothing to do, against an empty DVC pipeline of as many stages."""
+"""`dvc repro` and `penstock repro` that have nothing to do, against an empty DVC pipeline of as many stages."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from penstock.project import Project
 
 PAIRS = 7
 DVC = [sys.executable, "-m", "dvc"]
+REPRO = [*DVC, "repro", "--quiet"]
 
 
 def measure(project: Project, _config: Config) -> Iterator[Row]:
@@ -26,10 +27,16 @@ def measure(project: Project, _config: Config) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         empty = Path(folder)
         _make_empty_pipeline(empty, stages)
-        times = times_in_turns(PAIRS, lambda: _seconds(project.root), lambda: _seconds(empty))
-    ratio = Ratio.of([ours / theirs for ours, theirs in times])
+        times = times_in_turns(
+            PAIRS,
+            lambda: _seconds(empty, *REPRO),
+            lambda: _seconds(project.root, *REPRO),
+            lambda: _seconds(project.root, sys.executable, "-m", "penstock.cli", "repro"),
+        )
     against = f"a DVC pipeline of {stages} empty stages"
-    yield Row("time of a `dvc repro` that has nothing to do", against, ratio.value, ratio.spread, 1.2, True)
+    for command, place in (("dvc repro", 1), ("penstock repro", 2)):
+        ratio = Ratio.of([seconds[place] / seconds[0] for seconds in times])
+        yield Row(f"time of a `{command}` that has nothing to do", against, ratio.value, ratio.spread, 1.2, True)
 
 
 def _stages(root: Path) -> list[str]:
@@ -42,10 +49,10 @@ def _make_empty_pipeline(root: Path, stages: int) -> None:
     entries = {f"s{number}": {"cmd": f"touch {number}", "outs": [f"{number}"]} for number in range(stages)}
     with (root / "dvc.yaml").open("w") as file:
         YAML().dump({"stages": entries}, file)
-    _seconds(root)
+    _seconds(root, *REPRO)
 
 
-def _seconds(root: Path) -> float:
+def _seconds(root: Path, *command: str) -> float:
     begun = time.perf_counter()
-    subprocess.run([*DVC, "repro", "--quiet"], cwd=root, env=os.environ | {"DVC_NO_ANALYTICS": "1"}, check=True)
+    subprocess.run(command, cwd=root, env=os.environ | {"DVC_NO_ANALYTICS": "1"}, check=True)
     return time.perf_counter() - begun

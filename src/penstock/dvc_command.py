@@ -1,4 +1,5 @@
-"""DVC's own command, but for one thing: killed at any moment, it leaves no half of a dvc.lock.
+"""DVC's own command, but for two things: killed at any moment, it leaves no half of a dvc.lock, and params.yaml is read
+once.
 
     python -m penstock.dvc_command repro ...
 
@@ -13,10 +14,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from dvc.cli import main
+from dvc.dependency import param
 from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
@@ -30,10 +35,13 @@ from penstock.project import Project
 # This module as a command.
 DVC = [sys.executable, "-m", "penstock.dvc_command"]
 
+_read_by_dvc = param.read_param_file
+
 
 def dvc(arguments: Sequence[str]) -> int:
     """Runs a command of DVC in this process; returns its exit code."""
     write_whole_files()
+    read_parameters_once()
     with children_interrupted_with_us():
         exit_code: int = main(list(arguments))
     return exit_code
@@ -60,6 +68,32 @@ def _dump_whole(
     assert options.get("fs") is None or options["fs"].protocol == "local"
     with written_whole(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
         dumper(data, file)
+
+
+def read_parameters_once() -> None:
+    """From here on, DVC in this process takes parameters out of a file that it has read before, if it is as it was; it
+    would read the file for every stage, and look at all of it for every key."""
+    param.read_param_file = _read_param_file
+
+
+def _read_param_file(
+    fs: Any,  # noqa: ANN401  (DVC's own signature)
+    path: str,
+    key_paths: list[str] | None = None,
+    flatten: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    if fs.protocol == "local" and key_paths and flatten:
+        state = Path(path).stat()
+        content = _content(fs, path, (state.st_mtime_ns, state.st_size, state.st_ino))
+        with suppress(LookupError, TypeError):  # a pattern, or a key that is not there: DVC knows better
+            return {key: reduce(getitem, key.split("."), content) for key in key_paths}
+    return _read_by_dvc(fs, path, key_paths, flatten, **options)
+
+
+@lru_cache(maxsize=4)
+def _content(fs: Any, path: str, _state: tuple[int, ...]) -> Any:  # noqa: ANN401
+    return _read_by_dvc(fs, path)
 
 
 def mend(project: Project) -> None:
@@ -95,16 +129,25 @@ def _is_whole(lock: Path) -> bool:
         return True
     text = _text(lock)
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, "dvc.lock"))
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(_with_the_last_stage_only(text), "dvc.lock"))
     except (YAMLFileCorruptedError, Invalid):
         return False
     return text.endswith("\n")
 
 
+def _with_the_last_stage_only(text: str) -> str:
+    """DVC writes from front to end: what has another stage behind it is whole, and to read it takes long."""
+    stages = _stages_begin(text)
+    return text[: stages[0]] + text[stages[-1] :] if stages else text
+
+
 def _before_the_last_stage(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    stages = [number for number, line in enumerate(lines) if re.match(r"  \S", line)]
-    return "".join(lines[: stages[-1]]) if len(stages) > 1 else ""
+    stages = _stages_begin(text)
+    return text[: stages[-1]] if len(stages) > 1 else ""
+
+
+def _stages_begin(text: str) -> list[int]:
+    return [stage.start() for stage in re.finditer(r"^  \S", text, re.MULTILINE)]
 
 
 def _is_json(path: Path) -> bool:

@@ -22,10 +22,10 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage, Stage
-from dvc.utils.serialize import load_yaml, modify_yaml
+from dvc.utils.serialize import modify_yaml, parse_yaml
 
 from penstock import console
-from penstock.dvc_command import DVC, write_whole_files
+from penstock.dvc_command import DVC, read_parameters_once, write_whole_files
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
 
@@ -47,6 +47,7 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
             what to run.
     """
     write_whole_files()
+    read_parameters_once()
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
@@ -70,12 +71,18 @@ class _Planned:
 def _plan(repo: Repo, targets: Sequence[str]) -> dict[str, _Planned]:
     """Stages by address, in the order in which DVC would run them."""
     graph = get_active_graph(repo.index.graph)
-    wanted = [stage for target in targets or ["dvc.yaml"] for stage in repo.stage.collect(target)]
+    wanted = [stage for target in targets or ["dvc.yaml"] for stage in _stages(repo, target)]
     steps: list[Stage] = plan_repro(graph, wanted)
     return {
         stage.addressing: _Planned(stage, frozenset(needed.addressing for needed in graph.successors(stage)))
         for stage in steps
     }
+
+
+def _stages(repo: Repo, target: str) -> list[Stage]:
+    """What DVC would collect; of a file that it has read already it would read every stage again."""
+    known = [stage for stage in repo.index.stages if stage.path_in_repo == target]
+    return known or list(repo.stage.collect(target))
 
 
 class _Runner:
@@ -182,16 +189,18 @@ def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]
         if isinstance(stage, PipelineStage):
             lock = Path(stage.dvcfile._lockfile.path)  # DVC has no other way to it
             files.setdefault(lock, []).append(stage.name)
-    before = {lock: _names(lock) for lock in files}
+    before = {lock: _text(lock) for lock in files}
     try:
         yield
     finally:
         for lock, names in files.items():
-            _put_in_order(repo, lock, [*before[lock], *(name for name in names if name not in before[lock])])
+            if _text(lock) != before[lock]:
+                known = _names(before[lock], lock)
+                _put_in_order(repo, lock, [*known, *(name for name in names if name not in known)])
 
 
 def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:
-    now = _names(lock)
+    now = _names(_text(lock), lock)
     wanted = [name for name in order if name in now]
     if now != wanted:
         with repo.lock, repo.scm_context as git, modify_yaml(str(lock)) as content:
@@ -200,5 +209,9 @@ def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:
             git.track_file(str(lock))
 
 
-def _names(lock: Path) -> list[str]:
-    return list(load_yaml(str(lock)).get("stages", {})) if lock.is_file() else []
+def _text(lock: Path) -> str:
+    return lock.read_text(encoding="utf-8") if lock.is_file() else ""
+
+
+def _names(text: str, lock: Path) -> list[str]:
+    return list(parse_yaml(text, str(lock)).get("stages", {}))

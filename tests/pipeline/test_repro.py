@@ -105,6 +105,23 @@ def test_only_what_is_not_up_to_date_runs(project, capfd):
     assert (root / "c").read_text() == "2"
 
 
+def test_parameters_are_those_of_dvc_and_a_change_is_seen_by_who_has_read_them_before(project):
+    """The second content of the file is as long as the first."""
+    keys = ["plain", "nested.limit", "nested.deep.number", "shared", "pattern.*"]
+    by_dvc, by_us = (project(name, a=("cat params.yaml > a",), b=("cat a > b", "a")) for name in ("their", "our"))
+    for value in ("11", "22"):
+        for root in (by_dvc, by_us):
+            parameters = f"plain: {value}\nnested: &nested {{limit: null, deep: {{number: {value}.5}}}}\n"
+            (root / "params.yaml").write_text(
+                f"{parameters}shared: {{<<: *nested, also: [1, a]}}\npattern: {{one: 1}}\n"
+            )
+            _say_of_a_stage(root, "a", params=keys)
+        subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=by_dvc, check=True)
+        repro(by_us, [], jobs=2)
+        for name in ("dvc.lock", "a", "b"):
+            assert (by_us / name).read_bytes() == (by_dvc / name).read_bytes(), name
+
+
 def test_the_longest_chain_begins_first(project, capfd):
     alone = {name: (f"touch {name}",) for name in ("a", "b", "c")}
     chain = {"x": ("touch x",), "y": ("touch y", "x"), "z": ("touch z", "y")}
@@ -115,11 +132,7 @@ def test_the_longest_chain_begins_first(project, capfd):
 
 def test_what_has_most_epochs_begins_first(project, capfd):
     root = project("epochs", **{name: (f"touch {name}",) for name in ("a", "b", "c")})
-    pipeline = root / "dvc.yaml"
-    content = YAML(typ="safe").load(pipeline.read_text())
-    content["stages"]["c"]["meta"] = {"epochs": 30}
-    with pipeline.open("w") as file:
-        YAML().dump(content, file)
+    _say_of_a_stage(root, "c", meta={"epochs": 30})
     repro(root, [], jobs=1)
     said = capfd.readouterr().out
     assert said.index("stage 'c'") < min(said.index(f"stage '{name}'") for name in "ab")
@@ -130,3 +143,11 @@ def test_stages_side_by_side_see_other_gpus(project):
     root = project("gpus", **see)
     repro(root, [], jobs=2, gpus=["0,1", "2,3"])
     assert {(root / name).read_text() for name in "ab"} == {"0,1\n", "2,3\n"}
+
+
+def _say_of_a_stage(root, name, **what):
+    pipeline = root / "dvc.yaml"
+    content = YAML(typ="safe").load(pipeline.read_text())
+    content["stages"][name] |= what
+    with pipeline.open("w") as file:
+        YAML().dump(content, file)
