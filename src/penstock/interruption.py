@@ -9,7 +9,10 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import psutil
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 SECONDS_OF_ONE_STOP = 2.0
@@ -87,6 +90,19 @@ class NotedSignal:
             interrupt(number)
 
 
+def _all_at_rest(parent: psutil.Process) -> list[psutil.Process]:
+    """All that it has begun, suspended: who runs might begin another one now, and end, and leave it to nobody."""
+    import psutil
+
+    at_rest: list[psutil.Process] = []
+    while others := [child for child in parent.children(recursive=True) if child not in at_rest]:
+        for child in others:
+            with suppress(psutil.NoSuchProcess):
+                child.suspend()
+        at_rest += others
+    return at_rest
+
+
 @contextmanager
 def children_interrupted_with_us() -> Iterator[None]:
     """A signal to this process goes on to all that it has begun, and is answered when they have ended."""
@@ -97,10 +113,11 @@ def children_interrupted_with_us() -> Iterator[None]:
     try:
         yield
     except Interrupted as interruption:
-        children = psutil.Process().children(recursive=True)
+        children = _all_at_rest(psutil.Process())
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 child.send_signal(interruption.number)
+                child.resume()
         psutil.wait_procs(children)
         raise
     finally:
