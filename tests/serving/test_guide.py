@@ -77,7 +77,9 @@ def test_the_answer_that_is_shown_has_the_keys_of_one(here):
 
 def test_the_options_are_those_of_the_command(small_run):
     told = set(re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Under load") : TEXT.index("## What is measured")]))
-    assert told <= set(re.findall(r"--[a-z-]+", small_run.run("penstock", "serve", "--help").stdout))
+    known = set(re.findall(r"--[a-z-]+", small_run.run("penstock", "serve", "--help").stdout))
+    assert told <= known
+    assert known - {"--help"} <= set(re.findall(r"`(?:penstock serve )?(--[a-z-]+)", TEXT)), "each is explained"
     for option, value in re.findall(r"^\| `--([a-z-]+)` \| ([\d.]+) (?:s|MiB)? ?\|", TEXT, re.MULTILINE):
         default = getattr(DEFAULT, option.replace("-", "_"))
         assert float(value) in (default, default / 2**20), option
