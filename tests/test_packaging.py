@@ -55,6 +55,7 @@ def test_the_image_serves_and_knows_that_it_is_healthy(image, tmp_path):
         wait_until(lambda: answers(f"{url}/v2/health/ready"))
         answer = httpx.post(f"{url}/predict/imdb_lstm", json={"text": "A wonderful film."}).json()
         assert answer["label"] in ("negative", "positive")
+        assert all(answers(f"{url}{path}") for path in ("/", "/docs", "/page/js/main.js", "/page/css/base.css"))
         assert subprocess.run(healthy, check=False).returncode == 0
     finally:
         process.terminate()

@@ -2,7 +2,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const PARTS = { sepal: [0, 120, 240], petal: [60, 180, 300] };
-const EDGE = 8.5; // cm from the middle to the edge of the picture
+// In cm: a sepal may be 7.9 long, and one points upwards; downwards points a petal.
+const SIDE = 8.2;
+const DEPTH = 7.2;
 
 /** Shows the picture if the features are lengths and widths of sepals and petals, else nothing. */
 export class Blossom {
@@ -17,7 +19,7 @@ export class Blossom {
     );
     picture.toggleAttribute("hidden", !known);
     if (!known) return;
-    picture.setAttribute("viewBox", `${-EDGE} ${-EDGE} ${2 * EDGE} ${2 * EDGE}`);
+    picture.setAttribute("viewBox", `${-SIDE} ${-SIDE} ${2 * SIDE} ${SIDE + DEPTH}`);
     this.#leaves = Object.entries(PARTS).map(([part, angles]) => [part, angles.map((angle) => leaf(part, angle))]);
     picture.append(...this.#leaves.flatMap(([, paths]) => paths), made("circle", { r: 0.45, class: "heart" }));
   }
