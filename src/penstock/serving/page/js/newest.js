@@ -19,15 +19,20 @@ export class Newest {
     this.#waiting = { question };
     if (this.#busy) return;
     this.#busy = true;
-    while (this.#waiting) {
-      const { question: next } = this.#waiting;
-      this.#waiting = null;
-      try {
-        await this.#work(next, () => this.#waiting !== null);
-      } catch (error) {
-        this.#failed(error);
-      }
+    try {
+      while (this.#waiting) await this.#next();
+    } finally {
+      this.#busy = false;
     }
-    this.#busy = false;
+  }
+
+  async #next() {
+    const { question } = this.#waiting;
+    this.#waiting = null;
+    try {
+      await this.#work(question, () => this.#waiting !== null);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 }
