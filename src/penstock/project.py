@@ -56,6 +56,10 @@ class Project:
         """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
         return self.root / ".penstock"
 
+    @property
+    def durations(self) -> Path:
+        return self.scratch / "seconds_of_stages.json"
+
     def checkpoints(self, stage: str, model: str) -> Path:
         return self.scratch / "checkpoints" / stage / model
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import chdir, contextmanager
@@ -25,9 +26,11 @@ from dvc.stage import PipelineStage, Stage
 from dvc.utils.serialize import modify_yaml, parse_yaml
 
 from penstock import console
+from penstock.durations import Durations
 from penstock.dvc_command import DVC, read_parameters_once, write_whole_files
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
+from penstock.project import Project
 
 
 def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = ()) -> None:
@@ -52,7 +55,7 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
             with _in_the_order_of(plan, repo):
-                went_well = _Runner(repo, plan, jobs, gpus).run()
+                went_well = _Runner(repo, plan, jobs, gpus, Durations(Project(root).durations)).run()
     except DvcException as error:
         raise StageError(str(error)) from None
     failed = [name for name, well in went_well.items() if not well]
@@ -88,15 +91,18 @@ def _stages(repo: Repo, target: str) -> list[Stage]:
 class _Runner:
     """Begins each stage of a plan when all that it needs is done."""
 
-    def __init__(self, repo: Repo, plan: Mapping[str, _Planned], jobs: int, gpus: Sequence[str]) -> None:
+    def __init__(
+        self, repo: Repo, plan: Mapping[str, _Planned], jobs: int, gpus: Sequence[str], durations: Durations
+    ) -> None:
         self.repo = repo
         self.plan = plan
         self.jobs = jobs
         self._places = _places(jobs, gpus)
-        self._order = _longest_chain_first(plan)
+        self._durations = durations
+        self._order = _longest_chain_first(plan, durations)
         self._sorter = TopologicalSorter({name: planned.needs for name, planned in plan.items()})
         self._ready: list[str] = []
-        self._running: dict[Future[bool], str] = {}
+        self._running: dict[Future[float | None], str] = {}
         self._went_well: dict[str, bool] = {}
         self._beginning = Lock()
         self._is_over = False
@@ -111,7 +117,10 @@ class _Runner:
                 if not self._running:
                     return self._went_well
                 for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-                    self._done(self._running.pop(future), went_well=future.result())
+                    name, seconds = self._running.pop(future), future.result()
+                    if seconds is not None:
+                        self._durations.keep(name, seconds)
+                    self._done(name, went_well=seconds is not None)
 
     @contextmanager
     def _nothing_begun_afterwards(self) -> Iterator[None]:
@@ -140,8 +149,9 @@ class _Runner:
         if went_well:
             self._sorter.done(name)
 
-    def _run_one(self, name: str) -> bool:
-        """One stage in a process of its own; its lines carry its name. Returns whether it went well."""
+    def _run_one(self, name: str) -> float | None:
+        """One stage in a process of its own; its lines carry its name. Returns the seconds it took, if it went well."""
+        begun = time.monotonic()
         place = self._places.get()
         last = len(self._went_well) == len(self.plan) - 1
         title = "" if last else f"{name:<{max(map(len, self.plan))}} | "
@@ -149,7 +159,7 @@ class _Runner:
         try:
             with self._beginning:
                 if self._is_over:
-                    return False
+                    return None
                 process = subprocess.Popen(
                     command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
                 )
@@ -158,18 +168,20 @@ class _Runner:
                 for line in process.stdout:
                     text = line.decode(errors="replace").rstrip()
                     console.output.print(f"{title}{text}", markup=False, emoji=False)
-            return process.returncode == 0
+            return time.monotonic() - begun if process.returncode == 0 else None
         finally:
             self._places.put(place)
 
 
-def _longest_chain_first(plan: Mapping[str, _Planned]) -> dict[str, int]:
+def _longest_chain_first(plan: Mapping[str, _Planned], durations: Durations) -> dict[str, int]:
     """The place of each stage: first what takes longest with all that waits for it, one behind the other; among equals
-    in DVC's order. How long a stage takes is guessed: as many times as others as it has epochs."""
-    lengths: dict[str, int] = {}
-    for name, planned in reversed(list(plan.items())):
+    in DVC's order."""
+    epochs = {name: int((planned.stage.meta or {}).get("epochs", 1)) for name, planned in plan.items()}
+    seconds = durations.expected(epochs)
+    lengths: dict[str, float] = {}
+    for name in reversed(list(plan)):
         behind = max((lengths[other] for other in lengths if name in plan[other].needs), default=0)
-        lengths[name] = behind + int((planned.stage.meta or {}).get("epochs", 1))
+        lengths[name] = behind + seconds[name]
     return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -lengths[name]))}
 
 

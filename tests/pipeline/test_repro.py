@@ -8,7 +8,10 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
+from penstock.durations import Durations
 from penstock.errors import StageError
+from penstock.files import read_json
+from penstock.project import Project
 from penstock.repro import repro
 from tests.processes import wait_until
 
@@ -136,6 +139,23 @@ def test_what_has_most_epochs_begins_first(project, capfd):
     repro(root, [], jobs=1)
     said = capfd.readouterr().out
     assert said.index("stage 'c'") < min(said.index(f"stage '{name}'") for name in "ab")
+
+
+def test_what_took_longest_the_last_time_begins_first_and_epochs_are_for_what_has_not_run(project, capfd):
+    root = project("durations", **{name: (f"touch {name}",) for name in "abc"})
+    _say_of_a_stage(root, "b", meta={"epochs": 5})
+    Durations(Project(root).durations).keep("c", 600)
+    Durations(Project(root).durations).keep("a", 0.1)
+    repro(root, [], jobs=1)
+    said = capfd.readouterr().out
+    assert said.index("stage 'b'") < said.index("stage 'c'") < said.index("stage 'a'")
+
+
+def test_durations_are_kept_of_what_went_well(project):
+    root = project("kept", bad=("false",), good=("echo 1 > good",))
+    with pytest.raises(StageError):
+        repro(root, [], jobs=2)
+    assert read_json(Project(root).durations).keys() == {"good"}
 
 
 def test_stages_side_by_side_see_other_gpus(project):
