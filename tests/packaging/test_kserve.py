@@ -68,7 +68,7 @@ def test_triton_takes_a_repository_where_it_lies(service):
 
 def test_a_service_names_the_versions_that_it_was_made_of(service, models):
     annotations = service("--storage", "s3://models/triton")["metadata"]["annotations"]
-    assert annotations.keys() == {"penstock/iris_mlp", "penstock/imdb_lstm"}
+    assert annotations.keys() == {"penstock/iris_mlp", "penstock/imdb_lstm", "penstock/imdb_lstm.int8"}
 
 
 def test_it_wants_an_image_or_a_place_and_leaves_other_files_alone(package, tmp_path):

@@ -19,9 +19,10 @@ from penstock.serving.repository import Repository
 from penstock.weights import load_weights
 from tests.conftest import REPOSITORY
 from tests.processes import answers, free_port, wait_until
+from tests.serving.running import names_served
 
 ALL = load_config(REPOSITORY / "params.yaml").models
-SERVED = {*ALL, *(f"{name}.int8" for name, model in ALL.items() if model.int8 == "adopted")}
+SERVED = names_served(ALL)
 CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
 
 
