@@ -48,7 +48,7 @@ def opened(browser, url):
 
 
 def said(page, model):
-    return page.locator(f"#draw-answers .answer:has(input[value={model}]) .said")
+    return page.locator(f'#draw-answers .answer:has(input[value="{model}"]) .said')
 
 
 @pytest.mark.parametrize(("viewport", "draw"), [("desktop", by_mouse), ("phone", by_finger)])
@@ -99,7 +99,7 @@ def test_every_reader_answers_and_any_of_them_is_explained(opened, url):
     for name in readers:
         expect(said(opened, name)).to_contain_text("%")
     expect(opened.locator("#draw-answers .answer")).to_have_count(len(readers))
-    opened.locator(f"#draw-answers .answer:has(input[value={readers[-1]}])").click()
+    opened.locator(f'#draw-answers .answer:has(input[value="{readers[-1]}"])').click()
     expect(opened.locator("#draw-seen")).to_have_attribute("aria-label", re.compile(f"by {readers[-1]}"))
 
 
