@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from penstock.serving.models import ServedModel
 
 SIZES = (4, 8, 16, 32)
-# Of each size the quickest of so many runs; the first of them makes the model warm.
+# Of each size the quickest of so many runs, or of what fits into the time.
 RUNS = 3
-# A larger run must be at least so much quicker by row to be worth that its first row waits for its last.
-WORTH = 0.95
-# What the event loop may be kept busy by a run; a thread costs about as much to be woken and listened to.
-INLINE_SECONDS = 100e-6
+SECONDS_OF_A_SIZE = 4e-3
+# What a run costs in a lane besides itself: a thread is woken, and listened to when it has done.
+HANDOFF_SECONDS = 200e-6
+# A larger run must be at least so much cheaper by row: its first row waits for its last.
+WORTH = 1.02
+# What the event loop may be kept busy by a run; about what it would cost to hand it to a lane and back.
+INLINE_SECONDS = 250e-6
 WORDS = 230  # of a review, in the middle
 
 
@@ -46,14 +49,20 @@ def measure(model: ServedModel, most_rows: int | None = None) -> Plan:
     """
     most_rows = 1 if model.row_by_row else most_rows
     alone = _seconds(model, 1)
-    most, each = (1, alone) if most_rows is None else (most_rows, _seconds(model, most_rows) / most_rows)
-    for size in SIZES if most_rows is None else ():
-        by_row = _seconds(model, size) / size
-        if by_row > WORTH * each:
+    most, taken = (most_rows, _seconds(model, most_rows)) if most_rows else _best(model, alone)
+    each = taken / most
+    return Plan(most, int(INLINE_SECONDS / each) if alone < INLINE_SECONDS else 0, each)
+
+
+def _best(model: ServedModel, alone: float) -> tuple[int, float]:
+    """The size of a run that costs least by row, and its seconds; sizes are tried until one is no better."""
+    best, taken = 1, alone
+    for size in SIZES:
+        seconds = _seconds(model, size)
+        if WORTH * (seconds + HANDOFF_SECONDS) / size > (taken + HANDOFF_SECONDS) / best:
             break
-        most, each = size, by_row
-    inline = int(INLINE_SECONDS / each) if alone < INLINE_SECONDS else 0
-    return Plan(most, inline, each)
+        best, taken = size, seconds
+    return best, taken
 
 
 def example(model: ServedModel, rows: int) -> Tensors:
@@ -70,7 +79,11 @@ def _example(spec: TensorSpec, rows: int) -> NDArray[Any]:
 
 def _seconds(model: ServedModel, rows: int) -> float:
     inputs = example(model, rows)
-    return min(_timed(lambda: model.run(inputs)) for _ in range(RUNS))
+    model.run(inputs)  # the first one makes the model warm
+    runs = [_timed(lambda: model.run(inputs))]
+    while len(runs) < RUNS and sum(runs) < SECONDS_OF_A_SIZE:
+        runs.append(_timed(lambda: model.run(inputs)))
+    return min(runs)
 
 
 def _timed(run: Callable[[], object]) -> float:
