@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.cli import main
+from penstock.serving.metrics import Metrics
 from tests.processes import wait_until
 from tests.serving import tiny
 from tests.serving.running import serving
@@ -100,6 +101,19 @@ def test_everything_is_counted_by_model(folder):
     assert found["penstock_request_seconds_count", "fractions"] == 4
     assert found["penstock_model_info", "fractions", version] == 1
     assert found["penstock_waiting_rows", "fractions"] == 0
+
+
+def test_a_model_of_any_name_is_counted():
+    metrics = Metrics()
+    strange = 'a "model"\\with\na break'
+    metrics.of(strange).answered("http", "200", 0.001)
+    (sample,) = [
+        sample
+        for family in text_string_to_metric_families(metrics.text({}, {}))
+        for sample in family.samples
+        if sample.name == "penstock_requests_total"
+    ]
+    assert sample.labels["model"] == strange
 
 
 def test_each_request_is_a_line_in_the_log(guarded, log):

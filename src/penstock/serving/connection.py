@@ -64,6 +64,11 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         self._transport.close()
 
+    def turn_away(self) -> None:
+        """Of more connections than there may be: a word, and no time to read it at leisure."""
+        self._refuse(OverloadedError("too many connections are open; ask again"))
+        self._transport.close()
+
     def look(self, now: float, timeout: float) -> None:
         """Ends what the caller takes too long for; called about once a second."""
         waited = now - self.since

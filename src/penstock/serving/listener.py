@@ -19,8 +19,8 @@ CLOSING_LOOK_SECONDS = 0.02
 
 
 class Listener:
-    """held: bytes of bodies that are being read or answered; common_headers: of every answer; closing: whether answers
-    are the last of their connection."""
+    """connections: those that are open; held: bytes of bodies that are being read or answered; common_headers: of every
+    answer; closing: whether answers are the last of their connection."""
 
     def __init__(self, app: Application, settings: Settings, access_log: AccessLog | None = None) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class Listener:
         self.held = 0
         self.closing = False
         self.common_headers = b""
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._access_log = access_log
         self._server: asyncio.Server | None = None
         self._look()
@@ -55,18 +55,18 @@ class Listener:
         if self._server is not None:
             self._server.close()
         late = time.monotonic() + self.settings.timeout
-        while self._connections and time.monotonic() < late:
+        while self.connections and time.monotonic() < late:
             await _hear_for(CLOSING_LOOK_SECONDS)
-            for connection in [one for one in self._connections if one.idle]:
+            for connection in [one for one in self.connections if one.idle]:
                 connection.close()
 
     def take(self, connection: Connection) -> None:
-        self._connections.add(connection)
-        if len(self._connections) > self.settings.connections:
-            connection.close()
+        self.connections.add(connection)
+        if len(self.connections) > self.settings.connections:
+            connection.turn_away()
 
     def lose(self, connection: Connection, held: int) -> None:
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         self.held -= held
 
     def log(self, request: Request, response: Response, size: int, caller: str) -> None:
@@ -76,7 +76,7 @@ class Listener:
     def _look(self) -> None:
         self.common_headers = f"server: penstock\r\ndate: {formatdate(usegmt=True)}\r\n".encode()
         now = time.monotonic()
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.look(now, self.settings.timeout)
         self.loop.call_later(LOOK_SECONDS, self._look)
 

@@ -76,24 +76,30 @@ class Metrics:
         yield from _head(name, "counter", "Requests that were answered, errors among them.")
         for model, metrics in self.models.items():
             for (protocol, status), count in metrics.answers.items():
-                yield f'{name}{{model="{model}",protocol="{protocol}",status="{status}"}} {count}'
+                yield f'{name}{{{_label(model)},protocol="{protocol}",status="{status}"}} {count}'
 
     def _histograms(self) -> Iterator[str]:
         for attribute, help_text in HISTOGRAMS.items():
             name = f"penstock_{attribute}"
             yield from _head(name, "histogram", help_text)
             for model, metrics in self.models.items():
-                yield from getattr(metrics, attribute).lines(name, f'model="{model}"')
+                yield from getattr(metrics, attribute).lines(name, _label(model))
 
 
 def _gauges(versions: Mapping[str, str], waiting: Mapping[str, int]) -> Iterator[str]:
     yield from _head("penstock_model_info", "gauge", "The models that are served.")
     for model, version in versions.items():
-        yield f'penstock_model_info{{model="{model}",version="{version}"}} 1'
+        yield f'penstock_model_info{{{_label(model)},version="{version}"}} 1'
     yield from _head("penstock_waiting_rows", "gauge", "Rows that wait for their model to run.")
     for model, rows in waiting.items():
-        yield f'penstock_waiting_rows{{model="{model}"}} {rows}'
+        yield f"penstock_waiting_rows{{{_label(model)}}} {rows}"
 
 
 def _head(name: str, kind: str, help_text: str) -> tuple[str, str]:
     return f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"
+
+
+def _label(model: str) -> str:
+    """A model has the name of a folder, in which anything may stand."""
+    escaped = model.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'model="{escaped}"'
