@@ -98,6 +98,7 @@ def test_without_wrk_it_says_where_to_get_it(monkeypatch):
 
 
 def test_our_server_is_measured_beside_bare_onnxruntime(changed_run):
+    (changed_run.root / "benchmarks/serving.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.serving", "speed", "neighbours", "--model", "iris_mlp"]
     changed_run.run(*command, "--peer", "bare", "--rounds", "2", "--seconds", "1")
     found = json.loads((changed_run.root / "benchmarks/serving.json").read_text())
