@@ -97,6 +97,18 @@ def test_batched_answers_are_the_unbatched_ones(repository, requests, plan, lane
     assert all(is_right(model, rows, answer) for (rows, _), answer in zip(requests, answers, strict=True))
 
 
+@pytest.mark.parametrize("inline_rows", [0, 12])
+def test_no_run_has_more_rows_than_the_plan_says(repository, fractions, inline_rows):
+    async def work(engine):
+        await all_asked(engine, fractions, [([tiny.GOOD] * 3, 0)] * 4)
+        return engine.metrics.of("fractions").batch_rows
+
+    fractions.plan = Plan(most_rows=2, inline_rows=inline_rows, row_seconds=1e-6)
+    rows = in_engine(repository, work)
+    assert rows.sum == 12
+    assert sum(rows.counts[:2]) == sum(rows.counts)  # of those with at most one row, and with at most two
+
+
 def test_a_failing_row_fails_alone(repository, fractions):
     fractions.plan = Plan(most_rows=16, inline_rows=0, row_seconds=1e-6)
     crowd = [([tiny.GOOD], 0)] * 7 + [([tiny.INFINITE], 0), ([tiny.IMPOSSIBLE], 0)] + [([tiny.GOOD], 0)] * 7
@@ -178,9 +190,16 @@ def test_who_waits_too_long_is_told_so_and_leaves_the_queue(repository, limits, 
 
 def test_a_request_may_allow_less_time_than_the_server(repository):
     slow = repository.get("slow")
+
+    async def work(engine):
+        before = [asyncio.create_task(engine.infer(slow, inputs(tiny.GOOD))) for _ in range(5)]
+        hurried = asyncio.create_task(engine.infer(slow, inputs(tiny.GOOD), 0.001))
+        return await asyncio.gather(*before, hurried, return_exceptions=True)
+
     slow.plan = Plan(most_rows=1, inline_rows=0, row_seconds=0.01)
-    with pytest.raises(TimedOutError):
-        in_engine(repository, lambda engine: engine.infer(slow, inputs(tiny.GOOD), 0.001), lanes=1)
+    *answers, hurried = in_engine(repository, work, lanes=1)
+    assert all(answer["same"].tolist() == [tiny.GOOD] for answer in answers)
+    assert isinstance(hurried, TimedOutError)
 
 
 def test_nobody_computes_for_a_caller_who_has_gone(repository):

@@ -157,7 +157,7 @@ class Engine:
         if not rows:
             return False
         if rows <= plan.inline_rows and not queue.running:
-            queue.settle(queue.run(queue.take(rows)))
+            queue.settle(queue.run(queue.take(plan.most_rows)))
             return True
         if not self._lanes.free:
             return False

@@ -23,8 +23,9 @@ SECONDS_OF_A_SIZE = 4e-3
 HANDOFF_SECONDS = 200e-6
 # A larger run must be at least so much cheaper by row: its first row waits for its last.
 WORTH = 1.02
-# What the event loop may be kept busy by a run; about what it would cost to hand it to a lane and back.
-INLINE_SECONDS = 250e-6
+# What the event loop may be kept busy by a run: eight digits, which would cost about as much again on their way to
+# two lanes and back.
+INLINE_SECONDS = 400e-6
 WORDS = 230  # of a review, in the middle
 
 
