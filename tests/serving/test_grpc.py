@@ -102,7 +102,7 @@ def test_a_call_that_takes_longer_than_it_asked_for_is_given_up(call):
 
 def test_a_caller_that_waits_no_longer_is_counted_as_gone(call, served):
     with pytest.raises(grpc.RpcError) as gone:
-        call("ModelInfer", long_request(), timeout=0.3)
+        call("ModelInfer", long_request(), timeout=0.1)
     assert gone.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     wait_until(lambda: 'protocol="grpc",status="CANCELLED"}' in httpx.get(f"{served.url}/metrics").text)
 
@@ -162,7 +162,7 @@ def test_a_port_that_is_taken_is_said_and_ends_the_start(small_run, iris):
 
 
 def long_request():
-    """A thousand long texts, which take seconds."""
+    """A thousand long texts, which take a good part of a second at least."""
     texts = [b"a wonderful film with a terrible title " * 30] * 1000
     tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
     return messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])

@@ -22,15 +22,14 @@ Outputs = dict[str, NDArray[Any]]
 class Work:
     """The rows of one request on their way to `answer`.
 
-    alone: they share no run with others; arrived, late: when they came, and when they are too late, in seconds of
-    `time.monotonic`; taken, done: how many rows have been given to runs, and have come back.
+    alone: they share no run with others; arrived: when they came, in seconds of `time.monotonic`; taken, done: how many
+    rows have been given to runs, and have come back.
     """
 
     inputs: Tensors
     rows: int
     alone: bool
     arrived: float
-    late: float
     answer: asyncio.Future[Outputs]
     taken: int = 0
     done: int = 0

@@ -23,6 +23,7 @@ from penstock.serving.tensors import Tensors
 
 SWEEP_SECONDS = 0.05
 LONGEST_RETRY_AFTER = 60
+NOT_IN_TIME = "there was no answer in time"
 
 
 class _Queue:
@@ -103,12 +104,11 @@ class Engine:
         """
         rows = model.rows(inputs)
         queue = self._queues.get(model) or self._opened(model)
-        now = time.monotonic()
-        late = now + min(timeout or self.settings.timeout, self.settings.timeout)
-        work = Work(inputs, rows, len(inputs) > len(model.inputs), now, late, self._loop.create_future())
+        alone = len(inputs) > len(model.inputs)
+        work = Work(inputs, rows, alone, time.monotonic(), self._loop.create_future())
         self._admit(queue, work)
         try:
-            return await work.answer
+            return await (work.answer if timeout is None else _within(timeout, work.answer))
         finally:
             self._open.discard(work)
             queue.waiting.remove(work)
@@ -175,12 +175,20 @@ class Engine:
     def _sweep(self) -> None:
         """Refuses what has waited for too long."""
         now = time.monotonic()
-        stale = now - self.settings.longest_wait
+        late, stale = now - self.settings.timeout, now - self.settings.longest_wait
         for work in self._open:
             if work.answer.done():
                 continue
-            if now > work.late:
-                work.answer.set_exception(TimedOutError("there was no answer in time"))
+            if work.arrived < late:
+                work.answer.set_exception(TimedOutError(NOT_IN_TIME))
             elif not work.taken and work.arrived < stale:
                 work.answer.set_exception(OverloadedError("waited too long in the queue"))
         self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+async def _within(seconds: float, answer: asyncio.Future[Outputs]) -> Outputs:
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        raise TimedOutError(NOT_IN_TIME) from None
