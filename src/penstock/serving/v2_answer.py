@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
@@ -32,7 +31,7 @@ def write(model: ServedModel, outputs: Tensors, asked: Mapping[str, bool], id_: 
 def _tensor(name: str, array: NDArray[Any], binary: list[bytes] | None) -> dict[str, Any]:
     tensor: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
     if binary is None:
-        values = np.ascontiguousarray(array).ravel()
+        values = array.ravel()
         tensor["data"] = values.tolist() if values.dtype.kind == "O" else values
     else:
         binary.append(bytes_of(array))
