@@ -65,7 +65,7 @@ def test_a_row_can_be_put_to_every_server_as_json(name):
         schemas.BENTOML: [[0.25, 0.75]],
         schemas.MLFLOW: {"predictions": {"probabilities": [[0.25, 0.75]]}},
     }
-    assert list(SERVERS[name].schema.probabilities(answers[SERVERS[name].schema])) == [0.25, 0.75]
+    assert list(SERVERS[name].schema.first_output(answers[SERVERS[name].schema])) == [0.25, 0.75]
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -99,11 +99,13 @@ def test_without_wrk_it_says_where_to_get_it(monkeypatch):
 
 def test_our_server_is_measured_beside_bare_onnxruntime(changed_run):
     (changed_run.root / "benchmarks/serving.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "benchmarks.serving", "speed", "neighbours", "--model", "iris_mlp"]
-    changed_run.run(*command, "--peer", "bare", "--rounds", "2", "--seconds", "1")
+    command = [sys.executable, "-m", "benchmarks.serving", "speed", "neighbours", "int8"]
+    models = ["--model", "iris_mlp", "--model", "mnist_autoencoder"]
+    changed_run.run(*command, *models, "--peer", "bare", "--rounds", "2", "--seconds", "1")
     found = json.loads((changed_run.root / "benchmarks/serving.json").read_text())
-    measured = [(figure["server"], figure["concurrency"], figure["void"]) for figure in found["figures"]]
-    assert sorted(measured) == sorted(
-        (name, many, 0) for name in ("penstock", "bare onnxruntime") for many in (1, 8, 64)
-    )
+    measured = sorted((figure["model"], figure["server"], figure["concurrency"]) for figure in found["figures"])
+    iris = [("iris_mlp", server, many) for server in ("bare onnxruntime", "penstock") for many in (1, 8, 64)]
+    autoencoder = [(f"mnist_autoencoder{kind}", "penstock", many) for kind in ("", ".int8") for many in (1, 64)]
+    assert measured == iris + autoencoder
+    assert not any(figure["void"] for figure in found["figures"])
     assert [row["met"] for row in found["rows"] if row["what"] == "good requests of 150 that fail"] == [True]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.serving import footprint, kept, neighbours, speed
+from benchmarks.serving import footprint, int8, kept, neighbours, speed
 from benchmarks.serving.kept import Found
 from benchmarks.serving.load import check_wrk
 from benchmarks.serving.questions import questions_of
@@ -19,7 +19,7 @@ from penstock.config import load_config
 from penstock.errors import PenstockError
 from penstock.project import Project
 
-PARTS = ("footprint", "neighbours", "speed")
+PARTS = ("footprint", "neighbours", "speed", "int8")
 CHOSEN = "choices"  # asked for by name: another quarter of an hour
 PEERS = [*(name for name in SERVERS if name != OURS), BARE]
 NO_PEERS = (BARE, UNBATCHED)
@@ -31,12 +31,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "part", nargs="*", choices=[*PARTS, CHOSEN, []], help=f"what to measure (all of it but {CHOSEN})"
     )
-    parser.add_argument("--model", action="append", choices=MODELS, help="only this one; may be given again")
+    parser.add_argument("--model", action="append", help="only this one; may be given again")
     parser.add_argument(
         "--peer", action="append", choices=[*PEERS, *CHOICES], help="only beside this one; may be given again"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="in which everybody has a turn (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=2, help="of a turn, whole ones (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="in which everybody has a turn (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=1, help="of a turn, whole ones (%(default)s)")
     chosen = parser.parse_args()
     if chosen.rounds < 2:
         parser.error("--rounds: at least 2; a spread wants several")
@@ -55,9 +55,14 @@ def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
     if "neighbours" in parts:
         yield from neighbours.measure(place, questions["mnist_cnn"], servers)
     for part, others in (("speed", PEERS), (CHOSEN, CHOICES)):
-        for model in chosen.model or MODELS:
-            if part in parts:
-                yield from speed.measure(place, questions[model], _asked(chosen, others), length)
+        for model in _chosen_models(chosen, MODELS) if part in parts else ():
+            yield from speed.measure(place, questions[model], _asked(chosen, others), length)
+    if "int8" in parts:
+        yield from int8.measure(place, config, _chosen_models(chosen, config.models), length)
+
+
+def _chosen_models(chosen: argparse.Namespace, models: Iterable[str]) -> list[str]:
+    return [name for name in models if not chosen.model or name in chosen.model]
 
 
 def _asked(chosen: argparse.Namespace, others: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from penstock.config import Config
+from penstock.config.models import Adversarial
 from penstock.data.datasets import load_dataset, part_behind
 from penstock.project import Project
 
@@ -30,7 +31,10 @@ class Questions:
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        return onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
 
     @property
     def input(self) -> str:
@@ -39,20 +43,24 @@ class Questions:
 
     @cached_property
     def right(self) -> NDArray[np.float32]:
-        """Probabilities, [rows, classes]."""
-        return np.concatenate([self.session.run(["probabilities"], {self.input: row[None]})[0] for row in self.each()])
+        """The first output, [rows, numbers]; of a classifier these are probabilities."""
+        first = self.session.get_outputs()[0].name
+        answers = [self.session.run([first], {self.input: row[None]})[0] for row in self.each()]
+        return np.concatenate(answers).astype(np.float32).reshape(ROWS, -1)
 
     def each(self) -> list[NDArray[Any]]:
         return [self.rows[place] if self.rows.ndim > 1 else np.asarray(self.rows[place]) for place in range(ROWS)]
 
-    def is_right(self, row: int, probabilities: object) -> bool:
-        answered = np.asarray(probabilities, dtype=np.float32)
+    def is_right(self, row: int, first_output: object) -> bool:
+        answered = np.asarray(first_output, dtype=np.float32)
         return answered.shape == self.right[row].shape and bool(np.abs(answered - self.right[row]).max() <= TOLERANCE)
 
 
 def questions_of(project: Project, config: Config, model: str, path: Path) -> Questions:
-    """Rows of the official test part, always the same ones."""
-    dataset = config.model(model).dataset
+    """Rows of the official test part, or noise for a model that draws; always the same ones."""
+    settings, random = config.model(model), np.random.default_rng(0)
+    if isinstance(settings, Adversarial):
+        return Questions(model, path, random.standard_normal((ROWS, settings.network.noise), dtype=np.float32))
+    dataset = settings.dataset
     test = part_behind(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
-    chosen = np.random.default_rng(0).choice(len(test), ROWS, replace=len(test) < ROWS)
-    return Questions(model, path, test[chosen])
+    return Questions(model, path, test[random.choice(len(test), ROWS, replace=len(test) < ROWS)])

@@ -32,12 +32,12 @@ class Reach:
 def _rate(model: str, against: str, reaches: dict[int, float]) -> list[Reach]:
     """Requests a second, as a multiple of theirs."""
     return [
-        Reach(f"requests/s of {model}, concurrency {connections}", against, model, connections, _more, reach)
+        Reach(f"requests/s of {model}, concurrency {connections}", against, model, connections, more, reach)
         for connections, reach in reaches.items()
     ]
 
 
-def _more(ours: Figures, theirs: Figures) -> float:
+def more(ours: Figures, theirs: Figures) -> float:
     return ours.requests_per_second / theirs.requests_per_second
 
 

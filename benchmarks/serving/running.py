@@ -80,7 +80,7 @@ class Running:
             return False
         if response.status != http.client.OK:
             return False
-        return questions.is_right(row, self.server.schema.probabilities(json.loads(said)))
+        return questions.is_right(row, self.server.schema.first_output(json.loads(said)))
 
     def wait(self, *questions: Questions) -> float:
         """Seconds from the start until each of these was answered right once; raises WrongAnswerError."""

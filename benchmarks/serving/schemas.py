@@ -1,4 +1,4 @@
-"""One row in the words of each server, and the probabilities in what it answers."""
+"""One row in the words of each server, and the first output, which are probabilities, in what it answers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ DATATYPES = {"u": "UINT8", "f": "FP32", "O": "BYTES", "U": "BYTES"}
 
 @dataclass(frozen=True)
 class Schema:
-    """path: of a model; body: of the input's name and one row; probabilities: in the answer to it."""
+    """path: of a model; body: of the input's name and one row; first_output: in the answer to it."""
 
     path: Callable[[str], str]
     body: Callable[[str, NDArray[Any]], Any]
-    probabilities: Callable[[Any], Any]
+    first_output: Callable[[Any], Any]
 
 
 def _v2_body(name: str, row: NDArray[Any]) -> Any:  # noqa: ANN401  (JSON)
@@ -26,11 +26,11 @@ def _v2_body(name: str, row: NDArray[Any]) -> Any:  # noqa: ANN401  (JSON)
     return {"inputs": [tensor | {"data": row.ravel().tolist()}]}
 
 
-def _v2_probabilities(answer: Any) -> Any:  # noqa: ANN401
-    return next(output["data"] for output in answer["outputs"] if output["name"] == "probabilities")
-
-
-V2 = Schema(lambda model: f"/v2/models/{model}/infer", _v2_body, _v2_probabilities)
+V2 = Schema(
+    lambda model: f"/v2/models/{model}/infer",
+    _v2_body,
+    lambda answer: answer["outputs"][0]["data"],
+)
 FASTAPI = Schema(
     lambda model: f"/{model}",
     lambda name, row: {"instances": [row.tolist()]},

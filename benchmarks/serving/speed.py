@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
+from typing import Any
 
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
@@ -75,16 +76,22 @@ def _figures(name: str, asked: Asked, connections: int, seconds: int) -> Figures
 
 
 def figures(model: str, connections: int, rounds: Rounds) -> Iterator[Figure]:
+    for name, found in medians(rounds):
+        yield Figure(KNOWN[name].name if name != BARE else "bare onnxruntime", model, connections, **found)
+
+
+def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each contestant's turns, as `Figure` has them, but for those that are void."""
     for name in rounds[0]:
         if valid := [turn for round_ in rounds if (turn := round_[name])]:
-            yield Figure(
-                KNOWN[name].name if name != BARE else "bare onnxruntime",
-                model,
-                connections,
-                round(median(turn.requests_per_second for turn in valid)),
-                round(median(turn.p50_ms for turn in valid), 3),
-                round(median(turn.p99_ms for turn in valid), 3),
-                void=len(rounds) - len(valid),
+            yield (
+                name,
+                {
+                    "requests_per_second": round(median(turn.requests_per_second for turn in valid)),
+                    "p50_ms": round(median(turn.p50_ms for turn in valid), 3),
+                    "p99_ms": round(median(turn.p99_ms for turn in valid), 3),
+                    "void": len(rounds) - len(valid),
+                },
             )
 
 

@@ -1,0 +1,68 @@
+"""Our server asked for models and for their int8 candidates in turns: an adopted one must not be slower."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from benchmarks.pairs import Ratio
+from benchmarks.results import Row
+from benchmarks.serving.kept import Figure
+from benchmarks.serving.load import ask
+from benchmarks.serving.questions import Questions, questions_of
+from benchmarks.serving.reaches import more
+from benchmarks.serving.running import Running
+from benchmarks.serving.servers import OURS, SERVERS, Place
+from benchmarks.serving.speed import WARM_UP, Asked, Length, in_turns, medians
+from penstock.config import Config
+from penstock.files import sha256, write_json
+
+CONNECTIONS = (1, 64)
+ADOPTED, SLOWER = "adopted", "slower"
+
+
+def measure(place: Place, config: Config, models: Iterable[str], length: Length) -> Iterator[Row | Figure]:
+    """Of models whose candidate is adopted, and of those where it is not because it is slower, as it should show."""
+    folder = replace(place, models=place.scratch / "int8")
+    measured = [name for name in models if config.model(name).int8 in (ADOPTED, SLOWER)]
+    pairs = [_pair(folder, config, name) for name in measured]
+    with Running(SERVERS[OURS], folder, "") as running:
+        for name, pair in zip(measured, pairs, strict=True):
+            yield from _compare(running, folder, pair, length, adopted=config.model(name).int8 == ADOPTED)
+
+
+def _pair(folder: Place, config: Config, name: str) -> list[Questions]:
+    """Model and candidate in the folder, each with the proof that the server asks for, and what both are asked."""
+    files = folder.project.model(name, "models")
+    candidate = f"{name}.int8"
+    for served, source in ((name, files.onnx), (candidate, files.int8)):
+        folder.file(served).parent.mkdir(parents=True)
+        shutil.copy(source, folder.file(served))
+        write_json(folder.file(served).with_name("proof.json"), {"sha256": sha256(source)})
+    exact = questions_of(folder.project, config, name, folder.file(name))
+    return [exact, replace(exact, model=candidate, path=folder.file(candidate))]
+
+
+def _compare(
+    running: Running, folder: Place, pair: list[Questions], length: Length, *, adopted: bool
+) -> Iterator[Row | Figure]:
+    exact, candidate = (questions.model for questions in pair)
+    asked = {questions.model: _asked(running, folder, questions) for questions in pair}
+    for connections in CONNECTIONS:
+        rounds = in_turns(asked, connections, length)
+        for name, figure in medians(rounds):
+            yield Figure(running.server.name, name, connections, **figure)
+        turns = [(round_[candidate], round_[exact]) for round_ in rounds]
+        speed = Ratio.of([more(ours, theirs) for ours, theirs in turns if ours and theirs])
+        what = f"requests/s of {candidate}, concurrency {connections}"
+        yield Row(what, exact, speed.value, speed.spread, 1, at_most=not adopted)
+
+
+def _asked(running: Running, folder: Place, questions: Questions) -> Asked:
+    running.wait(questions)
+    path = running.server.schema.path(questions.model)
+    asked = partial(ask, running.address, path, running.bodies(questions, folder.scratch))
+    asked(8, WARM_UP)
+    return asked
