@@ -97,6 +97,7 @@ BOMB = {"content": picture(np.zeros((5000, 5000), np.uint8)), "headers": {"Conte
         ("sides", {"content": b"", "headers": {"Content-Type": "multipart/form-data"}}, 400, "a form that cannot"),
         ("sides", {"content": form(b"X", NOTE), "headers": FORM}, 400, "a form without a file"),
         ("sides", {"params": {"background": "red"}, **as_body(LEFT, "png")}, 400, "wants dark or light, not 'red'"),
+        ("echo", {"params": {"background": ""}, "json": {"text": "a"}}, 400, "wants dark or light, not ''"),
         ("echo", as_body(LEFT, "png"), 415, 'echo takes no pictures: wants {"text": ...}'),
         ("sides", {"json": {"pixels": LEFT.tolist(), "more": 1}}, 400, 'wants {"pixels": ...}'),
         ("sides", {"content": b"[]"}, 400, "must be a JSON object"),

@@ -33,23 +33,30 @@ class OneRow:
             InputError: the body holds no such row.
             WrongKindError: it is a picture, and the model takes none.
         """
-        spec = model.input
+        spec, background = model.input, _background(request)
         if request.headers.get(b"content-type", b"").lower().startswith(PICTURES):
             if spec.datatype != "UINT8":
                 raise WrongKindError(f'{model.name} takes no pictures: wants {{"{spec.name}": ...}}, as JSON')
-            return await asyncio.get_running_loop().run_in_executor(self._decoding, _picture, request, model)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._decoding, _picture, request, model, background
+            )
         body = request.json()
         if set(body) != {spec.name}:
             raise InputError(f'wants {{"{spec.name}": ...}}: {model.metadata["input"]}')
         return rows_of([body[spec.name]], spec)
 
 
-def _picture(request: Request, model: ServedModel) -> NDArray[Any]:
-    from penstock.serving.images import pixels, upload
-
-    background = parse_qs(request.query).get("background", ["dark"])[-1]
+def _background(request: Request) -> str:
+    """Refused for any model, if it is none: who asks for one believes that it is a picture's."""
+    background = parse_qs(request.query, keep_blank_values=True).get("background", [BACKGROUNDS[0]])[-1]
     if background not in BACKGROUNDS:
         raise InputError(f"background: wants {' or '.join(BACKGROUNDS)}, not '{background}'")
+    return background
+
+
+def _picture(request: Request, model: ServedModel, background: str) -> NDArray[Any]:
+    from penstock.serving.images import pixels, upload
+
     content, picture_format = upload(request.body, request.headers[b"content-type"].decode("latin-1"))
     _, height, width = model.input.shape
     return pixels(content, (width, height), [picture_format], light_background=background == "light")[None]
