@@ -1,5 +1,7 @@
 """A file is whole or not there, and the hashes are those that others compute."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +22,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert read_json(path) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"report\.json"), written_whole(tmp_path / "report.json"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import NEWCOMERS, REPOSITORY, TUNED
 from tests.nodes import FIRST, ON_TWO_NODES
+from tests.pipeline.killed import runs_of, steps_of
 from tests.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
@@ -100,6 +101,7 @@ def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(newcomer_run,
     copy = newcomer_run.copy.copied_to(tmp_path / "project")
     report = copy.root / "reports/mnist_cnn/training.json"
     alone = json.loads(report.read_text())
+    known = {run.info.run_id for run in runs_of(copy.root, "mnist_cnn", alone["epochs"])}
     report.unlink()
     (tmp_path / "srun").write_text(SRUN)
     (tmp_path / "srun").chmod(0o755)
@@ -113,6 +115,9 @@ def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(newcomer_run,
     together = json.loads(report.read_text())
     for part in ("train", "validation"):
         assert together[part] == pytest.approx(alone[part], abs=1e-4)
+    (added,) = (run for run in runs_of(copy.root, "mnist_cnn", alone["epochs"]) if run.info.run_id not in known)
+    assert added.info.status == "FINISHED"
+    assert steps_of(copy.root, added) == list(range(1, alone["epochs"] + 1))
     assert COMMIT in SHELL
     copy.run(*shlex.split(COMMIT))
     assert "up to date" in copy.run("dvc", "status", "train@mnist_cnn").stdout

@@ -27,6 +27,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a disk that is full, Python does not say which file
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

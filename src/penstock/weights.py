@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,10 @@ def save_weights(path: Path, tensors: dict[str, Tensor], lineage: Lineage, shown
     everything = tensors | {f"{_SHOWN}{name}": tensor for name, tensor in shown.items()}
     contiguous = {name: tensor.contiguous() for name, tensor in everything.items()}
     with written_whole(path) as temporary:
-        save_file(contiguous, temporary, metadata={_HEADER: json.dumps(asdict(lineage))})
+        try:
+            save_file(contiguous, temporary, metadata={_HEADER: json.dumps(asdict(lineage))})
+        except SafetensorError as error:  # what it makes of any OSError
+            raise OSError(errno.EIO, str(error)) from None
 
 
 def read_lineage(path: Path) -> Lineage:

@@ -128,14 +128,18 @@ def runs_of(root: Path, model: str, epochs: int) -> list[Run]:
     return [run for run in found if "mlflow.parentRunId" not in run.data.tags]
 
 
+def steps_of(root: Path, run: Run) -> list[int]:
+    """The epochs that MLflow has a loss of, in order; one that it was told twice is there twice."""
+    return sorted(metric.step for metric in mlflow_of(root).get_metric_history(run.info.run_id, "train_loss"))
+
+
 def assert_one_run_for_each(root: Path, models: Sequence[str], epochs: int) -> None:
     """In MLflow every model has one run, finished, with each epoch once; and one for each of its folds."""
     client = mlflow_of(root)
     for model in models:
         (run,) = runs_of(root, model, epochs)
         assert run.info.status == "FINISHED"
-        history = client.get_metric_history(run.info.run_id, "train_loss")
-        assert [metric.step for metric in sorted(history, key=lambda one: one.step)] == list(range(1, epochs + 1))
+        assert steps_of(root, run) == list(range(1, epochs + 1))
         parent = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
         folds = [child.info.run_name for child in client.search_runs([run.info.experiment_id], parent)]
         assert sorted(folds) == ([f"fold 1.{fold}" for fold in range(1, 6)] if model == "iris_mlp" else [])

@@ -69,6 +69,24 @@ def assert_stops_and_goes_on(project, process, number):
     assert outputs(project) == interrupted
 
 
+def test_a_disk_too_full_for_the_weights_costs_one_line_and_no_epoch(project):
+    """A real one, in a mount namespace; what has been trained is there when the disk has room again."""
+    training = f"python pipelines/train.py {MODEL}"
+    on_full_disk = f"mkdir -p models/{MODEL} && mount -t tmpfs -o size=4k none models/{MODEL} && {training}"
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    failed = project.run(*namespace, on_full_disk, check=False)
+    assert failed.returncode == 1
+    last_line = failed.stdout.splitlines()[-1]
+    assert last_line.startswith(f"error: {project.root}/models/{MODEL}/weights.safetensors: ")
+    assert "No space left on device" in last_line
+    again = project.run(*training.split()).stdout
+    assert f"epoch {EPOCHS:>3}/{EPOCHS}" not in again
+    interrupted = outputs(project)
+    assert_one_run_for_each(project.root, [MODEL], EPOCHS)
+    project.run(*training.split())
+    assert outputs(project) == interrupted
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_stage_that_is_asked_to_stop_goes_on_from_there(project, stage, number):
     process = stage()

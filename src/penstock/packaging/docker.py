@@ -17,7 +17,7 @@ from pathlib import Path
 import penstock
 from penstock.errors import PenstockError
 from penstock.files import sha256, write_text
-from penstock.packaging.folders import Recorded, is_ours, mark, written_whole
+from penstock.packaging.folders import Recorded, folder_written_whole, is_ours, mark
 from penstock.packaging.validated import ValidatedModel
 
 KIND = "docker"
@@ -57,7 +57,7 @@ def write_docker(models: Sequence[ValidatedModel], context: Path) -> Recorded:
     """
     is_ours(context, KIND)
     root = _sources()
-    with written_whole(context) as folder:
+    with folder_written_whole(context) as folder:
         write_text(folder / "Dockerfile", DOCKERFILE)
         write_text(folder / ".dockerignore", DOCKERIGNORE)
         for source in SOURCES:

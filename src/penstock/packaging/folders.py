@@ -15,24 +15,37 @@ MARK = "penstock.json"
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
+def folder_written_whole(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` that takes its name when the block ends well, and vanishes when it does not.
 
     What was there before goes only then. Always the same one, so that what a killed process left goes with the next.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished, former = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
+    if former.exists() and not folder.exists():  # killed between the two
+        former.replace(folder)
     for left in (unfinished, former):
         shutil.rmtree(left, ignore_errors=True)
     unfinished.mkdir()
     try:
         yield unfinished
-        if folder.exists():
-            folder.replace(former)
-        unfinished.replace(folder)
+        _exchange(folder, unfinished, former)
     finally:
         for left in (unfinished, former):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchange(folder: Path, unfinished: Path, former: Path) -> None:
+    """Puts what was there back, if its place cannot be taken."""
+    if not folder.exists():
+        unfinished.replace(folder)
+        return
+    folder.replace(former)
+    try:
+        unfinished.replace(folder)
+    except BaseException:
+        former.replace(folder)
+        raise
 
 
 # The sha256 of every file of a model, by its path below the model's folder, by model.

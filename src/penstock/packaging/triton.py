@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from penstock.files import sha256, write_text
-from penstock.packaging.folders import Recorded, is_ours, mark, recorded, written_whole
+from penstock.packaging.folders import Recorded, folder_written_whole, is_ours, mark, recorded
 from penstock.packaging.validated import ValidatedModel
 from penstock.serving.models import ServedModel
 from penstock.serving.tensors import TensorSpec
@@ -35,7 +35,7 @@ def write_triton(models: Sequence[ValidatedModel], repository: Path) -> Recorded
     """
     if is_ours(repository, KIND):
         return _add(models, repository)
-    with written_whole(repository) as folder:
+    with folder_written_whole(repository) as folder:
         return _add(models, folder)
 
 
@@ -63,7 +63,7 @@ def _add_version(model: ValidatedModel, folder: Path, file: str) -> None:
     if model.model.classes:
         write_text(folder / "labels.txt", "".join(f"{name}\n" for name in model.model.classes))
     write_text(folder / "config.pbtxt", config(model.model))
-    with written_whole((folder / file).parent) as version:
+    with folder_written_whole((folder / file).parent) as version:
         model.copy_to(version / "model.onnx")
 
 

@@ -18,7 +18,7 @@ from penstock.data.processed import Split
 from penstock.export.frechet import Statistics, class_shares, frechet_distance, impression
 from penstock.export.parity import Answers, exported_answers, trained_answers
 from penstock.export.session import open_model
-from penstock.export.validation.evidence import Check, Evidence, Judgement
+from penstock.export.validation.evidence import Check, Evidence, Figure, Judgement
 from penstock.networks import build_network
 from penstock.networks.servable import Servable
 
@@ -32,8 +32,9 @@ def questions(test: Part, _processed: Split, network: Servable) -> tuple[NDArray
     return noise, noise
 
 
-def figure(evidence: Evidence) -> tuple[str, float]:
-    return "frechet_distance", round(_distance(evidence, _seen(evidence, evidence.answers["image"])), 4)
+def figure(evidence: Evidence) -> Figure:
+    distance = _distance(evidence, _seen(evidence, evidence.answers["image"]))
+    return Figure("frechet_distance", round(distance, 4), more_is_better=False)
 
 
 def judge(model: Adversarial, evidence: Evidence) -> Judgement:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.config.models import Classification
 from penstock.data.datasets import Part
 from penstock.data.processed import Split
-from penstock.export.validation.evidence import Check, Evidence, Judgement
+from penstock.export.validation.evidence import Check, Evidence, Figure, Judgement
 from penstock.networks.servable import Servable
 
 SHOWN_MISTAKES = 24
@@ -22,13 +22,14 @@ def questions(test: Part, processed: Split, _network: Servable) -> tuple[NDArray
     return test.inputs, processed.inputs
 
 
-def figure(evidence: Evidence) -> tuple[str, float]:
-    return "accuracy", round(float((evidence.answers["label"] == evidence.test.labels).mean()), 6)
+def figure(evidence: Evidence) -> Figure:
+    right = evidence.answers["label"] == evidence.test.labels
+    return Figure("accuracy", round(float(right.mean()), 6), more_is_better=True)
 
 
 def judge(model: Classification, evidence: Evidence) -> Judgement:
     likely, answered, labels = evidence.answers["probabilities"], evidence.answers["label"], evidence.test.labels
-    name, accuracy = figure(evidence)
+    name, accuracy, _ = figure(evidence)
     checks = {name: Check(accuracy, model.gates.accuracy, at_least=True)}
     if model.gates.cross_validation is not None:
         mean = evidence.material.training["folds"]["mean"]

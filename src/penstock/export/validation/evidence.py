@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnxruntime
 from numpy.typing import NDArray
@@ -36,6 +36,14 @@ class Check:
     def __str__(self) -> str:
         wanted = "at least" if self.at_least else "at most"
         return f"{self.value:g}, {wanted} {self.limit:g}, missed by {abs(self.value - self.limit):.2g}"
+
+
+class Figure(NamedTuple):
+    """What answers to a task are judged by: its name, what it is of some answers, and whether more of it is better."""
+
+    name: str
+    value: float
+    more_is_better: bool
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,10 @@ from typing import Any
 from penstock.config.models import ADOPTED, Model
 from penstock.export.parity import difference, exported_answers
 from penstock.export.session import open_model
-from penstock.export.validation.evidence import Check, Evidence
+from penstock.export.validation.evidence import Check, Evidence, Figure
 from penstock.files import sha256
 
 ROWS_AT_ONCE = 1
-
-# Of answers: the name of what a task is judged by, and its value.
-Figure = Callable[[Evidence], tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -34,22 +31,24 @@ class Candidate:
         return self.checks if self.report["adopted"] else {}
 
 
-def judge_candidate(model: Model, exact: Evidence, path: Path, figure_of: Figure, test: Mapping[str, Any]) -> Candidate:
+def judge_candidate(
+    model: Model, exact: Evidence, path: Path, figure_of: Callable[[Evidence], Figure], test: Mapping[str, Any]
+) -> Candidate:
     """The candidate at `path` on the questions that the exact file was asked, with these figures on `test` data."""
     session = open_model(path)
     quantized = replace(
         exact, path=path, session=session, answers=exported_answers(session, exact.inputs, ROWS_AT_ONCE)
     )
-    figure, value = figure_of(quantized)
+    figure = figure_of(quantized)
     checks = {
-        f"int8_{figure}": _nearly_as_good(figure, value, test[figure], model.gates.int8),
+        f"int8_{figure.name}": _nearly_as_good(figure, test[figure.name], model.gates.int8),
         "int8_bytes": Check(path.stat().st_size, exact.path.stat().st_size - 1, at_least=False),
     }
     adopted = model.int8 == ADOPTED
     report = {
         "adopted": adopted,
         **({} if adopted else {"rejected_as": model.int8}),
-        figure: value,
+        figure.name: figure.value,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
         **_beside(quantized, exact),
@@ -58,10 +57,9 @@ def judge_candidate(model: Model, exact: Evidence, path: Path, figure_of: Figure
     return Candidate(report, checks)
 
 
-def _nearly_as_good(figure: str, value: float, of_exact: float, less: float) -> Check:
-    if figure == "accuracy":
-        return Check(value, round(of_exact - less, 6), at_least=True)
-    return Check(value, round(of_exact + less, 6), at_least=False)
+def _nearly_as_good(figure: Figure, of_exact: float, lost: float) -> Check:
+    limit = of_exact - lost if figure.more_is_better else of_exact + lost
+    return Check(figure.value, round(limit, 6), at_least=figure.more_is_better)
 
 
 def _beside(quantized: Evidence, exact: Evidence) -> dict[str, float]:

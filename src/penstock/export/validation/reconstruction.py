@@ -14,7 +14,7 @@ from penstock.data.datasets import Part
 from penstock.data.processed import Split
 from penstock.export.parity import Answers, difference
 from penstock.export.shift import CODE, CODE_SHIFT
-from penstock.export.validation.evidence import Check, Evidence, Judgement
+from penstock.export.validation.evidence import Check, Evidence, Figure, Judgement
 from penstock.networks.autoencoder import Autoencoder
 from penstock.networks.servable import Servable
 
@@ -27,14 +27,15 @@ def questions(test: Part, processed: Split, _network: Servable) -> tuple[NDArray
     return test.inputs, processed.inputs
 
 
-def figure(evidence: Evidence) -> tuple[str, float]:
+def figure(evidence: Evidence) -> Figure:
     given = evidence.answers["reconstruction"].astype(np.float64)
-    return "mean_squared_error", round(float(np.square(given - evidence.test.inputs / 255).mean()), 6)
+    error = float(np.square(given - evidence.test.inputs / 255).mean())
+    return Figure("mean_squared_error", round(error, 6), more_is_better=False)
 
 
 def judge(model: Reconstruction, evidence: Evidence) -> Judgement:
     given, images = evidence.answers["reconstruction"], evidence.test.inputs
-    name, error = figure(evidence)
+    name, error, _ = figure(evidence)
     shift = {"zeros": _change_by_zeros(evidence), "max_abs_diff": _difference_when_shifted(evidence)}
     return Judgement(
         test={name: error},
