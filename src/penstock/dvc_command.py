@@ -1,5 +1,5 @@
-"""DVC's own command, but for two things: killed at any moment, it leaves no half of a dvc.lock, and params.yaml is read
-once.
+"""DVC's own command, but for three things: killed at any moment, it leaves no half of a dvc.lock; who was killed holds
+nothing any more; and params.yaml is read once.
 
     python -m penstock.dvc_command repro ...
 
@@ -18,8 +18,11 @@ from contextlib import suppress
 from functools import lru_cache, reduce
 from operator import getitem
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
+from dvc import rwlock
 from dvc.cli import main
 from dvc.dependency import param
 from dvc.repo import Repo
@@ -40,8 +43,7 @@ _read_by_dvc = param.read_param_file
 
 def dvc(arguments: Sequence[str]) -> int:
     """Runs a command of DVC in this process; returns its exit code."""
-    write_whole_files()
-    read_parameters_once()
+    change_dvc()
     with children_interrupted_with_us():
         exit_code: int = main(list(arguments))
     return exit_code
@@ -54,9 +56,20 @@ def run(arguments: Sequence[str], root: Path) -> int:
         return process.wait()
 
 
-def write_whole_files() -> None:
-    """From here on, DVC in this process writes what it modifies to a temporary name, and renames it."""
+def change_dvc() -> None:
+    """From here on, in this process, DVC is as the head of this module says."""
     _common._dump_data = _dump_whole
+    rwlock.psutil = SimpleNamespace(pid_exists=_is_alive)
+    param.read_param_file = _read_param_file
+
+
+def _is_alive(process: int) -> bool:
+    """DVC also waits for those that have ended but that their parent has not asked about: for ever, where the parent
+    was killed as well and nobody does it in its place, as in many a container."""
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _dump_whole(
@@ -65,15 +78,10 @@ def _dump_whole(
     dumper: Callable[..., None],
     **options: Any,  # noqa: ANN401
 ) -> None:
+    """To a temporary name first, and then renamed."""
     assert options.get("fs") is None or options["fs"].protocol == "local"
     with written_whole(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
         dumper(data, file)
-
-
-def read_parameters_once() -> None:
-    """From here on, DVC in this process takes parameters out of a file that it has read before, if it is as it was; it
-    would read the file for every stage, and look at all of it for every key."""
-    param.read_param_file = _read_param_file
 
 
 def _read_param_file(
@@ -83,6 +91,8 @@ def _read_param_file(
     flatten: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
+    """Out of a file that has been read before, if it is as it was: DVC reads it for every stage, and looks at all of it
+    for every key."""
     if fs.protocol == "local" and key_paths and flatten:
         state = Path(path).stat()
         content = _content(fs, path, (state.st_mtime_ns, state.st_size, state.st_ino))

@@ -27,7 +27,7 @@ from dvc.utils.serialize import modify_yaml, parse_yaml
 
 from penstock import console
 from penstock.durations import Durations
-from penstock.dvc_command import DVC, read_parameters_once, write_whole_files
+from penstock.dvc_command import DVC, change_dvc
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
 from penstock.project import Project
@@ -49,8 +49,7 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
         StageError: stages failed, with their names and those that could not run without them; or DVC cannot make out
             what to run.
     """
-    write_whole_files()
-    read_parameters_once()
+    change_dvc()
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)

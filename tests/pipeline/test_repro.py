@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
 from penstock.durations import Durations
 from penstock.errors import StageError
-from penstock.files import read_json
+from penstock.files import read_json, write_json
 from penstock.project import Project
 from penstock.repro import repro
 from tests.processes import wait_until
@@ -123,6 +124,16 @@ def test_parameters_are_those_of_dvc_and_a_change_is_seen_by_who_has_read_them_b
         repro(by_us, [], jobs=2)
         for name in ("dvc.lock", "a", "b"):
             assert (by_us / name).read_bytes() == (by_dvc / name).read_bytes(), name
+
+
+def test_who_was_killed_holds_nothing_even_where_nobody_has_asked_what_became_of_it(project):
+    root = project("held", a=("touch a",))
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as killed:
+        wait_until(lambda: psutil.Process(killed.pid).status() == psutil.STATUS_ZOMBIE)
+        holder = {"pid": killed.pid, "cmd": "dvc repro"}
+        write_json(root / ".dvc/tmp/rwlock", {"write": {str(root / "a"): holder}, "read": {}})
+        repro(root, [], jobs=1)
+    assert (root / "a").is_file()
 
 
 def test_the_longest_chain_begins_first(project, capfd):

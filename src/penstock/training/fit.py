@@ -13,10 +13,9 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from penstock.config import Trainer
 from penstock.config.models import Model
@@ -29,6 +28,7 @@ from penstock.networks.inputs import Measured, WordVectors
 from penstock.training.checkpoints import Checkpointer, CheckpointFiles, PlainFile, is_finished
 from penstock.training.history import Epoch, Recorder
 from penstock.training.progress import BatchProgress
+from penstock.training.running_mean import RunningMean
 from penstock.training.task import Task
 
 EVALUATION_BATCH = 512
@@ -111,10 +111,10 @@ def fit(
     if output.is_terminal:
         callbacks.append(BatchProgress())
     if model.training.weight_average:
-        callbacks.append(WeightAveraging(multi_avg_fn=_running_mean(model.training.weight_average), use_buffers=True))
+        callbacks.append(RunningMean(model.training.weight_average))
     options = {"max_epochs": model.training.epochs, "callbacks": callbacks}
     trainer = _trainer(settings, **options)
-    task.step_by_step = trainer.world_size > 1 or model.training.weight_average is not None
+    task.step_by_step = trainer.world_size > 1
     if trainer.world_size > 1 and settings.strategy == "auto" and task.parts > 1:
         # Each of several optimisers has gradients for its own part only, which plain DDP would wait for in vain.
         patient = settings.model_copy(update={"strategy": "ddp_find_unused_parameters_true"})
@@ -200,20 +200,6 @@ class _NoProfiler(PassThroughProfiler):
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
         return self.NOTHING
-
-
-def _running_mean(decay: float) -> Callable[[list[torch.Tensor], list[torch.Tensor], int], None]:
-    """How weights, and what batch normalisation has seen of their activations, enter the mean; counters are copied."""
-    mean_of_numbers = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    def take_in(means: list[torch.Tensor], latest: list[torch.Tensor], taken_in: int) -> None:
-        if means[0].is_floating_point():
-            mean_of_numbers(means, latest, taken_in)
-        else:
-            for mean, now in zip(means, latest, strict=True):
-                mean.copy_(now)
-
-    return take_in
 
 
 def _measure(network: nn.Module, train: Split) -> None:

@@ -86,9 +86,10 @@ class Task(LightningModule):
     parts: how many optimisers there are, each for weights of its own.
     steps_of_epoch: what `fit` sets for the schedules. Lightning's estimate would open the batches of a training that
         goes on from a checkpoint before it has read where in the epoch that one is.
-    step_by_step: whether Lightning must have its say in every step, as several processes and running means of the
-        weights want. Its forty calls take longer than a step of a small network, so otherwise they come once for many.
-    is_awaited: asked after each step: whether a callback waits for its end.
+    step_by_step: whether Lightning must have its say in every step, as several processes want. Its forty calls take
+        longer than a step of a small network, so otherwise they come once for many.
+    after_step: called after each step, whosever it is.
+    is_awaited: asked then: whether a callback waits for the end of Lightning's step.
     """
 
     SECONDS_OF_CALL = 0.05  # of Lightning, if not step by step
@@ -99,6 +100,7 @@ class Task(LightningModule):
     parts: ClassVar[int] = 1
     steps_of_epoch: int
     step_by_step = True
+    after_step: Callable[[], None] = staticmethod(lambda: None)
     is_awaited: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, network: Servable) -> None:
@@ -125,6 +127,7 @@ class Task(LightningModule):
             self.learn(self.transfer_batch_to_device(batch, self.device, 0))
             for of_optimizer in self.trainer.lr_scheduler_configs:
                 of_optimizer.scheduler.step()  # type: ignore[call-arg]  # none of ours follows a metric
+            self.after_step()
             if self.step_by_step or self.is_awaited() or time.perf_counter() >= end:
                 break
 
