@@ -72,6 +72,10 @@ def test_a_missing_or_broken_report_is_named(tmp_path):
     path.write_text('{"a": 1,\n')
     with pytest.raises(MissingFileError, match=r"report\.json:2: not valid JSON"):
         read_json(path)
+    for content, says in ((b"[1]", "not a JSON object"), (b'{"a": "\xff"}', "not UTF-8")):
+        path.write_bytes(content)
+        with pytest.raises(MissingFileError, match=says):
+            read_json(path)
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.lists(st.text())))

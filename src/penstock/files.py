@@ -76,13 +76,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises `MissingFileError` where the file is not there or is not JSON."""
+    """Raises `MissingFileError` where the file is not there or is not JSON, a whole object of it."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it") from None
     except json.JSONDecodeError as error:
         raise MissingFileError(f"{path}:{error.lineno}: not valid JSON; `dvc repro -f` makes it anew") from None
+    except UnicodeDecodeError:
+        raise MissingFileError(f"{path}: not UTF-8, so no JSON; `dvc repro -f` makes it anew") from None
+    if not isinstance(content, dict):
+        raise MissingFileError(f"{path}: not a JSON object; `dvc repro -f` makes it anew")
     return content
 
 
