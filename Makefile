@@ -44,9 +44,9 @@ serve: PORT ?= 8080
 serve: $(VENV)/.pipeline
 	@penstock serve --port $(PORT)
 
-# Two workers, one for each of the two small runs that most tests look at.
+# Three workers: one for each of the two small runs that most tests look at, and one for the time in which they wait.
 test: lint
-	@pytest --numprocesses 2 --dist worksteal --durations 30
+	@pytest --numprocesses 3 --dist worksteal --durations 30
 
 # Alone on the machine, after `make repro`.
 bench: $(VENV)/.test

@@ -48,13 +48,14 @@ def small_copy(repository, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """Each of two workers begins at one end of a half: with the tests of one small run, and with those of the other."""
+    """Each of three workers begins with its third: the tests of one small run, those of the other, and what needs
+    neither."""
     newcomer = [item for item in items if "newcomer_run" in item.fixturenames]
     rest = [item for item in items if "newcomer_run" not in item.fixturenames]
     newcomer.sort(key=lambda item: "small_run" in item.fixturenames)
     rest.sort(key=lambda item: "small_run" not in item.fixturenames)
-    half = len(items) // 2
-    items[:] = [*rest[:half], *newcomer, *rest[half:]]
+    third = len(items) // 3
+    items[:] = [*rest[:third], *newcomer, *rest[third:]]
 
 
 @pytest.fixture(scope="session")

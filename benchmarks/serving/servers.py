@@ -1,6 +1,6 @@
 """The servers that are compared, and how each is started: in an environment of its own, as its documentation says.
 
-Access logs of the others are off, where they have a switch; ours runs as `penstock serve` does.
+Access logs of the others are off, where they have a switch; ours has everything on, a log in a file as well.
 """
 
 from __future__ import annotations
@@ -75,16 +75,20 @@ def free_port() -> int:
 def _penstock(*options: str) -> Callable[[Place, Path, str, int], Command]:
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
         serve = [programs / "python", "-m", "penstock.cli", "serve", "--models", place.models, "--port", str(port)]
-        return Command([*serve, *options])
+        return Command([*serve, "--access-log", _access_log(place, port), *options])
 
     return command
+
+
+def _access_log(place: Place, port: int) -> Path:
+    return place.scratch / f"{port}.access.log"
 
 
 def _variant(what: str) -> Callable[[Place, Path, str, int], Command]:
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
         sources = [str(Path(str(module.__file__)).parents[1]) for module in (penstock, benchmarks)]
         run = [programs / "python", "-m", "benchmarks.serving.variant", what, place.models, str(port)]
-        return Command(run, {"PYTHONPATH": os.pathsep.join(sources)})
+        return Command([*run, _access_log(place, port)], {"PYTHONPATH": os.pathsep.join(sources)})
 
     return command
 

@@ -1,7 +1,7 @@
 """Our server with one thing done otherwise, to see what that is worth.
 
-`python -m benchmarks.serving.variant WHAT MODELS PORT`, in an environment that has granian, uvicorn and msgspec beside
-what ours has.
+`python -m benchmarks.serving.variant WHAT MODELS PORT LOG`, in an environment that has granian, uvicorn and msgspec
+beside what ours has. On the ASGI servers nothing is written to the log.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ SERVERS = {"uvicorn": serve_by_uvicorn, "granian": serve_by_granian}
 CHANGES = {"json": take_json, "msgspec": take_msgspec, "lanes": run_in_lanes_only, "timer": wait_for_more}
 
 if __name__ == "__main__":
-    what, models, listening = sys.argv[1:]
+    what, models, listening, access_log = sys.argv[1:]
     if what in SERVERS:
         SERVERS[what](int(listening))
     else:
         CHANGES[what]()
-        main(["serve", "--models", models, "--port", listening])
+        main(["serve", "--models", models, "--port", listening, "--access-log", access_log])
