@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from penstock.files import write_bytes, write_json
+from penstock.files import read_json, write_bytes, write_json
 
 # Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
 TABLE = np.array([0, 10, 20, 30], np.float32)
@@ -59,6 +59,30 @@ def slow(turns):
     return _model(nodes, ("numbers", TensorProto.FLOAT, 2), [("same", TensorProto.FLOAT, 2)], constants)
 
 
+def scaled():
+    """`numbers` float32 [rows, 2], and `shift` float32 [rows or 1, 2] that may be left out, to `parts` [rows, 2]: what
+    `numbers` are of the largest in the run, and `shift`. As int8 does, it takes its scale from the whole run."""
+    nodes = [
+        helper.make_node("ReduceMax", ["numbers"], ["largest"], keepdims=0),
+        helper.make_node("Div", ["numbers", "largest"], ["of_largest"]),
+        helper.make_node("Add", ["of_largest", "shift"], ["parts"]),
+    ]
+    takes, shift = (
+        ("numbers", TensorProto.FLOAT, 2),
+        helper.make_tensor_value_info("shift", TensorProto.FLOAT, ["n", 2]),
+    )
+    model = _model(nodes, takes, [("parts", TensorProto.FLOAT, 2)], {"shift": np.zeros((1, 2), np.float32)})
+    model.graph.input.append(shift)
+    helper.set_model_props(model, {"input": "for tests", "precision": "int8"})
+    return model
+
+
+def doubles():
+    """A model that is well formed, and takes what is not served."""
+    nodes = [helper.make_node("Identity", ["numbers"], ["same"])]
+    return _model(nodes, ("numbers", TensorProto.DOUBLE, 2), [("same", TensorProto.DOUBLE, 2)], {})
+
+
 def sides():
     """`pixels` uint8 [rows, 28, 28]: "left" or "right", whichever is brighter."""
     nodes = [
@@ -90,6 +114,13 @@ def save_bytes(folder: Path, name: str, content: bytes) -> str:
     write_bytes(folder / name / "model.onnx", content)
     write_json(folder / name / "proof.json", {"sha256": digest})
     return digest[:12]
+
+
+def adopt(folder: Path, name: str, candidate: onnx.ModelProto) -> None:
+    """Puts an int8 candidate beside a model that was saved, as one that may be served."""
+    content, proof = candidate.SerializeToString(), folder / name / "proof.json"
+    write_bytes(folder / name / "model.int8.onnx", content)
+    write_json(proof, read_json(proof) | {"int8_sha256": hashlib.sha256(content).hexdigest()})
 
 
 def _model(nodes, takes, gives, constants, **metadata):

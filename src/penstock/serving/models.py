@@ -174,13 +174,15 @@ def load_model(name: str, path: Path, proof: Path) -> ServedModel:
         model = ServedModel(name, content)
     except ONNXRUNTIME_ERRORS as error:
         raise PenstockError(f"{path}: onnxruntime does not load it: {error}") from None
+    except PenstockError as error:
+        raise PenstockError(f"{path}: {error}") from None
     if (origin := path.with_name(ORIGIN)).is_file():
         model.metadata |= read_json(origin)
     return model
 
 
-def is_adopted(proof: Path) -> bool:
-    """Whether the int8 candidate may be served as well, as far as its proof can be read."""
-    with suppress(PenstockError):
+def is_adopted(proof: Path) -> bool | None:
+    """Whether the int8 candidate may be served as well; None where the proof cannot be read."""
+    with suppress(PenstockError, OSError, ValueError, RecursionError):
         return DIGESTS[INT8] in read_json(proof)
-    return False
+    return None

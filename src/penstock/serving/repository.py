@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ class ModelFile:
         """Changes when either file does."""
         return tuple(_state(path) for path in (self.path, self.proof))
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is an int8 candidate that its proof does not adopt."""
+        return self.path.name == INT8 and is_adopted(self.proof) is False
+
     def load(self) -> ServedModel:
         return load_model(self.name, self.path, self.proof)
 
@@ -38,24 +44,25 @@ class ModelFile:
 def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
     """The files by model, whether they may be served or not; where two folders have one, the first folder's.
 
-    An int8 candidate that was adopted is a model of its own, `<model>.int8`.
+    An int8 candidate that was adopted is a model of its own, `<model>.int8`. What begins with a dot is being made.
     """
-    homes = {path.parent.name: path.parent for folder in reversed(folders) for path in folder.glob("*/model*.onnx")}
+    homes = {path.parent.name: path.parent for folder in reversed(folders) for path in folder.glob("[!.]*/model*.onnx")}
     files = [file for name, home in sorted(homes.items()) for file in _files(name, home)]
     return {file.name: file for file in files}
 
 
 def _files(name: str, home: Path) -> Iterator[ModelFile]:
     exact, int8, proof = home / EXACT, home / INT8, home / PROOF
-    if exact.is_file():
+    if _state(exact):
         yield ModelFile(name, exact, proof)
-    if int8.is_file() and is_adopted(proof):
+    if _state(int8) and is_adopted(proof):
         yield ModelFile(f"{name}.int8", int8, proof)
 
 
 class Repository:
     """Models by name. A model's new file takes the old one's place when it is loaded, proven and warm; requests that
-    have the old one in hand end with it. A file that is refused changes nothing.
+    have the old one in hand end with it. A file that is refused changes nothing, nor does one that is gone: a new one
+    may be on its way. Only an int8 candidate whose proof no longer adopts it is served no more.
 
     most_rows: of a run of a model, where it is not to be measured; refused: why a model, or its new file, is not
     served, by name; ready: whether requests are taken at all.
@@ -67,7 +74,7 @@ class Repository:
         self.models: dict[str, ServedModel] = {}
         self.refused: dict[str, str] = {}
         self.ready = False
-        self._seen: dict[str, tuple[object, ...]] = {}
+        self._seen: dict[str, tuple[ModelFile, tuple[object, ...]]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -117,14 +124,27 @@ class Repository:
         """Looks for new files every so many seconds, until it is cancelled; loads them beside the event loop."""
         while True:
             await asyncio.sleep(seconds)
-            for file in await asyncio.to_thread(self._changed):
-                self._take(file.name, await asyncio.to_thread(self._loaded, file))
+            with suppress(OSError):  # a folder that is away for a while, as a network's may be, changes nothing
+                await self._look()
+
+    async def _look(self) -> None:
+        for file in await asyncio.to_thread(self._changed):
+            self._take(file.name, await asyncio.to_thread(self._loaded, file))
+        for name in await asyncio.to_thread(self._dropped):
+            self._retire(name)
 
     def _changed(self) -> list[ModelFile]:
-        files = model_files(self.folders).values()
-        changed = [file for file in files if self._seen.get(file.name) != file.state]
-        self._seen |= {file.name: file.state for file in changed}
+        found = {file.name: (file, file.state) for file in model_files(self.folders).values()}
+        changed = [file for name, (file, state) in found.items() if self._seen.get(name) != (file, state)]
+        self._seen |= found
         return changed
+
+    def _dropped(self) -> list[str]:
+        return [name for name, (file, _) in self._seen.items() if file.is_dropped]
+
+    def _retire(self, name: str) -> None:
+        for of_models in (self.models, self.refused, self._seen):
+            of_models.pop(name, None)
 
     def _loaded(self, file: ModelFile) -> ServedModel | PenstockError:
         try:
@@ -134,6 +154,8 @@ class Repository:
             return error
         except (OSError, ModelFailedError) as error:
             return PenstockError(f"{file.path}: {error}")
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with one file, the others are served)
+            return PenstockError(f"{file.path}: {type(error).__name__}: {error}")
         return model
 
     def _take(self, name: str, loaded: ServedModel | PenstockError) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.errors import PenstockError
+
 Tensors = Mapping[str, NDArray[Any]]
 
 # onnxruntime's element types, as the protocol names them and numpy holds them.
@@ -42,6 +44,9 @@ class TensorSpec:
 
     @classmethod
     def of(cls, node: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime's NodeArg, untyped)
+        """Raises `PenstockError` for a kind of tensor that is not served."""
+        if node.type not in DATATYPES:
+            raise PenstockError(f"{node.name}: is a {node.type}; served are {', '.join(DATATYPES)}")
         shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
         return cls(node.name, DATATYPES[node.type], shape)
 

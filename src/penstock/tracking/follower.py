@@ -67,6 +67,7 @@ class Follower:
         if self._linked.get(wanted.name) == home:
             return
         new = self.folder / f".{wanted.name}.new"
+        new.unlink(missing_ok=True)  # of a look that failed in between
         new.symlink_to(home.resolve())
         new.replace(self.folder / wanted.name)
         self._linked[wanted.name] = home
