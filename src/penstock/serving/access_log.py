@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import time
 from collections import deque
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
+from penstock.errors import ConfigError
 from penstock.serving.http import Request, Response
 
 WRITE_SECONDS = 0.2
 # While nothing can be written, so many requests are kept; of more, only their number.
 MOST_LINES = 50_000
+
+logger = logging.getLogger(__name__)
 
 
 class _Entry(NamedTuple):
@@ -32,10 +36,17 @@ class _Entry(NamedTuple):
 
 
 class AccessLog:
-    """path: a file that is appended to, or "-" for standard error."""
+    """path: a file that is appended to, or "-" for standard error.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = _opened(path)
+        self._unwritten = memoryview(b"")  # what was begun to be written, and fits nowhere
+        self._failing = False
         self._lines: deque[_Entry] = deque()
         self._lost = 0
         self._ended = Event()
@@ -64,20 +75,49 @@ class AccessLog:
         self._thread.join()
 
     def _write(self) -> None:
-        with ExitStack() as stack:
-            file = sys.stderr.buffer if str(self.path) == "-" else stack.enter_context(self.path.open("ab"))
-            while not self._ended.wait(WRITE_SECONDS):
-                self._flush(file)
-            self._flush(file)
+        while not self._ended.wait(WRITE_SECONDS):
+            self._try_to_flush()
+        self._try_to_flush()
+        os.close(self._file)
 
-    def _flush(self, file: Any) -> None:  # noqa: ANN401  (a binary file)
+    def _try_to_flush(self) -> None:
+        """What cannot be written is tried again the next time; that it cannot is said once."""
+        try:
+            self._flush()
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                logger.warning("--access-log %s: %s", self.path, error.strerror)
+            self._failing = True
+
+    def _flush(self) -> None:
+        self._write_rest()
+        self._unwritten = memoryview(b"".join(self._taken()))
+        self._write_rest()
+
+    def _write_rest(self) -> None:
+        while self._unwritten:
+            self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
+
+    def _taken(self) -> list[bytes]:
         lines = [_line(self._lines.popleft()) for _ in range(len(self._lines))]
         if self._lost:
             lost, self._lost = self._lost, 0
             lines.append(orjson.dumps({"lost_lines": lost}) + b"\n")
-        if lines:
-            file.write(b"".join(lines))
-            file.flush()
+        return lines
+
+
+def _opened(path: Path) -> int:
+    """A file descriptor: it has no buffer, so what could not be written is known to the byte."""
+    if str(path) == "-":
+        return os.dup(sys.stderr.fileno())
+    try:
+        # A pipe that nobody reads is refused, in place of waiting for a reader.
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise ConfigError(f"--access-log {path}: {error.strerror}") from None
+    os.set_blocking(file, True)
+    return file
 
 
 def _line(entry: _Entry) -> bytes:

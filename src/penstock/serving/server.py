@@ -27,11 +27,12 @@ def serve(folders: Sequence[Path], settings: Settings) -> None:
     """Loads the models, says what is served, and answers until SIGTERM or Ctrl-C.
 
     Raises:
-        ConfigError: there is no model to serve.
+        ConfigError: there is no model to serve, or the access log cannot be written.
         PenstockError: the address is taken.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     _allow_open_files()
+    access_log = None if settings.access_log is None else AccessLog(settings.access_log)
     repository = Repository(folders, settings.most_rows)
     repository.load()
     # What is there now stays: the collector need not look at it again.
@@ -39,16 +40,15 @@ def serve(folders: Sequence[Path], settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(repository, settings))
+        runner.run(_serve(repository, settings, access_log))
 
 
-async def _serve(repository: Repository, settings: Settings) -> None:
+async def _serve(repository: Repository, settings: Settings, access_log: AccessLog | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = Engine(repository, settings)
-    access_log = None if settings.access_log is None else AccessLog(settings.access_log)
     listener = Listener(create_app(engine), settings, access_log)
     await listener.open()
     watching = loop.create_task(repository.watch(settings.watch_seconds))

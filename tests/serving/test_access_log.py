@@ -1,0 +1,58 @@
+"""The access log where its file is not what it should be."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.cli import main
+from penstock.serving import access_log
+from penstock.serving.access_log import AccessLog
+from tests.processes import wait_until
+from tests.serving import tiny
+
+
+def add(log, path):
+    log.add_call("127.0.0.1:1", path, "OK", 0.001, 10)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("nowhere/x.log", "No such file or directory"), ("", "Is a directory"), ("pipe", "No such device")],
+)
+def test_a_file_that_cannot_be_written_is_said_in_one_line_at_the_start(tmp_path, capsys, path, says):
+    os.mkfifo(tmp_path / "pipe")  # which nobody reads
+    tiny.save(tmp_path / "models", "fractions", tiny.fractions())
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--models", str(tmp_path / "models"), "--access-log", str(tmp_path / path)])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: --access-log {tmp_path / path}: {says}")
+
+
+def test_what_cannot_be_written_is_written_later_and_said_once(tmp_path, caplog, monkeypatch):
+    """Of a pipe whose reader has gone, and comes back."""
+    monkeypatch.setattr(access_log, "WRITE_SECONDS", 0.005)
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    log = AccessLog(tmp_path / "pipe")
+    os.close(reader)
+    add(log, "/first")
+    wait_until(lambda: caplog.messages)
+    add(log, "/second")
+    time.sleep(0.05)  # for it to be tried again, more than once
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY)
+    log.close()
+    with os.fdopen(reader) as lines:
+        assert [json.loads(line)["path"] for line in lines] == ["/first", "/second"]
+    assert caplog.messages == [f"--access-log {tmp_path / 'pipe'}: Broken pipe"]
+
+
+def test_a_full_disk_does_not_end_the_log(caplog):
+    log = AccessLog(Path("/dev/full"))
+    add(log, "/first")
+    wait_until(lambda: caplog.messages)
+    assert caplog.messages == ["--access-log /dev/full: No space left on device"]
+    assert log._thread.is_alive()
+    log.close()
