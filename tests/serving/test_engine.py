@@ -1,6 +1,7 @@
 """Requests of many callers in runs of a model: each gets its own rows' answers, and goes wrong alone."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.serving.engine import Engine
+from penstock.serving.engine import LONG_REQUESTS, Engine
 from penstock.serving.plan import Plan
-from penstock.serving.refusals import InputError, ModelFailedError, OverloadedError, RefusedError, TimedOutError
+from penstock.serving.refusals import (
+    InputError,
+    ModelFailedError,
+    OverloadedError,
+    RefusedError,
+    TimedOutError,
+    TooLargeError,
+)
 from penstock.serving.repository import Repository
 from penstock.serving.settings import Settings
 from tests.serving import tiny
@@ -23,6 +31,7 @@ def repository(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tiny.save(folder, "fractions", tiny.fractions())
     tiny.save(folder, "slow", tiny.slow(20))
+    tiny.save(folder, "scaled", tiny.scaled())
     loaded = Repository([folder])
     loaded.load()
     return loaded
@@ -31,6 +40,20 @@ def repository(tmp_path_factory):
 @pytest.fixture
 def fractions(repository):
     return repository.get("fractions")
+
+
+@pytest.fixture
+def held(fractions, monkeypatch):
+    """While it is not set, no run of `fractions` comes to its end."""
+    go_on, run = threading.Event(), fractions.run
+
+    def held_run(given):
+        assert go_on.wait(SECONDS)
+        return run(given)
+
+    monkeypatch.setattr(fractions, "run", held_run)
+    fractions.plan = Plan(most_rows=1, inline_rows=0, row_seconds=0.01)
+    return go_on
 
 
 def in_engine(repository, work, **limits):
@@ -58,6 +81,11 @@ async def asked(engine, model, rows, pause=0):
         return (await engine.infer(model, inputs(*rows)))["sum"].tolist()
     except RefusedError as error:
         return type(error)
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0)
 
 
 async def all_asked(engine, model, requests):
@@ -164,28 +192,77 @@ def test_a_full_queue_refuses_at_once_and_recovers(repository):
     assert waiting == {"slow": 0}
 
 
-def test_a_request_of_more_rows_than_may_wait_is_taken_when_nothing_waits(repository, fractions):
+@pytest.mark.parametrize("crowd", [[[tiny.GOOD] * 50, [tiny.GOOD]], [[tiny.GOOD], [tiny.GOOD] * 50]])
+def test_a_request_of_more_rows_than_may_wait_is_let_in_and_shuts_nobody_out(repository, fractions, crowd):
     fractions.plan = Plan(most_rows=4, inline_rows=0, row_seconds=1e-6)
-    rows = [tiny.GOOD] * 50
-    assert in_engine(repository, lambda engine: asked(engine, fractions, rows), waiting_rows=4) == [10.5] * 50
+    requests = [(rows, 0) for rows in crowd]
+    answers = in_engine(repository, lambda engine: all_asked(engine, fractions, requests), waiting_rows=4)
+    assert answers == [[10.5] * len(rows) for rows in crowd]
+
+
+def test_no_more_long_requests_wait_than_fill_the_queue(repository, fractions, held):
+    async def work(engine):
+        crowd = asyncio.gather(*(asked(engine, fractions, [tiny.GOOD] * 100) for _ in range(LONG_REQUESTS + 3)))
+        await until(lambda: engine.waiting == {"fractions": LONG_REQUESTS * 100 - 60})
+        held.set()
+        return await crowd, await asked(engine, fractions, [tiny.GOOD])
+
+    fractions.plan = replace(fractions.plan, most_rows=60)
+    answers, afterwards = in_engine(repository, work, lanes=1)
+    assert answers.count(OverloadedError) == 3
+    assert answers.count([10.5] * 100) == LONG_REQUESTS
+    assert afterwards == [10.5]
+
+
+def test_more_rows_than_a_request_may_have_are_refused_with_how_many_it_may(repository, fractions):
+    with pytest.raises(TooLargeError, match="11 rows in one request; at most 10 are taken"):
+        in_engine(repository, lambda engine: engine.infer(fractions, inputs(*[tiny.GOOD] * 11)), request_rows=10)
+
+
+@pytest.mark.parametrize("shift", [[[10, 20]], [[10, 20], [30, 40], [50, 60]]])
+def test_rows_with_an_input_that_may_be_left_out_are_divided_as_others_are(repository, shift):
+    """Of a model that runs rows one by one, so that they do not change each other's answers."""
+    numbers, given = np.array([[1, 2], [1, 4], [8, 1]], np.float32), np.array(shift, np.float32)
+    model = repository.get("scaled")
+
+    async def work(engine):
+        asked = (engine.infer(model, {"numbers": numbers, "shift": given}), engine.infer(model, {"numbers": numbers}))
+        return [answer["parts"] for answer in await asyncio.gather(*asked)], engine.metrics.of("scaled").batch_rows
+
+    (shifted, plain), rows = in_engine(repository, work)
+    assert np.array_equal(plain, [[0.5, 1], [0.25, 1], [1, 0.125]])
+    assert np.array_equal(shifted, plain + given)
+    assert rows.counts[0] == rows.sum == 6  # runs of one row each
+
+
+def test_a_run_that_fails_in_any_way_leaves_its_lane_to_the_next(repository, fractions, monkeypatch, caplog):
+    def fail(given):
+        raise MemoryError
+
+    fractions.plan = Plan(most_rows=4, inline_rows=0, row_seconds=1e-6)
+
+    async def work(engine):
+        with monkeypatch.context() as patched:
+            patched.setattr(fractions, "run", fail)
+            failed = await all_asked(engine, fractions, [([tiny.GOOD], 0)] * 3)
+        return failed, await asked(engine, fractions, [tiny.GOOD])
+
+    assert in_engine(repository, work, lanes=1) == ([ModelFailedError] * 3, [10.5])
+    assert "MemoryError" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("limits", "error"), [({"timeout": 0.1}, TimedOutError), ({"longest_wait": 0.1}, OverloadedError)]
 )
-def test_who_waits_too_long_is_told_so_and_leaves_the_queue(repository, limits, error):
-    slow = repository.get("slow")
-
+def test_who_waits_too_long_is_told_so_and_leaves_the_queue(repository, fractions, held, limits, error):
     async def work(engine):
-        answers = await asyncio.gather(
-            *(engine.infer(slow, inputs(tiny.GOOD)) for _ in range(20)), return_exceptions=True
-        )
-        return [type(answer) for answer in answers], engine.waiting
+        crowd = [asyncio.create_task(asked(engine, fractions, [tiny.GOOD])) for _ in range(5)]
+        waited = await asyncio.gather(*crowd[1:])
+        held.set()
+        await crowd[0]
+        return waited, engine.waiting
 
-    slow.plan = Plan(most_rows=1, inline_rows=0, row_seconds=0.01)
-    answers, waiting = in_engine(repository, work, lanes=1, **limits)
-    assert answers[-1] is error
-    assert waiting == {"slow": 0}
+    assert in_engine(repository, work, lanes=1, **limits) == ([error] * 4, {"fractions": 0})
 
 
 def test_a_request_may_allow_less_time_than_the_server(repository):
@@ -202,19 +279,17 @@ def test_a_request_may_allow_less_time_than_the_server(repository):
     assert isinstance(hurried, TimedOutError)
 
 
-def test_nobody_computes_for_a_caller_who_has_gone(repository):
-    slow = repository.get("slow")
-
+def test_nobody_computes_for_a_caller_who_has_gone(repository, fractions, held):
     async def work(engine):
-        tasks = [asyncio.create_task(engine.infer(slow, inputs(tiny.GOOD))) for _ in range(5)]
-        await asyncio.sleep(0.01)
+        tasks = [asyncio.create_task(asked(engine, fractions, [tiny.GOOD])) for _ in range(5)]
+        await until(lambda: engine.waiting == {"fractions": 4})
         for task in tasks[1:]:
             task.cancel()
-        await tasks[0]
-        return engine.waiting, engine.metrics.of("slow").batch_rows.sum
+        await until(lambda: engine.waiting == {"fractions": 0})
+        held.set()
+        return await tasks[0], engine.metrics.of("fractions").batch_rows.sum
 
-    slow.plan = Plan(most_rows=1, inline_rows=0, row_seconds=0.01)
-    assert in_engine(repository, work, lanes=1) == ({"slow": 0}, 1)
+    assert in_engine(repository, work, lanes=1) == ([10.5], 1)
 
 
 def test_quick_models_are_answered_while_a_slow_one_has_all_lanes(repository, fractions):

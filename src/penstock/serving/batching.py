@@ -22,12 +22,13 @@ Outputs = dict[str, NDArray[Any]]
 class Work:
     """The rows of one request on their way to `answer`.
 
-    alone: they share no run with others; arrived: when they came, in seconds of `time.monotonic`; taken, done: how many
-    rows have been given to runs, and have come back.
+    counted: how many of the rows the queue counts as waiting; alone: they share no run with others; arrived: when they
+    came, in seconds of `time.monotonic`; taken, done: how many rows have been given to runs, and have come back.
     """
 
     inputs: Tensors
     rows: int
+    counted: int
     alone: bool
     arrived: float
     answer: asyncio.Future[Outputs]
@@ -58,24 +59,30 @@ class Part(NamedTuple):
 
 
 class Waiting:
-    """The requests that wait for one model, first come, first served; of a long one, a part at a time."""
+    """The requests that wait for one model, first come, first served; of a long one, a part at a time.
+
+    rows: all that wait; counted: those that stand in the way of others, since of a long request only some do.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
+        self.counted = 0
         self._queue: deque[Work] = deque()
 
     def add(self, work: Work) -> None:
         self._queue.append(work)
         self.rows += work.rows
+        self.counted += work.counted
 
     def remove(self, work: Work) -> None:
         """What has not been given to a run of a request that nobody waits for any more."""
         if work.taken < work.rows:
             self._queue.remove(work)
             self.rows -= work.rows - work.taken
+            self.counted -= work.counted
 
     def take(self, most: int) -> list[Part]:
-        """The next run: at most so many rows, but a request that goes alone is never divided."""
+        """The next run, of at most so many rows."""
         parts: list[Part] = []
         queue = self._queue
         while queue and most > 0:
@@ -83,13 +90,16 @@ class Waiting:
             if work.alone and parts:
                 break
             start = work.taken
-            stop = work.rows if work.alone else min(work.rows, start + most)
-            work.taken = stop
-            most -= work.rows if work.alone else stop - start
+            stop = work.taken = min(work.rows, start + most)
+            self.rows -= stop - start
+            most = 0 if work.alone else most - (stop - start)
             parts.append(Part(work, start, stop))
-            # A long request goes to the end of the queue, so that short ones behind it do not wait for all of it.
-            queue.rotate(-1) if stop < work.rows else queue.popleft()
-        self.rows -= sum(part.stop - part.start for part in parts)
+            if stop < work.rows:
+                # A long request goes to the end of the queue, so that short ones behind it do not wait for all of it.
+                queue.rotate(-1)
+            else:
+                queue.popleft()
+                self.counted -= work.counted
         return parts
 
 
@@ -117,12 +127,16 @@ def run(model: ServedModel, parts: Sequence[Part]) -> list[Outputs | RefusedErro
 def _joined_inputs(parts: Sequence[Part]) -> Tensors:
     if len(parts) == 1:
         work, start, stop = parts[0]
-        whole = stop - start == work.rows
-        return work.inputs if whole else {name: rows[start:stop] for name, rows in work.inputs.items()}
+        return work.inputs if stop - start == work.rows else _divided(work.inputs, start, stop)
     return {
         name: np.concatenate([work.inputs[name][start:stop] for work, start, stop in parts])
         for name in parts[0].work.inputs
     }
+
+
+def _divided(inputs: Tensors, start: int, stop: int) -> Tensors:
+    """Some of the rows; what is one row for all of them goes with each part."""
+    return {name: rows if len(rows) == 1 else rows[start:stop] for name, rows in inputs.items()}
 
 
 def _joined(parts: list[tuple[int, Outputs]]) -> Outputs:

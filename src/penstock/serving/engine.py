@@ -7,6 +7,7 @@ the event loop itself, all else in the lanes that are free; while they are busy 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from functools import cached_property, partial
@@ -16,7 +17,13 @@ from penstock.serving.batching import Outputs, Part, Waiting, Work, run
 from penstock.serving.lanes import Lanes
 from penstock.serving.metrics import Metrics, ModelMetrics
 from penstock.serving.models import ServedModel
-from penstock.serving.refusals import OverloadedError, RefusedError, TimedOutError
+from penstock.serving.refusals import (
+    ModelFailedError,
+    OverloadedError,
+    RefusedError,
+    TimedOutError,
+    TooLargeError,
+)
 from penstock.serving.repository import Repository
 from penstock.serving.settings import Settings
 from penstock.serving.tensors import Tensors
@@ -24,6 +31,11 @@ from penstock.serving.tensors import Tensors
 SWEEP_SECONDS = 0.05
 LONGEST_RETRY_AFTER = 60
 NOT_IN_TIME = "there was no answer in time"
+# So many requests fill a queue, however many rows they have: none is too long to be let in, or shuts out the others.
+LONG_REQUESTS = 32
+OUR_FAULT = "a mistake of the server's own; its log says which"
+
+logger = logging.getLogger(__name__)
 
 
 class _Queue:
@@ -46,7 +58,11 @@ class _Queue:
 
     def run(self, parts: list[Part]) -> Ran:
         begun = time.monotonic()
-        outputs = run(self.model, parts)
+        try:
+            outputs = run(self.model, parts)
+        except Exception:  # whatever happens to a run, its lane is there for the next one
+            logger.exception("%s: a run of %d requests failed", self.model.name, len(parts))
+            outputs = [ModelFailedError(f"{self.model.name}: {OUR_FAULT}") for _ in parts]
         return Ran(parts, outputs, time.monotonic() - begun)
 
     def settle(self, ran: Ran) -> None:
@@ -71,6 +87,7 @@ class Engine:
         self.repository = repository
         self.settings = settings or Settings()
         self.metrics = Metrics()
+        self._most_counted = max(1, self.settings.waiting_rows // LONG_REQUESTS)
         self._queues: dict[ServedModel, _Queue] = {}
         self._turn: dict[_Queue, None] = {}  # those with rows that wait, in the order in which they come to be run
         self._open: set[Work] = set()
@@ -98,6 +115,7 @@ class Engine:
 
         Raises:
             InputError: the inputs are not what the model wants, or their values are too large for it.
+            TooLargeError: there are more rows than one request may have.
             OverloadedError: as many rows are waiting as may wait, or these have waited for too long.
             TimedOutError: there was no answer in time.
             ModelFailedError: onnxruntime could not compute these rows.
@@ -105,7 +123,7 @@ class Engine:
         rows = model.rows(inputs)
         queue = self._queues.get(model) or self._opened(model)
         alone = len(inputs) > len(model.inputs)
-        work = Work(inputs, rows, alone, time.monotonic(), self._loop.create_future())
+        work = Work(inputs, rows, self._counted(rows), alone, time.monotonic(), self._loop.create_future())
         self._admit(queue, work)
         try:
             return await (work.answer if timeout is None else _within(timeout, work.answer))
@@ -127,12 +145,18 @@ class Engine:
         served = self.repository.models.get(queue.model.name) is queue.model
         return not (served or queue.waiting.rows or queue.running)
 
+    def _counted(self, rows: int) -> int:
+        """How many of a request's rows count as waiting: what stands behind it has its turn after some of them."""
+        if rows > self.settings.request_rows:
+            raise TooLargeError(f"{rows} rows in one request; at most {self.settings.request_rows} are taken")
+        return rows if rows < self._most_counted else self._most_counted
+
     def _admit(self, queue: _Queue, work: Work) -> None:
-        before = queue.waiting.rows
-        if before and before + work.rows > self.settings.waiting_rows:
+        before = queue.waiting.counted
+        if before + work.counted > self.settings.waiting_rows:
             seconds = math.ceil(before * queue.model.plan.row_seconds / self._lanes.count)
             raise OverloadedError(
-                f"{queue.model.name}: {before} rows are waiting already", min(seconds, LONGEST_RETRY_AFTER)
+                f"{queue.model.name}: {queue.waiting.rows} rows are waiting already", min(seconds, LONGEST_RETRY_AFTER)
             )
         queue.waiting.add(work)
         self._open.add(work)

@@ -31,6 +31,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--most-rows", type=_count, help="of one run of a model (measured for each model when it is loaded)")
     add(
+        "--request-rows",
+        type=_count,
+        default=DEFAULT.request_rows,
+        help="of one request, then 413 (%(default)s)",
+    )
+    add(
         "--waiting-rows",
         type=_count,
         default=DEFAULT.waiting_rows,
@@ -64,6 +70,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         grpc_port=chosen.grpc_port,
         token=read_token(chosen.token_file),
         most_rows=chosen.most_rows,
+        request_rows=chosen.request_rows,
         waiting_rows=chosen.waiting_rows,
         longest_wait=chosen.longest_wait,
         timeout=chosen.timeout,

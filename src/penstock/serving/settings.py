@@ -16,7 +16,8 @@ class Settings:
 
     token: what callers must show as `Authorization: Bearer ...`; anybody may ask where it is None.
     most_rows: of one run of a model; None measures each model when it is loaded.
-    waiting_rows: of one model's queue; more are refused with 503. longest_wait: in the queue, after which a request is
+    request_rows: of one request; more are refused with 413. waiting_rows: of one model's queue, and pictures that wait
+    to be decoded; more are refused with 503. longest_wait: in the queue, after which a request is
     refused with 503; timeout: of a whole request, after which it is answered with 504; seconds.
     largest_body, all_bodies: bytes of one request's body, unpacked, and of all that are being read or answered.
     connections: most at once; grace: seconds between SIGTERM and the end of listening, for callers to look elsewhere.
@@ -30,6 +31,7 @@ class Settings:
     grpc_port: int | None = None
     token: str | None = None
     most_rows: int | None = None
+    request_rows: int = 16384
     waiting_rows: int = 1024
     longest_wait: float = 5.0
     timeout: float = 30.0
