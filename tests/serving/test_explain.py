@@ -5,6 +5,7 @@ import io
 
 import httpx
 import numpy as np
+import orjson
 import pytest
 from PIL import Image
 
@@ -12,7 +13,10 @@ from penstock.serving.engine import Engine
 from penstock.serving.explain import ROWS_AT_ONCE, Explanations
 from penstock.serving.http import Request
 from penstock.serving.occlusion import LONGEST_TEXT, PARTS_OF_TEXT
+from penstock.serving.refusals import TimedOutError
 from penstock.serving.repository import Repository
+from penstock.serving.settings import Settings
+from tests.serving import tiny
 
 REVIEW = "A wonderful 🎬 film, a terrible title.<br />Wonderful!"
 
@@ -105,3 +109,22 @@ def test_one_request_costs_a_bounded_number_of_rows_a_few_at_a_time(small_run):
     assert answer.status == 200
     assert max(engine.batches) == ROWS_AT_ONCE
     assert PARTS_OF_TEXT // 2 < sum(engine.batches) <= PARTS_OF_TEXT + 1
+
+
+class Slow(Engine):
+    """Takes its time with every batch."""
+
+    async def infer(self, model, inputs, timeout=None):
+        await asyncio.sleep(0.05)
+        return await super().infer(model, inputs, timeout)
+
+
+def test_all_that_is_asked_for_one_explanation_comes_in_the_time_of_one_request(tmp_path):
+    tiny.save(tmp_path, "sides", tiny.sides())
+    repository = Repository([tmp_path])
+    repository.load()
+    engine = Slow(repository, Settings(timeout=0.1))
+    body = orjson.dumps({"pixels": np.tile([0, 255], (28, 14)).tolist()})
+    with pytest.raises(TimedOutError):
+        asyncio.run(Explanations(engine).explain(Request("POST", "", {}, body, names={"name": "sides"})))
+    engine.close()

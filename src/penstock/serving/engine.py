@@ -14,6 +14,8 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 from penstock.serving.batching import Outputs, Part, Waiting, Work, run
+from penstock.serving.decoding import Decoding
+from penstock.serving.in_time import NOT_IN_TIME, within
 from penstock.serving.lanes import Lanes
 from penstock.serving.metrics import Metrics, ModelMetrics
 from penstock.serving.models import ServedModel
@@ -30,7 +32,6 @@ from penstock.serving.tensors import Tensors
 
 SWEEP_SECONDS = 0.05
 LONGEST_RETRY_AFTER = 60
-NOT_IN_TIME = "there was no answer in time"
 # So many requests fill a queue, however many rows they have: none is too long to be let in, or shuts out the others.
 LONG_REQUESTS = 32
 OUR_FAULT = "a mistake of the server's own; its log says which"
@@ -81,12 +82,16 @@ class Ran(NamedTuple):
 
 
 class Engine:
-    """Runs the models of a repository. Belongs to the event loop in which it is first asked."""
+    """Runs the models of a repository. Belongs to the event loop in which it is first asked.
+
+    decoding: the threads for pictures that are to be rows.
+    """
 
     def __init__(self, repository: Repository, settings: Settings | None = None) -> None:
         self.repository = repository
         self.settings = settings or Settings()
         self.metrics = Metrics()
+        self.decoding = Decoding(self.settings.waiting_rows)
         self._most_counted = max(1, self.settings.waiting_rows // LONG_REQUESTS)
         self._queues: dict[ServedModel, _Queue] = {}
         self._turn: dict[_Queue, None] = {}  # those with rows that wait, in the order in which they come to be run
@@ -108,6 +113,10 @@ class Engine:
         """Rows that wait for their model to run, by its name."""
         return {queue.model.name: queue.waiting.rows for queue in self._queues.values()}
 
+    def seconds_left(self, arrived: float) -> float:
+        """Of the time of a request that came then, by `time.monotonic`."""
+        return arrived + self.settings.timeout - time.monotonic()
+
     async def infer(self, model: ServedModel, inputs: Tensors, timeout: float | None = None) -> Outputs:
         """All outputs by name, a row for each row of the inputs, in their order.
 
@@ -126,13 +135,14 @@ class Engine:
         work = Work(inputs, rows, self._counted(rows), alone, time.monotonic(), self._loop.create_future())
         self._admit(queue, work)
         try:
-            return await (work.answer if timeout is None else _within(timeout, work.answer))
+            return await (work.answer if timeout is None else within(timeout, work.answer))
         finally:
             self._open.discard(work)
             queue.waiting.remove(work)
 
     def close(self) -> None:
-        """Ends the lanes; nothing may be asked any more."""
+        """Ends the threads; nothing may be asked any more."""
+        self.decoding.close()
         self._lanes.close()
 
     def _opened(self, model: ServedModel) -> _Queue:
@@ -208,11 +218,3 @@ class Engine:
             elif not work.taken and work.arrived < stale:
                 work.answer.set_exception(OverloadedError("waited too long in the queue"))
         self._loop.call_later(SWEEP_SECONDS, self._sweep)
-
-
-async def _within(seconds: float, answer: asyncio.Future[Outputs]) -> Outputs:
-    try:
-        async with asyncio.timeout(seconds):
-            return await answer
-    except TimeoutError:
-        raise TimedOutError(NOT_IN_TIME) from None

@@ -17,7 +17,7 @@ from penstock.serving.engine import Engine
 from penstock.serving.http import Request, Response, Routes, json_response
 from penstock.serving.models import ServedModel
 from penstock.serving.occlusion import ImageParts, TextParts, losses
-from penstock.serving.one_row import OneRow
+from penstock.serving.one_row import one_row
 from penstock.serving.refusals import InputError
 
 ROWS_AT_ONCE = 32
@@ -32,16 +32,15 @@ class Explanations:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.repository = engine.repository
-        self._row = OneRow()
 
     async def explain(self, request: Request) -> Response:
         model = self.repository.get(request.names["name"])
         if not is_explained(model):
             raise InputError(f"{model.name}: only the labels of images and of texts are explained")
-        (row,) = await self._row.of(request, model)
+        (row,) = await one_row(self.engine, request, model)
         started = time.perf_counter()
         parts = TextParts.of(row) if isinstance(row, str) else ImageParts.of(row)
-        probabilities = await self._probabilities(model, parts.rows)
+        probabilities = await self._probabilities(model, parts.rows, request.arrived)
         label = int(probabilities[0].argmax())
         found = losses(probabilities, label)
         return json_response(
@@ -55,10 +54,13 @@ class Explanations:
             }
         )
 
-    async def _probabilities(self, model: ServedModel, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """[rows, classes], asked for in batches of bounded size."""
+    async def _probabilities(self, model: ServedModel, rows: NDArray[Any], arrived: float) -> NDArray[np.float32]:
+        """[rows, classes], asked for in batches of bounded size; all of them in the time of one request."""
         batches = [rows[first : first + ROWS_AT_ONCE] for first in range(0, len(rows), ROWS_AT_ONCE)]
-        answers = [await self.engine.infer(model, {model.input.name: batch}) for batch in batches]
+        answers = [
+            await self.engine.infer(model, {model.input.name: batch}, self.engine.seconds_left(arrived))
+            for batch in batches
+        ]
         return np.concatenate([answer["probabilities"] for answer in answers])
 
 

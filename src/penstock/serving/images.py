@@ -20,7 +20,7 @@ from penstock.serving.refusals import InputError, TooLargeError, WrongKindError
 # Content-Type of each kind of picture that is read, and Pillow's name for it.
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 FORM = "multipart/form-data"
-# A telephone's camera has twelve million. In memory, each is three bytes.
+# A telephone's camera has twelve million. In memory, each is four bytes, and some more on its way to grey.
 LARGEST_PIXELS = 24_000_000
 # What Pillow raises for a picture that is damaged, or was made to do damage.
 DAMAGES = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 from numpy.typing import NDArray
 
+from penstock.serving.engine import Engine
 from penstock.serving.http import Request
 from penstock.serving.json_values import rows_of
 from penstock.serving.models import ServedModel
@@ -16,34 +16,32 @@ from penstock.serving.refusals import InputError, WrongKindError
 
 PICTURES = (b"image/", b"multipart/form-data")
 BACKGROUNDS = ("dark", "light")
-# Each holds one large picture in memory.
-DECODING_THREADS = 2
 
 
-class OneRow:
-    """Reads rows; pictures in threads of its own, beside the event loop."""
+def is_picture(request: Request) -> bool:
+    return request.headers.get(b"content-type", b"").lower().startswith(PICTURES)
 
-    def __init__(self) -> None:
-        self._decoding = ThreadPoolExecutor(DECODING_THREADS, "decoding")
 
-    async def of(self, request: Request, model: ServedModel) -> NDArray[Any]:
-        """[1, ...], as the model's input wants it.
+async def one_row(engine: Engine, request: Request, model: ServedModel) -> NDArray[Any]:
+    """[1, ...], as the model's input wants it.
 
-        Raises:
-            InputError: the body holds no such row.
-            WrongKindError: it is a picture, and the model takes none.
-        """
-        spec, background = model.input, _background(request)
-        if request.headers.get(b"content-type", b"").lower().startswith(PICTURES):
-            if spec.datatype != "UINT8":
-                raise WrongKindError(f'{model.name} takes no pictures: wants {{"{spec.name}": ...}}, as JSON')
-            return await asyncio.get_running_loop().run_in_executor(
-                self._decoding, _picture, request, model, background
-            )
-        body = request.json()
-        if set(body) != {spec.name}:
-            raise InputError(f'wants {{"{spec.name}": ...}}: {model.metadata["input"]}')
-        return rows_of([body[spec.name]], spec)
+    Raises:
+        InputError: the body holds no such row.
+        WrongKindError: it is a picture, and the model takes none.
+        TooLargeError: it is a picture of more pixels than are decoded.
+        OverloadedError: as many pictures are waiting as may wait.
+        TimedOutError: a picture was not decoded in the time of its request.
+    """
+    spec, background = model.input, _background(request)
+    if is_picture(request):
+        if spec.datatype != "UINT8":
+            raise WrongKindError(f'{model.name} takes no pictures: wants {{"{spec.name}": ...}}, as JSON')
+        decode = partial(_decoded, request, model, background)
+        return await engine.decoding.run(decode, engine.seconds_left(request.arrived))
+    body = request.json()
+    if set(body) != {spec.name}:
+        raise InputError(f'wants {{"{spec.name}": ...}}: {model.metadata["input"]}')
+    return rows_of([body[spec.name]], spec)
 
 
 def _background(request: Request) -> str:
@@ -54,7 +52,7 @@ def _background(request: Request) -> str:
     return background
 
 
-def _picture(request: Request, model: ServedModel, background: str) -> NDArray[Any]:
+def _decoded(request: Request, model: ServedModel, background: str) -> NDArray[Any]:
     from penstock.serving.images import pixels, upload
 
     content, picture_format = upload(request.body, request.headers[b"content-type"].decode("latin-1"))

@@ -11,7 +11,7 @@ import time
 
 from penstock.serving.engine import Engine
 from penstock.serving.http import Request, Response, Routes, json_response
-from penstock.serving.one_row import OneRow
+from penstock.serving.one_row import is_picture, one_row
 
 
 def add_routes(routes: Routes, engine: Engine) -> None:
@@ -24,7 +24,6 @@ class _People:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.repository = engine.repository
-        self._row = OneRow()
 
     async def models(self, _request: Request) -> Response:
         return json_response({name: model.version for name, model in self.repository.models.items()})
@@ -32,6 +31,8 @@ class _People:
     async def predict(self, request: Request) -> Response:
         started = time.perf_counter()
         model = self.repository.get(request.names["name"])
-        outputs = await self.engine.infer(model, {model.input.name: await self._row.of(request, model)})
+        inputs = {model.input.name: await one_row(self.engine, request, model)}
+        left = self.engine.seconds_left(request.arrived) if is_picture(request) else None
+        outputs = await self.engine.infer(model, inputs, left)
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
         return json_response(model.answer(outputs, 0) | {"milliseconds": milliseconds, "model_version": model.version})
