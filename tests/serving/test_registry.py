@@ -69,6 +69,11 @@ def environment(mlflow_server, tmp_path):
     return {"MLFLOW_TRACKING_URI": mlflow_server.uri, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(links)}
 
 
+def folders_of_links(tmp_path):
+    """onnxruntime leaves a file of its own beside them."""
+    return list((tmp_path / "links").glob("penstock-*"))
+
+
 def described(served):
     return httpx.get(f"{served.url}/v2/models/fractions").raise_for_status().json()
 
@@ -89,7 +94,7 @@ def test_a_moved_alias_is_taken_up_without_a_dropped_request(register, environme
         second = register(200.0)
         wait_until(lambda: answer(served) == before + 100)
         assert described(served)["versions"] == [second]
-    assert not list((tmp_path / "links").iterdir())
+    assert not folders_of_links(tmp_path)
 
 
 def test_a_file_that_is_not_the_validated_one_changes_nothing(register, environment, tmp_path, capfd):
@@ -110,10 +115,10 @@ def test_a_file_that_is_not_the_validated_one_changes_nothing(register, environm
 def test_a_killed_server_leaves_no_process_and_no_links(register, environment, tmp_path):
     register(500.0)
     with pytest.raises(AssertionError), serving(tmp_path, *CHAMPION, **environment) as served:
-        assert list((tmp_path / "links").iterdir())
+        assert folders_of_links(tmp_path)
         served.process.send_signal(signal.SIGKILL)
         served.process.wait()
-    wait_until(lambda: not list((tmp_path / "links").iterdir()))
+    wait_until(lambda: not folders_of_links(tmp_path))
 
 
 def test_the_models_of_a_project_are_served_out_of_its_database(small_run, tmp_path):
