@@ -12,6 +12,8 @@ from PIL import Image
 
 from penstock.serving.metrics import HISTOGRAMS
 from penstock.serving.options import DEFAULT
+from penstock.serving.refusals import REFUSALS
+from penstock.serving.rpc.server import CODES
 from tests.conftest import REPOSITORY
 from tests.serving.running import serving
 
@@ -90,6 +92,17 @@ def test_the_metrics_are_those_of_the_server(here):
     answered = here("curl", "-s", "http://127.0.0.1:8080/metrics")
     assert told == set(re.findall(r"^# TYPE (\w+)", answered, re.MULTILINE))
     assert {f"penstock_{name}" for name in HISTOGRAMS} <= told
+
+
+def test_the_refusals_are_those_of_the_server():
+    """Each in its row: the status, its name in gRPC, what it means, and the rest in the guide's own words."""
+    rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*?) \|", TEXT, re.MULTILINE)
+    assert [int(status) for status, _, _ in rows] == list(REFUSALS)
+    for status, code, why in rows:
+        meaning = REFUSALS[int(status)].rstrip(".")
+        assert why.startswith(meaning[0].lower() + meaning[1:]), status
+        assert not code or CODES[int(status)].name == code, status
+    assert {int(status) for status, code, _ in rows if code} == CODES.keys()
 
 
 def test_every_link_is_there():

@@ -1,18 +1,19 @@
-"""Why a request is not answered; each kind knows its HTTP status, and its message says what was wanted.
+"""Why a request is not answered; each kind knows its HTTP status and what that means, and its message says what was
+wanted.
 
 RefusedError
-├── InputError            400  the caller's rows or words do not fit the model
-├── UnauthorizedError     401  a token is wanted, and this is not it
-├── NotFoundError         404  no such path
-│   └── UnknownModelError      no model of that name, or not in that version
-├── WrongMethodError      405  the path is there for other methods
-├── TooSlowError          408  the request did not arrive in time
-├── TooLargeError         413  more bytes or pixels than the server takes
-├── WrongKindError        415  a body of a kind that this route does not read
+├── InputError            400
+├── UnauthorizedError     401
+├── NotFoundError         404
+│   └── UnknownModelError
+├── WrongMethodError      405
+├── TooSlowError          408
+├── TooLargeError         413
+├── WrongKindError        415
 ├── HeadersTooLargeError  431
-├── ModelFailedError      500  onnxruntime could not compute rows that were well formed
-├── OverloadedError       503  as much is waiting as may wait; ask again in `retry_after` seconds
-└── TimedOutError         504  no answer within the time that a request may take
+├── ModelFailedError      500
+├── OverloadedError       503
+└── TimedOutError         504
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from collections.abc import Sequence
 
 
 class RefusedError(Exception):
-    """A message for the caller, and the HTTP status and headers that go with it."""
+    """A message for the caller, and the HTTP status and headers that go with it.
 
-    status = 400
+    meaning: of the status, whatever the route; the document and the guide say the same.
+    """
+
+    status: int
+    meaning: str
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -31,11 +36,13 @@ class RefusedError(Exception):
 
 
 class InputError(RefusedError, ValueError):
-    pass
+    status = 400
+    meaning = "The input does not fit the model."
 
 
 class UnauthorizedError(RefusedError):
     status = 401
+    meaning = "A token is wanted, and this is not it."
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -44,6 +51,7 @@ class UnauthorizedError(RefusedError):
 
 class NotFoundError(RefusedError):
     status = 404
+    meaning = "There is no such path or model, or not in this version."
 
 
 class UnknownModelError(NotFoundError):
@@ -52,6 +60,7 @@ class UnknownModelError(NotFoundError):
 
 class WrongMethodError(RefusedError):
     status = 405
+    meaning = "The path is there for other methods."
 
     def __init__(self, message: str, allowed: Sequence[str]) -> None:
         super().__init__(message)
@@ -64,26 +73,32 @@ class WrongMethodError(RefusedError):
 
 class TooSlowError(RefusedError):
     status = 408
+    meaning = "The request did not arrive in time."
 
 
 class TooLargeError(RefusedError):
     status = 413
+    meaning = "More bytes, rows or pixels than the server takes."
 
 
 class WrongKindError(RefusedError):
     status = 415
+    meaning = "A body of a kind that this route does not read."
 
 
 class HeadersTooLargeError(RefusedError):
     status = 431
+    meaning = "The headers are larger than the server takes."
 
 
 class ModelFailedError(RefusedError):
     status = 500
+    meaning = "onnxruntime could not compute these rows."
 
 
 class OverloadedError(RefusedError):
     status = 503
+    meaning = "As much is waiting as may wait, or the server is about to end."
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -96,3 +111,8 @@ class OverloadedError(RefusedError):
 
 class TimedOutError(RefusedError):
     status = 504
+    meaning = "There was no answer in time."
+
+
+# What each status means, in their order.
+REFUSALS = {kind.status: kind.meaning for kind in RefusedError.__subclasses__()}

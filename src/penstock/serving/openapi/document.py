@@ -17,7 +17,6 @@ from penstock.serving.openapi.operations import (
     NAMED,
     PARAMETERS,
     PICTURES,
-    REFUSALS,
     TEXT,
     Part,
     answers,
@@ -39,6 +38,7 @@ from penstock.serving.openapi.shapes import (
     one_of,
     row,
 )
+from penstock.serving.refusals import REFUSALS
 
 Models = Mapping[str, ServedModel]
 

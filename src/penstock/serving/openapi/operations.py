@@ -6,23 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.serving.openapi.shapes import STRING, Schema, a_ref
+from penstock.serving.refusals import REFUSALS
 
 Part = dict[str, Any]
 
 JSON, BYTES, TEXT = "application/json", "application/octet-stream", "text/plain"
 PICTURES, FORM = ("image/png", "image/jpeg"), "multipart/form-data"
-# Why a request may not be answered; whatever the route, the body says it in words.
-REFUSALS = {
-    400: "The input does not fit the model.",
-    401: "A token is wanted, and this is not it.",
-    404: "There is no such model, or not in this version.",
-    413: "More bytes or pixels than the server takes.",
-    415: "A body of a kind that this route does not read.",
-    500: "onnxruntime could not compute these rows.",
-    503: "As much is waiting as may wait; ask again when Retry-After says.",
-    504: "There was no answer in time.",
-}
-TOLD, NAMED, COMPUTED = (401,), (401, 404), tuple(REFUSALS)
+# Why a request may not be answered; whatever the route, the body says it in words. 405 is of no operation that is here.
+TOLD, NAMED, COMPUTED = (401,), (401, 404), tuple(status for status in REFUSALS if status != 405)
 PARAMETERS: dict[str, Part] = {
     "version": {"in": "path", "name": "version", "required": True, "schema": STRING},
     "header_length": {
