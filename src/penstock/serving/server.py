@@ -80,7 +80,7 @@ def _announce(repository: Repository, settings: Settings) -> None:
     for name, model in repository.models.items():
         print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}")
     print(f"{usable_cores()} cores may be used; {settings.threads} lanes run models")
-    print(f"listening on http://{settings.host}:{settings.port}", flush=True)
+    print(f"listening on http://{settings.address(settings.port)}", flush=True)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -46,3 +46,7 @@ class Settings:
     @property
     def threads(self) -> int:
         return self.lanes or usable_cores()
+
+    def address(self, port: int) -> str:
+        """Of one of its ports, as it stands in a URL: brackets keep the colons of IPv6 apart from the port's."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"

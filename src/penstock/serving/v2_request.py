@@ -22,6 +22,7 @@ from penstock.serving.tensors import Tensors, TensorSpec
 from penstock.serving.v2_binary import array_from
 
 HEADER_LENGTH = b"inference-header-content-length"
+MOST_DIGITS = 20  # of a length: Python reads some thousands, and raises where there are more
 MICROSECONDS = 1e-6
 
 
@@ -71,7 +72,7 @@ def _divided(request: Request) -> tuple[bytes, memoryview]:
     length = request.headers.get(HEADER_LENGTH)
     if length is None:
         return request.body, memoryview(b"")
-    if not length.isdigit() or int(length) > len(request.body):
+    if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > len(request.body):
         shown = length.decode("latin-1")
         raise InputError(f"Inference-Header-Content-Length: wants at most {len(request.body)}, not '{shown}'")
     return request.body[: int(length)], memoryview(request.body)[int(length) :]

@@ -54,7 +54,7 @@ async def answer_calls(engine: Engine, access_log: AccessLog | None, port: int, 
         ],
     )
     try:
-        server.add_insecure_port(f"{engine.settings.host}:{port}")
+        server.add_insecure_port(engine.settings.address(port))
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
     await server.start()
