@@ -1,9 +1,11 @@
 """A server from its start to its end, and new files of a model in between, while callers ask without a pause."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -133,6 +135,33 @@ def ask_until_it_ends(served):
     assert callers.answers[-1].headers["connection"] == "close"
     with pytest.raises(httpx.ConnectError):
         httpx.get(ready)
+
+
+def test_a_request_that_outlasts_the_end_of_listening_is_answered(folder):
+    """Seconds of work in hand when nobody is taken any more, in runs that the event loop has yet to begin."""
+    psutil = pytest.importorskip("psutil")
+    rows = {"inputs": [QUESTION["inputs"][0] | {"shape": [40, 2], "data": tiny.GOOD * 40}]}
+    options = ["--models", str(folder), "--grace", "0.05", "--lanes", "1", "--most-rows", "1", "--longest-wait", "30"]
+    with serving(folder, *options) as served, ThreadPoolExecutor() as pool:
+        process = psutil.Process(served.process.pid)
+        idle = process.cpu_times().user
+        in_hand = pool.submit(httpx.post, f"{served.url}/v2/models/slow/infer", json=rows, timeout=60)
+        wait_until(lambda: process.cpu_times().user > idle + 0.2)
+        served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not listens(served))
+        assert not in_hand.done()
+        assert in_hand.result().status_code == 200
+        assert in_hand.result().headers["connection"] == "close"
+        assert served.process.wait(timeout=30) == 0
+
+
+def listens(served):
+    host, port = served.http.split(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def test_too_many_requests_are_refused_at_once_in_little_memory_and_then_all_is_well(folder):
