@@ -16,6 +16,7 @@ QUESTION = json.dumps(
     {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny.GOOD}]}
 ).encode()
 PATH = "/v2/models/fractions/infer"
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,40 @@ def test_the_head_of_an_answer_can_be_had_alone(served):
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
+@pytest.mark.parametrize("target", [b"http://here/v2/models/fractions", b"HTTP://here:80/v2/models/fractions?why=not"])
+def test_a_path_may_be_written_with_its_host(caller, target):
+    ((status, _, body),) = answers(caller, b"GET " + target + b" HTTP/1.1\r\n\r\n", 1)
+    assert (status, json.loads(body)["name"]) == (200, "fractions")
+
+
+def test_what_is_not_modified_has_neither_body_nor_length(caller):
+    (first,) = answers(caller, b"GET /docs HTTP/1.1\r\n\r\n", 1)
+    again = f"GET /docs HTTP/1.1\r\nIf-None-Match: {first[1]['etag']}\r\n\r\n".encode()
+    ((status, headers, _), (after, _, _)) = answers(caller, again + b"GET /v2/health/live HTTP/1.1\r\n\r\n", 2)
+    assert (status, after) == (304, 200)
+    assert "content-length" not in headers
+
+
+def test_http_1_0_is_told_that_the_connection_is_kept(caller):
+    for _ in range(2):
+        ((status, headers, _),) = answers(caller, post(QUESTION, PATH, "Connection: keep-alive", version="1.0"), 1)
+        assert (status, headers["connection"]) == (200, "keep-alive")
+
+
+def test_a_refused_head_has_no_body(caller):
+    caller.sendall(b"HEAD / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n")
+    with caller.makefile("rb") as file:
+        head, _, body = file.read().partition(b"\r\n\r\n")
+    assert b" 413 " in head
+    assert body == b""
+
+
+def test_a_length_of_many_digits_is_none(caller):
+    ((status, _, body),) = answers(caller, post(QUESTION, PATH, "Inference-Header-Content-Length: " + "1" * 5000), 1)
+    assert status == 400
+    assert "wants at most" in json.loads(body)["error"]
+
+
 def test_a_path_may_be_written_with_percent_signs_and_a_question(caller):
     ((status, _, body),) = answers(caller, b"GET /v2/models/fr%61ctions?why=not HTTP/1.1\r\n\r\n", 1)
     assert (status, json.loads(body)["name"]) == (200, "fractions")
@@ -152,14 +187,12 @@ def test_a_path_may_be_written_with_percent_signs_and_a_question(caller):
         (b"POST / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n", 413, "larger than 100000 bytes"),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n" + b"x" * 9999, 413, "larger than 100000 bytes"),
         (
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + b"fff0\r\n"
-            + bytes(0xFFF0)
-            + b"\r\nfff0\r\n"
-            + bytes(0xFFF0),
+            CHUNKED + b"fff0\r\n" + bytes(0xFFF0) + b"\r\nfff0\r\n" + bytes(0xFFF0),
             413,
             "larger than 100000 bytes",
         ),
+        (CHUNKED + b"1\r\nx\r\n0\r\nX: " + b"x" * 500_000, 431, "the headers are larger than"),
+        (CHUNKED + b"1;" + b"x" * 500_000, 431, "the headers are larger than"),
         (post() + b"nonsense", 200, None),
     ],
 )
@@ -181,8 +214,8 @@ def test_who_is_too_slow_is_told_so(caller, sent):
     assert "did not arrive within 2 s" in json.loads(body)["error"]
 
 
-def test_a_request_that_takes_too_long_is_answered(served):
-    """Enough of them that the last would wait for more than its time."""
+def test_a_request_that_takes_longer_than_it_says_it_may_is_answered(served):
+    """A microsecond, for many products of large matrices."""
     body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny.GOOD}]}
     hurried = body | {"parameters": {"timeout": 1}}
     response = httpx.post(f"{served.url}/v2/models/slow/infer", json=hurried)

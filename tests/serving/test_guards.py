@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 
 import httpx
@@ -129,6 +130,22 @@ def test_each_request_is_a_line_in_the_log(guarded, log):
     assert asked["client"].startswith("127.0.0.1:")
     assert (missing["path"], missing["status"]) == ("/logged", 404)
     assert "secret" not in log.read_text()
+
+
+def test_what_is_refused_before_it_is_read_is_counted_and_logged_as_well(guarded, log):
+    head = f"POST {INFER} HTTP/1.1\r\nAuthorization: Bearer a secret\r\nContent-Length: 99999999\r\n\r\n"
+    with socket.create_connection(guarded.http.split(":"), timeout=20) as caller:
+        caller.sendall(head.encode())
+        assert caller.recv(12) == b"HTTP/1.1 413"
+    assert httpx.head(f"{guarded.url}/refused").status_code == 401
+    wait_until(lambda: '"/refused"' in log.read_text())
+    too_large, unknown = [json.loads(line) for line in log.read_text().splitlines()][-2:]
+    assert (too_large["method"], too_large["path"], too_large["status"]) == ("POST", INFER, 413)
+    assert (unknown["method"], unknown["path"], unknown["status"]) == ("HEAD", "/refused", 401)
+    with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
+        found = counted(client)
+    assert found["penstock_requests_total", "", "http", "413"] == 1
+    assert found["penstock_requests_total", "", "http", "401"] >= 1
 
 
 def test_a_log_that_cannot_be_written_does_not_hold_up_answers(folder, tmp_path):

@@ -1,17 +1,23 @@
 """What all callers together may take of the server, and what becomes of a mistake of its own."""
 
 import asyncio
+import gc
+import gzip
+import tracemalloc
 from contextlib import asynccontextmanager
 
 import pytest
 
 from penstock.serving.app import Application
+from penstock.serving.connection import Connection
 from penstock.serving.engine import Engine
-from penstock.serving.http import Response, Routes
+from penstock.serving.http import Request, Response, Routes
 from penstock.serving.listener import Listener
 from penstock.serving.repository import Repository
 from penstock.serving.settings import Settings
 from tests.processes import free_port
+
+LARGE = 10_000
 
 
 async def wrong(_request):
@@ -22,13 +28,24 @@ async def right(request):
     return Response(request.body)
 
 
+async def large(_request):
+    return Response(bytes(LARGE))
+
+
+async def slow(_request):
+    await asyncio.sleep(0.5)
+    return Response(b"at last")
+
+
 @asynccontextmanager
 async def listening(**limits):
-    """A server with a route that works and one that does not; `ask` opens a connection and sends what it is given."""
+    """A server with routes that work and one that does not; `ask` opens a connection and sends what it is given."""
     engine = Engine(Repository([]), Settings(port=free_port(), grace=0.01, **limits))
     routes = Routes()
     routes.add("POST", "/right", right)
     routes.add("POST", "/wrong", wrong)
+    routes.add("POST", "/slow", slow)
+    routes.add("GET", "/large", large)
     listener = Listener(Application(routes, engine), engine.settings)
     await listener.open()
 
@@ -53,6 +70,11 @@ async def status(reader):
     return int(head.split()[1]), await reader.readexactly(length)
 
 
+async def soon(found):
+    await until(found)
+    return found()
+
+
 async def until(condition):
     async with asyncio.timeout(20):
         while not condition():
@@ -63,7 +85,7 @@ def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_ar
     async def run():
         async with listening(all_bodies=1000) as (ask, listener):
             first, first_writer = await ask(post(b"/right", bytes(700), 701))
-            await until(lambda: listener.held == 700)
+            await until(lambda: listener.app.room.held == 700)
             second, second_writer = await ask(post(b"/right", b"", 500))
             assert (await status(second))[0] == 503
             first_writer.write(b"\0")
@@ -71,9 +93,9 @@ def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_ar
             third, third_writer = await ask(post(b"/right", bytes(500)))
             assert (await status(third))[0] == 200
             _gone, gone_writer = await ask(post(b"/right", bytes(900), 901))
-            await until(lambda: listener.held == 900)
+            await until(lambda: listener.app.room.held == 900)
             gone_writer.close()
-            await until(lambda: listener.held == 0)
+            await until(lambda: listener.app.room.held == 0)
             third_writer.write(post(b"/right", bytes(900)))
             assert (await status(third))[0] == 200
             for writer in (first_writer, second_writer, third_writer):
@@ -130,3 +152,145 @@ def test_a_caller_that_reads_nothing_is_not_answered_into_memory():
             writer.transport.abort()
 
     asyncio.run(run())
+
+
+def counted(listener):
+    return {status: count for (_, status), count in listener.app.engine.metrics.of("").answers.items()}
+
+
+def test_a_caller_that_asks_on_and_reads_nothing_is_answered_no_further_and_then_cut_off():
+    """Two hundred megabytes of answers, of which the system's own buffers take a few."""
+
+    async def run():
+        async with listening(timeout=1) as (ask, listener):
+            reader, writer = await ask(b"")
+            reader._transport.pause_reading()
+            writer.write(b"GET /large HTTP/1.1\r\n\r\n" * 20_000)
+            (connection,) = await soon(lambda: listener.connections)
+            await until(lambda: not listener.connections)
+            assert counted(listener).keys() == {"200"}
+            assert counted(listener)["200"] * LARGE < 20 * 2**20
+            assert connection._transport.get_write_buffer_size() < 2**20
+            writer.transport.abort()
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_reads_slowly_is_answered_to_the_end():
+    async def run():
+        async with listening(timeout=0.5) as (ask, _):
+            reader, writer = await ask(b"GET /large HTTP/1.1\r\n\r\n" * 3000)
+            for number in range(3000):
+                if number % 300 == 0:
+                    await asyncio.sleep(0.2)
+                assert await status(reader) == (200, bytes(LARGE))
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_what_one_read_brings_is_held_in_the_memory_for_all():
+    """Some thousand requests of a few bytes, of which each is an object of hundreds."""
+
+    async def run():
+        async with listening(all_bodies=100 * 2**10) as (ask, listener):
+            reader, writer = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\n\r\n" * 5000)
+            await until(lambda: listener.app.room.held)
+            assert sum(isinstance(one, Request) for one in gc.get_objects()) < 110
+            answers = await asyncio.wait_for(reader.read(), 20)
+            assert 90 < answers.count(b"HTTP/1.1 200") < 110
+            assert answers.count(b"HTTP/1.1 503") == 1
+            assert listener.app.room.held == 0
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_body_is_held_in_the_memory_for_all_as_large_as_it_is_unpacked():
+    packed = b"POST /right HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+
+    async def run():
+        async with listening(all_bodies=10_000) as (ask, listener):
+            for size, wanted in ((9_000, 200), (11_000, 503)):
+                body = gzip.compress(bytes(size))
+                reader, writer = await ask(packed % (len(body), body))
+                assert (await status(reader))[0] == wanted
+                assert listener.app.room.held == 0
+                writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_body_of_tiny_chunks_takes_no_more_memory_than_one_of_large():
+    """And none at all once it is answered, though the connection stays."""
+    body = b"2\r\nxy\r\n" * 100_000
+    head = b"POST /right HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async def run():
+        async with listening() as (ask, listener):
+            reader, writer = await ask(b"")
+            (connection,) = await soon(lambda: listener.connections)
+            tracemalloc.start()
+            connection.data_received(head + body)
+            assert tracemalloc.get_traced_memory()[0] < 500_000
+            connection.data_received(b"0\r\n\r\n")
+            assert await status(reader) == (200, b"xy" * 100_000)
+            tracemalloc.reset_peak()
+            await until(lambda: tracemalloc.get_traced_memory()[0] < 100_000)
+            tracemalloc.stop()
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_before_it_is_whole_and_what_fails_is_counted():
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async with listening(largest_body=1000, all_bodies=1500, timeout=0.5) as (ask, listener):
+            for sent in (
+                post(b"/wrong", b""),
+                b"no HTTP",
+                b"GET /" + b"x" * 70_000,
+                post(b"/right", b"", 1001),
+                post(b"/right", b"half", 10),
+            ):
+                reader, writer = await ask(sent)
+                await status(reader)
+                writer.close()
+            assert counted(listener) == dict.fromkeys(["500", "400", "431", "413", "408"], 1)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_has_gone_before_it_was_taken_does_no_harm():
+    class Gone(asyncio.Transport):
+        def get_extra_info(self, name, default=None):
+            return default
+
+    async def run():
+        async with listening() as (_, listener):
+            connection = Connection(listener)
+            connection.connection_made(Gone())
+            connection.connection_lost(None)
+            assert not listener.connections
+
+    asyncio.run(run())
+
+
+def test_half_a_request_behind_a_whole_one_is_waited_for():
+    async def run():
+        async with listening() as (ask, listener):
+            reader, writer = await ask(post(b"/right", b"x") + b"GET /lar")
+            assert await status(reader) == (200, b"x")
+            assert [connection.idle for connection in listener.connections] == [False]
+            writer.write(b"ge HTTP/1.1\r\n\r\n")
+            assert await status(reader) == (200, bytes(LARGE))
+            assert [connection.idle for connection in listener.connections] == [True]
+            writer.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081")])
+def test_an_address_with_colons_is_in_brackets(host, wanted):
+    assert Settings(host=host).address(8081) == wanted

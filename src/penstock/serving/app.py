@@ -14,9 +14,10 @@ from penstock.serving import explain, health, pages, people, v2
 from penstock.serving.auth import Gate
 from penstock.serving.bodies import packed, unpacked
 from penstock.serving.engine import Engine
-from penstock.serving.http import Headers, Request, Response, Routes, json_response
+from penstock.serving.http import Handler, Headers, Request, Response, Routes, json_response
 from penstock.serving.openapi import routes as openapi
 from penstock.serving.refusals import RefusedError, TooLargeError
+from penstock.serving.room import Room
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,6 +41,7 @@ class Application:
         self.routes = routes
         self.engine = engine
         self.settings = engine.settings
+        self.room = Room(engine.settings.all_bodies)
         self._gate = Gate(engine.settings.token)
 
     def admit(self, path: str, headers: Headers) -> None:
@@ -50,41 +52,47 @@ class Application:
         """The answer to a request that was admitted."""
         try:
             handler, request.names = self.routes.find(request.method, request.path)
-            if (encoding := request.headers.get(b"content-encoding")) is not None:
-                request.body = unpacked(request.body, encoding, self.settings.largest_body)
-            response = await handler(request)
+            if (encoding := request.headers.get(b"content-encoding")) is None:
+                response = await handler(request)
+            else:
+                response = await self._respond_unpacked(handler, request, encoding)
         except RefusedError as error:
             response = self.refusal(error)
         if (accepted := request.headers.get(b"accept-encoding")) is not None:
             response = packed(response, accepted)
-        self._count(request, response)
         return response
 
     def refusal(self, error: RefusedError) -> Response:
         return json_response({"error": str(error)}, error.status, error.headers)
 
-    def _count(self, request: Request, response: Response) -> None:
+    def count(self, request: Request, response: Response) -> None:
+        """Of every request once, whether it was admitted or not."""
         name = request.names.get("name", "")
         model = name if name in self.engine.repository.models else ""
         seconds = time.monotonic() - request.arrived
         self.engine.metrics.of(model).answered("http", str(response.status), seconds)
 
+    async def _respond_unpacked(self, handler: Handler, request: Request, encoding: bytes) -> Response:
+        request.body = unpacked(request.body, encoding, self.settings.largest_body)
+        with self.room.hold(len(request.body)):
+            return await handler(request)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        query = scope["query_string"].decode("latin-1")
+        request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", query)
         try:
-            headers = dict(scope["headers"])
-            self.admit(scope["path"], headers)
-            body = await self._body(receive)
-            response = await self.respond(
-                Request(scope["method"], scope["path"], headers, body, scope["query_string"].decode("latin-1"))
-            )
+            self.admit(request.path, request.headers)
+            request.body = await self._body(receive)
+            response = await self.respond(request)
         except RefusedError as error:
             response = self.refusal(error)
+        self.count(request, response)
         length = str(len(response.body)).encode()
         shown = [(b"content-type", response.kind), (b"content-length", length), *response.headers]
         await send({"type": "http.response.start", "status": response.status, "headers": shown})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
 
     async def _body(self, receive: Receive) -> bytes:
         body = bytearray()

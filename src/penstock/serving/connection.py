@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -24,42 +22,51 @@ from penstock.serving.refusals import (
     TooLargeError,
     TooSlowError,
 )
+from penstock.serving.room import FULL
+from penstock.serving.wire import CLOSE, KEEP_ALIVE, divided, written
 
 if TYPE_CHECKING:
     from penstock.serving.listener import Listener
 
 LARGEST_HEAD = 64 * 2**10
-MOST_AHEAD = 16  # requests that a caller may send before the first of them is answered
+MOST_AHEAD = 16  # requests that wait for those before them, after which no more is read
+BYTES_AHEAD = 2**10  # that each of these takes besides its body; one read may bring thousands of them
 KEEP_ALIVE_SECONDS = 75.0
 LINGER_SECONDS = 2.0  # for a caller to read why it was refused, and to stop sending
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 OUR_FAULT = json_response({"error": "a mistake of the server's own; its log says which"}, 500)
 
 
 class Connection(asyncio.Protocol):
-    """since: when the caller last began to send a request, or was last sent an answer."""
+    """since: when the caller last began to send a request, was last sent an answer, or was seen to take some of it."""
 
     def __init__(self, listener: Listener) -> None:
         self.since = time.monotonic()
         self._listener = listener
         self._app = listener.app
+        self._room = listener.app.room
         self._transport = cast(asyncio.Transport, None)
         self._parser = httptools.HttpRequestParser(self)
-        self._ahead: deque[Request | RefusedError] = deque()
+        self._ahead: deque[tuple[Request, RefusedError | None]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._writable = True  # the caller takes its answers
         self._last = False  # no request behind the one that is being answered
         self._deaf = False  # what still comes is thrown away
-        self._head = 0  # bytes of a request whose headers have not all come
-        self._held = 0  # bytes of bodies that have not been answered
+        self._held = 0  # bytes of requests that have not been answered
         self._owed = 0  # bytes of a body that the parser takes for another protocol
+        self._untaken = 0  # bytes of answers that the caller had not taken when it was last looked at
         self._caller = ""
+        # Of the request that is coming.
+        self._head = 0  # bytes since its headers, or the last piece of its body, were whole
+        self._in_body = False
+        self._url = b""
         self._path = self._query = ""
-        self.on_message_begin()
+        self._headers: dict[bytes, bytes] = {}
+        self._body: bytes | bytearray = b""
 
     @property
     def idle(self) -> bool:
         """Whether nothing has come that is not answered."""
-        return self._task is None and not self._head and not self._in_body
+        return self._task is None and not (self._ahead or self._head or self._in_body)
 
     def close(self) -> None:
         self._transport.close()
@@ -71,8 +78,11 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float, timeout: float) -> None:
         """Ends what the caller takes too long for; called about once a second."""
+        untaken, self._untaken = self._untaken, self._transport.get_write_buffer_size()
+        if self._untaken < untaken:
+            self.since = now
         waited = now - self.since
-        if self._transport.get_write_buffer_size():
+        if self._untaken:
             if waited > timeout:
                 self._transport.abort()
         elif self._task is not None:
@@ -90,7 +100,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._caller = "{}:{}".format(*transport.get_extra_info("peername")[:2])
+        peer = transport.get_extra_info("peername") or ("gone", 0)  # before it was even taken
+        self._caller = f"{peer[0]}:{peer[1]}"
         self._listener.take(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -100,16 +111,16 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._owed:
-            self._take_owed(data)
         if self._deaf or self._last:
             return
-        if not self._in_body:
-            self._head += len(data)
+        if self._owed:
+            self._take_owed(data)
+            return
+        self._head += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._take_owed(data[upgrade.args[0] :])
+            self.data_received(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(InputError(f"this is not HTTP: {error}"))
         if self._head > LARGEST_HEAD:
@@ -121,19 +132,21 @@ class Connection(asyncio.Protocol):
         return self._task is not None
 
     def pause_writing(self) -> None:
+        self._writable = False
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        self._writable = True
+        self._go_on()
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         self.since = time.monotonic()
         self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._size = 0
+        self._headers = {}
+        self._body = b""
+        self._head = self._head or 1  # it may have begun behind another one, in the same read
         self._in_body = False
 
     def on_url(self, url: bytes) -> None:
@@ -146,7 +159,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._head = 0
-        self._path, self._query = _divided(self._url)
+        self._path, self._query = divided(self._url)
         try:
             self._app.admit(self._path, self._headers)
             self._make_room(int(self._headers.get(b"content-length", 0)))
@@ -159,67 +172,92 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._deaf:
             return
-        self._body.append(body)
-        self._size += len(body)
+        self._head = 0
+        if not self._body:
+            self._body = body
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            self._body = bytearray(self._body) + body
         self._held += len(body)
-        self._listener.held += len(body)
+        self._room.held += len(body)
         try:
             self._make_room(0)
         except RefusedError as error:
             self._refuse(error)
 
     def on_message_complete(self) -> None:
-        self._in_body = False
         if self._deaf:
             return
         if self._parser.should_upgrade():
             # Only HTTP/1.1 is spoken here, so the request is answered as one that asked for nothing else; but the
             # parser has left its body to the other protocol.
             self._owed = int(self._headers.get(b"content-length", 0))
-            self._last = True
-        if not self._parser.should_keep_alive():
-            self._last = True
-        if not self._owed:
-            self._complete()
+            if not self._owed:
+                self._complete(last=True)
+        else:
+            self._complete(last=not self._parser.should_keep_alive())
+
+    # From what was read to requests, and from these to answers.
 
     def _take_owed(self, data: bytes) -> None:
         owed, self._owed = data[: self._owed], max(0, self._owed - len(data))
-        if owed:
-            self.on_body(owed)
-            if not self._owed:
-                self._complete()
-
-    def _complete(self) -> None:
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._enqueue(Request(self._parser.get_method().decode(), self._path, self._headers, body, self._query))
+        self.on_body(owed)
+        if not (self._owed or self._deaf):
+            self._complete(last=True)
 
     def _make_room(self, more: int) -> None:
-        settings = self._listener.settings
-        if self._size + more > settings.largest_body:
-            raise TooLargeError(f"the body is larger than {settings.largest_body} bytes")
-        if self._listener.held + more > settings.all_bodies:
-            raise OverloadedError("the bodies of other requests fill the memory; ask again")
+        largest = self._app.settings.largest_body
+        if len(self._body) + more > largest:
+            raise TooLargeError(f"the body is larger than {largest} bytes")
+        if self._room.held + more > self._room.most:
+            raise OverloadedError(FULL)
+
+    def _complete(self, *, last: bool) -> None:
+        self._last = last
+        request = self._taken()
+        self._head = 0
+        self._in_body = False
+        self._enqueue(request)
 
     def _refuse(self, error: RefusedError) -> None:
         """Answers without the rest of the request, after what came before it, and hears no more."""
         if not (self._deaf or self._last):
             self._deaf = True
             self._head = 0
-            self._enqueue(error)
+            self._enqueue(self._taken(), error)
 
-    def _enqueue(self, item: Request | RefusedError) -> None:
-        self._ahead.append(item)
-        if self._task is None:
-            self._next()
-        elif len(self._ahead) > MOST_AHEAD:
+    def _taken(self) -> Request:
+        """The request, as far as it has come, which from here on is the answer's to hold."""
+        if not self._in_body:
+            return Request("", "", {}, b"")
+        body, self._body = bytes(self._body), b""
+        return Request(self._parser.get_method().decode(), self._path, self._headers, body, self._query)
+
+    def _enqueue(self, request: Request, error: RefusedError | None = None) -> None:
+        if self._task is None and self._writable:
+            self._begin(request, error)
+            return
+        self._ahead.append((request, error))
+        self._held += BYTES_AHEAD
+        self._room.held += BYTES_AHEAD
+        if len(self._ahead) > MOST_AHEAD:
             self._transport.pause_reading()
 
-    def _next(self) -> None:
-        item = self._ahead.popleft()
-        if isinstance(item, Request):
-            self._task = self._listener.loop.create_task(self._answer(item))
+    def _go_on(self) -> None:
+        """With what has waited for an answer to be sent, or for the caller to take it."""
+        if self._ahead and self._task is None:
+            self._held -= BYTES_AHEAD
+            self._room.held -= BYTES_AHEAD
+            self._begin(*self._ahead.popleft())
+        if self._writable and len(self._ahead) <= MOST_AHEAD:
+            self._transport.resume_reading()
+
+    def _begin(self, request: Request, error: RefusedError | None) -> None:
+        if error is None:
+            self._task = self._listener.loop.create_task(self._answer(request))
         else:
-            self._send(self._app.refusal(item))
+            self._send(request, self._app.refusal(error), len(request.body))
 
     async def _answer(self, request: Request) -> None:
         size = len(request.body)
@@ -229,39 +267,24 @@ class Connection(asyncio.Protocol):
         finally:  # also of a mistake of ours, whose traceback goes its own way
             self._task = None
             if not self._transport.is_closing():
-                self._held -= size
-                self._listener.held -= size
-                self._send(response, with_body=request.method != "HEAD")
-                self._listener.log(request, response, size, self._caller)
-                if self._ahead:
-                    self._transport.resume_reading()
-                    self._next()
+                self._send(request, response, size)
+                if self._ahead and self._writable:
+                    self._go_on()
 
-    def _send(self, response: Response, *, with_body: bool = True) -> None:
+    def _send(self, request: Request, response: Response, size: int) -> None:
+        """Answers, counts it, and notes it in the log. size: bytes of the body, as they came."""
+        self._held -= size
+        self._room.held -= size
         last = (self._last or self._deaf or self._listener.closing) and not self._ahead
-        self._transport.write(
-            b"".join(
-                (
-                    STATUS_LINES[response.status],
-                    self._listener.common_headers,
-                    b"connection: close\r\ncontent-type: " if last else b"content-type: ",
-                    response.kind,
-                    b"\r\ncontent-length: ",
-                    b"%d" % len(response.body),
-                    *(b"\r\n%b: %b" % header for header in response.headers),
-                    b"\r\n\r\n",
-                    response.body if with_body else b"",
-                )
-            )
-        )
+        headers = self._listener.common_headers
+        if last:
+            headers += CLOSE
+        elif b"connection" in request.headers:  # who speaks HTTP/1.0 takes the connection for closed, unless it is told
+            headers += KEEP_ALIVE
+        self._transport.write(written(response, headers, request.method))
         self.since = time.monotonic()
+        self._listener.note(request, response, size, self._caller)
         if last and self._deaf:
             self._transport.write_eof()  # to close now would take the answer from a caller who still sends
         elif last:
             self._transport.close()
-
-
-def _divided(url: bytes) -> tuple[str, str]:
-    """The path, and what stands behind its question mark."""
-    path, _, query = url.partition(b"?")
-    return (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace"), query.decode("latin-1")

@@ -1,4 +1,4 @@
-"""The server's side of all connections: who is connected, how much they hold, and how it ends."""
+"""The server's side of all connections: who is connected, what is noted of their requests, and how it ends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ CLOSING_LOOK_SECONDS = 0.02
 
 
 class Listener:
-    """connections: those that are open; held: bytes of bodies that are being read or answered; common_headers: of every
-    answer; closing: whether answers are the last of their connection."""
+    """connections: those that are open; common_headers: of every answer; closing: whether answers are the last of their
+    connection."""
 
     def __init__(self, app: Application, settings: Settings, access_log: AccessLog | None = None) -> None:
         self.app = app
         self.settings = settings
         self.loop = asyncio.get_running_loop()
-        self.held = 0
         self.closing = False
         self.common_headers = b""
         self.connections: set[Connection] = set()
@@ -46,7 +45,7 @@ class Listener:
         except OSError as error:
             # asyncio's own message says the address again; a name that is not known has no number above 0.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise PenstockError(f"{host}:{port}: cannot listen there ({reason})") from None
+            raise PenstockError(f"{self.settings.address(port)}: cannot listen there ({reason})") from None
 
     async def close(self) -> None:
         """Answers what has come, and what callers send in the next moment, and then listens no more."""
@@ -67,9 +66,11 @@ class Listener:
 
     def lose(self, connection: Connection, held: int) -> None:
         self.connections.discard(connection)
-        self.held -= held
+        self.app.room.held -= held
 
-    def log(self, request: Request, response: Response, size: int, caller: str) -> None:
+    def note(self, request: Request, response: Response, size: int, caller: str) -> None:
+        """Counts an answer that has just been sent, and puts it into the log. size: bytes of the request's body."""
+        self.app.count(request, response)
         if self._access_log is not None:
             self._access_log.add(request, response, size, caller)
 
