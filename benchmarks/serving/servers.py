@@ -23,7 +23,16 @@ from penstock.project import Project
 
 PEERS = Path(__file__).with_name("peers")
 MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")
-RUNTIME = ("numpy==2.4.6", "onnxruntime==1.31.1")
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+
+
+def _as_ours(*names: str) -> tuple[str, ...]:
+    """Packages in the versions that we are tested with."""
+    versions = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
+    return tuple(f"{name}=={versions[name]}" for name in names)
+
+
+RUNTIME = _as_ours("numpy", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ VARIANT_PACKAGES = (
     "granian[uvloop]==2.8.7",
     "uvicorn==0.54.0",
     "msgspec==0.22.0",
-    *("httptools==0.9.0", "orjson==3.13.0", "pillow==13.0.0", "uvloop==0.23.0"),
+    *_as_ours("httptools", "orjson", "pillow", "uvloop"),
     *RUNTIME,
 )
 
