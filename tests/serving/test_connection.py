@@ -240,6 +240,7 @@ def test_a_body_may_come_packed(served, encoding):
         (QUESTION, "br", 415, "Content-Encoding: 'br' is none of gzip, deflate"),
         (gzip.compress(bytes(10 * LARGEST_BODY)), "gzip", 413, "larger than 100000 bytes when it is unpacked"),
     ],
+    ids=["as it is", "cut short", "another packing", "too large"],
 )
 def test_a_body_that_cannot_be_unpacked_is_refused(served, body, encoding, status, says):
     response = httpx.post(f"{served.url}{PATH}", content=body, headers={"Content-Encoding": encoding})
