@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.serving import footprint, int8, kept, neighbours, speed
-from benchmarks.serving.kept import Found
+from benchmarks.serving.kept import Figure, Found
 from benchmarks.serving.load import check_wrk
 from benchmarks.serving.questions import questions_of
 from benchmarks.serving.servers import BARE, CHOICES, MODELS, OURS, SERVERS, UNBATCHED, Place
@@ -54,11 +54,19 @@ def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
         yield from footprint.measure(place, questions, servers)
     if "neighbours" in parts:
         yield from neighbours.measure(place, questions["mnist_cnn"], servers)
-    for part, others in (("speed", PEERS), (CHOSEN, CHOICES)):
-        for model in _chosen_models(chosen, MODELS) if part in parts else ():
-            yield from speed.measure(place, questions[model], _asked(chosen, others), length)
+    for model in _chosen_models(chosen, MODELS):
+        if "speed" in parts:
+            yield from speed.measure(place, questions[model], _asked(chosen, PEERS), length)
+        if CHOSEN in parts:
+            beside_variants = speed.measure(place, questions[model], _asked(chosen, CHOICES), length)
+            yield from (entry for entry in beside_variants if not _is_of_ours(entry))
     if "int8" in parts:
         yield from int8.measure(place, config, _chosen_models(chosen, config.models), length)
+
+
+def _is_of_ours(entry: Found) -> bool:
+    """Figures that would take the place of those beside the peers."""
+    return isinstance(entry, Figure) and entry.server == SERVERS[OURS].name
 
 
 def _chosen_models(chosen: argparse.Namespace, models: Iterable[str]) -> list[str]:
