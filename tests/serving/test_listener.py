@@ -196,7 +196,8 @@ def test_what_one_read_brings_is_held_in_the_memory_for_all():
         async with listening(all_bodies=100 * 2**10) as (ask, listener):
             reader, writer = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\n\r\n" * 5000)
             await until(lambda: listener.app.room.held)
-            assert sum(isinstance(one, Request) for one in gc.get_objects()) < 110
+            # isinstance would ask each of all objects, torch's own as well, and some of those warn.
+            assert sum(type(one) is Request for one in gc.get_objects()) < 110
             answers = await asyncio.wait_for(reader.read(), 20)
             assert 90 < answers.count(b"HTTP/1.1 200") < 110
             assert answers.count(b"HTTP/1.1 503") == 1
