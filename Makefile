@@ -52,7 +52,7 @@ test: lint
 bench: $(VENV)/.test
 	@python -m benchmarks
 
-# Servers side by side, twenty-five minutes; wants wrk.
+# Servers side by side, twenty minutes; wants wrk.
 bench-serve: $(VENV)/.test
 	@python -m benchmarks.serving
 

@@ -54,11 +54,11 @@ def _compare(
 ) -> Iterator[Row | Figure]:
     exact, candidate = (questions.model for questions in pair)
     asked = {questions.model: _asked(running, folder, questions) for questions in pair}
-    for connections in (MANY_CALLERS, ONE_CALLER):
-        rounds = in_turns(asked, connections, length)
-        for name, figure in medians(rounds):
+    rounds = {connections: in_turns(asked, connections, length) for connections in (ONE_CALLER, MANY_CALLERS)}
+    for connections, of_connections in rounds.items():
+        for name, figure in medians(of_connections):
             yield Figure(running.server.name, name, connections, **figure)
-    turns = [(round_[candidate], round_[exact]) for round_ in rounds]
+    turns = [(round_[candidate], round_[exact]) for round_ in rounds[ONE_CALLER]]
     speed = Ratio.of([more(ours, theirs) for ours, theirs in turns if ours and theirs])
     yield Row(f"requests/s of {candidate}, one caller", exact, speed.value, speed.spread, 1, at_most=not adopted)
 

@@ -15,6 +15,7 @@ import httptools
 
 from penstock.serving.http import Request, Response, json_response
 from penstock.serving.refusals import (
+    OUR_FAULT,
     HeadersTooLargeError,
     InputError,
     OverloadedError,
@@ -33,7 +34,7 @@ MOST_AHEAD = 16  # requests that wait for those before them, after which no more
 BYTES_AHEAD = 2**10  # that each of these takes besides its body; one read may bring thousands of them
 KEEP_ALIVE_SECONDS = 75.0
 LINGER_SECONDS = 2.0  # for a caller to read why it was refused, and to stop sending
-OUR_FAULT = json_response({"error": "a mistake of the server's own; its log says which"}, 500)
+FAILED = json_response({"error": OUR_FAULT}, 500)
 
 
 class Connection(asyncio.Protocol):
@@ -261,7 +262,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, request: Request) -> None:
         size = len(request.body)
-        response = OUR_FAULT
+        response = FAILED
         try:
             response = await self._app.respond(request)
         finally:  # also of a mistake of ours, whose traceback goes its own way

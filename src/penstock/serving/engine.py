@@ -20,6 +20,7 @@ from penstock.serving.lanes import Lanes
 from penstock.serving.metrics import Metrics, ModelMetrics
 from penstock.serving.models import ServedModel
 from penstock.serving.refusals import (
+    OUR_FAULT,
     ModelFailedError,
     OverloadedError,
     RefusedError,
@@ -34,7 +35,6 @@ SWEEP_SECONDS = 0.05
 LONGEST_RETRY_AFTER = 60
 # So many requests fill a queue, however many rows they have: none is too long to be let in, or shuts out the others.
 LONG_REQUESTS = 32
-OUR_FAULT = "a mistake of the server's own; its log says which"
 
 logger = logging.getLogger(__name__)
 

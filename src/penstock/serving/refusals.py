@@ -20,6 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# What a caller is told of it; whatever else there is to say is nobody's business.
+OUR_FAULT = "a mistake of the server's own; its log says which"
+
 
 class RefusedError(Exception):
     """A message for the caller, and the HTTP status and headers that go with it.

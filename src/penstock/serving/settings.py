@@ -17,8 +17,8 @@ class Settings:
     token: what callers must show as `Authorization: Bearer ...`; anybody may ask where it is None.
     most_rows: of one run of a model; None measures each model when it is loaded.
     request_rows: of one request; more are refused with 413. waiting_rows: of one model's queue, and pictures that wait
-    to be decoded; more are refused with 503. longest_wait: in the queue, after which a request is
-    refused with 503; timeout: of a whole request, after which it is answered with 504; seconds.
+    to be decoded; more are refused with 503. longest_wait: in the queue, after which a request is refused with 503;
+    timeout: of a whole request, after which it is answered with 504; seconds.
     largest_body, all_bodies: bytes of one request's body, unpacked, and of all that are being read or answered.
     connections: most at once; grace: seconds between SIGTERM and the end of listening, for callers to look elsewhere.
     lanes: threads that run models, 0 for one for each core.
