@@ -1,16 +1,21 @@
 """What NVIDIA's client does not do: typed contents, limits, and the end of the server, over a plain channel."""
 
+import asyncio
 import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import grpc.aio
 import httpx
 import psutil
 import pytest
 
+from penstock.serving.engine import Engine
+from penstock.serving.repository import Repository
 from penstock.serving.rpc import messages
+from penstock.serving.rpc.server import answer_calls
 from penstock.serving.settings import Settings
 from tests.processes import free_port, wait_until
 from tests.serving.running import serving
@@ -150,6 +155,31 @@ def test_with_the_token_calls_are_answered_and_logged(guarded, log):
         metadata = [("authorization", "Bearer open sesame")]
         assert called(channel, "ModelInfer", infer_request(), metadata=metadata).outputs
     wait_until(lambda: '"/inference.GRPCInferenceService/ModelInfer","status":"OK"' in log.read_text())
+
+
+def test_calls_share_the_memory_for_bodies_with_http():
+    engine = Engine(Repository([]), Settings(all_bodies=100, grace=0))
+    port = free_port()
+
+    async def ready(channel):
+        """What is said of a model that is not there."""
+        try:
+            await called(channel, "ModelReady", messages.ModelReadyRequest(name="a"), wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+
+    async def run():
+        stopping = asyncio.Event()
+        answering = asyncio.create_task(answer_calls(engine, None, port, stopping))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with engine.room.hold(99):
+                assert await ready(channel) == grpc.StatusCode.UNAVAILABLE
+            assert await ready(channel) == grpc.StatusCode.NOT_FOUND
+        stopping.set()
+        await answering
+        assert engine.room.held == 0
+
+    asyncio.run(run())
 
 
 def test_a_port_that_is_taken_is_said_and_ends_the_start(small_run, iris):

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import gzip
+import socket
+import struct
 import tracemalloc
 from contextlib import asynccontextmanager
 
@@ -98,7 +100,7 @@ def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_ar
     async def run():
         async with listening(all_bodies=1000) as (ask, listener):
             first, first_writer = await ask(post(b"/right", bytes(700), 701))
-            await until(lambda: listener.app.room.held == 700)
+            await until(lambda: listener.app.engine.room.held == 700)
             second, _ = await ask(post(b"/right", b"", 500))
             assert (await status(second))[0] == 503
             first_writer.write(b"\0")
@@ -106,9 +108,9 @@ def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_ar
             third, third_writer = await ask(post(b"/right", bytes(500)))
             assert (await status(third))[0] == 200
             _gone, gone_writer = await ask(post(b"/right", bytes(900), 901))
-            await until(lambda: listener.app.room.held == 900)
+            await until(lambda: listener.app.engine.room.held == 900)
             gone_writer.close()
-            await until(lambda: listener.app.room.held == 0)
+            await until(lambda: listener.app.engine.room.held == 0)
             third_writer.write(post(b"/right", bytes(900)))
             assert (await status(third))[0] == 200
 
@@ -174,7 +176,7 @@ def test_a_caller_that_asks_on_and_reads_nothing_is_answered_no_further_and_then
             writer.write(b"GET /large HTTP/1.1\r\n\r\n" * 20_000)
             (connection,) = await soon(lambda: listener.connections)
             await until(lambda: not listener.connections)
-            assert counted(listener).keys() == {"200"}
+            assert counted(listener).keys() == {"200", "499"}
             assert counted(listener)["200"] * LARGE < 20 * 2**20
             assert connection._transport.get_write_buffer_size() < 2**20
 
@@ -201,12 +203,12 @@ def test_what_one_read_brings_is_held_in_the_memory_for_all():
     async def run():
         async with listening(all_bodies=100 * 2**10) as (ask, listener):
             reader, _ = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\n\r\n" * 5000)
-            await until(lambda: listener.app.room.held)
+            await until(lambda: listener.app.engine.room.held)
             assert 90 < requests_in_memory() - before < 110
             answers = await asyncio.wait_for(reader.read(), 20)
             assert 90 < answers.count(b"HTTP/1.1 200") < 110
             assert answers.count(b"HTTP/1.1 503") == 1
-            assert listener.app.room.held == 0
+            assert listener.app.engine.room.held == 0
 
     asyncio.run(run())
 
@@ -220,7 +222,7 @@ def test_a_body_is_held_in_the_memory_for_all_as_large_as_it_is_unpacked():
                 body = gzip.compress(bytes(size))
                 reader, _ = await ask(packed % (len(body), body))
                 assert (await status(reader))[0] == wanted
-                assert listener.app.room.held == 0
+                assert listener.app.engine.room.held == 0
 
     asyncio.run(run())
 
@@ -260,6 +262,21 @@ def test_what_is_refused_before_it_is_whole_and_what_fails_is_counted():
                 reader, _ = await ask(sent)
                 await status(reader)
             assert counted(listener) == dict.fromkeys(["500", "400", "431", "413", "408"], 1)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_has_gone_before_its_answers_is_counted():
+    async def run():
+        async with listening() as (ask, listener):
+            _, writer = await ask(post(b"/slow", b"x") + post(b"/right", b"behind it"))
+            await until(lambda: listener.app.engine.room.held > len("behind it"))
+            # Without it a caller only says that it sends no more, and may still read.
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.close()
+            await until(lambda: counted(listener) == {"499": 2})
+            assert listener.app.engine.room.held == 0
 
     asyncio.run(run())
 

@@ -42,7 +42,7 @@ class AccessLog:
         self._thread.start()
 
     def add(self, request: Request, response: Response, size: int, caller: str) -> None:
-        """Notes an answer that has just been sent.
+        """Notes a request that is over.
 
         The line is written out here, two microseconds, and not in the thread: that would have Python's lock for
         thousands of lines on end, while requests wait.

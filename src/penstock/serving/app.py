@@ -17,7 +17,6 @@ from penstock.serving.engine import Engine
 from penstock.serving.http import Handler, Headers, Request, Response, Routes, json_response
 from penstock.serving.openapi import routes as openapi
 from penstock.serving.refusals import RefusedError, TooLargeError
-from penstock.serving.room import Room
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +40,6 @@ class Application:
         self.routes = routes
         self.engine = engine
         self.settings = engine.settings
-        self.room = Room(engine.settings.all_bodies)
         self._gate = Gate(engine.settings.token)
 
     def admit(self, path: str, headers: Headers) -> None:
@@ -74,7 +72,7 @@ class Application:
 
     async def _respond_unpacked(self, handler: Handler, request: Request, encoding: bytes) -> Response:
         request.body = unpacked(request.body, encoding, self.settings.largest_body)
-        with self.room.hold(len(request.body)):
+        with self.engine.room.hold(len(request.body)):
             return await handler(request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

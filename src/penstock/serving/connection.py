@@ -35,6 +35,7 @@ BYTES_AHEAD = 2**10  # that each of these takes besides its body; one read may b
 KEEP_ALIVE_SECONDS = 75.0
 LINGER_SECONDS = 2.0  # for a caller to read why it was refused, and to stop sending
 FAILED = json_response({"error": OUR_FAULT}, 500)
+UNHEARD = Response(b"", 499)  # nobody is sent it; nginx's number for a caller that has gone before its answer
 
 
 class Connection(asyncio.Protocol):
@@ -44,7 +45,7 @@ class Connection(asyncio.Protocol):
         self.since = time.monotonic()
         self._listener = listener
         self._app = listener.app
-        self._room = listener.app.room
+        self._room = listener.app.engine.room
         self._transport = cast(asyncio.Transport, None)
         self._parser = httptools.HttpRequestParser(self)
         self._ahead: deque[tuple[Request, RefusedError | None]] = deque()
@@ -107,6 +108,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.lose(self, self._held)
+        for request, _ in self._ahead:
+            self._listener.note(request, UNHEARD, len(request.body), self._caller)
         self._ahead.clear()
         if self._task is not None:
             self._task.cancel()
@@ -267,7 +270,9 @@ class Connection(asyncio.Protocol):
             response = await self._app.respond(request)
         finally:  # also of a mistake of ours, whose traceback goes its own way
             self._task = None
-            if not self._transport.is_closing():
+            if self._transport.is_closing():
+                self._listener.note(request, UNHEARD, size, self._caller)
+            else:
                 self._send(request, response, size)
                 if self._ahead and self._writable:
                     self._go_on()

@@ -28,6 +28,7 @@ from penstock.serving.refusals import (
     TooLargeError,
 )
 from penstock.serving.repository import Repository
+from penstock.serving.room import Room
 from penstock.serving.settings import Settings
 from penstock.serving.tensors import Tensors
 
@@ -84,13 +85,14 @@ class Ran(NamedTuple):
 class Engine:
     """Runs the models of a repository. Belongs to the event loop in which it is first asked.
 
-    decoding: the threads for pictures that are to be rows.
+    room: for what callers send, by either protocol; decoding: the threads for pictures that are to be rows.
     """
 
     def __init__(self, repository: Repository, settings: Settings | None = None) -> None:
         self.repository = repository
         self.settings = settings or Settings()
         self.metrics = Metrics()
+        self.room = Room(self.settings.all_bodies)
         self.decoding = Decoding(self.settings.waiting_rows)
         self._most_counted = max(1, self.settings.waiting_rows // LONG_REQUESTS)
         self._queues: dict[ServedModel, _Queue] = {}

@@ -66,10 +66,10 @@ class Listener:
 
     def lose(self, connection: Connection, held: int) -> None:
         self.connections.discard(connection)
-        self.app.room.held -= held
+        self.app.engine.room.held -= held
 
     def note(self, request: Request, response: Response, size: int, caller: str) -> None:
-        """Counts an answer that has just been sent, and puts it into the log. size: bytes of the request's body."""
+        """Counts a request that is over, and puts it into the log. size: bytes of its body, as they came."""
         self.app.count(request, response)
         if self._access_log is not None:
             self._access_log.add(request, response, size, caller)

@@ -73,7 +73,9 @@ class Metrics:
 
     def _answers(self) -> Iterator[str]:
         name = "penstock_requests_total"
-        yield from _head(name, "counter", "Requests that were answered, errors among them.")
+        yield from _head(
+            name, "counter", "Requests by the status of their answer; 499 and CANCELLED: the caller had gone."
+        )
         for model, metrics in self.models.items():
             for (protocol, status), count in metrics.answers.items():
                 yield f'{name}{{{_label(model)},protocol="{protocol}",status="{status}"}} {count}'

@@ -1,4 +1,4 @@
-"""The memory that the bodies of all requests share."""
+"""The memory that the bodies of all requests share, over HTTP and gRPC."""
 
 from __future__ import annotations
 

@@ -92,16 +92,13 @@ class Answering:
         self.engine = engine
         self._access_log = access_log
         self._gate = Gate(engine.settings.token)
-        self._held = 0  # bytes of the messages that are being answered
 
     async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
         begun, size, code = time.monotonic(), request.ByteSize(), grpc.StatusCode.UNKNOWN
-        self._held += size
         try:
             self._gate.admit(OPEN_PATHS.get(name, ""), _headers(context))
-            if self._held > self.engine.settings.all_bodies:
-                raise OverloadedError("the messages of other calls fill the memory; ask again")
-            response = await call(request)
+            with self.engine.room.hold(size):
+                response = await call(request)
         except asyncio.CancelledError:  # the caller has gone, or waits no longer
             code = grpc.StatusCode.CANCELLED
             raise
@@ -113,7 +110,6 @@ class Answering:
             code = grpc.StatusCode.OK
             return response
         finally:
-            self._held -= size
             seconds = time.monotonic() - begun
             self._count(request, code, seconds)
             if self._access_log is not None:
