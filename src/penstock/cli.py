@@ -102,11 +102,16 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 
 def _repro(chosen: argparse.Namespace) -> None:
+    from penstock.last_look import NOTHING_TO_DO, LastLook
+
+    project = Project.find()
+    if LastLook(project.last_look, chosen.target).still_holds():
+        print(NOTHING_TO_DO)
+        return
     from penstock.config import load_config
     from penstock.dvc_command import mend, run
     from penstock.machine import shares_of_gpus, stages_at_once
 
-    project = Project.find()
     mend(project)
     settings = load_config(project.params).trainer
     jobs = chosen.jobs or stages_at_once(settings)

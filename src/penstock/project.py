@@ -60,6 +60,11 @@ class Project:
     def durations(self) -> Path:
         return self.scratch / "seconds_of_stages.json"
 
+    @property
+    def last_look(self) -> Path:
+        """What `penstock repro` looked at when nothing was to do."""
+        return self.scratch / "last_look.json"
+
     def checkpoints(self, stage: str, model: str) -> Path:
         return self.scratch / "checkpoints" / stage / model
 

@@ -30,6 +30,7 @@ from penstock.durations import Durations
 from penstock.dvc_command import DVC, change_dvc
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
+from penstock.last_look import NOTHING_TO_DO, LastLook, see
 from penstock.project import Project
 
 
@@ -50,11 +51,14 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
             what to run.
     """
     change_dvc()
+    project, begun = Project(root), time.time_ns()
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
+            seen = see(_looked_at(plan, repo))
+            runner = _Runner(repo, plan, jobs, gpus, Durations(project.durations))
             with _in_the_order_of(plan, repo):
-                went_well = _Runner(repo, plan, jobs, gpus, Durations(Project(root).durations)).run()
+                went_well = runner.run()
     except DvcException as error:
         raise StageError(str(error)) from None
     failed = [name for name, well in went_well.items() if not well]
@@ -62,6 +66,9 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
     if failed:
         without = f"; not run without {'it' if len(failed) == 1 else 'them'}: {', '.join(left)}" if left else ""
         raise StageError(f"{', '.join(failed)} failed{without}")
+    if not runner.has_begun_any:
+        LastLook(project.last_look, targets).keep(seen, begun)
+        console.output.print(NOTHING_TO_DO)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,10 @@ def _stages(repo: Repo, target: str) -> list[Stage]:
 
 
 class _Runner:
-    """Begins each stage of a plan when all that it needs is done."""
+    """Begins each stage of a plan when all that it needs is done.
+
+    has_begun_any: whether there was one that was not up to date.
+    """
 
     def __init__(
         self, repo: Repo, plan: Mapping[str, _Planned], jobs: int, gpus: Sequence[str], durations: Durations
@@ -105,6 +115,7 @@ class _Runner:
         self._went_well: dict[str, bool] = {}
         self._beginning = Lock()
         self._is_over = False
+        self.has_begun_any = False
 
     def run(self) -> dict[str, bool]:
         """Whether each stage that had all it needs went well; one that is up to date did, before."""
@@ -112,6 +123,7 @@ class _Runner:
         with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us(), self._nothing_begun_afterwards():
             while True:
                 while len(self._running) < self.jobs and (name := self._next_stale()):
+                    self.has_begun_any = True
                     self._running[pool.submit(self._run_one, name)] = name
                 if not self._running:
                     return self._went_well
@@ -192,14 +204,24 @@ def _places(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
     return places
 
 
+def _looked_at(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[Path]:
+    """All that says whether the stages of a plan are up to date."""
+    settings, ignored = Path(repo.dvc_dir), Path(repo.root_dir) / ".dvcignore"
+    yield from (settings / "config", settings / "config.local", ignored)
+    for stage in (planned.stage for planned in plan.values()):
+        yield Path(stage.path)
+        if isinstance(stage, PipelineStage):
+            yield _lock_of(stage)
+        yield from (Path(part.fs_path) for part in (*stage.deps, *stage.outs))
+
+
 @contextmanager
 def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]:
     """Afterwards, what is new in a dvc.lock stands in the order of the plan, whichever stage was done first."""
     files: dict[Path, list[str]] = {}
     for stage in (planned.stage for planned in plan.values()):
         if isinstance(stage, PipelineStage):
-            lock = Path(stage.dvcfile._lockfile.path)  # DVC has no other way to it
-            files.setdefault(lock, []).append(stage.name)
+            files.setdefault(_lock_of(stage), []).append(stage.name)
     before = {lock: _text(lock) for lock in files}
     try:
         yield
@@ -218,6 +240,10 @@ def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:
             for name in wanted:
                 content["stages"].move_to_end(name)
             git.track_file(str(lock))
+
+
+def _lock_of(stage: PipelineStage) -> Path:
+    return Path(stage.dvcfile._lockfile.path)  # DVC has no other way to it
 
 
 def _text(lock: Path) -> str:

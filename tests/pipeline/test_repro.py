@@ -1,9 +1,12 @@
 """Stages side by side: real DVC, on pipelines of a few shell commands; on the small one in test_pipeline.py."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -12,6 +15,7 @@ from ruamel.yaml import YAML
 from penstock.durations import Durations
 from penstock.errors import StageError
 from penstock.files import read_json, write_json
+from penstock.last_look import LastLook, see
 from penstock.project import Project
 from penstock.repro import repro
 from tests.processes import wait_until
@@ -21,16 +25,16 @@ from tests.processes import wait_until
 def project(tmp_path):
     """Makes a DVC project of stages, each a shell command that writes a file of the stage's name."""
 
-    def make(folder, **stages):
-        root = tmp_path / folder
-        root.mkdir()
-        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
-        entries = {name: {"cmd": cmd, "deps": deps, "outs": [name]} for name, (cmd, *deps) in stages.items()}
-        with (root / "dvc.yaml").open("w") as file:
-            YAML().dump({"stages": entries}, file)
-        return root
+    return lambda folder, **stages: _project(tmp_path / folder, **stages)
 
-    return make
+
+def _project(root, **stages):
+    root.mkdir()
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
+    entries = {name: {"cmd": cmd, "deps": deps, "outs": [name]} for name, (cmd, *deps) in stages.items()}
+    with (root / "dvc.yaml").open("w") as file:
+        YAML().dump({"stages": entries}, file)
+    return root
 
 
 def test_what_does_not_need_each_other_runs_at_once(project):
@@ -109,6 +113,53 @@ def test_only_what_is_not_up_to_date_runs(project, capfd):
     assert (root / "c").read_text() == "2"
 
 
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory):
+    """A project in which everything was up to date when it was last looked at; who changes it puts it back."""
+    root = tmp_path_factory.mktemp("looked") / "at"
+    _project(root, a=("mkdir a; cp source a/one", "source"), b=("cat params.yaml > b", "a"))
+    _say_of_a_stage(root, "b", params=["key"])
+    (root / "source").write_text("1")
+    (root / "params.yaml").write_text("key: 1")
+    repro(root, [], jobs=2)
+    assert not LastLook(Project(root).last_look, []).still_holds()
+    repro(root, [], jobs=2)
+    assert LastLook(Project(root).last_look, []).still_holds()
+    return root
+
+
+@pytest.mark.parametrize(
+    "path", ["source", "params.yaml", "a/one", "a/new", "b", "dvc.yaml", "dvc.lock", ".dvc/config.local", ".dvcignore"]
+)
+def test_whatever_was_looked_at_is_looked_at_again_when_it_changes(looked_at, path):
+    with _written_to(looked_at / path):
+        assert not LastLook(Project(looked_at).last_look, []).still_holds()
+    assert LastLook(Project(looked_at).last_look, []).still_holds()
+
+
+def test_what_is_gone_and_other_targets_are_looked_at(looked_at):
+    assert not LastLook(Project(looked_at).last_look, ["b"]).still_holds()
+    away = (looked_at / "b").rename(looked_at / "away")
+    assert not LastLook(Project(looked_at).last_look, []).still_holds()
+    away.rename(looked_at / "b")
+
+
+def test_while_nothing_has_changed_dvc_is_not_asked(looked_at):
+    script = "import sys; from penstock.cli import main; main(['repro']); assert 'dvc' not in sys.modules"
+    said = subprocess.run([sys.executable, "-c", script], cwd=looked_at, capture_output=True, text=True, check=True)
+    assert said.stdout == "nothing to do: all stages are up to date\n"
+
+
+def test_what_is_edited_while_it_is_looked_at_is_looked_at_again(tmp_path):
+    begun = time.time_ns()
+    (tmp_path / "source").write_text("2")
+    last = LastLook(tmp_path / "look.json", [])
+    last.keep(see([tmp_path / "source"]), begun)
+    assert not last.still_holds()
+    last.keep(see([tmp_path / "source"]), (tmp_path / "source").stat().st_mtime_ns + 1)
+    assert last.still_holds()
+
+
 def test_parameters_are_those_of_dvc_and_a_change_is_seen_by_who_has_read_them_before(project):
     """The second content of the file is as long as the first."""
     keys = ["plain", "nested.limit", "nested.deep.number", "shared", "pattern.*"]
@@ -174,6 +225,22 @@ def test_stages_side_by_side_see_other_gpus(project):
     root = project("gpus", **see)
     repro(root, [], jobs=2, gpus=["0,1", "2,3"])
     assert {(root / name).read_text() for name in "ab"} == {"0,1\n", "2,3\n"}
+
+
+@contextmanager
+def _written_to(path):
+    """A line more in a file, or a new one; afterwards it is as it was, and its folder as well."""
+    was_there = path.exists()
+    before = {place: place.stat() for place in (path, path.parent) if place.exists()}
+    with path.open("a") as file:
+        file.write("\n")
+    yield
+    if was_there:
+        os.truncate(path, before[path].st_size)
+    else:
+        path.unlink()
+    for place, state in before.items():
+        os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def _say_of_a_stage(root, name, **what):
