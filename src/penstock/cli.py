@@ -105,7 +105,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.last_look import NOTHING_TO_DO, LastLook
 
     project = Project.find()
-    if LastLook(project.last_look, chosen.target).still_holds():
+    if LastLook(project, chosen.target).still_holds():
         print(NOTHING_TO_DO)
         return
     from penstock.config import load_config

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from penstock.errors import MissingFileError
 from penstock.files import read_json, write_json
 
 
@@ -14,7 +15,7 @@ class Durations:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._seconds: dict[str, float] = read_json(file) if file.is_file() else {}
+        self._seconds = _read(file)
 
     def keep(self, stage: str, seconds: float) -> None:
         self._seconds[stage] = round(seconds, 1)
@@ -27,3 +28,12 @@ class Durations:
         of_known = sum(self._seconds[stage] for stage in known)
         an_epoch = of_known / sum(epochs[stage] for stage in known) if known else 1
         return {stage: self._seconds.get(stage, epochs[stage] * an_epoch) for stage in epochs}
+
+
+def _read(file: Path) -> dict[str, float]:
+    """What is no number of seconds, or no such file, is not known."""
+    try:
+        kept = read_json(file)
+    except (MissingFileError, OSError):
+        return {}
+    return {stage: seconds for stage, seconds in kept.items() if isinstance(seconds, int | float)}

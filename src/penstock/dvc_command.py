@@ -31,6 +31,7 @@ from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
 from voluptuous import Invalid
 
 from penstock import console
+from penstock.errors import ConfigError
 from penstock.files import write_text, written_whole
 from penstock.interruption import Interrupted, children_interrupted_with_us
 from penstock.project import Project
@@ -107,7 +108,13 @@ def _content(fs: Any, path: str, _state: tuple[int, ...]) -> Any:  # noqa: ANN40
 
 
 def mend(project: Project) -> None:
-    """Makes readable again what a `dvc repro` that was killed has cut short: the stages before the cut stay known."""
+    """Makes readable again what a `dvc repro` that was killed has cut short: the stages before the cut stay known.
+
+    Raises:
+        ConfigError: git has left a conflict in a dvc.lock, which is somebody's to solve.
+    """
+    for lock in project.dvc_locks:
+        _refuse_a_conflict(lock)
     held = project.root / ".dvc" / "tmp" / "rwlock"
     if all(_is_whole(lock) for lock in project.dvc_locks) and _is_json(held):
         return
@@ -115,11 +122,21 @@ def mend(project: Project) -> None:
     with Repo(str(project.root), _wait_for_lock=True) as repo, repo.lock:
         for lock in project.dvc_locks:
             if not _is_whole(lock):
+                shown = project.shown(lock)
+                kept = project.scratch / "cut_short" / shown
+                write_text(kept, _text(lock))
                 _cut_back(lock)
                 lost = "cut short when DVC was killed; the stages that it has lost run again"
-                console.warn(f"{project.shown(lock)}: {lost}")
+                console.warn(f"{shown}: {lost} (as it was: {project.shown(kept)})")
         if not _is_json(held):
             held.unlink()
+
+
+def _refuse_a_conflict(lock: Path) -> None:
+    text = _text(lock) if lock.is_file() else ""
+    if conflict := re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise ConfigError(f"{lock}:{line}: git has left a conflict; `git checkout --ours {lock.name}` takes your side")
 
 
 def _cut_back(lock: Path) -> None:

@@ -6,62 +6,60 @@ DVC: a file of the same size, time and inode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from penstock.errors import MissingFileError
 from penstock.files import read_json, write_json
+from penstock.project import Project
 
 NOTHING_TO_DO = "nothing to do: all stages are up to date"
 
-# Nanoseconds since 1970, bytes, inode; of what is not there nothing.
-State = list[int]
-Seen = Mapping[str, State]
+# By paths from the project's folder on, so that those of a copy are its own: nanoseconds since 1970, bytes, inode; of
+# what is not there nothing.
+Seen = Mapping[str, list[int]]
 
 
 class LastLook:
     """The last time when all that certain targets need was up to date, in a file with those of other targets."""
 
-    def __init__(self, file: Path, targets: Sequence[str]) -> None:
-        self._file = file
-        self._targets = " ".join(targets)
+    def __init__(self, project: Project, targets: Sequence[str]) -> None:
+        self._root = project.root
+        self._file = project.last_look
+        self._targets = json.dumps(list(targets))
 
     def still_holds(self) -> bool:
         """Whether there was such a time, and nothing that was looked at has changed since."""
-        seen: Seen = self._kept().get(self._targets, {})
-        return bool(seen) and all(_state(Path(path)) == state for path, state in seen.items())
+        seen = self._kept().get(self._targets)
+        return isinstance(seen, dict) and bool(seen) and self.see(self._root / path for path in seen) == seen
+
+    def see(self, paths: Iterable[Path]) -> Seen:
+        """The present states of files and folders."""
+        return {os.path.relpath(path, self._root): _state(path) for path in dict.fromkeys(paths)}
 
     def keep(self, seen: Seen, begun: int) -> None:
         """Keeps what was up to date, unless somebody was at it meanwhile.
 
         Args:
-            seen: by `see`, before DVC was asked.
+            seen: before DVC was asked.
             begun: when the first of it was read, in nanoseconds since 1970.
         """
         if all(state[0] < begun for state in seen.values() if state):
             with suppress(OSError):  # it only saves time
                 write_json(self._file, self._kept() | {self._targets: seen})
 
-    def _kept(self) -> dict[str, Seen]:
+    def _kept(self) -> dict[str, Any]:
         try:
             return read_json(self._file)
-        except MissingFileError:
+        except (MissingFileError, OSError):
             return {}
 
 
-def see(paths: Iterable[Path]) -> Seen:
-    """The states of files, and of folders with all that is in them."""
-    return {str(path): _state(path) for place in paths for path in _with_contents(place.absolute())}
-
-
-def _with_contents(path: Path) -> Iterator[Path]:
-    yield path
-    if path.is_dir():
-        yield from path.rglob("*")
-
-
-def _state(path: Path) -> State:
+def _state(path: Path) -> list[int]:
     try:
         found = path.stat()
     except OSError:

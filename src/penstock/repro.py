@@ -30,7 +30,8 @@ from penstock.durations import Durations
 from penstock.dvc_command import DVC, change_dvc
 from penstock.errors import StageError
 from penstock.interruption import children_interrupted_with_us
-from penstock.last_look import NOTHING_TO_DO, LastLook, see
+from penstock.last_look import NOTHING_TO_DO, LastLook
+from penstock.looked_at import lock_of, looked_at
 from penstock.project import Project
 
 
@@ -52,10 +53,12 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
     """
     change_dvc()
     project, begun = Project(root), time.time_ns()
+    last = LastLook(project, targets)
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
-            seen = see(_looked_at(plan, repo))
+            paths = looked_at(repo, [planned.stage for planned in plan.values()])
+            seen = None if paths is None else last.see(paths)
             runner = _Runner(repo, plan, jobs, gpus, Durations(project.durations))
             with _in_the_order_of(plan, repo):
                 went_well = runner.run()
@@ -67,7 +70,8 @@ def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (
         without = f"; not run without {'it' if len(failed) == 1 else 'them'}: {', '.join(left)}" if left else ""
         raise StageError(f"{', '.join(failed)} failed{without}")
     if not runner.has_begun_any:
-        LastLook(project.last_look, targets).keep(seen, begun)
+        if seen is not None:
+            last.keep(seen, begun)
         console.output.print(NOTHING_TO_DO)
 
 
@@ -204,24 +208,13 @@ def _places(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
     return places
 
 
-def _looked_at(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[Path]:
-    """All that says whether the stages of a plan are up to date."""
-    settings, ignored = Path(repo.dvc_dir), Path(repo.root_dir) / ".dvcignore"
-    yield from (settings / "config", settings / "config.local", ignored)
-    for stage in (planned.stage for planned in plan.values()):
-        yield Path(stage.path)
-        if isinstance(stage, PipelineStage):
-            yield _lock_of(stage)
-        yield from (Path(part.fs_path) for part in (*stage.deps, *stage.outs))
-
-
 @contextmanager
 def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]:
     """Afterwards, what is new in a dvc.lock stands in the order of the plan, whichever stage was done first."""
     files: dict[Path, list[str]] = {}
     for stage in (planned.stage for planned in plan.values()):
         if isinstance(stage, PipelineStage):
-            files.setdefault(_lock_of(stage), []).append(stage.name)
+            files.setdefault(lock_of(stage), []).append(stage.name)
     before = {lock: _text(lock) for lock in files}
     try:
         yield
@@ -240,10 +233,6 @@ def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:
             for name in wanted:
                 content["stages"].move_to_end(name)
             git.track_file(str(lock))
-
-
-def _lock_of(stage: PipelineStage) -> Path:
-    return Path(stage.dvcfile._lockfile.path)  # DVC has no other way to it
 
 
 def _text(lock: Path) -> str:

@@ -38,6 +38,19 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_as_if_it_had_not_been(re
     assert not list((killed.root / ".penstock" / "checkpoints").rglob("*.ckpt"))
 
 
+def test_a_conflict_of_gits_in_a_lock_is_left_as_it_is(changed_run):
+    lock = changed_run.root / "dvc.lock"
+    conflict = lock.read_text().rstrip("\n") + "\n<<<<<<< HEAD\n    a: 1\n=======\n    a: 2\n>>>>>>> other\n"
+    lock.write_text(conflict)
+    line = conflict.splitlines().index("<<<<<<< HEAD") + 1
+    said = changed_run.run("penstock", "repro", check=False)
+    assert said.returncode == 2
+    assert said.stdout == (
+        f"error: {lock}:{line}: git has left a conflict; `git checkout --ours dvc.lock` takes your side\n"
+    )
+    assert lock.read_text() == conflict
+
+
 @pytest.mark.parametrize("share", [0, 0.1, 0.37, 0.5, 0.83, 0.999])
 def test_a_lock_that_dvc_has_left_cut_short_is_mended(changed_run, share):
     lock = changed_run.root / "dvc.lock"
@@ -49,4 +62,6 @@ def test_a_lock_that_dvc_has_left_cut_short_is_mended(changed_run, share):
     kept = lock.read_text() if lock.is_file() else ""
     assert whole.startswith(kept)
     assert re.findall(r"^  (\S+)", kept, re.MULTILINE) == before_the_cut
+    as_it_was = (changed_run.root / ".penstock/cut_short/dvc.lock").read_text()
+    assert as_it_was == whole[:cut].rstrip("\n")
     changed_run.run("dvc", "status", "validate@iris_mlp")

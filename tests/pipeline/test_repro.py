@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 
 from penstock.durations import Durations
 from penstock.errors import StageError
-from penstock.files import read_json, write_json
-from penstock.last_look import LastLook, see
+from penstock.files import read_json, write_json, write_text
+from penstock.last_look import LastLook
 from penstock.project import Project
 from penstock.repro import repro
-from tests.processes import wait_until
+from tests.processes import answers, free_port, wait_until
 
 
 @pytest.fixture
@@ -117,31 +117,91 @@ def test_only_what_is_not_up_to_date_runs(project, capfd):
 def looked_at(tmp_path_factory):
     """A project in which everything was up to date when it was last looked at; who changes it puts it back."""
     root = tmp_path_factory.mktemp("looked") / "at"
-    _project(root, a=("mkdir a; cp source a/one", "source"), b=("cat params.yaml > b", "a"))
+    _project(root, a=("mkdir a; cp in/source a/one", "in/source"), b=("echo ${word} > b", "a"))
+    with (root / "dvc.yaml").open("a") as file:
+        file.write("vars: [words.yaml]\n")
+    (root / "words.yaml").write_text("word: one\n")
+    (root / "in").mkdir()
     _say_of_a_stage(root, "b", params=["key"])
-    (root / "source").write_text("1")
-    (root / "params.yaml").write_text("key: 1")
+    (root / "in/source").write_text("1")
+    (root / "params.yaml").write_text("key: 1\n")
     repro(root, [], jobs=2)
-    assert not LastLook(Project(root).last_look, []).still_holds()
+    assert not _still_holds(root)
     repro(root, [], jobs=2)
-    assert LastLook(Project(root).last_look, []).still_holds()
+    assert _still_holds(root)
     return root
 
 
 @pytest.mark.parametrize(
-    "path", ["source", "params.yaml", "a/one", "a/new", "b", "dvc.yaml", "dvc.lock", ".dvc/config.local", ".dvcignore"]
+    "path",
+    [
+        "in/source",
+        "in/source.dvc",
+        "in/.dvcignore",
+        "in/dvc.yaml",
+        "params.yaml",
+        "words.yaml",
+        "a/one",
+        "a/new",
+        "b",
+        "dvc.yaml",
+        "dvc.lock",
+        ".dvc/config.local",
+        ".dvcignore",
+    ],
 )
 def test_whatever_was_looked_at_is_looked_at_again_when_it_changes(looked_at, path):
     with _written_to(looked_at / path):
-        assert not LastLook(Project(looked_at).last_look, []).still_holds()
-    assert LastLook(Project(looked_at).last_look, []).still_holds()
+        assert not _still_holds(looked_at)
+    assert _still_holds(looked_at)
 
 
-def test_what_is_gone_and_other_targets_are_looked_at(looked_at):
-    assert not LastLook(Project(looked_at).last_look, ["b"]).still_holds()
+def test_an_output_that_is_gone_is_looked_at(looked_at):
     away = (looked_at / "b").rename(looked_at / "away")
-    assert not LastLook(Project(looked_at).last_look, []).still_holds()
+    assert not _still_holds(looked_at)
     away.rename(looked_at / "b")
+    assert _still_holds(looked_at)
+
+
+def test_one_that_the_cache_has_lost_is_looked_at(looked_at):
+    """As in DVC, to which it is then not up to date."""
+    cache = looked_at / ".dvc/cache/files"
+    away = cache.rename(looked_at / "away")
+    assert not _still_holds(looked_at)
+    away.rename(cache)
+    assert _still_holds(looked_at)
+
+
+def test_other_targets_and_copies_of_the_project_are_looked_at(looked_at, tmp_path):
+    assert not _still_holds(looked_at, "b")
+    copy = shutil.copytree(looked_at, tmp_path / "copy")
+    assert not _still_holds(copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"[]": 7}', '{"[]": {"dvc.yaml": "x"}}', '{"[]": {}}'])
+def test_a_look_that_is_none_is_looked_past(tmp_path, content):
+    project = Project(tmp_path)
+    write_text(project.last_look, content)
+    assert not LastLook(project, []).still_holds()
+    project.last_look.unlink()
+    project.last_look.mkdir()
+    assert not LastLook(project, []).still_holds()
+
+
+def test_nothing_is_kept_of_what_lies_elsewhere(project):
+    """Only its server knows whether it has changed."""
+    (server := project("server", a=("echo a > a",))).joinpath("there").write_text("1")
+    with subprocess.Popen(
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port := free_port())],
+        cwd=server,
+        stderr=subprocess.DEVNULL,
+    ) as serving:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/there"))
+        root = project("elsewhere", a=("echo a > a", f"http://127.0.0.1:{port}/there"))
+        for _ in range(2):
+            repro(root, [], jobs=2)
+        serving.terminate()
+    assert not _still_holds(root)
 
 
 def test_while_nothing_has_changed_dvc_is_not_asked(looked_at):
@@ -151,12 +211,12 @@ def test_while_nothing_has_changed_dvc_is_not_asked(looked_at):
 
 
 def test_what_is_edited_while_it_is_looked_at_is_looked_at_again(tmp_path):
-    begun = time.time_ns()
-    (tmp_path / "source").write_text("2")
-    last = LastLook(tmp_path / "look.json", [])
-    last.keep(see([tmp_path / "source"]), begun)
+    begun, source = time.time_ns(), tmp_path / "source"
+    source.write_text("2")
+    last = LastLook(Project(tmp_path), [])
+    last.keep(last.see([source]), begun)
     assert not last.still_holds()
-    last.keep(see([tmp_path / "source"]), (tmp_path / "source").stat().st_mtime_ns + 1)
+    last.keep(last.see([source]), source.stat().st_mtime_ns + 1)
     assert last.still_holds()
 
 
@@ -213,6 +273,14 @@ def test_what_took_longest_the_last_time_begins_first_and_epochs_are_for_what_ha
     assert said.index("stage 'b'") < said.index("stage 'c'") < said.index("stage 'a'")
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"a": "x"}'])
+def test_durations_that_are_none_are_not_known(project, content):
+    root = project("unknown", a=("echo 1 > a",))
+    write_text(Project(root).durations, content)
+    repro(root, [], jobs=2)
+    assert read_json(Project(root).durations).keys() == {"a"}
+
+
 def test_durations_are_kept_of_what_went_well(project):
     root = project("kept", bad=("false",), good=("echo 1 > good",))
     with pytest.raises(StageError):
@@ -225,6 +293,10 @@ def test_stages_side_by_side_see_other_gpus(project):
     root = project("gpus", **see)
     repro(root, [], jobs=2, gpus=["0,1", "2,3"])
     assert {(root / name).read_text() for name in "ab"} == {"0,1\n", "2,3\n"}
+
+
+def _still_holds(root, *targets):
+    return LastLook(Project(root), targets).still_holds()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
@@ -157,27 +158,46 @@ def test_with_the_token_calls_are_answered_and_logged(guarded, log):
     wait_until(lambda: '"/inference.GRPCInferenceService/ModelInfer","status":"OK"' in log.read_text())
 
 
-def test_calls_share_the_memory_for_bodies_with_http():
-    engine = Engine(Repository([]), Settings(all_bodies=100, grace=0))
-    port = free_port()
+@asynccontextmanager
+async def answered_without_models(**limits):
+    """A port in this process, and whose counts and memory it uses."""
+    engine = Engine(Repository([]), Settings(grace=0, **limits))
+    port, stopping = free_port(), asyncio.Event()
+    answering = asyncio.create_task(answer_calls(engine, None, port, stopping))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield engine, channel
+    stopping.set()
+    await answering
+    assert engine.room.held == 0
 
-    async def ready(channel):
-        """What is said of a model that is not there."""
-        try:
-            await called(channel, "ModelReady", messages.ModelReadyRequest(name="a"), wait_for_ready=True)
-        except grpc.aio.AioRpcError as error:
-            return error.code()
+
+async def refusal(channel, name, sent):
+    ask = channel.unary_unary(f"/inference.GRPCInferenceService/{name}", request_serializer=bytes)
+    try:
+        await ask(sent, wait_for_ready=True, timeout=30)
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+
+
+def test_calls_share_the_memory_for_bodies_with_http():
+    a_model = messages.ModelReadyRequest(name="a").SerializeToString()
 
     async def run():
-        stopping = asyncio.Event()
-        answering = asyncio.create_task(answer_calls(engine, None, port, stopping))
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with answered_without_models(all_bodies=100) as (engine, channel):
             with engine.room.hold(99):
-                assert await ready(channel) == grpc.StatusCode.UNAVAILABLE
-            assert await ready(channel) == grpc.StatusCode.NOT_FOUND
-        stopping.set()
-        await answering
-        assert engine.room.held == 0
+                assert (await refusal(channel, "ModelReady", a_model))[0] == grpc.StatusCode.UNAVAILABLE
+            assert (await refusal(channel, "ModelReady", a_model))[0] == grpc.StatusCode.NOT_FOUND
+
+    asyncio.run(run())
+
+
+def test_what_is_no_message_is_refused_and_counted():
+    async def run():
+        async with answered_without_models() as (engine, channel):
+            code, details = await refusal(channel, "ModelInfer", b"\xff")
+            assert code == grpc.StatusCode.INVALID_ARGUMENT
+            assert details.startswith("this is no ModelInferRequest: ")
+            assert engine.metrics.of("").answers == {("grpc", "INVALID_ARGUMENT"): 1}
 
     asyncio.run(run())
 

@@ -281,6 +281,18 @@ def test_a_caller_that_has_gone_before_its_answers_is_counted():
     asyncio.run(run())
 
 
+def test_a_caller_that_has_gone_in_the_middle_of_a_body_is_counted():
+    async def run():
+        async with listening() as (ask, listener):
+            _, writer = await ask(post(b"/right", b"half", 10))
+            await until(lambda: listener.app.engine.room.held)
+            writer.close()
+            await until(lambda: counted(listener) == {"499": 1})
+            assert listener.app.engine.room.held == 0
+
+    asyncio.run(run())
+
+
 def test_a_caller_that_has_gone_before_it_was_taken_does_no_harm():
     class Gone(asyncio.Transport):
         def get_extra_info(self, name, default=None):

@@ -1,8 +1,24 @@
 """The folder of links that a server watches."""
 
-from penstock.tracking import follower
+from mlflow.entities.model_registry import ModelVersion, ModelVersionTag
+
+from penstock.tracking import bringing, follower
 from penstock.tracking.follower import Follower
 from penstock.tracking.wanted import Wanted
+
+
+def test_a_store_with_errors_of_its_own_changes_nothing_and_is_said_once(tmp_path, monkeypatch, capsys):
+    def download(**_):
+        raise RuntimeError("the bucket is away\nand more")
+
+    version = ModelVersion("fractions", "1", 0, tags=[ModelVersionTag("onnx.sha256", "0")])
+    monkeypatch.setattr(follower, "find_version", lambda client, wanted: version)
+    monkeypatch.setattr(bringing, "download_artifacts", download)
+    following = Follower("sqlite://", tmp_path, tmp_path, [Wanted.parse("models:/fractions@champion")])
+    capsys.readouterr()
+    for _ in range(2):
+        following.look_again()
+    assert capsys.readouterr().err == ("warning: models:/fractions@champion: MLflow at sqlite://: the bucket is away\n")
 
 
 def test_a_link_that_was_left_half_made_is_no_hindrance(tmp_path, monkeypatch):

@@ -108,7 +108,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.lose(self, self._held)
-        for request, _ in self._ahead:
+        unheard = [request for request, _ in self._ahead]
+        if self._in_body and not self._deaf:
+            unheard.append(self._taken())
+        for request in unheard:
             self._listener.note(request, UNHEARD, len(request.body), self._caller)
         self._ahead.clear()
         if self._task is not None:

@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from penstock.errors import PenstockError
 from penstock.files import sha256, write_bytes, write_json
 from penstock.served_files import DIGESTS, EXACT, ORIGIN, PROOF
+from penstock.tracking.failures import failures_of_storage
 from penstock.tracking.wanted import Wanted
 
 # A version's tags, as registration wrote them.
@@ -54,7 +55,8 @@ def _is_there(home: Path, digest: str) -> bool:
 
 def _download(uri: str, digest: str, home: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(download_artifacts(artifact_uri=f"{uri}/{EXACT}", dst_path=folder))
+        with failures_of_storage():
+            path = Path(download_artifacts(artifact_uri=f"{uri}/{EXACT}", dst_path=folder))
         if sha256(path) != digest:
             raise PenstockError(f"{uri}: the file in MLflow is not the one that was validated; it is not served")
         write_bytes(home / EXACT, path.read_bytes())

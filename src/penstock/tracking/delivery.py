@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from penstock import console
 from penstock.tracking.address import SQLITE, be_brief
+from penstock.tracking.failures import failures_of_storage, reason_of
 from penstock.tracking.outbox import Message, discard, left_letters, messages, set_aside
 from penstock.tracking.registry import arrays
 from penstock.tracking.run import KEY
@@ -76,9 +77,9 @@ class Delivery:
             except MlflowException as error:
                 if not _is_refusal(error):
                     raise
-                self._refuse(message, _reason(error))
+                self._refuse(message, reason_of(error))
             except (KeyError, TypeError) as error:
-                self._refuse(message, f"{message.what}: {_reason(error)}")
+                self._refuse(message, f"{message.what}: {reason_of(error)}")
             self._offset = behind
 
     @property
@@ -171,14 +172,14 @@ class Delivery:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / message.content["name"]
             path.write_bytes(base64.b64decode(message.content["base64"]))
-            with _failures_of_storage():
+            with failures_of_storage():
                 self._client.log_artifact(self._run_id, str(path))
 
     def _register(self, message: Message) -> None:
         model = message.content
         known = self._same_bytes(model["name"], model["sha256"])
         if known is None:
-            with _failures_of_storage():
+            with failures_of_storage():
                 known = self._log_model(model)
         self._client.set_registered_model_alias(model["name"], CHAMPION, known.version)
 
@@ -227,7 +228,7 @@ def deliver_left_letters(outbox: Path, uri: str, but: Path | None = None) -> Non
 
 def warn_of_absence(uri: str, error: Exception) -> None:
     kept = "what it misses is kept in .penstock/outbox for a later stage or `penstock results`"
-    console.warn(f"MLflow at {uri} cannot be used; going on without it, and {kept} ({_reason(error)})")
+    console.warn(f"MLflow at {uri} cannot be used; going on without it, and {kept} ({reason_of(error)})")
 
 
 def connect(uri: str) -> MlflowClient:
@@ -253,22 +254,6 @@ def find(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
     return found[0] if found else None
 
 
-@contextmanager
-def _failures_of_storage() -> Iterator[None]:
-    """Artifacts may be kept by any plugin, each with errors of its own."""
-    try:
-        yield
-    except UNREACHABLE:
-        raise
-    except Exception as error:
-        raise MlflowException(_reason(error)) from error
-
-
 def _is_refusal(error: MlflowException) -> bool:
     status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
     return status in REFUSALS
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what MLflow says."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -27,6 +27,7 @@ from penstock.errors import PenstockError
 from penstock.interruption import SIGNALS
 from penstock.tracking.address import URI, be_brief, label_of
 from penstock.tracking.bringing import bring, find_version
+from penstock.tracking.failures import reason_of
 from penstock.tracking.wanted import Wanted
 
 # Whatever keeps a model from being brought, once MLflow itself was found.
@@ -73,8 +74,8 @@ class Follower:
         self._linked[wanted.name] = home
 
     def _reason(self, wanted: Wanted, error: Exception) -> str:
-        """The first line of it; ours name the model themselves."""
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        """In a line; ours name the model themselves."""
+        reason = reason_of(error)
         return reason if isinstance(error, PenstockError) else f"{wanted}: MLflow at {self.uri}: {reason}"
 
     def _warn(self, wanted: Wanted, reason: str) -> None:

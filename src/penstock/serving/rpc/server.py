@@ -11,13 +11,13 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from penstock.errors import ConfigError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import Gate
 from penstock.serving.engine import Engine
-from penstock.serving.refusals import OverloadedError, RefusedError
+from penstock.serving.refusals import InputError, OverloadedError, RefusedError
 from penstock.serving.rpc import messages
 from penstock.serving.rpc.service import Service
 
@@ -77,8 +77,7 @@ def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.Rp
     answering = Answering(engine, access_log)
     return {
         name: grpc.unary_unary_rpc_method_handler(
-            partial(answering.answer, name, call),
-            request_deserializer=request.FromString,
+            partial(answering.answer, name, request, call),
             response_serializer=methodcaller("SerializeToString"),
         )
         for name, (request, call) in calls.items()
@@ -93,11 +92,14 @@ class Answering:
         self._access_log = access_log
         self._gate = Gate(engine.settings.token)
 
-    async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
-        begun, size, code = time.monotonic(), request.ByteSize(), grpc.StatusCode.UNKNOWN
+    async def answer(self, name: str, kind: type[Message], call: Call, sent: bytes, context: Context) -> Message:
+        """kind: of message that was sent."""
+        begun, size, code = time.monotonic(), len(sent), grpc.StatusCode.UNKNOWN
+        request = None
         try:
             self._gate.admit(OPEN_PATHS.get(name, ""), _headers(context))
             with self.engine.room.hold(size):
+                request = _parsed(kind, sent)
                 response = await call(request)
         except asyncio.CancelledError:  # the caller has gone, or waits no longer
             code = grpc.StatusCode.CANCELLED
@@ -115,10 +117,17 @@ class Answering:
             if self._access_log is not None:
                 self._access_log.add_call(context.peer(), f"/{NAME}/{name}", code.name, seconds, size)
 
-    def _count(self, request: Message, code: grpc.StatusCode, seconds: float) -> None:
+    def _count(self, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
         name = getattr(request, "model_name", "") or getattr(request, "name", "")
         model = name if name in self.engine.repository.models else ""
         self.engine.metrics.of(model).answered("grpc", code.name, seconds)
+
+
+def _parsed(kind: type[Message], sent: bytes) -> Message:
+    try:
+        return kind.FromString(sent)
+    except DecodeError as error:
+        raise InputError(f"this is no {kind.DESCRIPTOR.name}: {error}") from None
 
 
 def _headers(context: Context) -> dict[bytes, bytes]:

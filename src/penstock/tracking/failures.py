@@ -1,0 +1,24 @@
+"""What MLflow and the stores behind it raise, in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow.exceptions import MlflowException
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what it says."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
+@contextmanager
+def failures_of_storage() -> Iterator[None]:
+    """Artifacts may be kept by any plugin, each with errors of its own: these are MLflow's from here on."""
+    try:
+        yield
+    except (MlflowException, OSError, ImportError, ValueError):
+        raise
+    except Exception as error:
+        raise MlflowException(reason_of(error)) from error
