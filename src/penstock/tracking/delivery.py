@@ -31,6 +31,7 @@ CHAMPION = "champion"
 # database's missing driver, ValueError an address that is none.
 UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
 REFUSALS = (400, 404)
+ONLY_ERRORS = 3  # of onnxruntime's severities
 
 be_brief()
 
@@ -191,9 +192,12 @@ class Delivery:
         """Logs the file with signature and example to the run, and registers it."""
         import mlflow.onnx  # half a second that only this needs
         import onnx
+        import onnxruntime
         from mlflow.models import infer_signature
 
         mlflow.set_tracking_uri(self.uri)
+        # MLflow opens the file, and onnxruntime would warn of an input that has a default, which is what we want.
+        onnxruntime.set_default_logger_severity(ONLY_ERRORS)
         example, answers = arrays(model["example"]), arrays(model["answers"])
         # MLflow tells standard error what it did, past its own logger; the stage's line says it here.
         with mlflow.start_run(run_id=self._run_id), redirect_stderr(io.StringIO()):
