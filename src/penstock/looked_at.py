@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dvc.dvcfile import ProjectFile
-from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
+from dvc.utils.serialize import load_yaml
 
 # What may stand in a folder and say something of all that is below it.
 OF_A_FOLDER = ("dvc.yaml", ".dvcignore")
@@ -20,11 +19,12 @@ def looked_at(repo: Repo, stages: Sequence[Stage]) -> list[Path] | None:
     parts = [part for stage in stages for part in (*stage.deps, *stage.outs)]
     if any(part.fs.protocol != "local" for part in parts):
         return None
+    places = dict.fromkeys(Path(part.fs_path) for part in parts)
     return [
         *(Path(repo.dvc_dir) / settings for settings in ("config", "config.local")),
         *_folders_of_the_cache(repo),
-        *(path for stage in stages for path in _says_how_it_runs(stage)),
-        *(path for part in parts for path in _is_read_of(part, Path(repo.root_dir))),
+        *_says_how_they_run(stages),
+        *(path for place in places for path in _is_read_at(place, Path(repo.root_dir))),
     ]
 
 
@@ -39,20 +39,29 @@ def _folders_of_the_cache(repo: Repo) -> Iterator[Path]:
     yield from (folder for folder in cache.glob("*") if folder.is_dir())
 
 
-def _says_how_it_runs(stage: Stage) -> Iterator[Path]:
-    file = Path(stage.path)
-    yield file
-    yield file.with_name("params.yaml")  # for its templates, whether it says so or not
-    if isinstance(stage, PipelineStage):
-        yield lock_of(stage)
-    if isinstance(stage.dvcfile, ProjectFile):
-        resolver = stage.dvcfile.resolver
-        for variables in (resolver.context.imports, *resolver.tracked_vars.values()):
-            yield from (file.parent / path for path in variables)
+def _says_how_they_run(stages: Sequence[Stage]) -> Iterator[Path]:
+    folders: dict[Path, set[Path]] = {}
+    for stage in stages:
+        file = Path(stage.path)
+        folders.setdefault(file, {file.parent}).add(Path(stage.wdir))
+        if isinstance(stage, PipelineStage):
+            yield lock_of(stage)
+    for file, those_of_its_stages in folders.items():
+        yield file
+        # Templates may ask for params.yaml without a word, and for other files under `vars`.
+        names = ["params.yaml", *_files_of_variables(load_yaml(str(file)))]
+        yield from (folder / name for folder in those_of_its_stages for name in names)
 
 
-def _is_read_of(part: Output, root: Path) -> Iterator[Path]:
-    path = Path(part.fs_path)
+def _files_of_variables(block: object) -> Iterator[str]:
+    """FILE or FILE:KEYS, wherever `vars` may stand."""
+    if isinstance(block, dict):
+        yield from (one.partition(":")[0] for one in block.get("vars") or [] if isinstance(one, str))
+        for part in block.values():
+            yield from _files_of_variables(part)
+
+
+def _is_read_at(path: Path, root: Path) -> Iterator[Path]:
     yield path
     if path.is_dir():
         yield from path.rglob("*")

@@ -120,7 +120,9 @@ def looked_at(tmp_path_factory):
     _project(root, a=("mkdir a; cp in/source a/one", "in/source"), b=("echo ${word} > b", "a"))
     with (root / "dvc.yaml").open("a") as file:
         file.write("vars: [words.yaml]\n")
+    _say_of_a_stage(root, "a", vars=["more.yaml:other"])
     (root / "words.yaml").write_text("word: one\n")
+    (root / "more.yaml").write_text("other: two\n")
     (root / "in").mkdir()
     _say_of_a_stage(root, "b", params=["key"])
     (root / "in/source").write_text("1")
@@ -141,6 +143,7 @@ def looked_at(tmp_path_factory):
         "in/dvc.yaml",
         "params.yaml",
         "words.yaml",
+        "more.yaml",
         "a/one",
         "a/new",
         "b",
