@@ -114,7 +114,7 @@ def mend(project: Project) -> None:
         ConfigError: git has left a conflict in a dvc.lock, which is somebody's to solve.
     """
     for lock in project.dvc_locks:
-        _refuse_a_conflict(lock)
+        _refuse_a_conflict(lock, project.shown(lock))
     held = project.root / ".dvc" / "tmp" / "rwlock"
     if all(_is_whole(lock) for lock in project.dvc_locks) and _is_json(held):
         return
@@ -132,11 +132,11 @@ def mend(project: Project) -> None:
             held.unlink()
 
 
-def _refuse_a_conflict(lock: Path) -> None:
+def _refuse_a_conflict(lock: Path, shown: str) -> None:
     text = _text(lock) if lock.is_file() else ""
     if conflict := re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
         line = text.count("\n", 0, conflict.start()) + 1
-        raise ConfigError(f"{lock}:{line}: git has left a conflict; `git checkout --ours {lock.name}` takes your side")
+        raise ConfigError(f"{lock}:{line}: git has left a conflict; `git checkout --ours {shown}` takes your side")
 
 
 def _cut_back(lock: Path) -> None:
