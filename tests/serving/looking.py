@@ -37,7 +37,8 @@ FOCUSED = """() => {
 }"""
 
 # What reaches over the right edge of the screen.
-TOO_WIDE = """() => [...document.querySelectorAll("main *")]
+# Not innerWidth: on a phone that is as wide as whatever is too wide.
+TOO_WIDE = """() => [...document.querySelectorAll("body *")]
   .filter((one) => one.checkVisibility() && !one.closest(".unseen"))
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => one.outerHTML.slice(0, 90))"""

@@ -254,7 +254,7 @@ def test_nothing_is_wider_than_the_screen(browser, url, viewport):
         expect(said(seen.page, "mnist_cnn")).to_contain_text("%")
         wide = seen.page.evaluate(TOO_WIDE)
         assert wide == []
-        assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert seen.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_a_new_model_appears_by_itself(browser, site):
