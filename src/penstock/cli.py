@@ -154,7 +154,7 @@ def _ui(chosen: argparse.Namespace) -> None:
         "--uvicorn-opts",
         "--lifespan off --log-level warning",  # what it would tidy is not ours, and Ctrl-C would show its traceback
     ]
-    # Of its processes for evaluating language models, which take as long to start and to end as the page itself.
+    # None of its processes for evaluating language models: they take as long to start and to end as the page itself.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 

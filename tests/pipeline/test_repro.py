@@ -199,11 +199,13 @@ def test_nothing_is_kept_of_what_lies_elsewhere(project):
         cwd=server,
         stderr=subprocess.DEVNULL,
     ) as serving:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/there"))
-        root = project("elsewhere", a=("echo a > a", f"http://127.0.0.1:{port}/there"))
-        for _ in range(2):
-            repro(root, [], jobs=2)
-        serving.terminate()
+        try:
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}/there"))
+            root = project("elsewhere", a=("echo a > a", f"http://127.0.0.1:{port}/there"))
+            for _ in range(2):
+                repro(root, [], jobs=2)
+        finally:
+            serving.terminate()
     assert not _still_holds(root)
 
 
@@ -309,13 +311,15 @@ def _written_to(path):
     before = {place: place.stat() for place in (path, path.parent) if place.exists()}
     with path.open("a") as file:
         file.write("\n")
-    yield
-    if was_there:
-        os.truncate(path, before[path].st_size)
-    else:
-        path.unlink()
-    for place, state in before.items():
-        os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))
+    try:
+        yield
+    finally:
+        if was_there:
+            os.truncate(path, before[path].st_size)
+        else:
+            path.unlink()
+        for place, state in before.items():
+            os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def _say_of_a_stage(root, name, **what):

@@ -164,10 +164,12 @@ async def answered_without_models(**limits):
     engine = Engine(Repository([]), Settings(grace=0, **limits))
     port, stopping = free_port(), asyncio.Event()
     answering = asyncio.create_task(answer_calls(engine, None, port, stopping))
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield engine, channel
-    stopping.set()
-    await answering
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield engine, channel
+    finally:
+        stopping.set()
+        await answering
     assert engine.room.held == 0
 
 

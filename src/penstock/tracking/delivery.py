@@ -20,16 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from penstock import console
 from penstock.tracking.address import SQLITE, be_brief
-from penstock.tracking.failures import failures_of_storage, reason_of
+from penstock.tracking.failures import OF_MLFLOW, failures_of_storage, reason_of
 from penstock.tracking.outbox import Message, discard, left_letters, messages, set_aside
 from penstock.tracking.registry import arrays
 from penstock.tracking.run import KEY
 from penstock.tracking.vocabulary import OF_VALIDATION, TIMED
 
 CHAMPION = "champion"
-# What MLflow raises for a server or a database that it cannot use, some of it SQLAlchemy's own: ImportError is a
-# database's missing driver, ValueError an address that is none.
-UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
+# What MLflow raises for a server or a database that it cannot use, some of it SQLAlchemy's own.
+UNREACHABLE = (*OF_MLFLOW, SQLAlchemyError)
 REFUSALS = (400, 404)
 ONLY_ERRORS = 3  # of onnxruntime's severities
 

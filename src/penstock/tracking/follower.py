@@ -21,17 +21,16 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from penstock.errors import PenstockError
 from penstock.interruption import SIGNALS
 from penstock.tracking.address import URI, be_brief, label_of
 from penstock.tracking.bringing import bring, find_version
-from penstock.tracking.failures import reason_of
+from penstock.tracking.failures import OF_MLFLOW, first_line
 from penstock.tracking.wanted import Wanted
 
 # Whatever keeps a model from being brought, once MLflow itself was found.
-FAILURES = (PenstockError, MlflowException, OSError, ValueError)
+FAILURES = (PenstockError, *OF_MLFLOW)
 
 
 class Follower:
@@ -75,7 +74,7 @@ class Follower:
 
     def _reason(self, wanted: Wanted, error: Exception) -> str:
         """In a line; ours name the model themselves."""
-        reason = reason_of(error)
+        reason = first_line(error)
         return reason if isinstance(error, PenstockError) else f"{wanted}: MLflow at {self.uri}: {reason}"
 
     def _warn(self, wanted: Wanted, reason: str) -> None:
