@@ -6,9 +6,9 @@ import argparse
 from importlib import import_module
 
 from benchmarks import results
-from penstock.config import load_config
-from penstock.machine import use_threads
-from penstock.project import Project
+from penstock.config.loading import load_config
+from penstock.core.paths import Project
+from penstock.orchestration.resources import use_threads
 
 ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from penstock.project import Project
+from penstock.core.paths import Project
 
 PACKAGES_OF_KERAS = ("keras>=3.15,<4", "tensorflow-cpu>=2.21,<3")
 

@@ -21,15 +21,16 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.seconds_to_score import NAME, RECIPES, SEEDS, changed, train
-from penstock.config import Config, Trainer, load_config
-from penstock.config.models import Adversarial, Model
-from penstock.data.processed import Processed
-from penstock.files import write_json
-from penstock.machine import use_threads
-from penstock.manifest import Manifest
-from penstock.project import Project
-from penstock.training.fit import Fitted, build_task, evaluate, fit
-from penstock.training.memory import keep_freed_memory
+from penstock.config.loading import load_config
+from penstock.config.models import AdversarialConfig, ModelConfig
+from penstock.config.params import Config, TrainerConfig
+from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.files import write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.orchestration.resources import use_threads
+from penstock.training.fit import FitResult, build_module, evaluate, fit
+from penstock.training.malloc import tune_glibc_malloc
 
 FILE = Path(__file__).with_suffix(".json")
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -45,7 +46,7 @@ def main() -> None:
     project = Project.find()
     config = load_config(project.params)
     use_threads(config.trainer.threads)
-    keep_freed_memory()
+    tune_glibc_malloc()
     names = [chosen.model] if chosen.model else list(config.models)
     trainings = [row for name in names for row in _trainings(project, config, name, chosen.accelerator)]
     seconds = _seconds_to_score(project, config, chosen.accelerator)
@@ -56,11 +57,11 @@ def main() -> None:
 
 def _trainings(project: Project, config: Config, name: str, accelerator: str) -> list[dict[str, Any]]:
     model = config.model(name)
-    processed = Processed(project.processed(model.dataset))
+    processed = ProcessedDataset(project.processed(model.dataset))
     rows = []
     for precision in PRECISIONS:
         trainer = _trainer(config, accelerator, precision)
-        fitted = fit(model, trainer, processed.manifest, processed.split("train"), processed.split("validation"))
+        fitted = fit(model, trainer, processed.info, processed.split("train"), processed.split("validation"))
         rows.append(
             {
                 "model": name,
@@ -75,37 +76,39 @@ def _trainings(project: Project, config: Config, name: str, accelerator: str) ->
     return rows
 
 
-def _trainer(config: Config, accelerator: str, precision: str) -> Trainer:
+def _trainer(config: Config, accelerator: str, precision: str) -> TrainerConfig:
     return config.trainer.model_copy(update={"accelerator": accelerator, "precision": precision, "devices": 1})
 
 
-def _score(model: Model, trainer: Trainer, processed: Processed, fitted: Fitted) -> Mapping[str, float]:
-    if isinstance(model, Adversarial):
+def _score(
+    model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDataset, fitted: FitResult
+) -> Mapping[str, float]:
+    if isinstance(model, AdversarialConfig):
         return {}  # judged by another network, in the validate stage
-    return evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
+    return evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
 
 
-def _difference(model: Model, processed: Processed, fitted: Fitted) -> float:
+def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:
     """The largest one between the answers in fp32, of noise where the network draws."""
-    if isinstance(model, Adversarial):
+    if isinstance(model, AdversarialConfig):
         inputs = torch.randn(ROWS, model.network.noise, generator=torch.Generator().manual_seed(0))
     else:
         test = processed.split("test")
         inputs = torch.from_numpy(test[np.arange(min(ROWS, len(test)))].inputs)
-    here, there = (_answers(model, processed.manifest, fitted, inputs, device) for device in ("cpu", fitted.device))
+    here, there = (_answers(model, processed.info, fitted, inputs, device) for device in ("cpu", fitted.device))
     return max(float((a.double() - b.double()).abs().max()) for a, b in zip(here, there, strict=True))
 
 
 @torch.inference_mode()
-def _answers(model: Model, manifest: Manifest, fitted: Fitted, inputs: Tensor, device: str) -> list[Tensor]:
-    network = build_task(model, manifest).network
+def _answers(model: ModelConfig, info: DatasetInfo, fitted: FitResult, inputs: Tensor, device: str) -> list[Tensor]:
+    network = build_module(model, info).network
     network.load_state_dict(fitted.weights)
     network.to(device).eval()
-    return [answer.cpu() for answer in network.answers(inputs.to(device))]
+    return [answer.cpu() for answer in network.predict(inputs.to(device))]
 
 
 def _seconds_to_score(project: Project, config: Config, accelerator: str) -> list[dict[str, Any]]:
-    processed = Processed(project.processed("mnist"))
+    processed = ProcessedDataset(project.processed("mnist"))
     rows = []
     for precision in PRECISIONS:
         trainer = _trainer(config, accelerator, precision)

@@ -18,11 +18,11 @@ import numpy as np
 from benchmarks.contenders import keras, ours
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
-from penstock.config import Config
-from penstock.config.models import Adversarial
-from penstock.cores import usable_cores
-from penstock.data.processed import SPLITS, Processed, Split
-from penstock.project import Project
+from penstock.config.models import AdversarialConfig
+from penstock.config.params import Config
+from penstock.core.cpu import usable_cores
+from penstock.core.paths import Project
+from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset
 
 KERAS = "the documented Keras code"
 WITHOUT_KERAS_CODE = ("attention", "gan")
@@ -32,7 +32,7 @@ def measure(project: Project, config: Config, epochs: int | None = None) -> Iter
     """Rows of speed and score, or after fewer `epochs` than documented of speed alone."""
     one_core = ", both on one core" if usable_cores() == 1 else ""
     for name, model in config.models.items():
-        if isinstance(model, Adversarial) or model.network.kind in WITHOUT_KERAS_CODE:
+        if isinstance(model, AdversarialConfig) or model.network.kind in WITHOUT_KERAS_CODE:
             continue
         with TemporaryDirectory() as folder:
             write_rows(project, config, name, Path(folder))
@@ -46,14 +46,14 @@ def measure(project: Project, config: Config, epochs: int | None = None) -> Iter
                 yield Row(f"test score of {name}", KERAS, ours_is / theirs_is, 0, 1)
 
 
-def write_rows(project: Project, config: Config, name: str, folder: Path, train: Split | None = None) -> None:
+def write_rows(project: Project, config: Config, name: str, folder: Path, train: ArraySplit | None = None) -> None:
     """What `keras_documented.py` reads.
 
     Args:
         train: in place of the rows that ours trains on.
     """
     model = config.model(name)
-    processed = Processed(project.processed(model.dataset))
+    processed = ProcessedDataset(project.processed(model.dataset))
     for split in SPLITS:
         rows = train if train is not None and split == "train" else processed.split(split)
         np.save(folder / f"{split}_inputs.npy", rows.inputs)

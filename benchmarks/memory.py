@@ -20,11 +20,12 @@ import psutil
 
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
-from penstock.config import Config, load_config
-from penstock.config.data import Dataset
-from penstock.data.processed import Processed, Split
-from penstock.machine import use_threads
-from penstock.project import Project
+from penstock.config.data import DatasetConfig
+from penstock.config.loading import load_config
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
+from penstock.orchestration.resources import use_threads
 
 PAIRS = 3
 TIMES = 10
@@ -35,7 +36,7 @@ SECONDS_BETWEEN_LOOKS = 0.02
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
     for name in MODELS:
-        rows = Processed(project.processed(config.model(name).dataset)).split("train")
+        rows = ProcessedDataset(project.processed(config.model(name).dataset)).split("train")
         growth = _growth(partial(_peak_of_train, project, name, rows))
         what = f"peak memory of training {name} on {TIMES} times the rows"
         yield Row(what, "once the rows", growth.value, growth.spread, 1.1, True)
@@ -48,7 +49,7 @@ def _growth(peak: Callable[[int], int]) -> Ratio:
     return Ratio.of([peak(TIMES) / peak(1) for _ in range(PAIRS)])
 
 
-def _peak_of_train(project: Project, model: str, rows: Split, times: int) -> int:
+def _peak_of_train(project: Project, model: str, rows: ArraySplit, times: int) -> int:
     with TemporaryDirectory() as folder:
         for name, array in (("inputs", rows.inputs), ("labels", rows.labels)):
             np.save(Path(folder) / f"{name}.npy", np.tile(array, (times, *[1] * (array.ndim - 1))))
@@ -81,26 +82,26 @@ def _peak_of(what: str, folder: str, project: Project) -> int:
 
 def _train(config: Config, project: Project, name: str, folder: Path) -> None:
     from penstock.training.fit import fit
-    from penstock.training.memory import keep_freed_memory
+    from penstock.training.malloc import tune_glibc_malloc
 
-    keep_freed_memory()
+    tune_glibc_malloc()
     model = config.model(name)
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 1})})
-    processed = Processed(project.processed(model.dataset))
+    processed = ProcessedDataset(project.processed(model.dataset))
     inputs, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("inputs", "labels"))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
-    fit(model, trainer, processed.manifest, Split(inputs=inputs, labels=labels), processed.split("validation"))
+    fit(model, trainer, processed.info, ArraySplit(inputs=inputs, labels=labels), processed.split("validation"))
 
 
 def _preprocess(config: Config, folder: Path) -> None:
-    from penstock.data.preprocess import preprocess
+    from penstock.data.preprocessing.preprocess import preprocess
 
     settings = config.dataset(TEXTS)
     with TemporaryDirectory() as processed:
         preprocess(TEXTS, _expecting(settings, folder), raw=folder, folder=Path(processed))
 
 
-def _expecting(settings: Dataset, folder: Path) -> Dataset:
+def _expecting(settings: DatasetConfig, folder: Path) -> DatasetConfig:
     """As many rows as there are; the same ones again and again are kept, and are no mistake."""
     from pyarrow import parquet
 

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.pairs import Ratio, times_in_turns
 from benchmarks.results import Row
-from penstock.config import Config
-from penstock.project import Project
+from penstock.config.params import Config
+from penstock.core.paths import Project
 
 PAIRS = 7
 DVC = [sys.executable, "-m", "dvc"]

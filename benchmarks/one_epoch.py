@@ -18,15 +18,16 @@ import numpy as np
 from pytorch_lightning import Trainer as LightningTrainer
 
 from benchmarks.usual_loops import bare_epoch, epoch_with_dataloader
-from penstock.config import Config, load_config
-from penstock.config.models import Model
-from penstock.data.processed import Processed, Split
-from penstock.machine import use_threads
-from penstock.manifest import Manifest
-from penstock.project import Project
+from penstock.config.loading import load_config
+from penstock.config.models import ModelConfig
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
+from penstock.orchestration.resources import use_threads
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import fit
-from penstock.training.memory import keep_freed_memory
+from penstock.training.malloc import tune_glibc_malloc
 
 VALIDATION_ROWS = 16
 
@@ -36,25 +37,25 @@ def main(contender: str, name: str, precision: str) -> None:
     config = load_config(project.params)
     use_threads(config.trainer.threads)
     if contender != "dataloader":
-        keep_freed_memory()
+        tune_glibc_malloc()
     model = config.model(name)
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2})})
-    processed = Processed(project.processed(model.dataset))
+    processed = ProcessedDataset(project.processed(model.dataset))
     rows, validation = processed.split("train"), processed.split("validation")[np.arange(VALIDATION_ROWS)]
     for line in sys.stdin:
         learn = rows[np.arange(int(line) * model.training.batch_size) % len(rows)]
         match contender:
             case "ours":
-                seconds = _our_epoch(model, config, precision, processed.manifest, learn, validation)
+                seconds = _our_epoch(model, config, precision, processed.info, learn, validation)
             case "bare":
-                seconds = bare_epoch(model, processed.manifest, learn)
+                seconds = bare_epoch(model, processed.info, learn)
             case _:
-                seconds = epoch_with_dataloader(model, processed.manifest, learn)
+                seconds = epoch_with_dataloader(model, processed.info, learn)
         print(json.dumps({"seconds": seconds}), flush=True)
 
 
 def _our_epoch(
-    model: Model, config: Config, precision: str, manifest: Manifest, learn: Split, validation: Split
+    model: ModelConfig, config: Config, precision: str, info: DatasetInfo, learn: ArraySplit, validation: ArraySplit
 ) -> float:
     """With its share of the checkpoint that falls due every so many seconds."""
     trainer = config.trainer.model_copy(update={"accelerator": "cpu", "precision": precision})
@@ -64,7 +65,7 @@ def _our_epoch(
         fit(
             model,
             trainer,
-            manifest,
+            info,
             learn,
             validation,
             lambda epoch, epochs: ends.append(time.perf_counter()),

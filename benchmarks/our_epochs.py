@@ -14,23 +14,23 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from penstock.config import load_config
-from penstock.data.processed import Processed
-from penstock.machine import use_threads
-from penstock.project import Project
+from penstock.config.loading import load_config
+from penstock.core.paths import Project
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.orchestration.resources import use_threads
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import Epoch
-from penstock.training.memory import keep_freed_memory
+from penstock.training.malloc import tune_glibc_malloc
 
 
 def main(name: str) -> None:
     project = Project.find()
     config = load_config(project.params)
     model = config.model(name)
-    processed = Processed(project.processed(model.dataset))
+    processed = ProcessedDataset(project.processed(model.dataset))
     use_threads(len(os.sched_getaffinity(0)))
-    keep_freed_memory()
+    tune_glibc_malloc()
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
     begun = 0.0
 
@@ -49,14 +49,14 @@ def main(name: str) -> None:
         fitted = fit(
             model,
             trainer,
-            processed.manifest,
+            processed.info,
             processed.split("train"),
             processed.split("validation"),
             on_epoch,
             checkpoints=CheckpointFiles(Path(folder), config.checkpoints),
         )
     sys.stdin.readline()
-    figures = evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
+    figures = evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
     _say(score=next(iter(figures.values())))
 
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from benchmarks.contenders import keras
 from benchmarks.pairs import Ratio, times_in_turns
 from benchmarks.results import Row
-from penstock.config import Config
-from penstock.config.data import TextInputs
-from penstock.data.datasets import load_dataset
-from penstock.data.inputs import text
-from penstock.project import Project
+from penstock.config.data import TextConfig
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.data.datasets.base import load_dataset
+from penstock.data.preprocessing import text
 
 PAIRS = 5
 NAME = "imdb"
@@ -32,7 +32,7 @@ Texts = dict[str, NDArray[Any]]
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
     settings = config.dataset(NAME).inputs
-    assert isinstance(settings, TextInputs)
+    assert isinstance(settings, TextConfig)
     texts = {part: rows.inputs for part, rows in load_dataset(NAME).read(project.raw(NAME)).items()}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "texts.json"
@@ -50,14 +50,14 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
         yield Row("speed of preprocessing 50,000 reviews", against, speed.value, speed.spread, 3)
 
 
-def _seconds_of_ours(settings: TextInputs, texts: Texts) -> float:
+def _seconds_of_ours(settings: TextConfig, texts: Texts) -> float:
     begun = time.perf_counter()
     encoder, _ = text.fit(settings, texts["train"])
     encoder.encode(texts["test"])
     return time.perf_counter() - begun
 
 
-def _seconds_of_pandas(settings: TextInputs, texts: Texts) -> float:
+def _seconds_of_pandas(settings: TextConfig, texts: Texts) -> float:
     begun = time.perf_counter()
     words = {part: pd.Series(inputs).apply(_words) for part, inputs in texts.items()}
     counts: Counter[str] = Counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from penstock.files import read_json, write_json
+from penstock.io.files import read_json, write_json
 
 FILE = Path(__file__).with_name("results.json")
 

@@ -21,14 +21,14 @@ from benchmarks.contenders import keras
 from benchmarks.keras_epochs import KERAS, write_rows
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
-from penstock.config import Config, Trainer
-from penstock.config.models import Model
-from penstock.config.training import Adam, OneCycleSchedule
-from penstock.data.processed import Processed, Split
-from penstock.machine import use_threads
-from penstock.project import Project
+from penstock.config.models import ModelConfig
+from penstock.config.params import Config, TrainerConfig
+from penstock.config.training import AdamConfig, OneCycleScheduleConfig
+from penstock.core.paths import Project
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
+from penstock.orchestration.resources import use_threads
 from penstock.training.fit import evaluate, fit
-from penstock.training.memory import keep_freed_memory
+from penstock.training.malloc import tune_glibc_malloc
 
 NAME = "mnist_cnn"
 SEEDS = 3
@@ -40,8 +40,8 @@ def recipe(epochs: int, batch_size: int, learning_rate: float) -> dict[str, Any]
     return {
         "epochs": epochs,
         "batch_size": batch_size,
-        "optimizer": Adam(kind="adam", learning_rate=learning_rate, betas=(0.9, 0.99), weight_decay=0),
-        "schedule": OneCycleSchedule(kind="one_cycle", warm_up=0.3),
+        "optimizer": AdamConfig(kind="adam", learning_rate=learning_rate, betas=(0.9, 0.99), weight_decay=0),
+        "schedule": OneCycleScheduleConfig(kind="one_cycle", warm_up=0.3),
     }
 
 
@@ -49,10 +49,10 @@ RECIPES = {0.987: recipe(1, 128, 0.01), 0.99: recipe(2, 128, 0.015)}
 
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
-    keep_freed_memory()
+    tune_glibc_malloc()
     use_threads(len(os.sched_getaffinity(0)))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
-    processed = Processed(project.processed("mnist"))
+    processed = ProcessedDataset(project.processed("mnist"))
     ratios: dict[float, list[float]] = {score: [] for score in RECIPES}
     for seed in range(1, SEEDS + 1):
         theirs = _epochs_of_keras(project, config, processed.not_test())
@@ -66,22 +66,22 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
     use_threads(config.trainer.threads)
 
 
-def changed(model: Model, training: Mapping[str, Any]) -> Model:
+def changed(model: ModelConfig, training: Mapping[str, Any]) -> ModelConfig:
     return model.model_copy(update={"training": model.training.model_copy(update=training)})
 
 
-def train(model: Model, trainer: Trainer, processed: Processed) -> tuple[float, float]:
+def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDataset) -> tuple[float, float]:
     """Seconds from network to weights, on the rows that are not test, and the score on those that are."""
     rows = processed.not_test()
     chosen_by, learnt = np.split(np.arange(len(rows)), [len(rows) // ROWS_FOR_ONE])
     begun = time.perf_counter()
-    fitted = fit(model, trainer, processed.manifest, rows[learnt], rows[chosen_by])
+    fitted = fit(model, trainer, processed.info, rows[learnt], rows[chosen_by])
     seconds = time.perf_counter() - begun
-    figures = evaluate(model, trainer, processed.manifest, fitted.weights, processed.split("test"))
+    figures = evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
     return seconds, next(iter(figures.values()))
 
 
-def _epochs_of_keras(project: Project, config: Config, rows: Split) -> list[tuple[float, float]]:
+def _epochs_of_keras(project: Project, config: Config, rows: ArraySplit) -> list[tuple[float, float]]:
     """Seconds and test score of each epoch, as far as any recipe's score is asked for."""
     epochs: list[tuple[float, float]] = []
     with TemporaryDirectory() as folder:

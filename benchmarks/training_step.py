@@ -22,8 +22,8 @@ import torch
 from benchmarks.contenders import ours
 from benchmarks.pairs import Ratio, Timed, times_in_turns
 from benchmarks.results import Row
-from penstock.config import Config
-from penstock.project import Project
+from penstock.config.params import Config
+from penstock.core.paths import Project
 
 PAIRS = 5
 SECONDS = 1.0  # that an epoch should take, about

@@ -23,25 +23,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
-from penstock.config.models import Adversarial as AdversarialModel
-from penstock.config.models import Model
-from penstock.data.batches import Batch
-from penstock.data.processed import Split
-from penstock.manifest import Manifest
-from penstock.networks.gan import Gan
-from penstock.training.adversarial import Adversarial
-from penstock.training.fit import build_task
+from penstock.config.models import AdversarialConfig, ModelConfig
+from penstock.data.datamodule import Batch
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import ArraySplit
+from penstock.models.gan import Gan
+from penstock.tasks.adversarial.module import AdversarialModule
+from penstock.training.fit import build_module
+from penstock.training.module import BaseModule, SupervisedModule
 from penstock.training.optimizers import build_optimizer, build_schedule
-from penstock.training.task import Supervised, Task
 
 EPOCHS = 2
 # What is left to do with a loss: gradients, and a step of one optimiser.
 Update = Callable[[int, Tensor], None]
 
 
-def bare_epoch(model: Model, manifest: Manifest, learn: Split) -> float:
+def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
     """With our memory format and fused optimiser."""
-    task = _task(model, manifest)
+    task = _task(model, info)
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     optimizers, schedules = _steppers(model, task, len(learn), fused=True)
     decay = model.training.weight_average
@@ -66,7 +65,7 @@ def bare_epoch(model: Model, manifest: Manifest, learn: Split) -> float:
     return time.perf_counter() - begun
 
 
-def epoch_with_dataloader(model: Model, manifest: Manifest, learn: Split) -> float:
+def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
     rows = TensorDataset(*(torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels)))
     loader = DataLoader(rows, batch_size=model.training.batch_size, shuffle=True)
     decay = model.training.weight_average
@@ -74,8 +73,8 @@ def epoch_with_dataloader(model: Model, manifest: Manifest, learn: Split) -> flo
     callbacks: list[Callback] = [clock]
     if decay:
         callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay)))  # type: ignore[no-untyped-call]
-    task = _task(model, manifest)
-    kind = _AsPeopleWriteGans if isinstance(model, AdversarialModel) else _AsPeopleWrite
+    task = _task(model, info)
+    kind = _AsPeopleWriteGans if isinstance(model, AdversarialConfig) else _AsPeopleWrite
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
@@ -90,14 +89,16 @@ def epoch_with_dataloader(model: Model, manifest: Manifest, learn: Split) -> flo
     return clock.seconds
 
 
-def _task(model: Model, manifest: Manifest) -> Task:
+def _task(model: ModelConfig, info: DatasetInfo) -> BaseModule:
     torch.manual_seed(model.training.seed)
-    return build_task(model, manifest)
+    return build_module(model, info)
 
 
-def _steppers(model: Model, task: Task, rows: int, *, fused: bool) -> tuple[list[Optimizer], list[LRScheduler]]:
+def _steppers(
+    model: ModelConfig, task: BaseModule, rows: int, *, fused: bool
+) -> tuple[list[Optimizer], list[LRScheduler]]:
     training = model.training
-    if isinstance(model, AdversarialModel):
+    if isinstance(model, AdversarialConfig):
         assert isinstance(task.network, Gan)
         parts: list[tuple[Any, Module]] = [
             (model.training.generator, task.network.generator),
@@ -113,15 +114,15 @@ def _steppers(model: Model, task: Task, rows: int, *, fused: bool) -> tuple[list
     return optimizers, schedules
 
 
-def _learn(task: Task, inputs: Tensor, labels: Tensor, update: Update) -> tuple[Tensor, Tensor]:
+def _learn(task: BaseModule, inputs: Tensor, labels: Tensor, update: Update) -> tuple[Tensor, Tensor]:
     """A step; the loss, and the score or the other loss."""
-    if isinstance(task, Supervised):
+    if isinstance(task, SupervisedModule):
         loss, score = task.loss_and_score(Batch(inputs, labels, len(labels), 1))
         update(0, loss)
         return loss, score
-    assert isinstance(task, Adversarial)
+    assert isinstance(task, AdversarialModule)
     gan = task.network
-    drawn = gan.generator(torch.randn(len(inputs), *gan.takes.shape))
+    drawn = gan.generator(torch.randn(len(inputs), *gan.input_spec.shape))
     scores = gan.discriminator(torch.cat([gan.scaled(inputs), drawn.detach()]))
     targets = torch.zeros_like(scores)
     targets[: len(inputs)] = task.settings.real_label
@@ -149,7 +150,7 @@ class _Clock(Callback):
 class _AsPeopleWrite(lightning.LightningModule):
     """What a tutorial has: the loss, logged, and nothing else."""
 
-    def __init__(self, task: Task, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
+    def __init__(self, task: BaseModule, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
         super().__init__()
         self.task = task
         self.made = optimizers, schedules
@@ -171,7 +172,7 @@ class _AsPeopleWrite(lightning.LightningModule):
 class _AsPeopleWriteGans(_AsPeopleWrite):
     """Two optimisers, which Lightning leaves to the module."""
 
-    def __init__(self, task: Task, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
+    def __init__(self, task: BaseModule, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
         super().__init__(task, optimizers, schedules)
         self.automatic_optimization = False
 

@@ -1,10 +1,10 @@
 """Download one dataset's official files: python pipelines/download.py mnist"""
 
-from penstock.config import Config
-from penstock.console import file_size, note, stage_line
+from penstock.config.params import Config
+from penstock.core.console import file_size, note, stage_line
+from penstock.core.paths import Project
 from penstock.data.download import download
-from penstock.project import Project
-from penstock.stage import run_stage
+from penstock.orchestration.stage_runner import run_stage
 
 
 def main(project: Project, config: Config, name: str) -> None:

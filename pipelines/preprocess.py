@@ -1,11 +1,11 @@
 """Turn one dataset's raw files into memory-mapped arrays: python pipelines/preprocess.py mnist"""
 
-from penstock.config import Config
-from penstock.console import note, stage_line
-from penstock.data.preprocess import preprocess
-from penstock.files import write_json
-from penstock.project import Project
-from penstock.stage import run_stage
+from penstock.config.params import Config
+from penstock.core.console import note, stage_line
+from penstock.core.paths import Project
+from penstock.data.preprocessing.preprocess import preprocess
+from penstock.io.files import write_json
+from penstock.orchestration.stage_runner import run_stage
 
 
 def main(project: Project, config: Config, name: str) -> None:

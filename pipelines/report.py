@@ -1,12 +1,12 @@
 """Show all results in the terminal and on one page: python pipelines/report.py"""
 
-from penstock.config import Config
-from penstock.console import output, stage_line
-from penstock.project import Project
+from penstock.config.params import Config
+from penstock.core.console import output, stage_line
+from penstock.core.paths import Project
+from penstock.orchestration.stage_runner import run_whole_stage
 from penstock.reporting.page import write_model_page, write_page
 from penstock.reporting.results import gather, show
-from penstock.stage import run_whole_stage
-from penstock.tracking import training_seconds
+from penstock.tracking.run import training_seconds
 
 
 def main(project: Project, config: Config) -> None:

@@ -1,36 +1,36 @@
 """Train one tuned model again from other seeds: python pipelines/seeds.py mnist_cnn_tuned"""
 
-from penstock.config import Config
-from penstock.config.models import Adversarial
-from penstock.console import stage_line
-from penstock.data.processed import Processed
-from penstock.errors import WrongSettingError
-from penstock.files import write_json
-from penstock.networks import build_network
-from penstock.project import Project
-from penstock.ranks import is_first_process
-from penstock.stage import run_stage
-from penstock.tracking import track_model
+from penstock.config.models import AdversarialConfig
+from penstock.config.params import Config
+from penstock.core.console import stage_line
+from penstock.core.distributed import is_rank_zero
+from penstock.core.errors import WrongSettingError
+from penstock.core.paths import Project
+from penstock.io.files import write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.weights import load_weights
+from penstock.models.build import build_network
+from penstock.orchestration.stage_runner import run_stage
+from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
-from penstock.training.memory import keep_freed_memory
-from penstock.training.repeats import across_seeds
-from penstock.weights import load_weights
+from penstock.training.cross_validation import multi_seed
+from penstock.training.malloc import tune_glibc_malloc
 
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
-    if isinstance(model, Adversarial):
+    if isinstance(model, AdversarialConfig):
         raise WrongSettingError("task", "a generator has no score on test rows to take the mean of")
     files = project.model(name, config.block_of_model(name))
-    processed = Processed(project.processed(model.dataset))
-    network = build_network(model, processed.manifest)
-    lineage = load_weights(files.weights, network)
-    checkpoints = Checkpoints(project.checkpoints("seeds", name), lineage.key, config.checkpoints)
+    processed = ProcessedDataset(project.processed(model.dataset))
+    network = build_network(model, processed.info)
+    provenance = load_weights(files.weights, network)
+    checkpoints = Checkpoints(project.checkpoints("seeds", name), provenance.key, config.checkpoints)
     checkpoints.begin()
-    keep_freed_memory()
+    tune_glibc_malloc()
 
-    with track_model(project, config, lineage) as run:
-        found = across_seeds(
+    with track_model(project, config, provenance) as run:
+        found = multi_seed(
             model,
             config.trainer,
             processed,
@@ -39,7 +39,7 @@ def main(project: Project, config: Config, name: str) -> None:
             run.log_repeat,
             checkpoints=checkpoints,
         )
-        if not is_first_process():
+        if not is_rank_zero():
             return
         write_json(files.seeds_report, found)
         run.log_metrics({f"seeds_{figure}": found[figure] for figure in ("mean", "sd")})

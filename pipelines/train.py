@@ -2,37 +2,37 @@
 
 from typing import Any
 
-from penstock.config import Config
-from penstock.config.models import Adversarial
-from penstock.console import figures, note, stage_line
-from penstock.data.processed import Processed
-from penstock.files import write_json
-from penstock.lineage import lineage_of_training, shaping_settings
-from penstock.project import Project
-from penstock.ranks import is_first_process
+from penstock.config.models import AdversarialConfig
+from penstock.config.params import Config
+from penstock.core.console import figures, note, stage_line
+from penstock.core.distributed import is_rank_zero
+from penstock.core.paths import Project
+from penstock.io.files import write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.provenance import training_provenance, training_relevant_settings
+from penstock.io.weights import save_weights
+from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
-from penstock.stage import run_stage
-from penstock.tracking import track_model
+from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
-from penstock.training.fit import Fitted, fit
+from penstock.training.cross_validation import cross_validate
+from penstock.training.fit import FitResult, fit
 from penstock.training.history import Epoch, write_history
-from penstock.training.memory import keep_freed_memory
-from penstock.training.repeats import cross_validate
-from penstock.weights import save_weights
+from penstock.training.malloc import tune_glibc_malloc
 
 
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
     files = project.model(name, config.block_of_model(name))
-    processed = Processed(project.processed(model.dataset))
-    lineage = lineage_of_training(project, config, name)
-    checkpoints = Checkpoints(project.checkpoints("train", name), lineage.key, config.checkpoints)
+    processed = ProcessedDataset(project.processed(model.dataset))
+    provenance = training_provenance(project, config, name)
+    checkpoints = Checkpoints(project.checkpoints("train", name), provenance.key, config.checkpoints)
     checkpoints.begin()
-    keep_freed_memory()
+    tune_glibc_malloc()
 
-    with track_model(project, config, lineage) as run:
-        run.log_parameters(shaping_settings(config, name))
-        run.log_dataset(processed.manifest, lineage, project.shown(processed.folder))
+    with track_model(project, config, provenance) as run:
+        run.log_parameters(training_relevant_settings(config, name))
+        run.log_dataset(processed.info, provenance, project.shown(processed.folder))
 
         def on_epoch(epoch: Epoch, epochs: int) -> None:
             _show(epoch, epochs)
@@ -40,14 +40,14 @@ def main(project: Project, config: Config, name: str) -> None:
 
         train, validation = processed.split("train"), processed.split("validation")
         whole = checkpoints.of("whole")
-        fitted = fit(model, config.trainer, processed.manifest, train, validation, on_epoch, checkpoints=whole)
+        fitted = fit(model, config.trainer, processed.info, train, validation, on_epoch, checkpoints=whole)
         folds = None
-        if not isinstance(model, Adversarial) and model.training.cross_validation:
+        if not isinstance(model, AdversarialConfig) and model.training.cross_validation:
             folds = cross_validate(model, config.trainer, processed, run.log_repeat, checkpoints=checkpoints)
-        if not is_first_process():
+        if not is_rank_zero():
             return
 
-        save_weights(files.weights, fitted.weights, lineage, fitted.shown)
+        save_weights(files.weights, fitted.weights, provenance, fitted.shown)
         write_history(files.history, fitted.epochs)
         write_json(files.training_report, fitted.report() | ({"folds": folds} if folds else {}))
         run.log_metrics(_figures(fitted, folds))
@@ -58,14 +58,14 @@ def main(project: Project, config: Config, name: str) -> None:
     stage_line(
         "train",
         name,
-        f"validation {figures(fitted.best.part('validation'))} after epoch {fitted.best.epoch} of "
+        f"validation {figures(fitted.best.split_metrics('validation'))} after epoch {fitted.best.epoch} of "
         f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
     if folds:
         note(f"cross-validation {folds['mean']:.4f} ± {folds['sd']:.4f} over {len(folds['scores'])} folds")
 
 
-def _figures(fitted: Fitted, folds: dict[str, Any] | None) -> dict[str, float]:
+def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:
     of_folds = {f"folds_{figure}": folds[figure] for figure in ("mean", "sd")} if folds else {}
     return of_folds | {
         "parameters": fitted.parameters,
@@ -79,7 +79,7 @@ def _figures(fitted: Fitted, folds: dict[str, Any] | None) -> dict[str, float]:
 def _show(epoch: Epoch, epochs: int) -> None:
     """Every epoch of a short training, every tenth of a long one."""
     if epochs <= 20 or epoch.epoch % 10 == 0:
-        parts = [f"{part}: {figures(epoch.part(part))}" for part in ("train", "validation")]
+        parts = [f"{part}: {figures(epoch.split_metrics(part))}" for part in ("train", "validation")]
         note(f"epoch {epoch.epoch:>3}/{epochs}  {'   '.join(parts)}")
 
 

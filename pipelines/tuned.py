@@ -2,8 +2,8 @@
 
 import re
 
-from penstock.files import write_text
-from penstock.project import Project
+from penstock.core.paths import Project
+from penstock.io.files import write_text
 
 STAGES = ("train", "export", "validate")
 HEADER = """\

@@ -3,24 +3,24 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from penstock.config import Config
-from penstock.config.models import Model
-from penstock.console import figures, stage_line
-from penstock.data.processed import Processed
+from penstock.config.models import ModelConfig
+from penstock.config.params import Config
+from penstock.core.console import figures, stage_line
+from penstock.core.paths import Project
+from penstock.evaluation.evaluate import Validation, evaluate
+from penstock.evaluation.parity import exported_answers
+from penstock.evaluation.results import EvaluationInputs
+from penstock.evaluation.session import measure_latency, open_model
 from penstock.export.graph import read_model
-from penstock.export.parity import exported_answers
-from penstock.export.session import measure_latency, open_model
-from penstock.export.validation import Validation, validate
-from penstock.export.validation.evidence import Material
-from penstock.files import read_json, sha256, write_arrays, write_json
-from penstock.lineage import Lineage
-from penstock.networks import build_network
-from penstock.project import Project
+from penstock.io.files import read_json, sha256, write_arrays, write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.provenance import Provenance
+from penstock.io.weights import load_weights, read_shown
+from penstock.models.build import build_network
+from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import figures_of
-from penstock.stage import run_stage
-from penstock.tracking import track_model
-from penstock.tracking.registry import ValidatedModel
-from penstock.weights import load_weights, read_shown
+from penstock.tracking.model_version import ModelVersionContent
+from penstock.tracking.run import track_model
 
 EXAMPLE_ROWS = 3
 
@@ -29,16 +29,16 @@ def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
     block = config.block_of_model(name)
     files = project.model(name, block)
-    processed = Processed(project.processed(model.dataset))
-    network = build_network(model, processed.manifest)
-    lineage = load_weights(files.weights, network)
+    processed = ProcessedDataset(project.processed(model.dataset))
+    network = build_network(model, processed.info)
+    provenance = load_weights(files.weights, network)
 
-    with track_model(project, config, lineage) as run:
-        found = validate(
+    with track_model(project, config, provenance) as run:
+        found = evaluate(
             name,
             model,
             network,
-            Material(
+            EvaluationInputs(
                 processed=processed,
                 raw=project.raw(model.dataset),
                 baseline=project.baseline(model.baseline),
@@ -55,13 +55,13 @@ def main(project: Project, config: Config, name: str) -> None:
         write_arrays(files.examples, found.examples)
 
         run.log_proof(_metrics(found, latency, int8_latency), _gates(found, model), found.report["onnx"]["sha256"])
-        for figure, content in figures_of(found.report, found.examples, processed.manifest.classes).items():
+        for figure, content in figures_of(found.report, found.examples, processed.info.classes).items():
             run.log_file(figure, content)
         found.require_gates(block)
-        write_json(files.proof, _proof(found, lineage))
-        run.register(_registrable(name, files.onnx, found, lineage))
+        write_json(files.proof, _proof(found, provenance))
+        run.register(_registrable(name, files.onnx, found, provenance))
         if found.report["int8"]["adopted"]:
-            run.register(_registrable(f"{name}.int8", files.int8, found, lineage))
+            run.register(_registrable(f"{name}.int8", files.int8, found, provenance))
 
     report = found.report
     stage_line(
@@ -72,11 +72,11 @@ def main(project: Project, config: Config, name: str) -> None:
     )
 
 
-def _proof(found: Validation, lineage: Lineage) -> dict[str, str]:
+def _proof(found: Validation, provenance: Provenance) -> dict[str, str]:
     """The files that may be served: the exact one, and an int8 candidate that is adopted."""
     int8 = found.report["int8"]
     adopted = {"int8_sha256": int8["sha256"]} if int8["adopted"] else {}
-    return {"sha256": found.report["onnx"]["sha256"], **adopted, **asdict(lineage)}
+    return {"sha256": found.report["onnx"]["sha256"], **adopted, **asdict(provenance)}
 
 
 def _metrics(found: Validation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
@@ -97,22 +97,22 @@ JUDGED = ("frechet_distance", "frechet_ratio", "smallest_class_share", "mean_con
 PARITY = ("max_abs_diff", "agreement")
 
 
-def _gates(found: Validation, model: Model) -> dict[str, str]:
+def _gates(found: Validation, model: ModelConfig) -> dict[str, str]:
     """Tags: a gate may change without the run becoming another one, which a parameter of MLflow may not."""
     limits = {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()}
     return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
 
 
-def _registrable(name: str, path: Path, found: Validation, lineage: Lineage) -> ValidatedModel:
+def _registrable(name: str, path: Path, found: Validation, provenance: Provenance) -> ModelVersionContent:
     session, example = open_model(path), found.inputs[:EXAMPLE_ROWS]
-    return ValidatedModel(
+    return ModelVersionContent(
         name=name,
         proto=read_model(path),
         sha256=sha256(path),
         input_name=session.get_inputs()[0].name,
         example=example,
         answers=exported_answers(session, example, EXAMPLE_ROWS),
-        lineage=lineage,
+        provenance=provenance,
     )
 
 

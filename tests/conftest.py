@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from penstock.config import Config, load_config
-from penstock.machine import use_threads
-from tests.small import Copy, small_repository
+from penstock.config.loading import load_config
+from penstock.config.params import Config
+from penstock.orchestration.resources import use_threads
+from tests.helpers.small_project import Copy, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
 # One of each task and kind of input: a second run of all the others would only take longer.
-NEWCOMERS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
+E2E_MODELS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
 TUNED = ("mnist_cnn_tuned", "mnist_autoencoder_tuned", "imdb_lstm_tuned", "imdb_ngrams")
 
 
@@ -107,7 +108,7 @@ def newcomer_run(repository, made_once):
     """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
 
     def make(folder):
-        copy = small_repository(repository, folder, models=(*NEWCOMERS, *TUNED))
+        copy = small_repository(repository, folder, models=(*E2E_MODELS, *TUNED))
         copy.run("git", "init", "--quiet")
         copy.run("git", "add", "--all")
         author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]

@@ -13,7 +13,7 @@ from benchmarks.serving import kept, load, schemas, speed
 from benchmarks.serving.kept import Figure
 from benchmarks.serving.load import FailedRequestsError, Figures
 from benchmarks.serving.servers import SERVERS
-from penstock.errors import ConfigError
+from penstock.core.errors import ConfigError
 
 
 def figures(rate):

@@ -11,7 +11,7 @@ from benchmarks.pairs import Ratio, times_in_turns
 from benchmarks.results import Row
 from benchmarks.seconds_to_score import changed
 from benchmarks.usual_loops import bare_epoch
-from tests.networks.documented import DATA
+from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from penstock.tracking.vocabulary import METRICS
+from penstock.tracking.metric_names import METRICS
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import answers, free_port, wait_until
+from tests.helpers.processes import answers, free_port, wait_until
 
 ABSENT = ("torch", "pytorch_lightning", "mlflow", "dvc", "onnx", "pydantic", "matplotlib", "sklearn")
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.conftest import NEWCOMERS, REPOSITORY, TUNED
-from tests.nodes import FIRST, ON_TWO_NODES
-from tests.pipeline.killed import runs_of, steps_of
-from tests.processes import answers, free_port, wait_until
+from tests.conftest import E2E_MODELS, REPOSITORY, TUNED
+from tests.helpers.killed_pipeline import runs_of, steps_of
+from tests.helpers.nodes import FIRST, ON_TWO_NODES
+from tests.helpers.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
@@ -76,7 +76,7 @@ def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
     for stage in ("download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"):
         assert re.search(rf"^(\S+ +\| )?{stage} +\w+ .*-> ", output, re.MULTILINE), stage
     table = output[output.rindex("model  ") :]
-    assert all(model in table for model in NEWCOMERS)
+    assert all(model in table for model in E2E_MODELS)
     assert "baseline" in table
     assert "results/index.html" in table
     assert "\x1b[" not in output, "no terminal, no colours"
@@ -92,7 +92,7 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(new
     copy = newcomer_run.copy.copied_to(tmp_path / "project")
     output = copy.run(*copy.make_with_this_environment(MAKE_TUNED)).stdout
     table = output[output.rindex("model  ") :]
-    assert all(name in table for name in [*NEWCOMERS, *TUNED])
+    assert all(name in table for name in [*E2E_MODELS, *TUNED])
     assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in TUNED)
 
 

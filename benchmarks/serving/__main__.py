@@ -15,9 +15,9 @@ from benchmarks.serving.kept import Figure, Found
 from benchmarks.serving.load import check_wrk
 from benchmarks.serving.questions import questions_of
 from benchmarks.serving.servers import BARE, CHOICES, MODELS, OURS, SERVERS, UNBATCHED, Place
-from penstock.config import load_config
-from penstock.errors import PenstockError
-from penstock.project import Project
+from penstock.config.loading import load_config
+from penstock.core.errors import PenstockError
+from penstock.core.paths import Project
 
 PARTS = ("footprint", "neighbours", "speed", "int8")
 CHOSEN = "choices"  # asked for by name: another quarter of an hour

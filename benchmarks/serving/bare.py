@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.contenders import ours
 from benchmarks.serving.load import Figures
 from benchmarks.serving.questions import Questions
-from penstock.project import Project
+from penstock.core.paths import Project
 
 BATCH = 8
 CORES = 2

@@ -20,8 +20,8 @@ from benchmarks.serving.reaches import more
 from benchmarks.serving.running import Running
 from benchmarks.serving.servers import OURS, SERVERS, Place
 from benchmarks.serving.speed import WARM_UP, Asked, Length, in_turns, medians
-from penstock.config import Config
-from penstock.files import sha256, write_json
+from penstock.config.params import Config
+from penstock.io.files import sha256, write_json
 
 ONE_CALLER, MANY_CALLERS = 1, 64
 ADOPTED, SLOWER = "adopted", "slower"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks import results
 from benchmarks.results import Row
-from penstock.files import read_json, write_json
+from penstock.io.files import read_json, write_json
 
 FILE = Path(__file__).parent.with_suffix(".json")
 

@@ -11,10 +11,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from penstock.config import Config
-from penstock.config.models import Adversarial
-from penstock.data.datasets import load_dataset, part_behind
-from penstock.project import Project
+from penstock.config.models import AdversarialConfig
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.data.datasets.base import load_dataset, raw_split_for
 
 ROWS = 64
 # Of another batch size, or of other threads, onnxruntime's own answers differ by as much.
@@ -59,8 +59,8 @@ class Questions:
 def questions_of(project: Project, config: Config, model: str, path: Path) -> Questions:
     """Rows of the official test part, or noise for a model that draws; always the same ones."""
     settings, random = config.model(model), np.random.default_rng(0)
-    if isinstance(settings, Adversarial):
+    if isinstance(settings, AdversarialConfig):
         return Questions(model, path, random.standard_normal((ROWS, settings.network.noise), dtype=np.float32))
     dataset = settings.dataset
-    test = part_behind(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
+    test = raw_split_for(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
     return Questions(model, path, test[random.choice(len(test), ROWS, replace=len(test) < ROWS)])

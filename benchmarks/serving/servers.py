@@ -19,7 +19,7 @@ import penstock
 from benchmarks.contenders import environment
 from benchmarks.serving import schemas
 from benchmarks.serving.schemas import Schema
-from penstock.project import Project
+from penstock.core.paths import Project
 
 PEERS = Path(__file__).with_name("peers")
 MODELS = ("iris_mlp", "mnist_cnn", "imdb_lstm")

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.errors import ConfigError, PenstockError, explain
-from penstock.interruption import Interrupted
-from penstock.project import Project
+from penstock.core.errors import ConfigError, PenstockError, explain
+from penstock.core.paths import Project
+from penstock.core.signals import Interrupted
 from penstock.serving.options import add_options, settings_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command; exit codes as in `penstock.errors`."""
+    """Runs one command; exit codes as in `penstock.core.errors`."""
     chosen = _parser().parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -90,8 +90,8 @@ def _positive(text: str) -> int:
 
 
 def _check(_chosen: argparse.Namespace) -> None:
-    from penstock.config import load_config
-    from penstock.data.datasets import load_dataset
+    from penstock.config.loading import load_config
+    from penstock.data.datasets.base import load_dataset
 
     project = Project.find()
     config = load_config(project.params)
@@ -102,28 +102,28 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 
 def _repro(chosen: argparse.Namespace) -> None:
-    from penstock.last_look import NOTHING_TO_DO, LastLook
+    from penstock.orchestration.last_look import NOTHING_TO_DO, LastLook
 
     project = Project.find()
     if LastLook(project, chosen.target).still_holds():
         print(NOTHING_TO_DO)
         return
-    from penstock.config import load_config
-    from penstock.dvc_command import mend, run
-    from penstock.machine import shares_of_gpus, stages_at_once
+    from penstock.config.loading import load_config
+    from penstock.orchestration.dvc_patches import mend, run
+    from penstock.orchestration.resources import shares_of_gpus, stages_at_once
 
     mend(project)
     settings = load_config(project.params).trainer
     jobs = chosen.jobs or stages_at_once(settings)
     if jobs == 1:
         sys.exit(run(["repro", *chosen.target], project.root))
-    from penstock.repro import repro
+    from penstock.orchestration.scheduler import repro
 
     repro(project.root, chosen.target, jobs, shares_of_gpus(settings))
 
 
 def _results(_chosen: argparse.Namespace) -> None:
-    from penstock.config import load_config
+    from penstock.config.loading import load_config
     from penstock.reporting.results import gather, show
     from penstock.tracking.run import training_seconds
 
@@ -133,8 +133,8 @@ def _results(_chosen: argparse.Namespace) -> None:
 
 
 def _ui(chosen: argparse.Namespace) -> None:
-    from penstock.config import load_config
-    from penstock.tracking.address import tracking_uri
+    from penstock.config.loading import load_config
+    from penstock.tracking.uri import tracking_uri
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
@@ -184,7 +184,7 @@ def _serve(chosen: argparse.Namespace) -> None:
     if not chosen.registered:
         serve([chosen.models] if chosen.models else Project.find().served, settings)
         return
-    from penstock.tracking.following import following
+    from penstock.registry.sync import following
 
     with following(chosen.registered, chosen.follow_seconds) as folder:
         serve([folder, chosen.models] if chosen.models else [folder], settings)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from penstock.baselines import components
-from penstock.baselines.judge import Judge
-from penstock.config.models import ComponentsBaseline
-from penstock.data.processed import Processed, save_array
-from penstock.errors import WrongSettingError
-from penstock.networks import build_network
-from penstock.networks.classifier import probabilities
-from tests.networks.documented import DATA
+from penstock.baselines import pca
+from penstock.config.models import PcaBaselineConfig
+from penstock.core.errors import WrongSettingError
+from penstock.evaluation.fid_reference import ReferenceClassifier
+from penstock.io.processed_dataset import ProcessedDataset, save_array
+from penstock.models.build import build_network
+from penstock.models.common.classifier import probabilities
+from tests.models.documented import DATA
 
 
 @pytest.fixture
@@ -25,20 +25,20 @@ def processed(tmp_path):
         images = np.einsum("np,phw->nhw", shares, patterns).astype(np.uint8)
         save_array(tmp_path, f"{split}/inputs", images)
         save_array(tmp_path, f"{split}/labels", np.zeros(50, dtype=np.int64))
-    return Processed(tmp_path)
+    return ProcessedDataset(tmp_path)
 
 
 @pytest.mark.parametrize(("count", "left"), [(1, True), (2, False)])
 def test_as_many_components_as_there_are_leave_nothing(processed, tmp_path, count, left):
-    settings = ComponentsBaseline(kind="components", dataset="mnist", components=count)
-    error = components.measure(settings, processed, tmp_path)["mean_squared_error"]
+    settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=count)
+    error = pca.measure(settings, processed, tmp_path)["mean_squared_error"]
     assert (error > 1e-4) == left
 
 
 def test_the_judge_answers_as_its_classifier_and_shows_what_the_last_layer_sees(config):
     classifier: Any = build_network(config.model("mnist_cnn_tuned"), DATA["mnist"]).eval()
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    likely, features = Judge(classifier)(images)
+    likely, features = ReferenceClassifier(classifier)(images)
     assert torch.allclose(likely, probabilities(classifier(images)))
     assert features.shape == (3, 1600)
     assert torch.allclose(classifier.network[-1](features), classifier(images))
@@ -46,4 +46,4 @@ def test_the_judge_answers_as_its_classifier_and_shows_what_the_last_layer_sees(
 
 def test_a_judge_needs_layers_in_a_row(config):
     with pytest.raises(WrongSettingError, match="classifier: must be a convolutional network or an mlp"):
-        Judge(build_network(config.model("mnist_lstm"), DATA["mnist"]))
+        ReferenceClassifier(build_network(config.model("mnist_lstm"), DATA["mnist"]))

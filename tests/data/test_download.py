@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config.data import Download, File
+from penstock.config.data import DownloadConfig, FileConfig
+from penstock.core.errors import DownloadError
 from penstock.data.download import download
-from penstock.errors import DownloadError
 from tests.data.faulty_server import cut, ignoring_ranges, ranging, serving, stalled, status, whole
-from tests.processes import wait_until
+from tests.helpers.processes import wait_until
 
 CONTENT = bytes(range(256)) * 1024
 NAME = "digits.gz"
@@ -29,9 +29,9 @@ def fetch(config, tmp_path):
     template = config.dataset("mnist")
 
     def fetch(*official, mirrors=(), attempts=3, timeout=2, content=CONTENT):
-        file = File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        file = FileConfig(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         dataset = template.model_copy(update={"official": official, "files": {NAME: file}})
-        settings = Download(mirrors=mirrors, attempts=attempts, pause_seconds=PAUSE, timeout_seconds=timeout)
+        settings = DownloadConfig(mirrors=mirrors, attempts=attempts, pause_seconds=PAUSE, timeout_seconds=timeout)
         folders = {"folder": tmp_path / "raw", "scratch": tmp_path / "scratch", "root": tmp_path}
         return list(download("mnist", dataset, settings, **folders))
 
@@ -180,11 +180,11 @@ def test_when_all_fail_each_source_is_listed_and_nothing_is_left(fetch, placed):
 @given(cuts=st.lists(st.integers(0, len(CONTENT) - 1), max_size=3))
 def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factory, cuts):
     folder = tmp_path_factory.mktemp("download")
-    file = File(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+    file = FileConfig(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
     with serving(*(cut(CONTENT, after) for after in cuts), whole(CONTENT)) as server:
         update = {"official": (server.address,), "files": {NAME: file}}
         dataset = config.dataset("mnist").model_copy(update=update)
-        settings = Download(mirrors=(), attempts=4, pause_seconds=PAUSE, timeout_seconds=1)
+        settings = DownloadConfig(mirrors=(), attempts=4, pause_seconds=PAUSE, timeout_seconds=1)
         folders = {"folder": folder / "raw", "scratch": folder / "scratch", "root": folder}
         list(download("mnist", dataset, settings, **folders))
     assert (folder / "raw" / NAME).read_bytes() == CONTENT
@@ -193,7 +193,7 @@ def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factor
 def test_a_killed_download_goes_on_in_the_next_process(linked_project):
     """A real second process, killed while a real server stalls."""
     content = CONTENT * 4
-    file = File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    file = FileConfig(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     params = linked_project / "params.yaml"
     text = params.read_text()
     with serving(stalled(content, after=500_000, seconds=20), whole(content)) as server:
@@ -234,7 +234,7 @@ def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
 def test_iris_needs_no_network_at_all(config, tmp_path):
     """scikit-learn carries it, and its values make the official bytes."""
     dataset = config.dataset("iris").model_copy(update={"official": ("http://127.0.0.1:9/",)})
-    settings = Download(mirrors=(), attempts=1, pause_seconds=PAUSE, timeout_seconds=1)
+    settings = DownloadConfig(mirrors=(), attempts=1, pause_seconds=PAUSE, timeout_seconds=1)
     (fetched,) = download(
         "iris", dataset, settings, folder=tmp_path / "raw", scratch=tmp_path / "scratch", root=tmp_path
     )

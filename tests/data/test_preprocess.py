@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config.data import Dataset, Expectations
-from penstock.data.datasets import Part, load_dataset
+from penstock.config.data import ChecksConfig, DatasetConfig
+from penstock.core.errors import ConfigError, ExpectationError, WrongSettingError
+from penstock.data.datasets.base import RawSplit, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
-from penstock.data.preprocess import preprocess, split_rows
-from penstock.data.processed import Processed
-from penstock.errors import ConfigError, ExpectationError, WrongSettingError
+from penstock.data.preprocessing.preprocess import preprocess, split_rows
+from penstock.io.processed_dataset import ProcessedDataset
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def iris(config, iris_raw, tmp_path):
 
     def run(**changes):
         settings = config.dataset("iris").model_copy(update=changes)
-        return preprocess("iris", settings, raw=iris_raw, folder=tmp_path), Processed(tmp_path)
+        return preprocess("iris", settings, raw=iris_raw, folder=tmp_path), ProcessedDataset(tmp_path)
 
     return run
 
@@ -91,7 +91,7 @@ def test_a_block_is_never_divided_between_two_folds(config, iris):
     ],
 )
 def test_a_broken_expectation_stops_and_is_named(config, iris, broken, says):
-    expect: Expectations = config.dataset("iris").expect.model_copy(update=broken)
+    expect: ChecksConfig = config.dataset("iris").expect.model_copy(update=broken)
     with pytest.raises(ExpectationError) as raised:
         iris(expect=expect)
     assert str(raised.value) == says
@@ -116,7 +116,7 @@ def test_no_training_text_is_in_test_or_seen_before_and_no_block_is_divided(conf
     half = len(texts) // 2
     parts = {name: _part(texts[rows]) for name, rows in (("train", slice(half)), ("test", slice(half, None)))}
     split = config.dataset("imdb").split.model_copy(update={"seed": seed, "block": block})
-    settings: Dataset = config.dataset("imdb").model_copy(update={"split": split})
+    settings: DatasetConfig = config.dataset("imdb").model_copy(update={"split": split})
     try:
         training, test, rows, dropped = split_rows(parts, settings)
     except WrongSettingError:  # too few rows are left to have every class in every split
@@ -129,7 +129,7 @@ def test_no_training_text_is_in_test_or_seen_before_and_no_block_is_divided(conf
 
 
 def _part(texts):
-    return Part(inputs=np.array(texts, dtype=object), labels=np.arange(len(texts), dtype=np.int64) % 2)
+    return RawSplit(inputs=np.array(texts, dtype=object), labels=np.arange(len(texts), dtype=np.int64) % 2)
 
 
 def test_too_few_rows_for_the_split_are_a_mistake_in_params(iris, config):

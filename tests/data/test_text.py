@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config.data import TextInputs
-from penstock.data.inputs import text as text_inputs
-from penstock.data.inputs.text import BREAK, TextEncoder, fit, words
-from penstock.export.text import text_graph
+from penstock.config.data import TextConfig
+from penstock.data.preprocessing import text as text_inputs
+from penstock.data.preprocessing.text import BREAK, TextEncoder, fit, words
+from penstock.export.tokenizer_graph import text_graph
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
 ENCODER = TextEncoder(VOCABULARY, length=6, vocabulary=10)
@@ -44,7 +44,7 @@ def test_words_and_their_counts_are_those_of_plain_expressions(texts, at_once):
     with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
         rows = np.array(texts, dtype=object)
         assert list(words(rows)) == expected
-        encoder, encoded = fit(TextInputs(kind="text", vocabulary=1000, length=3), rows)
+        encoder, encoded = fit(TextConfig(kind="text", vocabulary=1000, length=3), rows)
         assert encoder.words == sorted(counts, key=lambda word: (-counts[word], word))
         assert np.array_equal(encoded, encoder.encode(rows))
 
@@ -81,11 +81,11 @@ def test_words(text, expected):
 
 def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
-    encoder, _ = fit(TextInputs(kind="text", vocabulary=5, length=3), texts)
+    encoder, _ = fit(TextConfig(kind="text", vocabulary=5, length=3), texts)
     assert encoder.words == ["b", "a", "c"]
     assert encoder.vocabulary == 5
 
 
 def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():
-    encoder, _ = fit(TextInputs(kind="text", vocabulary=50, length=3), np.array(["b a", "b"], dtype=object))
+    encoder, _ = fit(TextConfig(kind="text", vocabulary=50, length=3), np.array(["b a", "b"], dtype=object))
     assert (encoder.vocabulary, len(encoder.words)) == (50, 2)

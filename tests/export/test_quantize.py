@@ -6,19 +6,19 @@ import onnxruntime
 import pytest
 import torch
 
-from penstock.config.networks import Autoencoder as Settings
+from penstock.config.networks import AutoencoderConfig
 from penstock.export.graph import Served, network_graph, write_model
+from penstock.export.latent_shift import with_code_shift
 from penstock.export.quantize import write_int8
-from penstock.export.shift import with_code_shift
-from penstock.networks import build_network
-from penstock.networks.autoencoder import Autoencoder
-from tests.networks.documented import DATA
+from penstock.models.autoencoder import Autoencoder
+from penstock.models.build import build_network
+from tests.models.documented import DATA
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
 
 
 def exported(network, path, recurrent):
-    proto = network_graph(Served(network.eval()), network.takes, network.outputs, recurrent=recurrent)
+    proto = network_graph(Served(network.eval()), network.input_spec, network.outputs, recurrent=recurrent)
     proto = with_code_shift(proto) if "code" in network.outputs else proto
     onnx.helper.set_model_props(proto, {"model": "some", "data": "abc"})
     write_model(path, proto)
@@ -55,7 +55,7 @@ def test_the_same_file_gives_the_same_bytes(lstm, tmp_path):
 
 
 def test_an_input_that_has_a_default_keeps_it(tmp_path):
-    settings = Settings.model_validate(
+    settings = AutoencoderConfig.model_validate(
         {"kind": "autoencoder", "hidden": [], "code": 5, "activation": "relu", "dropout": 0}
     )
     exact = exported(Autoencoder(settings, DATA["mnist"]), tmp_path / "model.onnx", recurrent=False)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from penstock.files import read_json, sha256
+from penstock.io.files import read_json, sha256
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import httpx
 import onnxruntime
 import pytest
 
-from tests.processes import answers, free_port, wait_until
+from tests.helpers.processes import answers, free_port, wait_until
 
 
 @pytest.fixture

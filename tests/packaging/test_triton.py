@@ -7,8 +7,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from penstock.config import load_config
-from penstock.files import read_json, sha256
+from penstock.config.loading import load_config
+from penstock.io.files import read_json, sha256
 from tests.conftest import REPOSITORY
 
 MODELS = load_config(REPOSITORY / "params.yaml").models

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.pipeline.killed import (
+from tests.helpers.killed_pipeline import (
     EPOCHS,
     MODELS,
     after,

@@ -12,14 +12,14 @@ from pipelines.tuned import tuned_pipeline
 # They cannot change an output (dvc.yaml says why); a stage need not run again for them.
 HARMLESS = {
     "penstock",
-    "penstock.console",
-    "penstock.cores",
-    "penstock.errors",
-    "penstock.interruption",
-    "penstock.machine",
-    "penstock.project",
-    "penstock.ranks",
-    "penstock.stage",
+    "penstock.core.console",
+    "penstock.core.cpu",
+    "penstock.core.errors",
+    "penstock.core.signals",
+    "penstock.orchestration.resources",
+    "penstock.core.paths",
+    "penstock.core.distributed",
+    "penstock.orchestration.stage_runner",
 }
 TALKING = ("penstock.tracking", "penstock.reporting")
 STAGES = ["download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"]

@@ -8,8 +8,8 @@ import sys
 import psutil
 import pytest
 
-from tests.pipeline.killed import CHECKPOINTS, assert_one_run_for_each, runs_of, trainings_gone_on_with
-from tests.processes import wait_until
+from tests.helpers.killed_pipeline import CHECKPOINTS, assert_one_run_for_each, runs_of, trainings_gone_on_with
+from tests.helpers.processes import wait_until
 
 MODEL, EPOCHS = "mnist_autoencoder", 12
 OUTPUTS = [f"models/{MODEL}/weights.safetensors", f"reports/{MODEL}/history.csv", f"reports/{MODEL}/training.json"]

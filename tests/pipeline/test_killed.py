@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from penstock.dvc_command import mend
-from penstock.project import Project
-from tests.pipeline.killed import (
+from penstock.core.paths import Project
+from penstock.orchestration.dvc_patches import mend
+from tests.helpers.killed_pipeline import (
     EPOCHS,
     MODELS,
     MOMENTS,

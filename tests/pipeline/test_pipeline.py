@@ -13,10 +13,10 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from penstock.config import load_config
-from penstock.data.processed import Processed
-from penstock.files import dvc_directory_hash
-from tests.conftest import NEWCOMERS, REPOSITORY
+from penstock.config.loading import load_config
+from penstock.io.files import dvc_directory_hash
+from penstock.io.processed_dataset import ProcessedDataset
+from tests.conftest import E2E_MODELS, REPOSITORY
 
 ALL = load_config(REPOSITORY / "params.yaml").models
 MODELS = {name: model.dataset for name, model in ALL.items()}
@@ -132,13 +132,13 @@ def test_one_file_serves(small_run, model):
     assert str(small_run.root).encode() not in path.read_bytes()
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
-    processed = Processed(small_run.root / "data/processed" / MODELS[model])
-    classes = list(processed.manifest.classes)
+    processed = ProcessedDataset(small_run.root / "data/processed" / MODELS[model])
+    classes = list(processed.info.classes)
     assert (
         metadata["data"] == dvc_directory_hash(processed.folder) == locked(small_run)[f"data/processed/{MODELS[model]}"]
     )
     assert metadata.keys() - {"classes", "ranges"} == {"model", "dataset", "input", "data", "parameters", "code"}
-    if processed.manifest.kind == "table":
+    if processed.info.kind == "table":
         seen = processed.split("train").inputs
         assert np.allclose(json.loads(metadata["ranges"]), np.stack([seen.min(axis=0), seen.max(axis=0)], axis=1))
     (name,) = [node.name for node in session.get_inputs()]
@@ -268,7 +268,7 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
     assert list(second.items()) == [(path, md5) for path, md5 in first.items() if path in second]
     # Raw, processed and data.json of each dataset; four baselines and a judge; for each model three
     # files of train, two of export, three of validate.
-    assert len(second) == 3 * 3 + 5 + len(NEWCOMERS) * 8
+    assert len(second) == 3 * 3 + 5 + len(E2E_MODELS) * 8
 
 
 @pytest.mark.parametrize(
@@ -301,14 +301,14 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
     ("file", "stages"),
     [
         (
-            "src/penstock/networks/convolutional.py",
+            "src/penstock/models/convolutional.py",
             stages_of(["mnist_cnn", "mnist_cnn_small", "mnist_cnn_deep"]),
         ),
-        ("src/penstock/networks/gan.py", stages_of(["mnist_gan"])),
-        ("src/penstock/training/reconstruction.py", {"train@mnist_autoencoder"}),
-        ("src/penstock/data/inputs/image.py", {"preprocess@mnist"}),
-        ("src/penstock/export/validation/__init__.py", stages_of(MODELS, "validate")),
-        ("src/penstock/export/validation/adversarial.py", {"validate@mnist_gan"}),
+        ("src/penstock/models/gan.py", stages_of(["mnist_gan"])),
+        ("src/penstock/tasks/reconstruction/module.py", {"train@mnist_autoencoder"}),
+        ("src/penstock/data/preprocessing/image.py", {"preprocess@mnist"}),
+        ("src/penstock/evaluation/evaluate.py", stages_of(MODELS, "validate")),
+        ("src/penstock/tasks/adversarial/evaluation.py", {"validate@mnist_gan"}),
         (
             "src/penstock/data/datasets/iris.py",
             {"download@iris", "preprocess@iris", "baseline@iris_linear", "validate@iris_mlp"},

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from penstock.console import output
-from penstock.files import write_json
-from penstock.project import ModelFiles, Project
+from penstock.core.console import output
+from penstock.core.paths import ModelFiles, Project
+from penstock.io.files import write_json
 from penstock.reporting.results import Result, gather, show
 
 

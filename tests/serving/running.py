@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.config.models import ADOPTED, Models
-from tests.processes import answers, free_port, wait_until
+from penstock.config.models import ADOPTED, ModelConfigs
+from tests.helpers.processes import answers, free_port, wait_until
 
 
-def names_served(models: Models) -> set[str]:
+def names_served(models: ModelConfigs) -> set[str]:
     """Every model, and the int8 candidates that are adopted."""
     return {*models, *(f"{name}.int8" for name, model in models.items() if model.int8 == ADOPTED)}
 

@@ -10,7 +10,7 @@ import pytest
 from penstock.cli import main
 from penstock.serving import access_log
 from penstock.serving.access_log import AccessLog
-from tests.processes import wait_until
+from tests.helpers.processes import wait_until
 from tests.serving import tiny
 
 

@@ -7,8 +7,8 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-from penstock.config import load_config
-from penstock.files import read_json
+from penstock.config.loading import load_config
+from penstock.io.files import read_json
 from tests.conftest import REPOSITORY
 from tests.serving.running import names_served
 

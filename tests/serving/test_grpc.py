@@ -18,7 +18,7 @@ from penstock.serving.repository import Repository
 from penstock.serving.rpc import messages
 from penstock.serving.rpc.server import answer_calls
 from penstock.serving.settings import Settings
-from tests.processes import free_port, wait_until
+from tests.helpers.processes import free_port, wait_until
 from tests.serving.running import serving
 
 FLOWER = {"name": "features", "datatype": "FP32", "shape": [1, 4]}

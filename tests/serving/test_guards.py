@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.cli import main
 from penstock.serving.metrics import Metrics
-from tests.processes import wait_until
+from tests.helpers.processes import wait_until
 from tests.serving import tiny
 from tests.serving.running import serving
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from penstock.files import read_json, write_json
+from penstock.io.files import read_json, write_json
 from penstock.serving.repository import Repository
 from tests.serving.running import serving
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.processes import free_port, wait_until
+from tests.helpers.processes import free_port, wait_until
 from tests.serving import tiny
 from tests.serving.running import serving
 

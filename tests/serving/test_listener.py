@@ -17,7 +17,7 @@ from penstock.serving.http import Request, Response, Routes
 from penstock.serving.listener import Listener
 from penstock.serving.repository import Repository
 from penstock.serving.settings import Settings
-from tests.processes import free_port
+from tests.helpers.processes import free_port
 
 LARGE = 10_000
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from penstock.data.inputs.text import words
+from penstock.data.preprocessing.text import words
 from penstock.serving.occlusion import LONGEST_TEXT, PARTS_OF_TEXT, ImageParts, TextParts, losses
 from penstock.serving.refusals import InputError
 

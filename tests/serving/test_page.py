@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from penstock.data.processed import Processed
-from penstock.project import Project
-from tests.processes import wait_until
+from penstock.core.paths import Project
+from penstock.io.processed_dataset import ProcessedDataset
+from tests.helpers.processes import wait_until
 from tests.serving.browser import VIEWPORTS, by_finger, by_mouse, chromium, watched
 from tests.serving.looking import CONTRASTS, FOCUSED, TOO_WIDE
 from tests.serving.running import serving
@@ -137,7 +137,7 @@ def test_the_words_of_a_review_have_weights(opened):
 
 
 def test_sliders_of_the_datas_ranges_change_the_verdict(opened, small_run):
-    flowers = Processed(Project(small_run.root).processed("iris")).split("train").inputs
+    flowers = ProcessedDataset(Project(small_run.root).processed("iris")).split("train").inputs
     sliders = opened.locator("#flower-sliders input")
     expect(sliders).to_have_count(4)
     for slider, column in zip(sliders.all(), flowers.T, strict=True):

@@ -11,16 +11,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from penstock.lineage import Lineage
-from penstock.project import Project
-from penstock.tracking.registry import ValidatedModel
+from penstock.core.paths import Project
+from penstock.io.provenance import Provenance
+from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.run import track_model
-from tests.processes import wait_until
+from tests.helpers.processes import wait_until
 from tests.serving import tiny
 from tests.serving.running import serving
 from tests.tracking.mlflow_server import MlflowServer
 
-LINEAGE = Lineage(model="iris_mlp", data="d.dir", parameters="p", code="c")
+LINEAGE = Provenance(model="iris_mlp", data="d.dir", parameters="p", code="c")
 ROW = np.array([tiny.GOOD], np.float32)
 CHAMPION = ("models:/fractions@champion", "--follow-seconds", "0.2")
 
@@ -45,14 +45,14 @@ def register(mlflow_server, tmp_path_factory, config):
         proto = tiny.fractions(shift)
         content = proto.SerializeToString()
         (sums,) = onnxruntime.InferenceSession(content).run(["sum"], {"numbers": ROW})
-        model = ValidatedModel(
+        model = ModelVersionContent(
             name="fractions",
             proto=proto,
             sha256=digest or hashlib.sha256(content).hexdigest(),
             input_name="numbers",
             example=ROW,
             answers={"sum": sums},
-            lineage=LINEAGE,
+            provenance=LINEAGE,
         )
         with track_model(project, config.model_copy(update={"tracking": tracking}), LINEAGE) as run:
             run.register(model)

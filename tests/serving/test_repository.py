@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from penstock.files import write_bytes, write_json
+from penstock.io.files import write_bytes, write_json
 from penstock.serving.repository import Repository
 from tests.serving import tiny
 

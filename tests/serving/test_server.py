@@ -9,16 +9,16 @@ import httpx
 import numpy as np
 import pytest
 
-from penstock.config import load_config
-from penstock.data.datasets import load_dataset, part_behind
-from penstock.data.processed import Processed
-from penstock.export.parity import trained_answers
-from penstock.networks import build_network
-from penstock.project import Project
+from penstock.config.loading import load_config
+from penstock.core.paths import Project
+from penstock.data.datasets.base import load_dataset, raw_split_for
+from penstock.evaluation.parity import trained_answers
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.weights import load_weights
+from penstock.models.build import build_network
 from penstock.serving.repository import Repository
-from penstock.weights import load_weights
 from tests.conftest import REPOSITORY
-from tests.processes import answers, free_port, wait_until
+from tests.helpers.processes import answers, free_port, wait_until
 from tests.serving.running import names_served
 
 ALL = load_config(REPOSITORY / "params.yaml").models
@@ -51,11 +51,11 @@ def test_trained_is_served(server, small_run, name, batch_size):
     project = Project(small_run.root)
     config = load_config(project.params)
     model = config.model(name)
-    processed = Processed(project.processed(model.dataset))
-    network = build_network(model, processed.manifest)
+    processed = ProcessedDataset(project.processed(model.dataset))
+    network = build_network(model, processed.info)
     load_weights(project.model(name, "models").weights, network)
     raw = load_dataset(model.dataset).read(project.raw(model.dataset))
-    rows = part_behind(raw, "test")[processed.rows("test")].inputs[:batch_size]
+    rows = raw_split_for(raw, "test")[processed.rows("test")].inputs[:batch_size]
     trained = trained_answers(network, processed.split("test").inputs[: len(rows)])
 
     described = server.get(f"/v2/models/{name}").json()

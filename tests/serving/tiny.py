@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from penstock.files import read_json, write_bytes, write_json
+from penstock.io.files import read_json, write_bytes, write_json
 
 # Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
 TABLE = np.array([0, 10, 20, 30], np.float32)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from penstock.config import Config
-from penstock.data.preprocess import preprocess
-from penstock.data.processed import Processed
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.data.preprocessing.preprocess import preprocess
 from penstock.export.graph import export
-from penstock.files import sha256, write_json
-from penstock.lineage import Lineage
-from penstock.networks import build_network
-from penstock.project import Project
+from penstock.io.files import sha256, write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.provenance import Provenance
+from penstock.models.build import build_network
 from penstock.training.fit import fit
-from tests.small import Copy
+from tests.helpers.small_project import Copy
 
 # Enough to read a seven, and to tell flowers apart: seconds on one core.
 EPOCHS = {"mnist_cnn": 3, "iris_mlp": 60}
@@ -34,11 +34,11 @@ def _train(small_run: Copy, config: Config, name: str, epochs: int, folder: Path
     settings = config.dataset(model.dataset)
     if model.dataset == "mnist":
         settings = settings.model_copy(update={"limit": MNIST_ROWS})
-    processed = Processed(folder / "processed")
+    processed = ProcessedDataset(folder / "processed")
     preprocess(model.dataset, settings, raw=Project(small_run.root).raw(model.dataset), folder=processed.folder)
-    fitted = fit(model, config.trainer, processed.manifest, processed.split("train"), processed.split("validation"))
-    network = build_network(model, processed.manifest)
+    fitted = fit(model, config.trainer, processed.info, processed.split("train"), processed.split("validation"))
+    network = build_network(model, processed.info)
     network.load_state_dict(fitted.weights)
-    lineage = Lineage(model=name, data="", parameters="", code="")
+    lineage = Provenance(model=name, data="", parameters="", code="")
     export(name, model, network.eval(), processed, lineage, folder / "model.onnx")
     write_json(folder / "proof.json", {"sha256": sha256(folder / "model.onnx")})

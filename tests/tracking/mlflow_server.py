@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from tests.processes import answers, free_port, wait_until
+from tests.helpers.processes import answers, free_port, wait_until
 
 
 class MlflowServer:

@@ -11,20 +11,22 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from penstock.config import Config
-from penstock.lineage import Lineage, shaping_settings
-from penstock.manifest import Manifest
-from penstock.project import Project
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.provenance import Provenance, training_relevant_settings
+from penstock.io.weights import save_weights
 from penstock.reporting.figures import png
-from penstock.tracking.address import tracking_uri
-from penstock.tracking.outbox import outbox_of
 from penstock.tracking.run import track_model, training_seconds
-from penstock.weights import save_weights
-from tests.processes import wait_until
+from penstock.tracking.spool import spool_dir
+from penstock.tracking.uri import tracking_uri
+from tests.helpers.processes import wait_until
 from tests.tracking.mlflow_server import MlflowServer
 
-LINEAGE = Lineage(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
-MANIFEST = Manifest(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
+LINEAGE = Provenance(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
+MANIFEST = DatasetInfo(
+    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers"
+)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def elsewhere(config: Config, uri: str) -> Config:
 
 def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, runs):
     with track_model(project, config, LINEAGE) as run:
-        run.log_parameters(shaping_settings(config, "iris_mlp"))
+        run.log_parameters(training_relevant_settings(config, "iris_mlp"))
         run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
         run.log_metrics({"validation_loss": 0.5, "learning_rate": 0.1}, step=1)
         run.log_file("learning_curves.png", png(Figure()))
@@ -81,8 +83,8 @@ def test_stages_that_begin_at_once_make_the_database_once(repository, project, c
 import sys
 from pathlib import Path
 from penstock.config import load_config
-from penstock.lineage import Lineage
-from penstock.project import Project
+from penstock.io.provenance import Lineage
+from penstock.core.paths import Project
 from penstock.reporting.figures import png
 from penstock.tracking.run import track_model
 config = load_config(Path({str(repository / "params.yaml")!r}))
@@ -121,8 +123,8 @@ def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository,
 import os, signal
 from pathlib import Path
 from penstock.config import load_config
-from penstock.lineage import Lineage
-from penstock.project import Project
+from penstock.io.provenance import Lineage
+from penstock.core.paths import Project
 from penstock.reporting.figures import png
 from penstock.tracking.run import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
@@ -214,7 +216,7 @@ def test_what_one_stage_could_not_say_the_next_one_says(project, config, runs, c
     _, found = runs()
     told = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
     assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
-    assert not list(outbox_of(project).glob("*.jsonl"))
+    assert not list(spool_dir(project).glob("*.jsonl"))
 
 
 def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, capfd, mlflow_server):
@@ -236,7 +238,7 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
         mlflow_server.start()
         run.log_metrics({"train_loss": 0.25}, step=3)
     assert steps() == [1, 2, 3]
-    assert not list(outbox_of(project).glob("*.jsonl"))
+    assert not list(spool_dir(project).glob("*.jsonl"))
 
 
 def test_a_database_that_is_locked_is_told_when_it_is_free(project, config, runs, capfd):

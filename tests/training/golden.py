@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.config import load_config
-from penstock.data.processed import Split
-from penstock.machine import use_threads
+from penstock.config.loading import load_config
+from penstock.io.processed_dataset import ArraySplit
+from penstock.orchestration.resources import use_threads
 from penstock.training.fit import fit
-from tests.networks.documented import DATA
+from tests.models.documented import DATA
 
 FILE = Path(__file__).with_name("golden.json")
 STEPS, ROWS = 20, 16
@@ -20,20 +20,20 @@ STEPS, ROWS = 20, 16
 
 def rows_of(dataset):
     """Sixteen rows of the dataset's shape, which labels can be learnt from."""
-    generator, manifest = np.random.default_rng(0), DATA[dataset]
-    labels = generator.integers(0, len(manifest.classes), ROWS)
+    generator, info = np.random.default_rng(0), DATA[dataset]
+    labels = generator.integers(0, len(info.classes), ROWS)
     inputs: np.ndarray
-    match manifest.kind:
+    match info.kind:
         case "table":
-            inputs = (generator.normal(size=(ROWS, *manifest.shape)) + labels[:, None]).astype(np.float32)
+            inputs = (generator.normal(size=(ROWS, *info.shape)) + labels[:, None]).astype(np.float32)
         case "image":
-            inputs = generator.integers(0, 200, (ROWS, *manifest.shape), dtype=np.uint8)
+            inputs = generator.integers(0, 200, (ROWS, *info.shape), dtype=np.uint8)
             inputs[np.arange(ROWS), labels + 5] = 255
         case _:
-            inputs = generator.integers(2, manifest.vocabulary, (ROWS, *manifest.shape), dtype=np.int32)
+            inputs = generator.integers(2, info.vocabulary, (ROWS, *info.shape), dtype=np.int32)
             inputs[:, -30:] = (2 + labels)[:, None]
             inputs[0] = 0
-    return Split(inputs=inputs, labels=labels)
+    return ArraySplit(inputs=inputs, labels=labels)
 
 
 def losses(config, name):

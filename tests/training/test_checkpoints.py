@@ -9,13 +9,13 @@ import pytest
 import torch
 from filelock import FileLock
 
-from penstock.config.training import Adam
-from penstock.data.batches import Batches
-from penstock.errors import TrainingError
-from penstock.interruption import Interrupted
-from penstock.training.checkpoints import BEFORE, LAST, Checkpoints
+from penstock.config.training import AdamConfig
+from penstock.core.errors import TrainingError
+from penstock.core.signals import Interrupted
+from penstock.data.datamodule import Batches
+from penstock.training.checkpoints import LAST, PREVIOUS, Checkpoints
 from penstock.training.fit import fit
-from tests.networks.documented import DATA
+from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
 EPOCHS, STEPS_OF_EPOCH = 3, 4
@@ -143,7 +143,7 @@ def test_a_training_that_goes_on_says_from_where(train, signal_at, capsys):
 
 @pytest.mark.parametrize("before_the_end", [0, 2])
 def test_patience_that_had_run_out_stays_run_out(train, signal_at, before_the_end):
-    fast = Adam(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)
+    fast = AdamConfig(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)
     settings = {"epochs": 200, "early_stopping": 2, "optimizer": fast}
     never = train("iris_mlp", files=None, **settings)
     signal_at(STEPS_OF_EPOCH * len(never.epochs) - before_the_end)
@@ -167,7 +167,7 @@ def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch
     assert saved == [*range(1, STEPS_OF_EPOCH + 1)] * EPOCHS + [STEPS_OF_EPOCH]
 
 
-@pytest.mark.parametrize("damaged", [[LAST], [LAST, BEFORE]])
+@pytest.mark.parametrize("damaged", [[LAST], [LAST, PREVIOUS]])
 def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, damaged):
     never = train("iris_mlp", files=None)
     signal_at(6)
@@ -230,7 +230,7 @@ import pathlib, sys
 from penstock.config import load_config
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import fit
-from tests.networks.documented import DATA
+from tests.models.documented import DATA
 from tests.training.golden import rows_of
 config, rows = load_config(pathlib.Path("params.yaml")), rows_of("mnist")
 model = config.model("mnist_autoencoder")

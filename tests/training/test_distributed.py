@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from tests.nodes import FIRST, ON_TWO_NODES
-from tests.training.several import evaluated, trained
+from tests.helpers.ddp_training import evaluated, trained
+from tests.helpers.nodes import FIRST, ON_TWO_NODES
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-SEVERAL = ["-m", "tests.training.several"]
+SEVERAL = ["-m", "tests.helpers.ddp_training"]
 
 
 def environment(repository):
@@ -63,7 +63,7 @@ def test_a_generator_and_its_discriminator_are_the_same_everywhere(repository, t
 
 def test_a_signal_to_one_process_behind_the_last_step_ends_both(repository, tmp_path):
     """One alone would go on into the next fold, and wait there for the other."""
-    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2", "-m", "tests.training.signalled", tmp_path]
+    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2", "-m", "tests.helpers.signalled_training", tmp_path]
     subprocess.run(launcher, cwd=repository, env=environment(repository), timeout=120, check=True)
     assert [path.read_text() for path in sorted(tmp_path.glob("*.txt"))] == ["143", "143"]
 

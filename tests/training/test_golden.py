@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penstock.config import load_config
+from penstock.config.loading import load_config
 from tests.conftest import REPOSITORY
 from tests.training.golden import FILE, STEPS, losses
 

@@ -7,17 +7,17 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from penstock.config.training import Augmentation, Optimizer, Schedule
-from penstock.data.batches import Batch
-from penstock.data.processed import Split
-from penstock.errors import WrongSettingError
-from penstock.networks import build_network
-from penstock.training import classification
+from penstock.config.training import AugmentationConfig, OptimizerConfig, ScheduleConfig
+from penstock.core.errors import WrongSettingError
+from penstock.data.datamodule import Batch
+from penstock.io.processed_dataset import ArraySplit
+from penstock.models.build import build_network
+from penstock.tasks.classification import module as classification
 from penstock.training.augmentation import augment
-from penstock.training.fit import build_task, fit
+from penstock.training.fit import build_module, fit
+from penstock.training.module import SupervisedModule
 from penstock.training.optimizers import build_optimizer, build_schedule
-from penstock.training.task import Supervised
-from tests.networks.documented import DATA
+from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -30,11 +30,11 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 def optimizer(kind, rate, **changes):
     options = {"kind": kind, "learning_rate": rate} | OPTIMIZERS[kind] | changes
-    return TypeAdapter(Optimizer).validate_python(options)
+    return TypeAdapter(OptimizerConfig).validate_python(options)
 
 
 def schedule(**options):
-    return TypeAdapter(Schedule).validate_python(options)
+    return TypeAdapter(ScheduleConfig).validate_python(options)
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_l1_drives_weights_to_zero(config):
     for l1 in (0, 0.1):
         torch.manual_seed(0)
         training = model.training.model_copy(update={"l1": l1})
-        task = build_task(model.model_copy(update={"training": training}), DATA["iris"])
-        assert isinstance(task, Supervised)
+        task = build_module(model.model_copy(update={"training": training}), DATA["iris"])
+        assert isinstance(task, SupervisedModule)
         task.train()
         stepper = torch.optim.SGD(task.parameters(), lr=0.01)
         for _ in range(1000):
@@ -196,7 +196,9 @@ def test_mixed_precision_can_be_clipped(train):
 
 class TestAugmentation:
     def settings(self, **changes):
-        return Augmentation.model_validate({"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "elastic": 0} | changes)
+        return AugmentationConfig.model_validate(
+            {"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "elastic": 0} | changes
+        )
 
     def test_nothing_asked_for_changes_nothing(self):
         images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
@@ -243,7 +245,7 @@ class TestAugmentation:
         model = config.model("iris_mlp")
         training = model.training.model_copy(update={"augmentation": self.settings(shift=1)})
         with pytest.raises(WrongSettingError, match=r"training\.augmentation: is for images"):
-            build_task(model.model_copy(update={"training": training}), DATA["iris"])
+            build_module(model.model_copy(update={"training": training}), DATA["iris"])
 
 
 @pytest.mark.parametrize(("key", "value"), [("loss", "cross_entropy"), ("label_smoothing", 0.1)])
@@ -251,7 +253,7 @@ def test_what_is_for_classes_is_refused_for_a_reconstruction(config, key, value)
     model = config.model("mnist_autoencoder")
     changed = model.model_copy(update={"training": model.training.model_copy(update={key: value})})
     with pytest.raises(WrongSettingError, match=rf"training\.{key}"):
-        build_task(changed, DATA["mnist"])
+        build_module(changed, DATA["mnist"])
 
 
 def test_an_autoencoder_learns_its_inputs(train):
@@ -272,7 +274,7 @@ class TestAdversarial:
 
     def test_both_parts_are_trained(self, config, trained):
         torch.manual_seed(config.model("mnist_gan").training.seed)
-        task = build_task(config.model("mnist_gan"), DATA["mnist"])
+        task = build_module(config.model("mnist_gan"), DATA["mnist"])
         before = task.network.state_dict()
         moved = {name.split(".")[0] for name in before if not torch.equal(before[name], trained.weights[name])}
         assert moved == {"generator", "discriminator"}
@@ -281,7 +283,7 @@ class TestAdversarial:
         network = build_network(config.model("mnist_gan"), DATA["mnist"]).eval()
         network.load_state_dict(trained.weights)
         noise = torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
-        assert torch.equal(trained.shown["samples"][-1], network.answers(noise)[0])
+        assert torch.equal(trained.shown["samples"][-1], network.predict(noise)[0])
 
     def test_every_epoch_leaves_the_same_noise_drawn(self, trained):
         assert trained.shown["samples"].shape == (3, 64, 28, 28)
@@ -289,9 +291,9 @@ class TestAdversarial:
         assert not torch.equal(trained.shown["samples"][0], trained.shown["samples"][2])
 
     def test_its_figures_are_of_both(self, trained):
-        assert trained.best.part("train").keys() == {"loss", "generator_loss", "discriminator_loss"}
-        assert trained.best.part("validation").keys() == {"real_score", "drawn_score"}
-        losses = trained.best.part("train")
+        assert trained.best.split_metrics("train").keys() == {"loss", "generator_loss", "discriminator_loss"}
+        assert trained.best.split_metrics("validation").keys() == {"real_score", "drawn_score"}
+        losses = trained.best.split_metrics("train")
         assert losses["loss"] == pytest.approx(losses["generator_loss"] + losses["discriminator_loss"], abs=1e-5)
 
     def test_the_last_weights_are_kept(self, trained):
@@ -303,6 +305,9 @@ def test_a_discriminator_learns_to_tell(config):
     model = config.model("mnist_gan")
     still = optimizer("sgd", 1e-12, momentum=0)
     training = model.training.model_copy(update={"epochs": 15, "batch_size": 16, "generator": still})
-    rows = Split(inputs=np.repeat(rows_of("mnist").inputs[:1], 64, axis=0), labels=np.zeros(64, dtype=np.int64))
+    rows = ArraySplit(inputs=np.repeat(rows_of("mnist").inputs[:1], 64, axis=0), labels=np.zeros(64, dtype=np.int64))
     fitted = fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
-    assert fitted.best.part("validation")["real_score"] > fitted.best.part("validation")["drawn_score"] + 0.2
+    assert (
+        fitted.best.split_metrics("validation")["real_score"]
+        > fitted.best.split_metrics("validation")["drawn_score"] + 0.2
+    )

@@ -5,17 +5,17 @@ import pytest
 import torch
 from torch.nn import functional
 
-from penstock.config.training import Adam, OneCycleSchedule
-from penstock.data.processed import Split
-from penstock.errors import ConfigError, TrainingError, WrongSettingError
-from penstock.manifest import Manifest
-from penstock.networks import build_network
-from penstock.training.classification import loss_of
+from penstock.config.training import AdamConfig, OneCycleScheduleConfig
+from penstock.core.errors import ConfigError, TrainingError, WrongSettingError
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import ArraySplit
+from penstock.models.build import build_network
+from penstock.tasks.classification.module import loss_of
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import write_history
-from penstock.training.task import Task, Totals
+from penstock.training.module import BaseModule, EpochMean
 
-MANIFEST = Manifest(
+MANIFEST = DatasetInfo(
     dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description="numbers"
 )
 
@@ -27,7 +27,7 @@ def splits():
     labels = generator.integers(0, 3, 101)
     inputs = (generator.normal(size=(101, 4)) + 2 * labels[:, None]).astype(np.float32)
     rows = np.arange(101)
-    whole = Split(inputs=inputs, labels=labels)
+    whole = ArraySplit(inputs=inputs, labels=labels)
     return whole[rows[:70]], whole[rows[70:]]
 
 
@@ -46,7 +46,7 @@ def train(config, splits):
 
 
 def test_totals_are_means_over_rows_not_over_batches():
-    totals = Totals()
+    totals = EpochMean()
     totals.add(3, torch.tensor(1.0), torch.tensor(0.5))
     totals.add(1, torch.tensor(5.0), torch.tensor(1.0))
     assert totals.means() == [2.0, 0.625]
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_weights(train):
 
 def test_several_steps_in_one_call_of_lightning_are_the_same_as_one(train, monkeypatch):
     several = train(epochs=2, batch_size=4)
-    monkeypatch.setattr(Task, "SECONDS_OF_CALL", 0)
+    monkeypatch.setattr(BaseModule, "SECONDS_OF_CALL", 0)
     assert train(epochs=2, batch_size=4).epochs == several.epochs
 
 
@@ -130,11 +130,11 @@ def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
 def test_the_test_figures_are_those_of_the_weights(config, train, splits):
     fitted = train(epochs=2)
     found = evaluate(config.model("iris_mlp"), config.trainer, MANIFEST, fitted.weights, splits[1])
-    assert found == pytest.approx({"accuracy": fitted.best.part("validation")["accuracy"]}, abs=1e-5)
+    assert found == pytest.approx({"accuracy": fitted.best.split_metrics("validation")["accuracy"]}, abs=1e-5)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(train, splits):
-    broken = Split(inputs=np.full_like(splits[0].inputs, np.inf), labels=splits[0].labels)
+    broken = ArraySplit(inputs=np.full_like(splits[0].inputs, np.inf), labels=splits[0].labels)
     with pytest.raises(TrainingError, match=r"epoch 1: the loss is no longer a finite number.*learning_rate"):
         train(splits=(broken, splits[1]))
 
@@ -154,8 +154,8 @@ def test_history_has_a_row_per_epoch(train, tmp_path):
 
 
 def adam(rate):
-    return Adam(kind="adam", learning_rate=rate, betas=(0.9, 0.999), weight_decay=0)
+    return AdamConfig(kind="adam", learning_rate=rate, betas=(0.9, 0.999), weight_decay=0)
 
 
 def one_cycle(warm_up):
-    return OneCycleSchedule(kind="one_cycle", warm_up=warm_up)
+    return OneCycleScheduleConfig(kind="one_cycle", warm_up=warm_up)

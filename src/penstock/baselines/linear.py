@@ -12,25 +12,25 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from penstock.config.models import LinearBaseline
-from penstock.data.datasets import load_dataset, part_behind
-from penstock.data.inputs.text import words
-from penstock.data.processed import Processed
+from penstock.config.models import LinearBaselineConfig
+from penstock.data.datasets.base import load_dataset, raw_split_for
+from penstock.data.preprocessing.text import words
+from penstock.io.processed_dataset import ProcessedDataset
 
 ITERATIONS = 200
 # The largest slope at which fitting ends. TF-IDF's numbers are small, and so is the slope long before the end.
 TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
-def measure(settings: LinearBaseline, processed: Processed, raw: Path) -> dict[str, Any]:
+def measure(settings: LinearBaselineConfig, processed: ProcessedDataset, raw: Path) -> dict[str, Any]:
     """Fits the training rows and returns the accuracy on the test rows.
 
     Numbers are standardised, pixels divided by 255, words weighed by TF-IDF (1 + log of the count).
     """
     parts = load_dataset(settings.dataset).read(raw)
-    train = part_behind(parts, "train")[processed.rows("train")]
-    test = part_behind(parts, "test")[processed.rows("test")]
-    kind = processed.manifest.kind
+    train = raw_split_for(parts, "train")[processed.rows("train")]
+    test = raw_split_for(parts, "test")[processed.rows("test")]
+    kind = processed.info.kind
     model = make_pipeline(_features(kind), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[kind]))
     model.fit(train.inputs, train.labels)
     return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from penstock.config.settings import (
+from penstock.config.base import (
+    BaseConfig,
     Positive,
     PositiveFloat,
     ProperShare,
     Seed,
-    Settings,
     Sha256,
     Share,
     WebAddress,
@@ -33,36 +33,36 @@ def folder_or_web(mirror: str) -> str:
     return mirror
 
 
-class Download(Settings):
+class DownloadConfig(BaseConfig):
     mirrors: tuple[Annotated[str, AfterValidator(folder_or_web)], ...]
     attempts: Positive
     pause_seconds: PositiveFloat
     timeout_seconds: PositiveFloat
 
 
-class File(Settings):
+class FileConfig(BaseConfig):
     bytes: Positive
     sha256: Sha256
 
 
-class TableInputs(Settings):
+class TableConfig(BaseConfig):
     kind: Literal["table"]
 
 
-class ImageInputs(Settings):
+class ImageConfig(BaseConfig):
     kind: Literal["image"]
 
 
-class TextInputs(Settings):
+class TextConfig(BaseConfig):
     kind: Literal["text"]
     vocabulary: Annotated[int, Field(ge=3)]
     length: Positive
 
 
-Inputs = Annotated[TableInputs | ImageInputs | TextInputs, Field(discriminator="kind")]
+InputsConfig = Annotated[TableConfig | ImageConfig | TextConfig, Field(discriminator="kind")]
 
 
-class Split(Settings):
+class SplitConfig(BaseConfig):
     """`block`: rows of the official file, one after the other, that are never divided between two splits or folds."""
 
     test: ProperShare | None
@@ -74,17 +74,17 @@ class Split(Settings):
     drop_duplicates: bool
 
 
-class Expectations(Settings):
+class ChecksConfig(BaseConfig):
     rows: dict[str, Positive]
     class_share: Annotated[tuple[Share, Share], AfterValidator(ascending)]
     values: Annotated[tuple[float, float], AfterValidator(ascending)]
     leakage: Annotated[int, Field(ge=0)]
 
 
-class Dataset(Settings):
+class DatasetConfig(BaseConfig):
     official: Annotated[tuple[WebAddress, ...], AfterValidator(not_empty)]
-    files: Annotated[dict[str, File], AfterValidator(not_empty)]
-    inputs: Inputs
-    split: Split
+    files: Annotated[dict[str, FileConfig], AfterValidator(not_empty)]
+    inputs: InputsConfig
+    split: SplitConfig
     limit: Annotated[int, Field(ge=30)] | None
-    expect: Expectations
+    expect: ChecksConfig

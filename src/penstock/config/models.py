@@ -6,29 +6,29 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock.config.networks import Autoencoder, ClassifierNetwork, Gan
-from penstock.config.settings import Name, NotNegative, Positive, PositiveFloat, Settings, Share, mistake
-from penstock.config.training import AdversarialTraining, Training
+from penstock.config.base import BaseConfig, Name, NotNegative, Positive, PositiveFloat, Share, mistake
+from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
+from penstock.config.training import AdversarialTrainingConfig, TrainingConfig
 
 # What is made of a model's int8 candidate: it is served, or why it is not.
 ADOPTED = "adopted"
 Int8 = Literal["adopted", "slower", "larger", "worse"]
 
 
-class ClassificationGates(Settings):
+class ClassificationGatesConfig(BaseConfig):
     accuracy: Share
     cross_validation: Share | None
     parity: PositiveFloat
     int8: NotNegative
 
 
-class ReconstructionGates(Settings):
+class ReconstructionGatesConfig(BaseConfig):
     mean_squared_error: PositiveFloat
     parity: PositiveFloat
     int8: NotNegative
 
 
-class AdversarialGates(Settings):
+class AdversarialGatesConfig(BaseConfig):
     """`frechet_ratio`: largest Frechet distance, as a share of the untrained generator's."""
 
     frechet_ratio: PositiveFloat
@@ -37,14 +37,14 @@ class AdversarialGates(Settings):
     int8: NotNegative
 
 
-class Classification(Settings):
+class ClassificationConfig(BaseConfig):
     task: Literal["classification"]
     documented: str
     dataset: str
     baseline: str
-    network: ClassifierNetwork
-    training: Training
-    gates: ClassificationGates
+    network: ClassifierNetworkConfig
+    training: TrainingConfig
+    gates: ClassificationGatesConfig
     int8: Int8
 
     @model_validator(mode="after")
@@ -54,55 +54,55 @@ class Classification(Settings):
         return self
 
 
-class Reconstruction(Settings):
+class ReconstructionConfig(BaseConfig):
     task: Literal["reconstruction"]
     documented: str
     dataset: str
     baseline: str
-    network: Autoencoder
-    training: Training
-    gates: ReconstructionGates
+    network: AutoencoderConfig
+    training: TrainingConfig
+    gates: ReconstructionGatesConfig
     int8: Int8
 
 
-class Adversarial(Settings):
+class AdversarialConfig(BaseConfig):
     task: Literal["adversarial"]
     documented: str
     dataset: str
     baseline: str
-    network: Gan
-    training: AdversarialTraining
-    gates: AdversarialGates
+    network: GanConfig
+    training: AdversarialTrainingConfig
+    gates: AdversarialGatesConfig
     int8: Int8
 
 
-SupervisedModel = Classification | Reconstruction
-Model = SupervisedModel | Adversarial
-Models = dict[Name, Annotated[Model, Field(discriminator="task")]]
+SupervisedModelConfig = ClassificationConfig | ReconstructionConfig
+ModelConfig = SupervisedModelConfig | AdversarialConfig
+ModelConfigs = dict[Name, Annotated[ModelConfig, Field(discriminator="task")]]
 
 
-class LinearBaseline(Settings):
+class LinearBaselineConfig(BaseConfig):
     """Logistic regression on the raw inputs: numbers standardised, pixels / 255, TF-IDF of words."""
 
     kind: Literal["linear"]
     dataset: str
 
 
-class ComponentsBaseline(Settings):
+class PcaBaselineConfig(BaseConfig):
     """Principal components: the best that so many linear codes can do (PCA)."""
 
-    kind: Literal["components"]
+    kind: Literal["pca"]
     dataset: str
     components: Positive
 
 
 # What a model of each task is held against.
-YARDSTICKS = {"classification": "linear", "reconstruction": "components", "adversarial": "judge"}
-Baseline = LinearBaseline | ComponentsBaseline
-Baselines = dict[Name, Annotated[Baseline, Field(discriminator="kind")]]
+YARDSTICKS = {"classification": "linear", "reconstruction": "pca", "adversarial": "judge"}
+BaselineConfig = LinearBaselineConfig | PcaBaselineConfig
+BaselineConfigs = dict[Name, Annotated[BaselineConfig, Field(discriminator="kind")]]
 
 
-class Judge(Settings):
+class FidReferenceConfig(BaseConfig):
     """`classifier`: the tuned model whose features of real test images generated ones are held against."""
 
     dataset: str

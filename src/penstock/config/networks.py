@@ -6,14 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from penstock.config.settings import Dropout, Positive, Settings, Share, mistake, not_empty
+from penstock.config.base import BaseConfig, Dropout, Positive, Share, mistake, not_empty
 
 Activation = Literal["step", "sigmoid", "tanh", "relu", "leaky_relu"]
 Normalization = Literal["batch", "layer"]
 Pooling = Literal["last", "mean", "max"]
 
 
-class Mlp(Settings):
+class MlpConfig(BaseConfig):
     """`hidden`: widths of the layers between input and output."""
 
     kind: Literal["mlp"]
@@ -23,14 +23,14 @@ class Mlp(Settings):
     dropout: Dropout
 
 
-class Block(Settings):
+class ConvBlockConfig(BaseConfig):
     """One convolution of `filters` channels, then max-pooling over `pool` x `pool` pixels."""
 
     filters: Positive
     pool: Positive
 
 
-class Convolutional(Settings):
+class ConvolutionalConfig(BaseConfig):
     """`kernel`: edge of the filters in pixels; `dense`: widths of the layers between the last block and output.
 
     `padding`: valid takes kernel - 1 off both edges of the image, same keeps its size. `dropout` is that before each
@@ -40,7 +40,7 @@ class Convolutional(Settings):
     kind: Literal["convolutional"]
     kernel: Positive
     padding: Literal["valid", "same"]
-    blocks: Annotated[tuple[Block, ...], AfterValidator(not_empty)]
+    blocks: Annotated[tuple[ConvBlockConfig, ...], AfterValidator(not_empty)]
     dense: tuple[Positive, ...]
     activation: Activation
     normalization: Normalization | None
@@ -48,14 +48,14 @@ class Convolutional(Settings):
     dropout: Dropout
 
 
-class Reading(Settings):
+class TokensConfig(BaseConfig):
     """What a network takes of a text: the last `length` words, of which it knows the most frequent `vocabulary` - 2."""
 
     vocabulary: Annotated[int, Field(ge=3)]
     length: Positive
 
 
-class Words(Reading):
+class EmbeddingConfig(TokensConfig):
     """Words as vectors of `width` numbers, which begin as `begin` says: small and random (uniform), or alike where the
     training texts use the words alike (neighbours). `dropout` is the share of words that training leaves out."""
 
@@ -70,7 +70,7 @@ class Words(Reading):
         return self
 
 
-class Recurrent(Settings):
+class RecurrentConfig(BaseConfig):
     """`words` is null where the steps are the rows of an image; `hidden` is the width of each of the `layers`.
 
     `bidirectional`: how the two directions are joined, null is one direction. `dropout` masks the inputs of every
@@ -79,7 +79,7 @@ class Recurrent(Settings):
 
     kind: Literal["recurrent"]
     cell: Literal["rnn", "gru", "lstm"]
-    words: Words | None
+    words: EmbeddingConfig | None
     hidden: Positive
     layers: Positive
     bidirectional: Literal["product", "concatenation"] | None
@@ -89,13 +89,13 @@ class Recurrent(Settings):
     output_dropout: Dropout
 
 
-class Attention(Settings):
+class AttentionConfig(BaseConfig):
     """Scaled dot-product self-attention over words with positions; `heads` divide the words' width.
 
     `residual`: what is attended to is added to the words themselves."""
 
     kind: Literal["attention"]
-    words: Words
+    words: EmbeddingConfig
     heads: Positive
     residual: bool
     pooling: Literal["mean", "max"]
@@ -103,7 +103,7 @@ class Attention(Settings):
     output_dropout: Dropout
 
 
-class Ngrams(Settings):
+class NgramsConfig(BaseConfig):
     """Weights of runs of one to `order` words, the most frequent `runs` of them, found by a table of so many `places`
     (a prime number spreads them best; of runs that share one, the most frequent stays).
 
@@ -111,7 +111,7 @@ class Ngrams(Settings):
     how often that must be said of a run. `dropout` is the share of runs that training leaves out."""
 
     kind: Literal["ngrams"]
-    words: Reading
+    words: TokensConfig
     order: Annotated[int, Field(ge=1, le=3)]
     runs: Positive
     places: Positive
@@ -126,11 +126,11 @@ class Ngrams(Settings):
         return self
 
 
-ReadsWords = Recurrent | Attention | Ngrams
-ClassifierNetwork = Annotated[Mlp | Convolutional | ReadsWords, Field(discriminator="kind")]
+TextNetworkConfig = RecurrentConfig | AttentionConfig | NgramsConfig
+ClassifierNetworkConfig = Annotated[MlpConfig | ConvolutionalConfig | TextNetworkConfig, Field(discriminator="kind")]
 
 
-class Autoencoder(Settings):
+class AutoencoderConfig(BaseConfig):
     """`hidden`: widths of the layers between input and code, and mirrored between code and output.
 
     `dropout` masks the code, in training."""
@@ -142,7 +142,7 @@ class Autoencoder(Settings):
     dropout: Dropout
 
 
-class Gan(Settings):
+class GanConfig(BaseConfig):
     """`noise`: numbers that an image is made from; `generator`, `discriminator`: widths of the layers between.
 
     `slope` is LeakyReLU's below zero; `dropout` masks the discriminator's layers."""

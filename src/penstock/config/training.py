@@ -6,21 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from penstock.config.settings import Dropout, NotNegative, Positive, PositiveFloat, ProperShare, Seed, Settings
+from penstock.config.base import BaseConfig, Dropout, NotNegative, Positive, PositiveFloat, ProperShare, Seed
 
 
-class Sgd(Settings):
+class SgdConfig(BaseConfig):
     kind: Literal["sgd"]
     learning_rate: PositiveFloat
     momentum: Annotated[float, Field(ge=0, lt=1)]
 
 
-class Adagrad(Settings):
+class AdagradConfig(BaseConfig):
     kind: Literal["adagrad"]
     learning_rate: PositiveFloat
 
 
-class RmsProp(Settings):
+class RmsPropConfig(BaseConfig):
     """`smoothing`: share of the old mean of squares that each step keeps."""
 
     kind: Literal["rmsprop"]
@@ -28,7 +28,7 @@ class RmsProp(Settings):
     smoothing: ProperShare
 
 
-class Adam(Settings):
+class AdamConfig(BaseConfig):
     """`betas`: shares of the old means of gradients and of their squares that each step keeps.
 
     `weight_decay` shrinks the weights apart from the gradient (AdamW)."""
@@ -39,21 +39,21 @@ class Adam(Settings):
     weight_decay: NotNegative
 
 
-Optimizer = Annotated[Sgd | Adagrad | RmsProp | Adam, Field(discriminator="kind")]
+OptimizerConfig = Annotated[SgdConfig | AdagradConfig | RmsPropConfig | AdamConfig, Field(discriminator="kind")]
 
 
-class ConstantSchedule(Settings):
+class ConstantScheduleConfig(BaseConfig):
     kind: Literal["constant"]
 
 
-class ExponentialSchedule(Settings):
+class ExponentialScheduleConfig(BaseConfig):
     """The rate is multiplied by `decay` over each epoch, a little at every step."""
 
     kind: Literal["exponential"]
     decay: ProperShare
 
 
-class StepSchedule(Settings):
+class StepScheduleConfig(BaseConfig):
     """The rate is multiplied by `decay` after every `epochs` epochs."""
 
     kind: Literal["step"]
@@ -61,19 +61,20 @@ class StepSchedule(Settings):
     decay: ProperShare
 
 
-class OneCycleSchedule(Settings):
+class OneCycleScheduleConfig(BaseConfig):
     """The rate rises for `warm_up`, a share of all steps, then falls to 0 along a cosine."""
 
     kind: Literal["one_cycle"]
     warm_up: ProperShare
 
 
-Schedule = Annotated[
-    ConstantSchedule | ExponentialSchedule | StepSchedule | OneCycleSchedule, Field(discriminator="kind")
+ScheduleConfig = Annotated[
+    ConstantScheduleConfig | ExponentialScheduleConfig | StepScheduleConfig | OneCycleScheduleConfig,
+    Field(discriminator="kind"),
 ]
 
 
-class Augmentation(Settings):
+class AugmentationConfig(BaseConfig):
     """What training images may be changed by, each drawn anew for every image of every batch: up to so many degrees
     either way, shares of the size, pixels sideways for each pixel down (shear), pixels; and `elastic`, pixels that the
     places of a coarse net are moved by, with what lies between them."""
@@ -85,7 +86,7 @@ class Augmentation(Settings):
     elastic: NotNegative
 
 
-class Training(Settings):
+class TrainingConfig(BaseConfig):
     """How a network that has a right answer is trained; `weight_average` is the share of the old mean of the weights
     that each step keeps, null trains without such a mean."""
 
@@ -93,27 +94,27 @@ class Training(Settings):
     epochs: Positive
     batch_size: Positive
     loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]
-    optimizer: Optimizer
-    schedule: Schedule
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
     l1: NotNegative
     l2: NotNegative
     label_smoothing: Dropout
-    augmentation: Augmentation | None
+    augmentation: AugmentationConfig | None
     weight_average: ProperShare | None
     gradient_clip_norm: PositiveFloat | None
     early_stopping: Positive | None
     cross_validation: bool
 
 
-class AdversarialTraining(Settings):
+class AdversarialTrainingConfig(BaseConfig):
     """How a generator and a discriminator are trained against each other; `real_label` is what the discriminator is
     told of real images (1, or less for one-sided label smoothing)."""
 
     seed: Seed
     epochs: Positive
     batch_size: Positive
-    generator: Optimizer
-    discriminator: Optimizer
-    schedule: Schedule
+    generator: OptimizerConfig
+    discriminator: OptimizerConfig
+    schedule: ScheduleConfig
     real_label: Annotated[float, Field(gt=0.5, le=1)]
     weight_average: ProperShare | None

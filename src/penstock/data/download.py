@@ -19,11 +19,11 @@ import httpx
 from rich.progress import Progress, TaskID
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from penstock import console
-from penstock.config.data import Dataset, Download, File
-from penstock.data.datasets import load_dataset
-from penstock.errors import DownloadError
-from penstock.files import sha256
+from penstock.config.data import DatasetConfig, DownloadConfig, FileConfig
+from penstock.core import console
+from penstock.core.errors import DownloadError
+from penstock.data.datasets.base import load_dataset
+from penstock.io.files import sha256
 
 CHUNK = 1 << 16
 TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
@@ -46,7 +46,7 @@ class Fetched:
 
 
 def download(
-    name: str, dataset: Dataset, settings: Download, *, folder: Path, scratch: Path, root: Path
+    name: str, dataset: DatasetConfig, settings: DownloadConfig, *, folder: Path, scratch: Path, root: Path
 ) -> Iterator[Fetched]:
     """Brings the files of a dataset into `folder`, each whole or not at all, and yields each as it is there.
 
@@ -74,8 +74,8 @@ Fetch = Callable[[Path], None]
 class _Transfer:
     dataset: str
     name: str
-    file: File
-    settings: Download
+    file: FileConfig
+    settings: DownloadConfig
     folder: Path
     scratch: Path
     progress: Progress

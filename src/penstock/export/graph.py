@@ -3,7 +3,7 @@
 Input, by the dataset's kind: `features` float32 [batch, features], `pixels` uint8 [batch, height, width], or `text`
 string [batch]; a generator takes `noise` float32 [batch, numbers]. Outputs: a classifier's `probabilities` float32
 [batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`. An
-autoencoder also takes `code_shift`, which nobody needs to give (`penstock.export.shift`).
+autoencoder also takes `code_shift`, which nobody needs to give (`penstock.export.latent_shift`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from penstock.config.models import Model
-from penstock.data.processed import Processed
-from penstock.errors import PenstockError
-from penstock.export.shift import CODE, with_code_shift
-from penstock.export.text import IR_VERSION, OPSETS, text_graph
-from penstock.files import write_bytes
-from penstock.lineage import Lineage
-from penstock.manifest import FIRST_WORD, Manifest
-from penstock.networks.servable import Servable, Takes
+from penstock.config.models import ModelConfig
+from penstock.core.errors import PenstockError
+from penstock.export.latent_shift import CODE, with_code_shift
+from penstock.export.tokenizer_graph import IR_VERSION, OPSETS, text_graph
+from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
+from penstock.io.files import write_bytes
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.provenance import Provenance
+from penstock.models.common.base import ExportableModel, InputSpec
 
 TEXT, TOKEN_IDS = "text", "token_ids"
 
@@ -37,12 +37,12 @@ TEXT, TOKEN_IDS = "text", "token_ids"
 class Served(nn.Module):
     """What a served model computes, as the exporters want it: `answers` by the name of forward."""
 
-    def __init__(self, network: Servable) -> None:
+    def __init__(self, network: ExportableModel) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        return self.network.answers(inputs)
+        return self.network.predict(inputs)
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,28 @@ class Exported:
     outputs: Sequence[str]
 
 
-def export(name: str, model: Model, network: Servable, processed: Processed, lineage: Lineage, path: Path) -> Exported:
-    """Writes the trained network as one self-contained ONNX file, checked, with its lineage in its metadata.
+def export(
+    name: str,
+    model: ModelConfig,
+    network: ExportableModel,
+    processed: ProcessedDataset,
+    provenance: Provenance,
+    path: Path,
+) -> Exported:
+    """Writes the trained network as one self-contained ONNX file, checked, with its provenance in its metadata.
 
     Raises:
         PenstockError: the graph does not pass the ONNX checker.
     """
-    manifest = processed.manifest
-    proto = network_graph(Served(network), network.takes, network.outputs, recurrent=model.network.kind == "recurrent")
-    if network.takes.name == TOKEN_IDS:
+    info = processed.info
+    proto = network_graph(
+        Served(network), network.input_spec, network.outputs, recurrent=model.network.kind == "recurrent"
+    )
+    if network.input_spec.name == TOKEN_IDS:
         proto = _with_words(proto, processed.vocabulary(), network)
     if CODE in network.outputs:
         proto = with_code_shift(proto)
-    onnx.helper.set_model_props(proto, _metadata(name, network, manifest, lineage) | _ranges(processed))
+    onnx.helper.set_model_props(proto, _metadata(name, network, info, provenance) | _ranges(processed))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -82,7 +91,7 @@ def write_model(path: Path, proto: onnx.ModelProto) -> None:
     write_bytes(path, proto.SerializeToString(deterministic=True))
 
 
-def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:
+def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:
     """A module of one input as a graph whose every tensor has any number of rows."""
     # torch's newer exporter unrolls recurrent layers or freezes their length, silently; the older one writes the
     # ONNX operator, right at every length, but is to be removed from torch one day.
@@ -93,10 +102,10 @@ def network_graph(module: nn.Module, takes: Takes, outputs: Sequence[str], *, re
     return proto
 
 
-def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: Servable) -> onnx.ModelProto:
+def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: ExportableModel) -> onnx.ModelProto:
     """The graph behind another one that turns texts into the ids it takes."""
-    (length,) = network.takes.shape
-    words = text_graph(vocabulary[: network.takes.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
+    (length,) = network.input_spec.shape
+    words = text_graph(vocabulary[: network.input_spec.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
     # Both bring the standard operators, and merging keeps what both bring.
     del merged.opset_import[:]
@@ -151,21 +160,21 @@ def strip(proto: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _metadata(name: str, network: Servable, manifest: Manifest, lineage: Lineage) -> dict[str, str]:
-    classes = {"classes": json.dumps(manifest.classes)} if "label" in network.outputs else {}
+def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance: Provenance) -> dict[str, str]:
+    classes = {"classes": json.dumps(info.classes)} if "label" in network.outputs else {}
     return classes | {
         "model": name,
-        "dataset": manifest.dataset,
-        "input": network.takes.description or manifest.description,
-        "data": lineage.data,
-        "parameters": lineage.parameters,
-        "code": lineage.code,
+        "dataset": info.dataset,
+        "input": network.input_spec.description or info.description,
+        "data": provenance.data,
+        "parameters": provenance.parameters,
+        "code": provenance.code,
     }
 
 
-def _ranges(processed: Processed) -> dict[str, str]:
+def _ranges(processed: ProcessedDataset) -> dict[str, str]:
     """Of numbers, the smallest and the largest of each feature among the training rows, for whoever offers sliders."""
-    if processed.manifest.kind != "table":
+    if processed.info.kind != "table":
         return {}
     inputs = processed.split("train").inputs
     ranges = zip(inputs.min(axis=0), inputs.max(axis=0), strict=True)

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import penstock
-from penstock.errors import PenstockError
-from penstock.files import sha256, write_text
+from penstock.core.errors import PenstockError
+from penstock.io.files import sha256, write_text
 from penstock.packaging.folders import Recorded, folder_written_whole, is_ours, mark
 from penstock.packaging.validated import ValidatedModel
 

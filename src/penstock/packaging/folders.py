@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.errors import ConfigError
-from penstock.files import read_json, write_json
+from penstock.core.errors import ConfigError
+from penstock.io.files import read_json, write_json
 
 # Says that we wrote a folder, what for, and which files of which models are in it.
 MARK = "penstock.json"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.errors import ConfigError
-from penstock.files import write_text
+from penstock.core.errors import ConfigError
+from penstock.io.files import write_text
 from penstock.packaging.docker import PORT
 from penstock.packaging.validated import ValidatedModel
 

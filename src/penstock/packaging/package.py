@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.packaging.docker import write_docker
 from penstock.packaging.kserve import Service, write_kserve
 from penstock.packaging.triton import write_triton

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from penstock.files import sha256, write_text
+from penstock.io.files import sha256, write_text
 from penstock.packaging.folders import Recorded, folder_written_whole, is_ours, mark, recorded
 from penstock.packaging.validated import ValidatedModel
 from penstock.serving.models import ServedModel

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.errors import ConfigError, PenstockError, nearest
-from penstock.files import write_bytes
+from penstock.core.errors import ConfigError, PenstockError, nearest
+from penstock.io.files import write_bytes
 from penstock.serving.models import ServedModel
 from penstock.serving.repository import ModelFile, model_files
 

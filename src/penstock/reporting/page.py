@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from penstock.config import Config
-from penstock.console import file_size
-from penstock.files import read_json, write_bytes, write_text
-from penstock.project import Project
+from penstock.config.params import Config
+from penstock.core.console import file_size
+from penstock.core.paths import Project
+from penstock.io.files import read_json, write_bytes, write_text
 from penstock.reporting.figures import all_learning_curves, figures_of, learning_curves, png, read_history
 from penstock.reporting.results import Result
 

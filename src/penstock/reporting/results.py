@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
-from penstock.config import Config
-from penstock.config.models import Model
-from penstock.console import file_size, output
-from penstock.files import read_json
-from penstock.project import ModelFiles, Project
+from penstock.config.models import ModelConfig
+from penstock.config.params import Config
+from penstock.core.console import file_size, output
+from penstock.core.paths import ModelFiles, Project
+from penstock.io.files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Result:
     per batch size, `seconds` of training: both empty where nobody measured them here, and so is `seeds`, seeds.json."""
 
     name: str
-    model: Model
+    model: ModelConfig
     files: ModelFiles
     training: dict[str, Any]
     validation: dict[str, Any]

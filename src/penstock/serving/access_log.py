@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import orjson
 
-from penstock.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.serving.http import Request, Response
 
 WRITE_SECONDS = 0.2

@@ -6,7 +6,7 @@ import hmac
 import os
 from pathlib import Path
 
-from penstock.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.serving.http import Headers
 from penstock.serving.refusals import UnauthorizedError
 from penstock.serving.settings import TOKEN_VARIABLE

@@ -7,7 +7,7 @@ import os
 import time
 from email.utils import formatdate
 
-from penstock.errors import PenstockError
+from penstock.core.errors import PenstockError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.app import Application
 from penstock.serving.connection import Connection

@@ -14,9 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
-from penstock.errors import PenstockError
-from penstock.files import read_json
-from penstock.served_files import DIGESTS, INT8, ORIGIN
+from penstock.core.errors import PenstockError
+from penstock.core.model_files import DIGESTS, INT8, ORIGIN
+from penstock.io.files import read_json
 from penstock.serving.json_values import rows_of
 from penstock.serving.plan import ROW_BY_ROW
 from penstock.serving.refusals import InputError, ModelFailedError

@@ -24,7 +24,7 @@ STEPS_ALONG_EDGE = 14
 # Words are left out one by one, and in longer texts as many neighbours at a time as this number asks for.
 PARTS_OF_TEXT = 256
 LONGEST_TEXT = 20_000
-# Words as the models read them (penstock.data.inputs.text): a line break in HTML is none.
+# Words as the models read them (penstock.data.preprocessing.text): a line break in HTML is none.
 _WORD = re.compile(r"<[bB][rR] */?>|([A-Za-z0-9']+)")
 # A probability of 0 has no logarithm; what is below this is rounding.
 _LEAST = 1e-12

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.errors import ConfigError, PenstockError, nearest
-from penstock.served_files import EXACT, INT8, PROOF
+from penstock.core.errors import ConfigError, PenstockError, nearest
+from penstock.core.model_files import EXACT, INT8, PROOF
 from penstock.serving.models import ServedModel, is_adopted, load_model
 from penstock.serving.plan import measure
 from penstock.serving.refusals import ModelFailedError, UnknownModelError

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 
-from penstock.cores import usable_cores
+from penstock.core.cpu import usable_cores
 from penstock.serving.access_log import AccessLog
 from penstock.serving.app import create_app
 from penstock.serving.engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.cores import usable_cores
+from penstock.core.cpu import usable_cores
 
 TOKEN_VARIABLE = "PENSTOCK_TOKEN"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.errors import PenstockError
+from penstock.core.errors import PenstockError
 
 Tensors = Mapping[str, NDArray[Any]]
 

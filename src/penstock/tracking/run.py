@@ -4,7 +4,7 @@ MLflow takes seconds to import, and a server may be slow, dead or only away for 
 has to say (`outbox`), and a process of its own tells MLflow meanwhile (`sender`): no stage waits before its end, and
 none fails for it. What could not be delivered stays on disk for a later stage.
 
-The run is found again by the lineage's key: a stage that was killed and started anew, and the later stages of the
+The run is found again by the provenance's key: a stage that was killed and started anew, and the later stages of the
 same model, go on with the run that the first one began, and nothing is said twice (`delivery`).
 """
 
@@ -18,32 +18,32 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
-from penstock import console
-from penstock.config import Config
-from penstock.interruption import Interrupted
-from penstock.lineage import Lineage
-from penstock.manifest import Manifest
-from penstock.project import Project
-from penstock.ranks import is_first_process
+from penstock.config.params import Config
+from penstock.core import console
+from penstock.core.distributed import is_rank_zero
+from penstock.core.paths import Project
+from penstock.core.signals import Interrupted
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.provenance import Provenance
 from penstock.tracking import environment
-from penstock.tracking.address import URI, tracking_uri
-from penstock.tracking.outbox import Letter, outbox_of
-from penstock.tracking.registry import ValidatedModel
-from penstock.tracking.vocabulary import METRICS
+from penstock.tracking.environment import KEY
+from penstock.tracking.metric_names import METRICS
+from penstock.tracking.model_version import ModelVersionContent
+from penstock.tracking.spool import EventLog, spool_dir
+from penstock.tracking.uri import URI, tracking_uri
 
-KEY = "penstock.key"
 SECONDS_TO_FINISH = 180.0
 
 Say = Callable[[str, dict[str, Any]], None]
 
 
 @contextmanager
-def track_model(project: Project, config: Config, lineage: Lineage) -> Iterator[TrackedRun]:
-    """The run of this lineage, found or begun; it ends as finished, as failed where an error passes, or as killed where
-    a signal does. Of several processes the first one speaks."""
+def track_model(project: Project, config: Config, provenance: Provenance) -> Iterator[TrackedRun]:
+    """The run of this provenance, found or begun. It ends as finished, as failed after an error, or as killed after a
+    signal. Of several processes the first one speaks."""
     with _sender(project, tracking_uri(project, config)) as say:
         run = TrackedRun(say)
-        run.begin(project, config.model(lineage.model).dataset, lineage)
+        run.begin(project, config.model(provenance.model).dataset, provenance)
         try:
             yield run
         except Interrupted:
@@ -60,12 +60,12 @@ def _sender(project: Project, uri: str) -> Iterator[Say]:
     """A letter, and the process that delivers it; in the end it is delivered, or waits for a later stage."""
     with ExitStack() as ending:
         say: Say = _to_nobody
-        if not is_first_process():
+        if not is_rank_zero():
             yield say
             return
         try:
-            letter = ending.enter_context(closing(Letter(outbox_of(project), uri)))
-            command = [sys.executable, "-m", "penstock.tracking.sender", str(letter.path)]
+            letter = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
+            command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(letter.path)]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
         except OSError as error:
             _warn(error)
@@ -93,7 +93,7 @@ def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
 class _Writer:
     """Writes into the letter until that fails, and tells the process about it."""
 
-    def __init__(self, letter: Letter, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, letter: EventLog, process: subprocess.Popen[bytes]) -> None:
         self.letter = letter
         self.process = process
         self.lost = False
@@ -123,18 +123,18 @@ class TrackedRun:
     def __init__(self, say: Say) -> None:
         self._say = say
 
-    def begin(self, project: Project, experiment: str, lineage: Lineage) -> None:
+    def begin(self, project: Project, experiment: str, provenance: Provenance) -> None:
         identity = {
-            KEY: lineage.key,
-            "model": lineage.model,
-            "dvc.data": lineage.data,
-            "parameters": lineage.parameters,
-            "code": lineage.code,
+            KEY: provenance.key,
+            "model": provenance.model,
+            "dvc.data": provenance.data,
+            "parameters": provenance.parameters,
+            "code": provenance.code,
         }
         content = {
             "experiment": experiment,
             "artifacts": (project.root / "mlruns" / experiment).as_uri(),
-            "name": lineage.model,
+            "name": provenance.model,
             "identity": identity,
             "environment": environment.describe(project.root),
         }
@@ -147,14 +147,14 @@ class TrackedRun:
         """Nested settings under dotted keys; a list of plain values stays one value."""
         self._say("parameters", {key: str(value) for key, value in _flatten(parameters)})
 
-    def log_dataset(self, manifest: Manifest, lineage: Lineage, source: str) -> None:
+    def log_dataset(self, info: DatasetInfo, provenance: Provenance, source: str) -> None:
         """The processed dataset as the run's input, under DVC's hash."""
         content = {
-            "name": manifest.dataset,
-            "digest": lineage.data,
+            "name": info.dataset,
+            "digest": provenance.data,
             "source_type": "local",
             "source": f'{{"uri": "{source}"}}',
-            "profile": f'{{"shape": {list(manifest.shape)}, "classes": {len(manifest.classes)}}}',
+            "profile": f'{{"shape": {list(info.shape)}, "classes": {len(info.classes)}}}',
         }
         self._say("dataset", content)
 
@@ -178,16 +178,16 @@ class TrackedRun:
     def log_file(self, name: str, content: bytes) -> None:
         self._say("file", {"name": name, "base64": base64.b64encode(content).decode()})
 
-    def register(self, model: ValidatedModel) -> None:
+    def register(self, model: ModelVersionContent) -> None:
         """Puts a model that passed its gates into the registry, once, and makes it the champion."""
         self._say("register", model.content())
 
 
 def training_seconds(project: Project, config: Config) -> dict[str, float]:
     """How long the epochs of each trained model took, where its run can be found: only MLflow knows."""
-    from penstock.tracking import lookup  # brings MLflow, which no stage need wait for
+    from penstock.tracking import queries
 
-    return lookup.training_seconds(project, config, tracking_uri(project, config))
+    return queries.training_seconds(project, config, tracking_uri(project, config))
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from penstock.config.training import Augmentation
+from penstock.config.training import AugmentationConfig
 
 # Edge of the coarse net that elastic moves are drawn for; an image of 28 pixels has a knot at every seventh.
 KNOTS = 5
 
 
-def augment(images: Tensor, settings: Augmentation) -> Tensor:
+def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
     """Images [N, height, width] turned, scaled, sheared and shifted about their centres, and moved a little from place
     to place, float32 of the same range; what comes in from outside is 0. Uniform draws from torch's own random state.
     """

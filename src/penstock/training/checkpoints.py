@@ -26,18 +26,18 @@ from pytorch_lightning import Trainer as LightningTrainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor, distributed
 
-from penstock import console
-from penstock.config.project import Checkpoints as Settings
-from penstock.data.batches import Batches
-from penstock.errors import TrainingError
-from penstock.files import canonical_hash
-from penstock.interruption import NotedSignal, interrupt
-from penstock.ranks import is_first_process
-from penstock.training.task import Task
+from penstock.config.params import CheckpointsConfig
+from penstock.core import console
+from penstock.core.distributed import is_rank_zero
+from penstock.core.errors import TrainingError
+from penstock.core.signals import DeferredSignal, interrupt
+from penstock.data.datamodule import Batches
+from penstock.io.files import canonical_hash
+from penstock.training.module import BaseModule
 
-LAST, BEFORE, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
+LAST, PREVIOUS, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
 SECONDS_TO_END = 30.0  # that a stage may have before it, after a signal
-DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
+CHECKPOINT_DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
 
 # Until this process ends, one way or the other.
 _held: dict[Path, FileLock] = {}
@@ -52,7 +52,7 @@ class Checkpoints:
 
     home: Path
     key: str
-    settings: Settings
+    settings: CheckpointsConfig
 
     def begin(self) -> None:
         """Removes what cannot be gone on from, and says so.
@@ -60,7 +60,7 @@ class Checkpoints:
         Raises:
             TrainingError: another process is at it: one that a killed `dvc repro` has left behind, for example.
         """
-        if not is_first_process():
+        if not is_rank_zero():
             return
         self._require_to_be_alone()
         if self.settings.resume == "never":
@@ -90,7 +90,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """When the stage has written its outputs."""
-        if is_first_process():
+        if is_rank_zero():
             shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -99,13 +99,13 @@ class CheckpointFiles:
     """The last checkpoint of one training, and the one before."""
 
     folder: Path
-    settings: Settings
+    settings: CheckpointsConfig
 
     def latest(self, processes: int) -> tuple[Path, dict[str, Any]] | None:
         """The newest that can be read, with what is in it, if as many processes wrote it: each needs its own part."""
         if self.settings.resume == "never":
             return None
-        for path in (self.folder / LAST, self.folder / BEFORE):
+        for path in (self.folder / LAST, self.folder / PREVIOUS):
             if path.is_file():
                 try:
                     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -137,7 +137,7 @@ class CheckpointFiles:
         if trainer.is_global_zero:
             _reach_the_disk(new)
             if last.exists():
-                last.replace(self.folder / BEFORE)
+                last.replace(self.folder / PREVIOUS)
             new.replace(last)
             _reach_the_disk(self.folder)
 
@@ -157,11 +157,11 @@ def is_finished(checkpoint: Mapping[str, Any]) -> bool:
 
 
 def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    state: dict[str, Any] = checkpoint["callbacks"][Checkpointer.__qualname__]
+    state: dict[str, Any] = checkpoint["callbacks"][PreemptionCheckpoint.__qualname__]
     return state
 
 
-class PlainFile(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes where it is told to: Lightning's own makes the whole file in memory first, and then a copy in another
     folder, which a kill would leave there."""
 
@@ -174,7 +174,7 @@ class PlainFile(TorchCheckpointIO):
                 raise cause if isinstance(cause, OSError) else OSError(str(error)) from None
 
 
-class Checkpointer(Checkpoint):
+class PreemptionCheckpoint(Checkpoint):
     """Writes a checkpoint every so many seconds, at a signal, and at the end; Lightning calls it after all others.
 
     A signal is answered between two steps: a checkpoint, then `Interrupted`. During validation, which no checkpoint can
@@ -192,7 +192,7 @@ class Checkpointer(Checkpoint):
         self.seconds = 0.0
         self._finished = False
         self._warned = False
-        self._signal = NotedSignal()
+        self._signal = DeferredSignal()
         self._unanswered = 0
         self._restored: dict[str, Tensor] | None = None
         self._shares: dict[str, Tensor] = {}
@@ -208,14 +208,14 @@ class Checkpointer(Checkpoint):
         self._place = state_dict["place"]
 
     def on_train_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, BaseModule)
         if self.files:
             _require_the_same_step(trainer, self.files.folder.name)
         if self._restored is not None:
             # A copy: of a slice, torch would take the random state from where the first process's begins.
             share = {name: of_all[trainer.global_rank].clone() for name, of_all in self._restored.items()}
             _set_random_state(share)
-            pl_module.take_share(share)
+            pl_module.load_rank_state(share)
             self._restored = None
             console.note(f"going on behind batch {self._place['batch']} of epoch {self._place['epoch']}")
         # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
@@ -253,15 +253,15 @@ class Checkpointer(Checkpoint):
         why = _largest_of_all(trainer, self._due())
         if why:
             self._save(trainer, pl_module)
-        if why > DUE:
+        if why > CHECKPOINT_DUE:
             interrupt(why)
 
     def _due(self) -> int:
-        """The number of a signal, or `DUE`, or 0 for no checkpoint."""
+        """The number of a signal, or `CHECKPOINT_DUE`, or 0 for no checkpoint."""
         if self._signal.number:
             return self._signal.number
         is_time = self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
-        return DUE if is_time else 0
+        return CHECKPOINT_DUE if is_time else 0
 
     def _save(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()
@@ -269,10 +269,10 @@ class Checkpointer(Checkpoint):
         self._saved = now
         if self.files is None:
             return
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, BaseModule)
         assert isinstance(trainer.train_dataloader, Batches)
         self._place = {"epoch": trainer.current_epoch + 1, "batch": trainer.train_dataloader.served}
-        share = pl_module.share_of_process() | _random_state(trainer)
+        share = pl_module.rank_state() | _random_state(trainer)
         self._shares = {name: _of_every_process(trainer, tensor) for name, tensor in share.items()}
         try:
             self.files.save(trainer)

@@ -17,25 +17,25 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
-from penstock.config import Trainer
-from penstock.config.models import Model
-from penstock.console import output
-from penstock.data.batches import Batches, EpochOrder
-from penstock.data.processed import Split
-from penstock.errors import ConfigError
-from penstock.manifest import Manifest
-from penstock.networks.inputs import Measured, WordVectors
-from penstock.training.checkpoints import Checkpointer, CheckpointFiles, PlainFile, is_finished
-from penstock.training.history import Epoch, Recorder
+from penstock.config.models import ModelConfig
+from penstock.config.params import TrainerConfig
+from penstock.core.console import output
+from penstock.core.errors import ConfigError
+from penstock.data.datamodule import Batches, EpochSampler
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import ArraySplit
+from penstock.models.common.inputs import FittedLayer, WordEmbedding
+from penstock.training.checkpoints import AtomicCheckpointIO, CheckpointFiles, PreemptionCheckpoint, is_finished
+from penstock.training.ema import EMA
+from penstock.training.history import Epoch, HistoryCallback
+from penstock.training.module import BaseModule
 from penstock.training.progress import BatchProgress
-from penstock.training.running_mean import RunningMean
-from penstock.training.task import Task
 
 EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FitResult:
     """A finished training.
 
     weights: state of the network at `best`, the epoch of the lowest validation loss (the last one where nothing is
@@ -61,31 +61,31 @@ class Fitted:
             "parameters": self.parameters,
             "epochs": len(self.epochs),
             "best_epoch": self.best.epoch,
-            "train": self.best.part("train"),
-            "validation": self.best.part("validation"),
+            "train": self.best.split_metrics("train"),
+            "validation": self.best.split_metrics("validation"),
         }
 
 
-def build_task(model: Model, manifest: Manifest) -> Task:
+def build_module(model: ModelConfig, info: DatasetInfo) -> BaseModule:
     """The training that `task` names, with a fresh network.
 
     Raises:
         WrongSettingError: network, loss and dataset do not go together.
     """
-    task: Task = import_module(f"penstock.training.{model.task}").build(model, manifest)
+    task: BaseModule = import_module(f"penstock.tasks.{model.task}.module").build(model, info)
     return task
 
 
 def fit(
-    model: Model,
-    settings: Trainer,
-    manifest: Manifest,
-    train: Split,
-    validation: Split,
+    model: ModelConfig,
+    settings: TrainerConfig,
+    info: DatasetInfo,
+    train: ArraySplit,
+    validation: ArraySplit,
     on_epoch: Callable[[Epoch, int], None] = lambda epoch, epochs: None,
     *,
     checkpoints: CheckpointFiles | None = None,
-) -> Fitted:
+) -> FitResult:
     """Trains `model` on one split, from its last checkpoint if there is one.
 
     Args:
@@ -100,18 +100,18 @@ def fit(
         ConfigError: this machine has no such accelerator.
     """
     lightning.seed_everything(model.training.seed, verbose=False)
-    task = build_task(model, manifest)
+    task = build_module(model, info)
     # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     _measure(task.network, train)
     _begin_words(task.network, train)
-    recorder = Recorder(getattr(model.training, "early_stopping", None), on_epoch)
-    checkpointer = Checkpointer(checkpoints)
+    recorder = HistoryCallback(getattr(model.training, "early_stopping", None), on_epoch)
+    checkpointer = PreemptionCheckpoint(checkpoints)
     callbacks: list[Callback] = [recorder, checkpointer]
     if output.is_terminal:
         callbacks.append(BatchProgress())
     if model.training.weight_average:
-        callbacks.append(RunningMean(model.training.weight_average))
+        callbacks.append(EMA(model.training.weight_average))
     options = {"max_epochs": model.training.epochs, "callbacks": callbacks}
     trainer = _trainer(settings, **options)
     task.step_by_step = trainer.world_size > 1
@@ -120,7 +120,7 @@ def fit(
         patient = settings.model_copy(update={"strategy": "ddp_find_unused_parameters_true"})
         trainer = _trainer(patient, **options)
     device = _memory_for(trainer.strategy.root_device, train, validation)
-    order = EpochOrder(len(train), model.training.seed)
+    order = EpochSampler(len(train), model.training.seed)
     batches = Batches(train, model.training.batch_size, order, device=device)
     task.steps_of_epoch = len(batches)
     path, checkpoint = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
@@ -138,9 +138,9 @@ def fit(
         )
         checkpointer.answer_signal()
     seconds = checkpointer.seconds
-    return Fitted(
+    return FitResult(
         weights=recorder.best_weights,
-        shown=task.shown(),
+        shown=task.artifacts(),
         score=task.score,
         parameters=task.network.count_parameters(),
         epochs=recorder.epochs,
@@ -152,16 +152,20 @@ def fit(
 
 
 def evaluate(
-    model: Model, settings: Trainer, manifest: Manifest, weights: Mapping[str, torch.Tensor], split: Split
+    model: ModelConfig,
+    settings: TrainerConfig,
+    info: DatasetInfo,
+    weights: Mapping[str, torch.Tensor],
+    split: ArraySplit,
 ) -> dict[str, float]:
     """The score of trained weights on a split, by its name."""
-    task = build_task(model, manifest)
+    task = build_module(model, info)
     task.network.load_state_dict(weights)
     _trainer(settings).validate(task, Batches(split, EVALUATION_BATCH), verbose=False)
     return {task.score: round(task.validation_metrics()[f"validation_{task.score}"], 6)}
 
 
-def _memory_for(device: torch.device, *splits: Split) -> torch.device | None:
+def _memory_for(device: torch.device, *splits: ArraySplit) -> torch.device | None:
     """The GPU, if these rows take no more than half of the memory that it has left."""
     if device.type != "cuda":
         return None
@@ -170,7 +174,7 @@ def _memory_for(device: torch.device, *splits: Split) -> torch.device | None:
     return device if taken <= free / 2 else None
 
 
-def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: ANN401  (Lightning's own)
+def _trainer(settings: TrainerConfig, **options: Any) -> lightning.Trainer:  # noqa: ANN401  (Lightning's own)
     _keep_lightning_quiet()
     try:
         return lightning.Trainer(
@@ -186,7 +190,7 @@ def _trainer(settings: Trainer, **options: Any) -> lightning.Trainer:  # noqa: A
             enable_model_summary=False,
             num_sanity_val_steps=0,
             profiler=_NoProfiler(),
-            plugins=[PlainFile()],
+            plugins=[AtomicCheckpointIO()],
             **options,
         )
     except (MisconfigurationException, ValueError) as error:
@@ -202,19 +206,19 @@ class _NoProfiler(PassThroughProfiler):
         return self.NOTHING
 
 
-def _measure(network: nn.Module, train: Split) -> None:
+def _measure(network: nn.Module, train: ArraySplit) -> None:
     for layer in network.modules():
-        if isinstance(layer, Measured):
+        if isinstance(layer, FittedLayer):
             layer.fit(torch.from_numpy(train.inputs), torch.from_numpy(train.labels))
 
 
-def _begin_words(network: nn.Module, train: Split) -> None:
+def _begin_words(network: nn.Module, train: ArraySplit) -> None:
     for layer in network.modules():
-        if isinstance(layer, WordVectors) and layer.settings.begin == "neighbours":
-            from penstock.training.neighbours import neighbour_vectors  # brings scikit-learn, a second
+        if isinstance(layer, WordEmbedding) and layer.settings.begin == "neighbours":
+            from penstock.models.common.ppmi_embeddings import ppmi_embeddings  # brings scikit-learn, a second
 
             ids = layer.ids(torch.from_numpy(train.inputs)).numpy()
-            vectors = neighbour_vectors(ids, layer.settings.vocabulary, layer.settings.width)
+            vectors = ppmi_embeddings(ids, layer.settings.vocabulary, layer.settings.width)
             with torch.no_grad():
                 layer.embedding.weight.copy_(torch.from_numpy(vectors))
 

@@ -12,9 +12,9 @@ from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning import Trainer as LightningTrainer
 from torch import Tensor
 
-from penstock.errors import TrainingError
-from penstock.files import write_text
-from penstock.training.task import Task
+from penstock.core.errors import TrainingError
+from penstock.io.files import write_text
+from penstock.training.module import BaseModule
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Epoch:
     epoch: int
     metrics: Mapping[str, float]
 
-    def part(self, name: str) -> dict[str, float]:
+    def split_metrics(self, name: str) -> dict[str, float]:
         """The metrics of train or validation, without that prefix, rounded for a report."""
         prefix = f"{name}_"
         return {
@@ -41,7 +41,7 @@ def write_history(path: Path, epochs: list[Epoch]) -> None:
     write_text(path, "\n".join([header, *rows]) + "\n")
 
 
-class Recorder(Callback):
+class HistoryCallback(Callback):
     """Keeps the history and the chosen weights, and stops when patience has run out.
 
     It has to stand before a callback that averages weights: those are in the network until the end of validation.
@@ -86,7 +86,7 @@ class Recorder(Callback):
         return self.patience is not None and len(self.epochs) - self.best_epoch >= self.patience
 
     def on_validation_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, BaseModule)
         self._validation = pl_module.validation_metrics()
         value = self._validation[pl_module.selected_by] if pl_module.selected_by else -math.inf
         if value < self._lowest or pl_module.selected_by is None:
@@ -96,7 +96,7 @@ class Recorder(Callback):
             self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, BaseModule)
         number = trainer.current_epoch + 1
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         epoch = Epoch(number, pl_module.train_metrics() | self._validation | {"learning_rate": rate})

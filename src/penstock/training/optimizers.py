@@ -9,25 +9,25 @@ from torch.optim import SGD, Adagrad, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from penstock.config import training as settings
-from penstock.errors import WrongSettingError
+from penstock.core.errors import WrongSettingError
 
 
-def build_optimizer(optimizer: settings.Optimizer, parameters: Iterable[Parameter], *, fused: bool) -> Optimizer:
+def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Parameter], *, fused: bool) -> Optimizer:
     """The optimiser of these settings; `fused` takes one kernel for all of Adam's parameters."""
     rate = optimizer.learning_rate
     match optimizer:
-        case settings.Sgd():
+        case settings.SgdConfig():
             return SGD(parameters, lr=rate, momentum=optimizer.momentum)
-        case settings.Adagrad():
+        case settings.AdagradConfig():
             return Adagrad(parameters, lr=rate)
-        case settings.RmsProp():
+        case settings.RmsPropConfig():
             return RMSprop(parameters, lr=rate, alpha=optimizer.smoothing)
-        case settings.Adam():
+        case settings.AdamConfig():
             return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused)
 
 
 def build_schedule(
-    schedule: settings.Schedule, optimizer: Optimizer, *, steps_of_epoch: int, epochs: int
+    schedule: settings.ScheduleConfig, optimizer: Optimizer, *, steps_of_epoch: int, epochs: int
 ) -> LRScheduler:
     """A schedule that is stepped after every batch, of which there are `steps_of_epoch` in each epoch.
 
@@ -36,13 +36,13 @@ def build_schedule(
     """
     steps = steps_of_epoch * epochs
     match schedule:
-        case settings.ConstantSchedule():
+        case settings.ConstantScheduleConfig():
             return LambdaLR(optimizer, lambda step: 1.0)
-        case settings.ExponentialSchedule(decay=decay):
+        case settings.ExponentialScheduleConfig(decay=decay):
             return LambdaLR(optimizer, lambda step: decay ** (step / steps_of_epoch))
-        case settings.StepSchedule(decay=decay, epochs=every):
+        case settings.StepScheduleConfig(decay=decay, epochs=every):
             return LambdaLR(optimizer, lambda step: decay ** int(step / steps_of_epoch / every + 1e-9))
-        case settings.OneCycleSchedule(warm_up=warm_up):
+        case settings.OneCycleScheduleConfig(warm_up=warm_up):
             if steps * warm_up <= 1:
                 raise WrongSettingError(
                     "training.schedule.warm_up", f"{warm_up:g} of {steps} steps is not more than one step"

@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning import Trainer as LightningTrainer
 from rich.progress import TaskID
 
-from penstock.console import step_progress
+from penstock.core.console import step_progress
 
 
 class BatchProgress(Callback):

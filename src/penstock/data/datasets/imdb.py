@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from penstock.data.datasets import Part, RawDataset
+from penstock.data.datasets.base import RawDataset, RawSplit
 
 
-def read(folder: Path) -> dict[str, Part]:
+def read(folder: Path) -> dict[str, RawSplit]:
     return {part: _part(folder / f"{part}-00000-of-00001.parquet") for part in ("train", "test")}
 
 
-def _part(path: Path) -> Part:
+def _part(path: Path) -> RawSplit:
     table = parquet.read_table(path, columns=["text", "label"])
-    return Part(
+    return RawSplit(
         inputs=np.array(table["text"].to_pylist(), dtype=object),
         labels=table["label"].to_numpy().astype(np.int64),
     )

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.data.datasets import Offline, Part, RawDataset
+from penstock.data.datasets.base import FallbackSource, RawDataset, RawSplit
 
 FILE = "bezdekIris.data"
 CLASSES = ("setosa", "versicolor", "virginica")
 
 
-def read(folder: Path) -> dict[str, Part]:
+def read(folder: Path) -> dict[str, RawSplit]:
     lines = (folder / FILE).read_text(encoding="ascii").split()
     values = [line.split(",") for line in lines]
     return {
-        "all": Part(
+        "all": RawSplit(
             inputs=np.array([row[:4] for row in values], dtype=np.float32),
             labels=np.array([CLASSES.index(row[4].removeprefix("Iris-")) for row in values], dtype=np.int64),
         )
@@ -40,5 +40,5 @@ DATASET = RawDataset(
     classes=CLASSES,
     description="sepal length, sepal width, petal length, petal width in cm",
     read=read,
-    offline=Offline("scikit-learn's load_iris", official_bytes),
+    offline=FallbackSource("scikit-learn's load_iris", official_bytes),
 )

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.data.datasets import Part, RawDataset
+from penstock.data.datasets.base import RawDataset, RawSplit
 
 
-def read(folder: Path) -> dict[str, Part]:
+def read(folder: Path) -> dict[str, RawSplit]:
     return {"train": _part(folder, "train"), "test": _part(folder, "t10k")}
 
 
-def _part(folder: Path, prefix: str) -> Part:
-    return Part(
+def _part(folder: Path, prefix: str) -> RawSplit:
+    return RawSplit(
         inputs=_idx(folder / f"{prefix}-images-idx3-ubyte.gz"),
         labels=_idx(folder / f"{prefix}-labels-idx1-ubyte.gz").astype(np.int64),
     )

@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from penstock.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import Gate
 from penstock.serving.engine import Engine

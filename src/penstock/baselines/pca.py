@@ -1,0 +1,32 @@
+"""Principal components: the best reconstruction from so many linear codes (PCA)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from penstock.config.models import PcaBaselineConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
+
+
+def measure(settings: PcaBaselineConfig, processed: ProcessedDataset, _raw: Path) -> dict[str, Any]:
+    """Fits the training rows and returns the mean squared error on the test rows, pixels in 0..1.
+
+    Raises:
+        WrongSettingError: there are not so many components in the rows.
+    """
+    train, test = _shares(processed.split("train")), _shares(processed.split("test"))
+    if settings.components > min(train.shape):
+        raise WrongSettingError("components", f"{settings.components} of {min(train.shape)} that there are")
+    components = PCA(settings.components, svd_solver="covariance_eigh").fit(train)
+    given_back = components.inverse_transform(components.transform(test))
+    return {"mean_squared_error": round(float(np.square(given_back - test).mean()), 6)}
+
+
+def _shares(split: ArraySplit) -> NDArray[np.float64]:
+    return np.asarray(split.inputs).reshape(len(split), -1) / 255

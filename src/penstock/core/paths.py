@@ -1,0 +1,152 @@
+"""Where things lie in a project: the one place that knows the folders (dvc.yaml names the same ones for DVC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from penstock.core.errors import ConfigError
+from penstock.core.model_files import EXACT, INT8, PROOF
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with params.yaml and dvc.yaml in it, and the paths below it."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project that holds `start` (the working directory unless given), however deep inside it is.
+
+        Raises:
+            ConfigError: neither the folder nor one above it has params.yaml and dvc.yaml.
+        """
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+                return cls(folder)
+        raise ConfigError(f"params.yaml: not in {start} nor above it; run from inside a Penstock project")
+
+    def shown(self, path: Path) -> str:
+        """A path as people want to read it: relative to the project."""
+        return str(path.relative_to(self.root))
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def tuned_pipeline(self) -> Path:
+        return self.root / "tuned" / "dvc.yaml"
+
+    @property
+    def dvc_locks(self) -> list[Path]:
+        """Where DVC keeps what it knows of stages that have run, for each file of stages."""
+        tuned = self.tuned_pipeline.parent
+        return [folder / "dvc.lock" for folder in (self.root, tuned, tuned / "seeds")]
+
+    @property
+    def scratch(self) -> Path:
+        """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
+        return self.root / ".penstock"
+
+    @property
+    def durations(self) -> Path:
+        return self.scratch / "seconds_of_stages.json"
+
+    @property
+    def last_look(self) -> Path:
+        """What `penstock repro` looked at when nothing was to do."""
+        return self.scratch / "last_look.json"
+
+    def checkpoints(self, stage: str, model: str) -> Path:
+        return self.scratch / "checkpoints" / stage / model
+
+    def raw(self, dataset: str) -> Path:
+        return self.root / "data" / "raw" / dataset
+
+    def processed(self, dataset: str) -> Path:
+        return self.root / "data" / "processed" / dataset
+
+    def data_report(self, dataset: str) -> Path:
+        return self.root / "reports" / dataset / "data.json"
+
+    def model(self, name: str, block: Literal["models", "tuned"]) -> ModelFiles:
+        """The files of a model that stands in this block of params.yaml: tuned/ has rooms of its own."""
+        return ModelFiles(self.root if block == "models" else self.root / block, name)
+
+    def baseline(self, name: str) -> Path:
+        return self.root / "baselines" / name
+
+    @property
+    def results(self) -> Path:
+        """The page for people, index.html, and its figures; apart from reports/, which it is made from."""
+        return self.root / "results"
+
+    @property
+    def model_page(self) -> Path:
+        """The page about all models, for readers of the repository."""
+        return self.root / "docs" / "models.md"
+
+    @property
+    def served(self) -> tuple[Path, Path]:
+        """The folders whose models may be served: documented, tuned."""
+        return self.root / "models", self.root / "tuned" / "models"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What is written about one model, below `home`."""
+
+    home: Path
+    name: str
+
+    @property
+    def weights(self) -> Path:
+        return self.home / "models" / self.name / "weights.safetensors"
+
+    @property
+    def onnx(self) -> Path:
+        return self.home / "models" / self.name / EXACT
+
+    @property
+    def int8(self) -> Path:
+        """The quantised candidate of `onnx`."""
+        return self.home / "models" / self.name / INT8
+
+    @property
+    def proof(self) -> Path:
+        """Written when a model has passed its gates: the server takes no file without it."""
+        return self.home / "models" / self.name / PROOF
+
+    @property
+    def examples(self) -> Path:
+        """Arrays of what the model answered, for figures."""
+        return self.home / "models" / self.name / "examples.npz"
+
+    @property
+    def history(self) -> Path:
+        return self.home / "reports" / self.name / "history.csv"
+
+    @property
+    def training_report(self) -> Path:
+        return self.home / "reports" / self.name / "training.json"
+
+    @property
+    def seeds_report(self) -> Path:
+        return self.home / "reports" / self.name / "seeds.json"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.home / "reports" / self.name / "validation.json"
+
+    @property
+    def latency_report(self) -> Path:
+        """Milliseconds are never twice the same, so this file is no DVC output."""
+        return self.home / "reports" / self.name / "latency.json"

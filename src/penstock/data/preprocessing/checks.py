@@ -1,0 +1,68 @@
+"""What params.yaml declares of a dataset, held against the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.config.data import ChecksConfig
+from penstock.core.errors import ExpectationError
+from penstock.data.datasets.base import RawSplit
+from penstock.io.processed_dataset import ArraySplit, SplitName
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One thing that must hold: its key below `expect`, and what was found, for people."""
+
+    key: str
+    holds: bool
+    declared: str
+    found: str
+
+
+def of_raw(expect: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
+    """Rows and class balance of the official parts."""
+    found_rows = {name: len(part.labels) for name, part in parts.items()}
+    smallest, largest = expect.class_share
+    shares = [np.bincount(part.labels, minlength=classes) / len(part.labels) for part in parts.values()]
+    lowest, highest = float(np.min(shares)), float(np.max(shares))
+    return [
+        Expectation("rows", found_rows == expect.rows, str(expect.rows), str(found_rows)),
+        Expectation(
+            "class_share",
+            smallest <= lowest and highest <= largest,
+            f"{smallest} to {largest}",
+            f"{lowest:.4f} to {highest:.4f}",
+        ),
+    ]
+
+
+def of_processed(expect: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
+    """Range of the processed inputs, and rows that are in test too."""
+    smallest, largest = expect.values
+    lowest = min(float(split.inputs.min()) for split in splits.values())
+    highest = max(float(split.inputs.max()) for split in splits.values())
+    return [
+        Expectation(
+            "values",
+            # Half of float32's resolution: 7.9 is no float32.
+            smallest - 1e-6 <= lowest and highest <= largest + 1e-6,
+            f"{smallest:g} to {largest:g}",
+            f"{lowest:g} to {highest:g}",
+        ),
+        Expectation("leakage", leaked <= expect.leakage, f"at most {expect.leakage}", str(leaked)),
+    ]
+
+
+def require(dataset: str, expectations: list[Expectation]) -> None:
+    """Raises `ExpectationError` with a line for each expectation that does not hold."""
+    broken = [
+        f"datasets.{dataset}.expect.{one.key}: declared {one.declared}, found {one.found}"
+        for one in expectations
+        if not one.holds
+    ]
+    if broken:
+        raise ExpectationError("\n".join(broken))

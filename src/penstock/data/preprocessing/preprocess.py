@@ -1,0 +1,206 @@
+"""Raw files to the arrays of `penstock.io.processed_dataset`, and a report of what was found on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.config.data import DatasetConfig, SplitConfig
+from penstock.core.errors import WrongSettingError
+from penstock.data.datasets.base import RawSplit, load_dataset, raw_split_for
+from penstock.data.preprocessing import checks as expectations
+from penstock.data.preprocessing.encoder import fit_encoder
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import SPLITS, ArraySplit, SplitName, save_array
+
+Rows = dict[SplitName, NDArray[np.int64]]
+
+
+def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
+    """Writes the processed dataset into `folder` and returns its report (data.json).
+
+    Raises:
+        ExpectationError: the data are not what `datasets.<name>.expect` declares.
+        WrongSettingError: `split` does not fit the official parts, or `limit` leaves too few rows for it.
+    """
+    dataset = load_dataset(name)
+    parts = dataset.read(raw)
+    expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
+    training, test, rows, repeated = split_rows(parts, settings)
+
+    of_split = _split_parts(training, test, rows)
+    encoder, encoded_training = fit_encoder(settings.inputs, of_split["train"].inputs)
+    encoded = {
+        split: ArraySplit(
+            inputs=encoded_training if split == "train" else encoder.encode(part.inputs), labels=part.labels
+        )
+        for split, part in of_split.items()
+    }
+    leaked = _leaked(training, test, rows)
+    expectations.require(name, expectations.of_processed(settings.expect, encoded, leaked))
+
+    for split in SPLITS:
+        save_array(folder, f"{split}/inputs", encoded[split].inputs)
+        save_array(folder, f"{split}/labels", encoded[split].labels)
+        save_array(folder, f"{split}/rows", rows[split])
+    not_test = np.concatenate([rows["train"], rows["validation"]])
+    save_array(folder, "folds", _folds(not_test, training.labels[not_test], settings.split))
+    encoder.save(folder)
+    info = DatasetInfo(
+        dataset=name,
+        kind=settings.inputs.kind,
+        shape=encoder.shape,
+        vocabulary=encoder.vocabulary,
+        classes=dataset.classes,
+        description=dataset.description,
+    )
+    info.save(folder)
+    return {
+        "dataset": name,
+        "kind": info.kind,
+        "shape": list(info.shape),
+        "vocabulary": info.vocabulary,
+        "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
+        "training_inputs": encoder.describe(of_split["train"].inputs),
+        "duplicates": {
+            "official": _duplicates(parts),
+            "splits": _duplicates(of_split),
+            "dropped_from_training": repeated,
+            "leaked": leaked,
+        },
+    }
+
+
+@contextmanager
+def _enough_rows() -> Iterator[None]:
+    """scikit-learn knows how many rows a split needs, but not what they are called here."""
+    try:
+        yield
+    except ValueError as error:
+        raise WrongSettingError("split", f"too few rows for it: {error}") from None
+
+
+def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[RawSplit, RawSplit, Rows, int]:
+    """Which rows train, validate and test.
+
+    Returns:
+        The official part that training rows come from, the one that test rows come from, the rows of each split
+        in ascending order, and how many training rows were dropped as duplicates.
+
+    Raises:
+        WrongSettingError: the test part is official and a share is asked for, or the other way round; or too few
+            rows are left to have every class in every split.
+    """
+    split = settings.split
+    if (split.test is None) != ("test" in parts):
+        raise WrongSettingError(
+            "split.test", "must be null: there is an official test part" if split.test else "is needed: all is one part"
+        )
+    training, test = raw_split_for(parts, "train"), raw_split_for(parts, "test")
+    candidates, test_rows = _sample(training, settings), _sample(test, settings)
+    if split.test is not None:
+        candidates, test_rows = _divide(candidates, training.labels, split.test, split)
+    kept = _without_duplicates(training, candidates, test[test_rows]) if split.drop_duplicates else candidates
+    train_rows, validation_rows = _divide(kept, training.labels, split.validation, split)
+    rows: Rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    return training, test, rows, len(candidates) - len(kept)
+
+
+def _sample(part: RawSplit, settings: DatasetConfig) -> NDArray[np.int64]:
+    """All rows, or `limit` of them: drawn, since official files are often sorted by class."""
+    rows = np.arange(len(part.labels))
+    if settings.limit is None:
+        return rows
+    return np.sort(np.random.default_rng(settings.split.seed).permutation(rows)[: settings.limit])
+
+
+def _split_parts(training: RawSplit, test: RawSplit, rows: Rows) -> dict[SplitName, RawSplit]:
+    return {split: (test if split == "test" else training)[rows[split]] for split in SPLITS}
+
+
+def _divide(
+    rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, settings: SplitConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rest and a share of `rows`, stratified by class; `labels` are those of the whole official part."""
+    from sklearn.model_selection import train_test_split
+
+    block_of_row, first = _blocks(rows, settings)
+    with _enough_rows():
+        _, taken = train_test_split(
+            np.arange(len(first)), test_size=share, random_state=settings.seed, stratify=labels[rows[first]]
+        )
+    is_taken = np.isin(block_of_row, taken)
+    return rows[~is_taken], rows[is_taken]
+
+
+def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitConfig) -> NDArray[np.int8]:
+    """The fold that tests each of `rows`, which have these `labels`: [repeats, rows]."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
+    block_of_row, first = _blocks(rows, settings)
+    fold_of_block = np.empty((settings.repeats, len(first)), dtype=np.int8)
+    with _enough_rows():
+        held_out_blocks = [held_out for _, held_out in splitter.split(first, labels[first])]
+    for number, held_out in enumerate(held_out_blocks):
+        repeat, fold = divmod(number, settings.folds)
+        fold_of_block[repeat, held_out] = fold
+    return fold_of_block[:, block_of_row]
+
+
+def _blocks(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of an official part into the blocks that stay together: which block each row is in, and where among `rows`
+    the first one of each block stands, whose class is taken for that of the block."""
+    _, first, block_of_row = np.unique(rows // settings.block, return_index=True, return_inverse=True)
+    return block_of_row, first
+
+
+def _fingerprints(part: RawSplit) -> list[bytes]:
+    """A short name of each input: two inputs are the same exactly where their names are."""
+    rows = part.inputs
+    contents = (row.encode() if isinstance(row, str) else row.tobytes() for row in rows)
+    return [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+
+
+def _without_duplicates(training: RawSplit, candidates: NDArray[np.int64], test: RawSplit) -> NDArray[np.int64]:
+    """The candidate rows that are neither in test nor the same as an earlier candidate."""
+    seen = set(_fingerprints(test))
+    kept = []
+    for row, fingerprint in zip(candidates, _fingerprints(training[candidates]), strict=True):
+        if fingerprint not in seen:
+            kept.append(row)
+            seen.add(fingerprint)
+    return np.array(kept, dtype=np.int64)
+
+
+def _leaked(training: RawSplit, test: RawSplit, rows: Rows) -> int:
+    in_test = set(_fingerprints(test[rows["test"]]))
+    trained_on = np.concatenate([rows["train"], rows["validation"]])
+    return sum(fingerprint in in_test for fingerprint in _fingerprints(training[trained_on]))
+
+
+def _duplicates(parts: Mapping[Any, RawSplit]) -> dict[str, Any]:
+    """within: rows of a part that repeat an earlier one; across: different inputs that are in two parts."""
+    names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
+    pairs = itertools.combinations(names, 2)
+    return {
+        "within": {part: sum(counts.values()) - len(counts) for part, counts in names.items()},
+        "across": {f"{a}_and_{b}": len(names[a].keys() & names[b].keys()) for a, b in pairs},
+    }
+
+
+def _describe(split: ArraySplit, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(split.labels, minlength=len(classes))
+    return {
+        "rows": len(split),
+        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "values": [round(split.inputs.min().item(), 4), round(split.inputs.max().item(), 4)],
+    }

@@ -1,0 +1,164 @@
+"""Texts: words to ids, the last ones of each text, padded in front.
+
+A word is a longest run of ASCII letters, digits and apostrophes, in lower case; HTML line breaks are dropped.
+`penstock.export.tokenizer_graph` builds the same rules as an ONNX graph; the validate stage
+compares the two on every
+review. That is why words are ASCII: lower case beyond ASCII depends on the platform that serves the file.
+
+Words never become Python's own strings: they are counted and looked up in Arrow's memory, where the text stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+
+from penstock.config.data import TextConfig
+from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
+from penstock.io.files import write_text
+
+# Both are read by RE2, here and in the exported graph.
+BREAK = "<[bB][rR] */?>"
+NO_WORD = "[^A-Za-z0-9']+"
+
+# Of texts that are taken together: few enough for the processor's caches, and for the memory of 32-bit offsets.
+ROWS_AT_ONCE = 2000
+
+# What `NO_WORD` says, as a table from byte to byte: translating takes a twentieth of the time of matching. All bytes of
+# a character beyond ASCII become spaces.
+_no_word = re.compile(NO_WORD)
+_lower_or_space = bytes(ord(_no_word.sub(" ", chr(byte)).lower()) for byte in range(128)).ljust(256)
+_space = ord(" ")
+
+
+def words(texts: NDArray[Any]) -> Iterator[list[str]]:
+    """The words of each text, one text after the other."""
+    for block in _spaced(texts):
+        yield from (text.split() for text in block.to_pylist())
+
+
+def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
+    """Texts as words in lower case with spaces between them, and a space at the end; `ROWS_AT_ONCE` at once."""
+    for begin in range(0, len(texts), ROWS_AT_ONCE):
+        block = pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string())
+        ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, BREAK, " "), " ", "")
+        _, offsets, content = ended.buffers()
+        translated = content.to_pybytes().translate(_lower_or_space)
+        yield pa.StringArray.from_buffers(len(ended), offsets, pa.py_buffer(translated))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Texts whose words have got numbers, as they came.
+
+    words: each distinct one, with a space behind it; a space by itself is among them, and no word. counts: int64
+    [words]. lengths: int32 [texts], words of each text. last: int32 [texts, length], the numbers of its last words,
+    -1 in front of the first.
+    """
+
+    words: pa.StringArray
+    counts: NDArray[np.int64]
+    lengths: NDArray[np.int32]
+    last: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, spaced: pa.StringArray, length: int) -> _Block:
+        """Cut behind every space, each word stays where it is."""
+        _, text_offsets, content = spaced.buffers()
+        *begins, end = np.frombuffer(text_offsets, dtype=np.int32)[: len(spaced) + 1]
+        behind_spaces = np.flatnonzero(np.frombuffer(content, dtype=np.uint8)[:end] == _space) + 1
+        offsets = np.append(0, behind_spaces).astype(np.int32)
+        tokens = pa.StringArray.from_buffers(len(behind_spaces), pa.py_buffer(offsets), content).dictionary_encode()
+        numbers = tokens.indices.to_numpy()
+        is_word = np.diff(offsets) > 1
+        lengths = np.add.reduceat(is_word, np.searchsorted(offsets, begins), dtype=np.int32)
+        last = _last(numbers[is_word], lengths, length)
+        return cls(tokens.dictionary, np.bincount(numbers), lengths, last)
+
+
+def _last(numbers: NDArray[np.int32], lengths: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    ends = np.cumsum(lengths, dtype=np.int32)[:, None]
+    sources = ends + np.arange(-length, 0, dtype=np.int32)
+    is_there = sources >= ends - lengths[:, None]
+    return np.append(numbers, np.int32(-1))[np.where(is_there, sources, -1)]
+
+
+def _blocks(texts: NDArray[Any], length: int) -> Iterator[_Block]:
+    return (_Block.of(spaced, length) for spaced in _spaced(texts))
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """words: known ones, in the order of their ids from `FIRST_WORD` on. length: words kept of each text. vocabulary:
+    what every id is below, which few texts may leave room under."""
+
+    words: list[str]
+    length: int
+    vocabulary: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
+        return self._encode(_blocks(inputs, self.length))
+
+    def _encode(self, blocks: Iterable[_Block]) -> NDArray[np.int32]:
+        known = pa.array([f"{word} " for word in self.words], type=pa.string())
+        nothing = np.empty((0, self.length), dtype=np.int32)
+        return np.concatenate([nothing, *(_ids(block.words, known)[block.last] for block in blocks)])
+
+    def save(self, folder: Path) -> None:
+        write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.words))
+
+    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
+        blocks = list(_blocks(inputs, self.length))
+        lengths = np.concatenate([block.lengths for block in blocks])
+        encoded = self._encode(blocks)
+        return {
+            "words": {
+                "shortest": int(lengths.min()),
+                "median": float(np.median(lengths)),
+                "longest": int(lengths.max()),
+            },
+            "share_cut": round(float((lengths > self.length).mean()), 4),
+            "share_unknown": round(float((encoded == UNKNOWN).sum() / (encoded != PADDING).sum()), 4),
+        }
+
+
+def restricted(ids: NDArray[np.int32], vocabulary: int, length: int) -> NDArray[np.int32]:
+    """The ids [rows, T] that a smaller vocabulary and fewer words of each text would have given."""
+    kept = ids[:, -length:]
+    return np.where(kept < vocabulary, kept, UNKNOWN)
+
+
+def _ids(words: pa.StringArray, known: pa.StringArray) -> NDArray[np.int32]:
+    """Of each of `words`, and behind them, where -1 leads to, that of what is none."""
+    places = compute.fill_null(compute.index_in(words, value_set=known), UNKNOWN - FIRST_WORD)
+    return np.append(places.to_numpy() + FIRST_WORD, PADDING).astype(np.int32)
+
+
+def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDArray[np.int32]]:
+    """The most frequent words; those of equal count in alphabetical order, so that the same data give the same ids.
+
+    To number words is most of the work, and is done once for what is counted and what is encoded.
+    """
+    blocks = list(_blocks(training, settings.length))
+    encoder = TextEncoder(_frequent(blocks, settings.vocabulary - FIRST_WORD), settings.length, settings.vocabulary)
+    return encoder, encoder._encode(blocks)
+
+
+def _frequent(blocks: Sequence[_Block], most: int) -> list[str]:
+    tables = (pa.table({"word": block.words, "count": block.counts}) for block in blocks)
+    counts = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
+    counts_of_words = counts.filter(compute.not_equal(counts["word"], " "))
+    frequent = counts_of_words.sort_by([("count_sum", "descending"), ("word", "ascending")])["word"]
+    return [word.rstrip() for word in frequent.slice(0, most).to_pylist()]

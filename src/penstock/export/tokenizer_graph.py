@@ -1,0 +1,88 @@
+"""The rules of `penstock.data.preprocessing.text` as an ONNX graph for stock onnxruntime.
+
+`com.microsoft.Tokenizer` splits (RE2, so the same expressions as Python's `re` here), the last words of every row
+are gathered by row length, and only those are put in lower case and looked up: a batch's longest text decides the
+width of the token matrix, not the cost of the rest. An empty text, and a batch of nothing but empty texts, work:
+every row gets one more, empty, token first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from penstock.data.preprocessing.text import BREAK, NO_WORD
+from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
+
+OPSETS = {"": 20, "ai.onnx.ml": 4, "com.microsoft": 1}
+IR_VERSION = 10
+
+
+def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.ModelProto:
+    """string [batch] named `text` -> int64 [batch, length] named `ids`, padded in front."""
+    constants = {
+        "empty": np.array([[""]], dtype=object),
+        "column": np.array([1], dtype=np.int64),
+        "positions": np.arange(-length, 0, dtype=np.int64)[None, :],
+        "zero": np.array(0, dtype=np.int64),
+        "flat": np.array([-1], dtype=np.int64),
+        "rows": np.array([-1, length], dtype=np.int64),
+        "padding": np.array(PADDING, dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node(
+            "Tokenizer",
+            [text],
+            ["tokens"],
+            domain="com.microsoft",
+            mark=0,
+            mincharnum=1,
+            pad_value="",
+            separators=[BREAK, NO_WORD],
+        ),
+        # One empty token in front of each row: there is always something to gather.
+        helper.make_node("Shape", [text], ["batch"]),
+        helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),
+        helper.make_node("Expand", ["empty", "one_column"], ["empties"]),
+        helper.make_node("Concat", ["empties", "tokens"], ["padded"], axis=1),
+        # The length of a row is its number of tokens that are not empty; the one in front is not counted.
+        helper.make_node(
+            "LabelEncoder",
+            ["padded"],
+            ["is_word"],
+            domain="ai.onnx.ml",
+            keys_strings=[""],
+            values_int64s=[0],
+            default_int64=1,
+        ),
+        helper.make_node("ReduceSum", ["is_word", "column"], ["length"], keepdims=1),
+        # Positions -length..-1 count from the end of the row's words; those before its first word are padding.
+        helper.make_node("Add", ["length", "positions"], ["source"]),
+        helper.make_node("GreaterOrEqual", ["source", "zero"], ["is_there"]),
+        helper.make_node("Add", ["source", "column"], ["shifted"]),
+        helper.make_node("Max", ["shifted", "zero"], ["index"]),
+        helper.make_node("GatherElements", ["padded", "index"], ["last_tokens"], axis=1),
+        helper.make_node("Reshape", ["last_tokens", "flat"], ["flat_tokens"]),
+        helper.make_node("StringNormalizer", ["flat_tokens"], ["lower"], case_change_action="LOWER", locale="C.UTF-8"),
+        helper.make_node(
+            "LabelEncoder",
+            ["lower"],
+            ["flat_ids"],
+            domain="ai.onnx.ml",
+            keys_strings=vocabulary,
+            values_int64s=range(FIRST_WORD, FIRST_WORD + len(vocabulary)),
+            default_int64=UNKNOWN,
+        ),
+        helper.make_node("Reshape", ["flat_ids", "rows"], ["last_ids"]),
+        helper.make_node("Where", ["is_there", "last_ids", "padding"], [ids]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "text",
+        [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch"])],
+        [helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", length])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)

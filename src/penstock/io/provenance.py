@@ -1,0 +1,77 @@
+"""What a model was made from. It travels inside the weights file, so every later stage can say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.config.params import Config, TrainerConfig
+from penstock.core.paths import Project
+from penstock.io.files import canonical_hash, dvc_directory_hash, sha256
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """model: its name; data: DVC's hash of the processed dataset; parameters: of all settings that shape the weights;
+    code: of the modules that trained."""
+
+    model: str
+    data: str
+    parameters: str
+    code: str
+
+    @property
+    def key(self) -> str:
+        """Names the computation: the same key gives the same weights on one machine, and has one MLflow run."""
+        return canonical_hash([self.model, self.data, self.parameters, self.code])[:16]
+
+
+def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
+    """All settings of params.yaml that shape the weights: no gates, no mirrors, no addresses."""
+    settings = config.model(model)
+    dataset = config.dataset(settings.dataset)
+    return {
+        **settings.model_dump(mode="json", exclude={"documented", "gates", "int8", "baseline", "dataset"}),
+        "trainer": config.trainer.model_dump(mode="json") | _devices(config.trainer),
+        "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
+    }
+
+
+def _devices(settings: TrainerConfig) -> dict[str, Any]:
+    """What `auto` means here, as Lightning takes it: on other devices the weights come out otherwise."""
+    import torch
+
+    accelerator, devices = settings.accelerator, settings.devices
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if devices == "auto":
+        devices = max(1, torch.cuda.device_count()) if accelerator == "gpu" else 1
+    return {"accelerator": accelerator, "devices": devices}
+
+
+def training_provenance(project: Project, config: Config, model: str) -> Provenance:
+    """The provenance of a training that is about to begin."""
+    return Provenance(
+        model=model,
+        data=dvc_directory_hash(project.processed(config.model(model).dataset)),
+        parameters=canonical_hash(training_relevant_settings(config, model)),
+        code=canonical_hash({source: sha256(project.root / source) for source in _sources(project, config, model)}),
+    )
+
+
+def _sources(project: Project, config: Config, model: str) -> list[str]:
+    """The sources that dvc.yaml lists for the stage: when one of them changes, the stage runs again."""
+    from ruamel.yaml import YAML
+
+    stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
+    settings = config.model(model)
+    meaning = {
+        "${item.task}": settings.task,
+        "${item.network.kind}": settings.network.kind,
+        "${item.dataset}": settings.dataset,
+        "${key}": model,
+    }
+    sources = [dep for dep in stages["train"]["do"]["deps"] if dep.endswith(".py")]
+    for placeholder, value in meaning.items():
+        sources = [source.replace(placeholder, value) for source in sources]
+    return sorted(sources)

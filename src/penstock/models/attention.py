@@ -1,0 +1,83 @@
+"""Scaled dot-product self-attention over words with positions.
+
+imdb_attention: embeddings with positions -> softmax(Q K^T / sqrt(d)) V -> pooling -> Dense 1 sigmoid (Vaswani et al.,
+2017, arXiv:1706.03762). docs/models.md has what it measures. `dvc repro validate@imdb_attention`
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from penstock.config.networks import AttentionConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import PADDING, DatasetInfo
+from penstock.models.common.inputs import WordEmbedding
+from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
+
+
+def build(settings: AttentionConfig, _manifest: DatasetInfo, outputs: int) -> nn.Module:
+    """Word ids [N, T] -> logits [N, outputs].
+
+    Raises:
+        WrongSettingError: the heads do not divide the width of the words.
+    """
+    if settings.words.width % settings.heads:
+        raise WrongSettingError("network.heads", f"{settings.heads} do not divide {settings.words.width}, words.width")
+    return AttentionNetwork(settings, outputs)
+
+
+class AttentionNetwork(nn.Module):
+    """Words with positions -> self-attention -> pooling over the words -> Dense.
+
+    Positions are counted from the end of the text, where every text has words, and are learned.
+    """
+
+    def __init__(self, settings: AttentionConfig, outputs: int) -> None:
+        super().__init__()
+        width = settings.words.width
+        self.words = WordEmbedding(settings.words)
+        self.positions = nn.Parameter(torch.empty(settings.words.length, width).uniform_(-0.05, 0.05))
+        self.attention = SelfAttention(width, settings.heads)
+        self.residual = settings.residual
+        self.pool = masked_mean if settings.pooling == "mean" else masked_max
+        self.dropout = nn.Dropout(settings.dropout)
+        self.output_dropout = nn.Dropout(settings.output_dropout)
+        self.output = glorot_dense(width, outputs)
+
+    def forward(self, ids_NT: Tensor) -> Tensor:
+        real_NT = self.words.ids(ids_NT) != PADDING
+        vectors_NTD = self.dropout(self.words(ids_NT) + self.positions)
+        attended_NTD = self.attention(vectors_NTD, real_NT)
+        pooled_ND = self.pool(vectors_NTD + attended_NTD if self.residual else attended_NTD, real_NT)
+        logits: Tensor = self.output(self.output_dropout(pooled_ND))
+        return logits
+
+
+class SelfAttention(nn.Module):
+    """softmax(Q K^T / sqrt(d)) V of each head, over the steps that are real: [N, T, D] -> [N, T, D]."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.queries = glorot_dense(width, width)
+        self.keys = glorot_dense(width, width)
+        self.values = glorot_dense(width, width)
+
+    def forward(self, vectors_NTD: Tensor, real_NT: Tensor) -> Tensor:
+        queries, keys, values = (
+            layer(vectors_NTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.queries, self.keys, self.values)
+        )
+        # Finite, so that a text without words has even weights and not a division of zero by zero.
+        lowest = torch.finfo(queries.dtype).min
+        mask_N11T = torch.zeros_like(real_NT, dtype=queries.dtype).masked_fill(~real_NT, lowest)[:, None, None, :]
+        # torch's fused kernels for GPUs add up gradients in no fixed order.
+        with sdpa_kernel(SDPBackend.MATH) if queries.is_cuda else nullcontext():
+            attended_NHTD = functional.scaled_dot_product_attention(queries, keys, values, mask_N11T)
+        joined_NTD: Tensor = attended_NHTD.transpose(1, 2).flatten(2)
+        return joined_NTD

@@ -1,0 +1,62 @@
+"""An autoencoder: images to a short code, and back.
+
+mnist_autoencoder: 784 -> Dense 32 ReLU -> Dropout 0.5 -> Dense 784 sigmoid; 50,992 parameters, 6,532 at the documented
+size of 100 pixels. docs/models.md has what it measures. `dvc repro validate@mnist_autoencoder`
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor, nn
+
+from penstock.config.networks import AutoencoderConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.common.base import ExportableModel
+from penstock.models.common.inputs import Pixels, input_spec
+from penstock.models.common.layers import ACTIVATIONS, dense_layers
+
+
+class Autoencoder(ExportableModel):
+    """Pixels uint8 [N, height, width] -> code [N, K] -> logits of pixels [N, height x width].
+
+    Raises:
+        WrongSettingError: the inputs are no images.
+    """
+
+    outputs = ("code", "reconstruction")
+
+    def __init__(self, settings: AutoencoderConfig, info: DatasetInfo) -> None:
+        super().__init__(input_spec(info))
+        if info.kind != "image":
+            raise WrongSettingError("network.kind", f"autoencoder needs images, {info.dataset} has {info.kind} inputs")
+        pixels, activation = prod(info.shape), settings.activation
+        self.inputs = nn.Sequential(Pixels(), nn.Flatten())
+        encoder = dense_layers(pixels, settings.hidden, settings.code, activation=activation)
+        self.encoder = nn.Sequential(*encoder, ACTIVATIONS[activation]())
+        self.dropout = nn.Dropout(settings.dropout)
+        self.decoder = nn.Sequential(*dense_layers(settings.code, settings.hidden[::-1], pixels, activation=activation))
+
+    def targets(self, inputs: Tensor) -> Tensor:
+        """What the reconstruction should be, float32 [N, height x width] of 0..1: the inputs themselves."""
+        scaled: Tensor = self.inputs(inputs)
+        return scaled
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(self.dropout(self.encoder(self.targets(inputs))))
+        return logits
+
+    def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Code float32 [N, K] and reconstruction float32 [N, height, width] of 0..1."""
+        code = self.encoder(self.targets(inputs))
+        return code, self.decode(code)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Code float32 [N, K] to reconstruction float32 [N, height, width] of 0..1."""
+        images: Tensor = self.decoder(code).sigmoid().unflatten(1, self.input_spec.shape)
+        return images
+
+
+def build(settings: AutoencoderConfig, info: DatasetInfo) -> Autoencoder:
+    return Autoencoder(settings, info)

@@ -1,0 +1,56 @@
+"""Vectors of words from the words around them, before any training.
+
+The best approximation of how much likelier two words stand near each other than chance would have it: singular vectors
+of the positive pointwise mutual information (Levy and Goldberg, 2014, "Neural Word Embedding as Implicit Matrix
+Factorization", whose smoothing of the context this takes too).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from sklearn.utils.extmath import randomized_svd
+
+from penstock.io.dataset_info import UNKNOWN
+
+WINDOW = 5  # words to either side; one that is k words away counts (WINDOW + 1 - k) / WINDOW
+CONTEXT_SMOOTHING = 0.75
+SPREAD = 0.3  # standard deviation of the numbers in all vectors
+
+
+def ppmi_embeddings(ids: NDArray[np.int32], vocabulary: int, width: int) -> NDArray[np.float32]:
+    """Word ids [N, T] to a vector for each id, [vocabulary, width].
+
+    Ids that stand for no word have zeros, and all have where no two words are neighbours more often than by chance.
+    """
+    counts = _counts(ids, vocabulary)
+    likelier = _mutual_information(counts) if counts.nnz else counts
+    if not likelier.nnz:
+        return np.zeros((vocabulary, width), dtype=np.float32)
+    left, strengths, _ = randomized_svd(likelier, width, n_iter=3, random_state=0)
+    vectors = left * np.sqrt(strengths)
+    scaled: NDArray[np.float32] = (vectors * (SPREAD / vectors.std())).astype(np.float32)
+    return scaled
+
+
+def _counts(ids: NDArray[np.int32], vocabulary: int) -> csr_array:
+    """How often two words stand near each other, weighed by their distance, [vocabulary, vocabulary]."""
+    counts = csr_array((vocabulary, vocabulary), dtype=np.float32)
+    for distance in range(1, WINDOW + 1):
+        first, second = ids[:, :-distance].ravel(), ids[:, distance:].ravel()
+        words = (first > UNKNOWN) & (second > UNKNOWN)
+        weights = np.full(int(words.sum()), (WINDOW + 1 - distance) / WINDOW, dtype=np.float32)
+        counts += coo_array((weights, (first[words], second[words])), shape=counts.shape).tocsr()
+    both: csr_array = counts + counts.T
+    return both
+
+
+def _mutual_information(counts: csr_array) -> csr_array:
+    """log(P(a, b) / P(a) P(b)) where it is above zero."""
+    pairs = counts.tocoo()
+    of_word = counts.sum(axis=1)
+    of_context = of_word**CONTEXT_SMOOTHING / (of_word**CONTEXT_SMOOTHING).sum()
+    information = np.log(pairs.data / (of_word[pairs.row] * of_context[pairs.col]))
+    positive = information > 0
+    return csr_array((information[positive], (pairs.row[positive], pairs.col[positive])), shape=counts.shape)

@@ -1,0 +1,61 @@
+"""Convolutions with pooling, then fully connected layers.
+
+mnist_cnn: conv 3x3x32 ReLU, max-pool 2, conv 3x3x64 ReLU, max-pool 2, flatten, Dense 10; 34,826 parameters as
+documented. docs/models.md has what each model measures. `dvc repro validate@mnist_cnn`
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from penstock.config.networks import ConvolutionalConfig, Normalization
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.common.layers import ACTIVATIONS, dense_layers
+
+
+def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.Module:
+    """[N, 1, height, width] -> blocks of convolution, pooling and activation -> dense layers -> [N, outputs].
+
+    With valid padding, as in the documents, each convolution takes kernel - 1 off both edges.
+
+    Raises:
+        WrongSettingError: the inputs are no images, or nothing of the image is left after a block.
+    """
+    if info.kind != "image":
+        raise WrongSettingError("network.kind", f"convolutional needs images, {info.dataset} has {info.kind} inputs")
+    layers: list[nn.Module] = []
+    channels, (height, width) = 1, info.shape
+    lost = settings.kernel - 1 if settings.padding == "valid" else 0
+    for number, block in enumerate(settings.blocks):
+        layers.append(nn.Conv2d(channels, block.filters, settings.kernel, padding=settings.padding))
+        if settings.normalization:
+            layers.append(_normalization(settings.normalization, block.filters))
+        # Every activation rises with its input, so the largest one is that of the largest input: pooling first gives
+        # the same numbers, and leaves a quarter of the activations to compute.
+        if block.pool > 1:
+            layers.append(nn.MaxPool2d(block.pool))
+        layers.append(ACTIVATIONS[settings.activation]())
+        if block.pool > 1 and settings.block_dropout:
+            layers.append(nn.Dropout(settings.block_dropout))
+        channels = block.filters
+        height, width = ((edge - lost) // block.pool for edge in (height, width))
+        if height < 1 or width < 1:
+            raise WrongSettingError(f"network.blocks.{number}", "nothing is left of the image after this block")
+    layers.append(nn.Flatten())
+    if settings.dropout:
+        layers.append(nn.Dropout(settings.dropout))
+    head = dense_layers(
+        channels * height * width,
+        settings.dense,
+        outputs,
+        activation=settings.activation,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
+    )
+    return nn.Sequential(*layers, *head)
+
+
+def _normalization(kind: Normalization, channels: int) -> nn.Module:
+    """One group of all channels is layer normalisation of an image (Wu and He, 2018)."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(1, channels)

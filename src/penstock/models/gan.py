@@ -1,0 +1,78 @@
+"""A generative adversarial network of dense layers (Goodfellow et al., 2014, arXiv:1406.2661).
+
+mnist_gan: generator noise 100 -> 128 -> 256 -> 512 -> 1024 -> 784, LeakyReLU 0.2 between, tanh out, no biases;
+1,503,744 parameters, 803,328 at the documented 100 pixels. Discriminator 1024 -> 512 -> 256 -> 128 -> 1, LeakyReLU,
+sigmoid, no biases. docs/models.md has what it measures. `dvc repro validate@mnist_gan`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from penstock.config.networks import GanConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.common.base import ExportableModel, InputSpec, count_parameters
+
+
+class Gan(ExportableModel):
+    """A generator, which is what is served, and the discriminator that it is trained against.
+
+    Both begin with weights that keep the spread of what passes through (He et al., 2015, arXiv:1502.01852): without
+    biases or normalisation, torch's own smaller ones let it die away.
+
+    Raises:
+        WrongSettingError: the dataset has no images.
+    """
+
+    outputs = ("image",)
+
+    def __init__(self, settings: GanConfig, info: DatasetInfo) -> None:
+        description = f"{settings.noise} numbers, drawn from the standard normal distribution"
+        super().__init__(InputSpec("noise", (settings.noise,), torch.float32, description))
+        if info.kind != "image":
+            raise WrongSettingError("network.kind", f"gan needs images, {info.dataset} has {info.kind} inputs")
+        self.shape = info.shape
+        pixels = prod(info.shape)
+        self.generator = nn.Sequential(
+            *_layers(settings.noise, settings.generator, pixels, settings.slope, 0), nn.Tanh()
+        )
+        self.discriminator = nn.Sequential(
+            *_layers(pixels, settings.discriminator, 1, settings.slope, settings.dropout)
+        )
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Images uint8 [N, height, width] to what the generator draws, float32 [N, height x width] of -1..1."""
+        return images.flatten(1).float() / 127.5 - 1
+
+    def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Noise [N, K], standard normal numbers, to images uint8 [N, height, width]."""
+        drawn = (self.generator(inputs) + 1) * 127.5
+        return (drawn.round().clamp(0, 255).to(torch.uint8).unflatten(1, self.shape),)
+
+    def count_parameters(self) -> int:
+        return count_parameters(self.generator)
+
+
+def _layers(width: int, hidden: Sequence[int], outputs: int, slope: float, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [_dense(width, size, slope), nn.LeakyReLU(slope)]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        width = size
+    return [*layers, _dense(width, outputs, slope)]
+
+
+def _dense(width: int, outputs: int, slope: float) -> nn.Linear:
+    layer = nn.Linear(width, outputs, bias=False)
+    nn.init.kaiming_normal_(layer.weight, a=slope)
+    return layer
+
+
+def build(settings: GanConfig, info: DatasetInfo) -> Gan:
+    return Gan(settings, info)

@@ -1,0 +1,209 @@
+"""Recurrent layers over words or over the rows of an image.
+
+imdb_lstm: embedding 10,000 x 50 -> LSTM 100 (dropout 0.2 on inputs, recurrent dropout 0.2) -> Dense 1 sigmoid;
+560,901 parameters (Keras 560,501: torch keeps two bias vectors). RNN, GRU and LSTM, one or many layers, one direction
+or two, are settings; docs/models.md has what each model measures. `dvc repro validate@imdb_lstm`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from penstock.config.networks import RecurrentConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import PADDING, DatasetInfo
+from penstock.models.common.inputs import WordEmbedding
+from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
+from penstock.models.recurrence import tanh_states
+
+Cell = Literal["rnn", "gru", "lstm"]
+
+
+def build(settings: RecurrentConfig, info: DatasetInfo, outputs: int) -> nn.Module:
+    """Word ids [N, T], or one channel of an image [N, 1, T, D] -> logits [N, outputs].
+
+    Raises:
+        WrongSettingError: the inputs are numbers, which are no sequence.
+    """
+    if info.kind == "table":
+        raise WrongSettingError("network.kind", f"recurrent needs texts or images, {info.dataset} has table inputs")
+    return RecurrentNetwork(settings, info.shape[-1], outputs)
+
+
+class RecurrentNetwork(nn.Module):
+    """Steps -> recurrent layers -> one state -> Dense.
+
+    Args:
+        width: D, where the steps are no words.
+    """
+
+    def __init__(self, settings: RecurrentConfig, width: int, outputs: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.words = WordEmbedding(settings.words) if settings.words else None
+        width = settings.words.width if settings.words else width
+        self.layers = nn.ModuleList()
+        for _ in range(settings.layers):
+            self.layers.append(Layer(settings, width))
+            width = settings.hidden * (2 if settings.bidirectional == "concatenation" else 1)
+        self.dropout = nn.Dropout(settings.output_dropout)
+        self.output = glorot_dense(width, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.words is None:
+            steps_NTD = inputs.squeeze(1)
+            real_NT = torch.ones_like(steps_NTD[:, :, 0], dtype=torch.bool)
+        else:
+            steps_NTD = self.words(inputs)
+            real_NT = self.words.ids(inputs) != PADDING
+        for layer in self.layers[:-1]:
+            steps_NTD = layer(steps_NTD)
+        logits: Tensor = self.output(self.dropout(self._pooled(steps_NTD, real_NT)))
+        return logits
+
+    def _pooled(self, steps_NTD: Tensor, real_NT: Tensor) -> Tensor:
+        last = self.layers[-1]
+        assert isinstance(last, Layer)
+        if self.settings.pooling == "last":
+            return last.final(steps_NTD, real_NT)
+        pool = masked_mean if self.settings.pooling == "mean" else masked_max
+        return pool(last(steps_NTD), real_NT)
+
+
+class Layer(nn.Module):
+    """One direction, or two that are joined: [N, T, D] -> [N, T, H], or [N, T, 2H] where they are concatenated."""
+
+    def __init__(self, settings: RecurrentConfig, width: int) -> None:
+        super().__init__()
+        self.join = settings.bidirectional
+        self.forwards = self._direction(settings, width)
+        self.backwards = self._direction(settings, width) if self.join else None
+
+    @staticmethod
+    def _direction(settings: RecurrentConfig, width: int) -> Direction:
+        return Direction(
+            settings.cell,
+            width,
+            settings.hidden,
+            dropout=settings.dropout,
+            recurrent_dropout=settings.recurrent_dropout,
+        )
+
+    def forward(self, steps_NTD: Tensor) -> Tensor:
+        states_NTH: Tensor = self.forwards(steps_NTD)
+        return states_NTH if self.backwards is None else self._joined(states_NTH, self._reversed(steps_NTD))
+
+    def final(self, steps_NTD: Tensor, real_NT: Tensor) -> Tensor:
+        """The state after the last step, joined with that of the other direction after the first real one."""
+        final_NH: Tensor = self.forwards(steps_NTD)[:, -1]
+        if self.backwards is None:
+            return final_NH
+        states_NTH = self._reversed(steps_NTD)
+        first_N = (real_NT.shape[1] - real_NT.sum(dim=1)).clamp(max=real_NT.shape[1] - 1)
+        index_N1H = first_N.view(-1, 1, 1).expand(-1, 1, states_NTH.shape[2])
+        return self._joined(final_NH, states_NTH.gather(1, index_N1H).squeeze(1))
+
+    def _reversed(self, steps_NTD: Tensor) -> Tensor:
+        assert self.backwards is not None
+        states_NTH: Tensor = self.backwards(steps_NTD.flip(1))
+        return states_NTH.flip(1)
+
+    def _joined(self, forwards: Tensor, backwards: Tensor) -> Tensor:
+        return forwards * backwards if self.join == "product" else torch.cat([forwards, backwards], dim=-1)
+
+
+class Direction(nn.Module):
+    """One recurrent layer read forwards: [N, T, D] -> the states after every step, [N, T, H].
+
+    dropout: share of an input mask, recurrent_dropout: share of a mask on the state that enters each step. As in
+    Keras, a sequence has one mask of each for all its steps, in training only (Gal and Ghahramani, 2016,
+    arXiv:1512.05287). torch's own layer runs wherever the state is not masked, and it is what is exported; only the
+    training of a plain RNN on a CPU is quicker by `tanh_states`, which differs by rounding.
+
+    Initialised as Keras does, which the documented scores rest on: Glorot-uniform input weights, orthogonal recurrent
+    weights, forget gates that begin open. A plain RNN begins by passing its state on unchanged (Le, Jaitly and Hinton,
+    2015, arXiv:1504.00941), without which 200 steps forget.
+    """
+
+    def __init__(self, cell: Cell, width: int, hidden: int, *, dropout: float, recurrent_dropout: float) -> None:
+        super().__init__()
+        self.cell = cell
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.layer = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell](width, hidden, batch_first=True)
+        from_inputs, from_state, bias, second_bias = self._weights()
+        nn.init.xavier_uniform_(from_inputs)
+        (nn.init.eye_ if cell == "rnn" else nn.init.orthogonal_)(from_state)
+        nn.init.zeros_(bias)
+        nn.init.zeros_(second_bias)
+        if cell == "lstm":  # gates in torch's order: input, forget, cell, output
+            nn.init.ones_(bias[hidden : 2 * hidden])
+
+    def _weights(self) -> list[nn.Parameter]:
+        """From inputs [G, D], from the state [G, H], and torch's two biases [G]; G is H times the number of gates."""
+        weights: list[nn.Parameter] = self.layer.all_weights[0]
+        return weights
+
+    def forward(self, steps_NTD: Tensor) -> Tensor:
+        if self.training and self.dropout:
+            steps_NTD = steps_NTD * self._mask(steps_NTD[:, :1], share=self.dropout)
+        if self.training and self.recurrent_dropout:
+            return self._with_masked_state(steps_NTD)
+        if self.training and self.cell == "rnn" and steps_NTD.device.type == "cpu":
+            return self._without_a_graph(steps_NTD)
+        states_NTH: Tensor = self.layer(steps_NTD)[0]
+        return states_NTH
+
+    def _without_a_graph(self, steps_NTD: Tensor) -> Tensor:
+        from_inputs, from_state, bias, second_bias = self._weights()
+        inputs_NTH = functional.linear(steps_NTD, from_inputs, bias + second_bias)
+        return tanh_states(inputs_NTH.transpose(0, 1), from_state).transpose(0, 1)
+
+    def _with_masked_state(self, steps_NTD: Tensor) -> Tensor:
+        from_inputs, from_state, bias, second_bias = self._weights()
+        inputs_NTG = functional.linear(steps_NTD, from_inputs, bias)
+        state = carried = steps_NTD.new_zeros(len(steps_NTD), self.layer.hidden_size)
+        mask_NH = self._mask(state, share=self.recurrent_dropout)
+        weights, step, states = from_state.t(), STEPS[self.cell], []
+        if self.cell != "gru":  # whose reset gate acts on the second bias
+            inputs_NTG = inputs_NTG + second_bias
+        for inputs_NG in inputs_NTG.unbind(dim=1):
+            state, carried = step(inputs_NG, state * mask_NH, carried, weights, second_bias)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+    @staticmethod
+    def _mask(like: Tensor, share: float) -> Tensor:
+        return functional.dropout(torch.ones_like(like), share)
+
+
+# What the inputs say to each gate [N, G], the masked state [N, H], what the cell carries from step to step [N, H],
+# weights from the state [H, G], GRU's second bias [G] -> the new state, and what is carried on.
+Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _rnn_step(inputs: Tensor, state: Tensor, carried: Tensor, weights: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.tanh(torch.addmm(inputs, state, weights)), carried
+
+
+def _gru_step(inputs: Tensor, state: Tensor, carried: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    reset_in, update_in, candidate_in = inputs.chunk(3, dim=1)
+    reset_from, update_from, candidate_from = torch.addmm(bias, state, weights).chunk(3, dim=1)
+    update = torch.sigmoid(update_in + update_from)
+    candidate = torch.tanh(candidate_in + torch.sigmoid(reset_in + reset_from) * candidate_from)
+    carried = (1 - update) * candidate + update * carried
+    return carried, carried
+
+
+def _lstm_step(inputs: Tensor, state: Tensor, carried: Tensor, weights: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    update, forget, candidate, output = torch.addmm(inputs, state, weights).chunk(4, dim=1)
+    carried = torch.sigmoid(forget) * carried + torch.sigmoid(update) * torch.tanh(candidate)
+    return torch.sigmoid(output) * torch.tanh(carried), carried
+
+
+STEPS: dict[Cell, Step] = {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_step}

@@ -1,0 +1,63 @@
+"""Classification: one class of several, judged by the share of right answers."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from penstock.config.models import ClassificationConfig
+from penstock.core.errors import WrongSettingError
+from penstock.data.datamodule import Batch
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.build import build_network
+from penstock.models.common.classifier import Classifier, Loss, predicted, probabilities
+from penstock.training.augmentation import augment
+from penstock.training.module import BaseModule, SupervisedModule
+
+
+class ClassificationModule(SupervisedModule):
+    """Trains a `Classifier`; training images are changed as `augmentation` says."""
+
+    score = "accuracy"
+
+    def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        inputs, labels = batch.inputs, batch.labels
+        smoothing = 0.0
+        if self.training:
+            smoothing = self.settings.label_smoothing
+            if self.settings.augmentation:
+                inputs = augment(inputs, self.settings.augmentation)
+        logits = self.network(inputs)
+        right = (predicted(logits) == labels).float().mean()
+        return loss_of(self.settings.loss, logits, labels, smoothing), right
+
+
+def loss_of(kind: Loss, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean loss of logits [N, C] (or [N, 1] for binary_cross_entropy) against labels int64 [N].
+
+    Args:
+        smoothing: share of the target that goes to all classes alike.
+    """
+    match kind:
+        case "binary_cross_entropy":
+            targets = labels.float() * (1 - smoothing) + smoothing / 2
+            return functional.binary_cross_entropy_with_logits(logits[:, 0], targets)
+        case "cross_entropy":
+            return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        case "mean_squared_error":
+            classes = logits.shape[1]
+            targets = functional.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+            return functional.mse_loss(probabilities(logits), targets.to(logits.dtype))
+
+
+def build(model: ClassificationConfig, info: DatasetInfo) -> BaseModule:
+    """The training of a model on a processed dataset.
+
+    Raises:
+        WrongSettingError: its settings and the dataset do not go together.
+    """
+    if model.training.augmentation and info.kind != "image":
+        raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")
+    network = build_network(model, info)
+    assert isinstance(network, Classifier)
+    return ClassificationModule(network, model.training)

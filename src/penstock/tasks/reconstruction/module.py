@@ -1,0 +1,44 @@
+"""Reconstruction: the input is the right answer, judged by the mean squared error on pixels of 0..1."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from penstock.config.models import ReconstructionConfig
+from penstock.core.errors import WrongSettingError
+from penstock.data.datamodule import Batch
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.autoencoder import Autoencoder
+from penstock.models.build import build_network
+from penstock.training.module import BaseModule, SupervisedModule
+
+
+class ReconstructionModule(SupervisedModule):
+    """Trains an `Autoencoder`."""
+
+    score = "mean_squared_error"
+    network: Autoencoder
+
+    def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        targets, logits = self.network.targets(batch.inputs), self.network(batch.inputs)
+        error = functional.mse_loss(logits.sigmoid(), targets)
+        if self.settings.loss == "mean_squared_error":
+            return error, error
+        return functional.binary_cross_entropy_with_logits(logits, targets), error
+
+
+def build(model: ReconstructionConfig, info: DatasetInfo) -> BaseModule:
+    """The training of a model on a processed dataset.
+
+    Raises:
+        WrongSettingError: a setting is for classes, of which a reconstruction knows nothing.
+    """
+    if model.training.loss == "cross_entropy":
+        raise WrongSettingError("training.loss", "cross_entropy needs classes; use binary_cross_entropy")
+    for setting in ("label_smoothing", "augmentation"):
+        if getattr(model.training, setting):
+            raise WrongSettingError(f"training.{setting}", "is for classification")
+    network = build_network(model, info)
+    assert isinstance(network, Autoencoder)
+    return ReconstructionModule(network, model.training)

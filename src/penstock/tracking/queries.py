@@ -1,0 +1,29 @@
+"""What only MLflow knows of the models that lie in the project."""
+
+from __future__ import annotations
+
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.io.weights import read_provenance
+from penstock.tracking.spool import spool_dir, uploader_lock
+from penstock.tracking.uploader import UNREACHABLE, connect, find, upload_pending_logs, warn_of_absence
+
+
+def training_seconds(project: Project, config: Config, uri: str) -> dict[str, float]:
+    """How long the epochs of each trained model took, where its run can be found."""
+    seconds = {}
+    files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]
+    trained = [weights for weights in files if weights.is_file()]
+    try:
+        if (outbox := spool_dir(project)).is_dir():
+            with uploader_lock(outbox, uri):
+                upload_pending_logs(outbox, uri)
+        client = connect(uri)
+        for provenance in map(read_provenance, trained):
+            experiment = client.get_experiment_by_name(config.model(provenance.model).dataset)
+            run = find(client, experiment.experiment_id, provenance.key) if experiment else None
+            if run and "seconds" in run.data.metrics:
+                seconds[provenance.model] = run.data.metrics["seconds"]
+    except UNREACHABLE as error:
+        warn_of_absence(uri, error)
+    return seconds

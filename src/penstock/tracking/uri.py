@@ -1,0 +1,60 @@
+"""Where MLflow is, and how long it is waited for."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from penstock.core.errors import ConfigError
+from penstock.core.paths import Project
+from penstock.io.files import canonical_hash
+
+if TYPE_CHECKING:
+    from penstock.config.params import Config
+
+SQLITE = "sqlite:///"
+URI = "MLFLOW_TRACKING_URI"
+TIMEOUT_SECONDS, RETRIES = 10, 2
+
+
+def tracking_uri(project: Project, config: Config) -> str:
+    """MLFLOW_TRACKING_URI, or `tracking.uri`; a database file is absolute, wherever the command is run from."""
+    uri = os.environ.get(URI) or config.tracking.uri
+    return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+
+
+def registry_uri() -> str:
+    """MLFLOW_TRACKING_URI, or that of the project in the working directory.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    if uri := os.environ.get(URI):
+        return uri
+    try:
+        from penstock.config.loading import load_config
+
+        project = Project.find()
+        return tracking_uri(project, load_config(project.params))
+    except (ConfigError, ModuleNotFoundError) as error:
+        raise ConfigError(f"{URI}: set it to where MLflow is, for here is no project that says it ({error})") from None
+
+
+def label_of(uri: str) -> str:
+    """A name for it without its user and password, which may change and are nobody's business."""
+    scheme, separator, rest = uri.rstrip("/").partition("://")
+    return canonical_hash([scheme, rest.rpartition("@")[2] if separator else ""])[:8]
+
+
+def be_brief() -> None:
+    """MLflow's defaults retry an unreachable server for minutes, and say on the terminal what nobody asked for.
+
+    For a process of MLflow's own, and those that it starts.
+    """
+    for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(TIMEOUT_SECONDS))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,0 +1,169 @@
+"""A wrong params.yaml is answered by one line: file, line, dotted key, what is wrong, the nearest valid name."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from penstock.config.loading import load_config
+from penstock.core.errors import ConfigError
+
+
+@pytest.fixture
+def params(repository, tmp_path):
+    """A function that writes params.yaml with one piece of text replaced, and returns its path."""
+
+    def write(old, new):
+        text = (repository / "params.yaml").read_text()
+        assert text.count(old) >= 1
+        path = tmp_path / "params.yaml"
+        path.write_text(text.replace(old, new, 1))
+        return path
+
+    return write
+
+
+def test_the_shipped_file_is_valid(config):
+    assert config.model("mnist_cnn").training.batch_size == 128
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("      epochs: 100 ", "      epoch: 100 ", "models.iris_mlp.training.epoch", "did you mean 'epochs'?"),
+        ("\ntrainer:", "\ntrainers:", "trainers", "did you mean 'trainer'?"),
+        ("epochs: 100 ", "epochs: many ", "models.iris_mlp.training.epochs", "integer, not 'many'"),
+        ("epochs: 100 ", "epochs: 1.5 ", "models.iris_mlp.training.epochs", "integer, not 1.5"),
+        ("batch_size: 16 ", "batch_size: 0 ", "models.iris_mlp.training.batch_size", "greater than or equal to 1"),
+        ("learning_rate: 0.001,", "learning_rate: .nan,", "optimizer.learning_rate", "not nan"),
+        ("{kind: mlp,", "{kind: mpl,", "models.iris_mlp.network.kind", "unknown kind 'mpl'; did you mean 'mlp'?"),
+        ("task: class", "task: klass", "models.iris_mlp.task", "did you mean 'classification'?"),
+        ("baseline: iris_", "baseline: isir_", "models.iris_mlp.baseline", "did you mean 'iris_linear'?"),
+        ("baseline: iris_", "baseline: imdb_", "models.iris_mlp.baseline", "is of another dataset, imdb"),
+        ("baseline: mnist_linear", "baseline: mnist_components", "models.mnist_cnn.baseline", "held against linear"),
+        ("{dataset: mnist, cl", "{dataset: imdb, cl", "judges.mnist_judge", "is of another dataset"),
+        ("0.985, cross_validation: null", "0.985, cross_validation: 0.9", "mnist_cnn.gates.cross_validation", "true"),
+        ("classifier: mnist_cnn_tuned", "classifier: mnist_cnn", "judges.mnist_judge.classifier", "unknown classifier"),
+        ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
+        (
+            "dataset: iris}",
+            "dataset: irsi}",
+            "baselines.iris_linear.dataset",
+            "unknown dataset 'irsi'; did you mean 'iris'?",
+        ),
+        ("hidden: [10],", "hidden: [ten],", "models.iris_mlp.network.hidden.0", "not 'ten'"),
+        ("[{filters: 32, pool: 2}], ", "[{pool: 2}], ", "network.blocks.0.filters", "missing key"),
+        ("  attempts: 3 ", "  # attempts ", "download.attempts", "missing key"),
+        ("  iris_mlp:", "  Iris MLP:", "models.Iris MLP", "match pattern"),
+        ("activation: relu", "activation: reul", "models.iris_mlp.network.activation", "'relu'"),
+        ("values: [0, 255]", "values: [255, 0]", "datasets.mnist.expect.values", "the smallest comes first"),
+        ("[../shared/datasets]", '["ftp://host/"]', "download.mirrors.0", "begins with http:// or https://"),
+        ("bezdekIris.data: {", "# {", "datasets.iris.files", "valid dictionary"),
+        (
+            'official: ["https://archive.ics.uci.edu/ml/machine-learning-databases/iris/"]',
+            "official: []",
+            "datasets.iris.official",
+            "at least one entry",
+        ),
+        ("width: 100, begin", "width: 30000, begin", "network.words.width", "at most the vocabulary"),
+        ('["https://archive', '["htps://archive', "datasets.iris.official.0", "match pattern"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
+    path = params(old, new)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    (line,) = str(raised.value).splitlines()
+    file, number, rest = line.split(":", 2)
+    assert file == "params.yaml"
+    assert key in rest
+    assert says in rest
+    if says != "missing key":
+        wrong = path.read_text().splitlines()[int(number) - 1]
+        assert key.split(".")[-1] in wrong or new.strip() in wrong
+
+
+def test_every_mistake_has_its_line(params):
+    path = params("accelerator: auto", "accelerator: fast")
+    path.write_text(path.read_text().replace("precision: 32-true", "precision: 64"))
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_broken_yaml_is_named_by_line(params):
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML"):
+        load_config(params("datasets:\n", "datasets: [\n"))
+
+
+def test_an_address_that_dvc_would_not_take_is_named_by_line(params):
+    """Without quotes, in brackets: libyaml, with which DVC reads, takes its colon for the end of a key."""
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML: found unexpected ':'"):
+        load_config(params("[../shared/datasets]", "[http://127.0.0.1/datasets]"))
+
+
+def test_a_mistake_that_a_merge_brought_in_is_named(params):
+    path = params("cell: rnn\n", "cell: rnm\n")
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: models\.imdb_birnn\.network\.cell: 'rnm' is not one of"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("odd", ["? [a, b]\n: 1\n", "2026-11-21: 1\n", "- a\n"])
+def test_keys_that_are_no_names_are_a_mistake(tmp_path, odd):
+    path = tmp_path / "params.yaml"
+    path.write_text(odd)
+    with pytest.raises(ConfigError, match=r"params\.yaml:"):
+        load_config(path)
+
+
+def test_an_unknown_name_gets_the_nearest_one(config):
+    with pytest.raises(ConfigError, match="did you mean 'mnist_cnn'"):
+        config.model("mnist_cn")
+    with pytest.raises(ConfigError, match="did you mean 'imdb'"):
+        config.dataset("imbd")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ([sys.executable, "pipelines/train.py", "mnist_cn"], "did you mean 'mnist_cnn'?"),
+        ([sys.executable, "pipelines/download.py"], "usage: python"),
+        ([sys.executable, "-m", "penstock.cli", "check"], "did you mean 'trainer'?"),
+    ],
+)
+def test_the_command_line_ends_with_exit_code_2_and_one_line(linked_project, command, says):
+    params = linked_project / "params.yaml"
+    if "check" in command:
+        params.write_text(params.read_text().replace("\ntrainer:", "\ntrainers:"))
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_its_use_shows_to_be_wrong_is_named_by_line_and_key(changed_run):
+    network = changed_run.read_params()["models"]["iris_mlp"]["network"]
+    changed_run.edit_params(models__imdb_lstm__network=network)
+    done = changed_run.run(sys.executable, "pipelines/train.py", "imdb_lstm", check=False)
+    assert done.returncode == 2
+    assert re.search(r"error: params\.yaml:\d+: models\.imdb_lstm\.network\.kind: mlp needs numbers", done.stdout)
+
+
+def test_a_full_disk_is_said_in_one_line(linked_project):
+    """A file-size limit stands in for the full disk: the same error, from the same call."""
+    limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); sys.argv = ['download.py', 'iris'];"
+    limited += "sys.dont_write_bytecode = True; runpy.run_path('pipelines/download.py', run_name='__main__')"
+    command = [sys.executable, "-c", limited]
+    done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_a_project_the_missing_file_is_named(tmp_path):
+    command = [sys.executable, "-m", "penstock.cli", "check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "params.yaml" in done.stderr

@@ -1,0 +1,66 @@
+"""An autoencoder's file takes a shift of its code, and is the same without one."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from penstock.config.networks import AutoencoderConfig
+from penstock.export.graph import Served, network_graph
+from penstock.export.latent_shift import with_code_shift
+from penstock.models.autoencoder import Autoencoder
+from tests.models.documented import DATA
+
+SETTINGS = {"kind": "autoencoder", "hidden": [16], "code": 5, "activation": "relu", "dropout": 0.5}
+OUTPUTS = ["code", "reconstruction"]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Autoencoder(AutoencoderConfig.model_validate(SETTINGS), DATA["mnist"]).eval()
+
+
+@pytest.fixture(scope="module")
+def plain(network):
+    return network_graph(Served(network), network.input_spec, network.outputs, recurrent=False)
+
+
+@pytest.fixture(scope="module")
+def session(plain):
+    return onnxruntime.InferenceSession(with_code_shift(plain).SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
+
+
+def test_nobody_needs_to_give_it(session):
+    assert [node.name for node in session.get_inputs()] == ["pixels"]
+    (optional,) = session.get_overridable_initializers()
+    assert (optional.name, optional.type, optional.shape) == ("code_shift", "tensor(float)", ["rows or 1", 5])
+
+
+def test_without_it_the_answers_are_the_same_bits(plain, session, pixels):
+    before = onnxruntime.InferenceSession(plain.SerializeToString())
+    for rows in (1, 9):
+        given = {"pixels": pixels[:rows]}
+        for one, other in zip(before.run(OUTPUTS, given), session.run(OUTPUTS, given), strict=True):
+            assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("rows", [1, 9])
+def test_a_shift_moves_what_is_decoded_and_not_the_code(network, session, pixels, rows):
+    shift = np.random.default_rng(1).normal(size=(rows, 5)).astype(np.float32)
+    code, reconstruction = session.run(OUTPUTS, {"pixels": pixels, "code_shift": shift})
+    with torch.inference_mode():
+        own_code, _ = network.predict(torch.from_numpy(pixels))
+        decoded = network.decode(own_code + torch.from_numpy(shift))
+    assert np.allclose(code, own_code, atol=1e-5)
+    assert np.allclose(reconstruction, decoded, atol=1e-5)
+
+
+def test_the_graph_is_one_that_the_checker_passes(plain):
+    onnx.checker.check_model(with_code_shift(plain), full_check=True)

@@ -1,0 +1,60 @@
+"""One process of several that train a model together on the golden rows, begun by torchrun or by Lightning:
+
+    python -m tests.helpers.ddp_training FOLDER MODEL
+
+It writes what it ended with to FOLDER/<rank>.json: no two processes write the same file.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from penstock.config.loading import load_config
+from penstock.io.files import canonical_hash
+from penstock.orchestration.resources import use_threads
+from penstock.training.fit import evaluate, fit
+from tests.models.documented import DATA
+from tests.training.golden import ROWS, rows_of
+
+# Sixteen rows: the last batch has one row for two processes.
+CHANGES = {"epochs": 3, "batch_size": 5}
+
+
+def trained(config, name, **trainer):
+    """A short training without anything that is drawn at random, so that it may be compared."""
+    model = config.model(name)
+    network = model.network
+    if hasattr(network, "dropout"):
+        network = network.model_copy(update={"dropout": 0})
+    training = model.training.model_copy(update=CHANGES)
+    short = model.model_copy(update={"training": training, "network": network})
+    rows = rows_of(model.dataset)
+    settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
+    return fit(short, settings, DATA[model.dataset], rows, rows)
+
+
+def evaluated(config, name, weights, **trainer):
+    model = config.model(name)
+    settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
+    odd = rows_of(model.dataset)[np.arange(ROWS - 1)]  # of two processes one has a row more
+    return evaluate(model, settings, DATA[model.dataset], weights, odd)
+
+
+def main(folder, name):
+    config = load_config(Path("params.yaml"))
+    use_threads(1)
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    fitted = trained(config, name, devices=2 // nodes, num_nodes=nodes)
+    weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
+    content = {"weights": canonical_hash(weights), "epochs": [dict(epoch.metrics) for epoch in fitted.epochs]}
+    if fitted.score:
+        content["score"] = evaluated(config, name, fitted.weights, devices=2 // nodes, num_nodes=nodes)
+    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK", "0")
+    (folder / f"{rank}.json").write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

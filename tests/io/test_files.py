@@ -1,0 +1,92 @@
+"""A file is whole or not there, and the hashes are those that others compute."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.core.errors import MissingFileError
+from penstock.io.files import atomic_write, canonical_hash, dvc_directory_hash, read_json, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "report.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"report\.json"), atomic_write(tmp_path / "report.json"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "report.json"
+    killed = f"""
+import os, signal
+from pathlib import Path
+from penstock.io.files import written_whole
+with written_whole(Path({str(path)!r})) as unfinished:
+    unfinished.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    write_json(path, {"a": 1})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_that_write_the_same_file_do_not_write_into_each_other(tmp_path):
+    path = tmp_path / "report.json"
+    write = f"write_json(Path({str(path)!r}), {{'b': 2}})"
+    other = f"from pathlib import Path; from penstock.io.files import write_json; {write}"
+    with atomic_write(path) as unfinished:
+        unfinished.write_text('{"a": ')
+        subprocess.run([sys.executable, "-c", other], check=True)
+        assert read_json(path) == {"b": 2}
+        with unfinished.open("a") as file:
+            file.write("1}")
+    assert read_json(path) == {"a": 1}
+
+
+def test_numbers_that_json_does_not_know_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "report.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_or_broken_report_is_named(tmp_path):
+    path = tmp_path / "report.json"
+    with pytest.raises(MissingFileError, match=r"report\.json: no such file"):
+        read_json(path)
+    path.write_text('{"a": 1,\n')
+    with pytest.raises(MissingFileError, match=r"report\.json:2: not valid JSON"):
+        read_json(path)
+    for content, says in ((b"[1]", "not a JSON object"), (b'{"a": "\xff"}', "not UTF-8")):
+        path.write_bytes(content)
+        with pytest.raises(MissingFileError, match=says):
+            read_json(path)
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.lists(st.text())))
+def test_the_canonical_hash_forgets_the_order_of_keys(content):
+    assert canonical_hash(content) == canonical_hash(dict(reversed(content.items())))
+
+
+def test_the_directory_hash_is_dvcs(tmp_path):
+    for name in ("b.npy", "a/z.npy", "a/b.txt", "a-b.txt"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    for command in (["dvc", "init", "-q", "--no-scm"], ["dvc", "add", "-q", "data"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    assert dvc_directory_hash(tmp_path / "data") in (tmp_path / "data.dvc").read_text()

@@ -1,0 +1,63 @@
+"""The code of a model's provenance is that of its own modules."""
+
+import pytest
+
+from penstock.config.loading import load_config
+from penstock.core.paths import Project
+from penstock.io.provenance import training_provenance, training_relevant_settings
+from tests.conftest import REPOSITORY
+
+ALL = set(load_config(REPOSITORY / "params.yaml").models)
+
+
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("src/penstock/models/gan.py", {"mnist_gan"}),
+        ("src/penstock/models/convolutional.py", {"mnist_cnn", "mnist_cnn_small", "mnist_cnn_deep"}),
+        ("src/penstock/tasks/reconstruction/module.py", {"mnist_autoencoder"}),
+        ("src/penstock/training/fit.py", ALL),
+        ("src/penstock/tracking/run.py", set()),
+    ],
+)
+def test_an_edited_file_changes_the_code_of_the_models_that_use_it(changed_run, edited, changed):
+    before = codes(changed_run.root)
+    with (changed_run.root / edited).open("a") as source:
+        source.write("# edited\n")
+    after = codes(changed_run.root)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_models_of_equal_settings_are_different_computations(changed_run):
+    document = changed_run.read_params()
+    document["models"]["twin"] = document["models"]["iris_mlp"]
+    changed_run.write_params(document)
+    project = Project(changed_run.root)
+    config = load_config(project.params)
+    one, twin = (training_provenance(project, config, name) for name in ("iris_mlp", "twin"))
+    assert one.parameters == twin.parameters
+    assert one.key != twin.key
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "means"),
+    [
+        (0, {}, ("cpu", 1)),
+        (1, {}, ("gpu", 1)),
+        (2, {}, ("gpu", 2)),
+        (2, {"devices": 1}, ("gpu", 1)),
+        (2, {"accelerator": "cpu"}, ("cpu", 1)),
+    ],
+)
+def test_auto_is_another_computation_on_other_devices(config, monkeypatch, gpus, asked, means):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    asking = config.model_copy(update={"trainer": config.trainer.model_copy(update=asked)})
+    found = training_relevant_settings(asking, "iris_mlp")["trainer"]
+    assert (found["accelerator"], found["devices"]) == means
+
+
+def codes(root):
+    project = Project(root)
+    config = load_config(project.params)
+    return {name: training_provenance(project, config, name).code for name in config.models}

@@ -1,0 +1,67 @@
+"""Word vectors before training: words that stand beside the same words are alike."""
+
+import numpy as np
+import pytest
+import torch
+
+from penstock.io.processed_dataset import ArraySplit
+from penstock.models.common.ppmi_embeddings import SPREAD, ppmi_embeddings
+from penstock.training.fit import fit
+from tests.models.documented import DATA
+
+GOOD, FINE, BAD, POOR, FILM = 2, 3, 4, 5, 6
+
+
+@pytest.fixture
+def texts():
+    """FINE stands where GOOD does, and POOR where BAD does; the two sorts never meet, but both meet FILM."""
+    generator = np.random.default_rng(0)
+    sorts = [[GOOD, FINE, 7, 8], [BAD, POOR, 9, 10]]
+    rows = [generator.choice([*sorts[row % 2], FILM], 12) for row in range(400)]
+    return np.array(rows, dtype=np.int32)
+
+
+def likeness(vectors, one, other):
+    return vectors[one] @ vectors[other] / np.linalg.norm(vectors[one]) / np.linalg.norm(vectors[other])
+
+
+def test_words_among_the_same_words_are_alike(texts):
+    vectors = ppmi_embeddings(texts, 11, 4)
+    assert likeness(vectors, GOOD, FINE) > 0.9
+    assert likeness(vectors, GOOD, POOR) < 0.3
+
+
+def test_what_is_no_word_begins_at_zero(texts):
+    texts[:, :4], texts[:, 4] = 0, 1
+    vectors = ppmi_embeddings(texts, 11, 4)
+    assert np.allclose(vectors[:2], 0, atol=1e-5)
+    assert vectors.std() == pytest.approx(SPREAD)
+
+
+def test_without_a_pair_of_neighbours_all_vectors_are_zero():
+    assert not ppmi_embeddings(np.array([[0, 2], [0, 3]], dtype=np.int32), 4, 2).any()
+
+
+def test_neither_order_nor_chance_has_a_part(texts):
+    assert np.array_equal(ppmi_embeddings(texts, 11, 4), ppmi_embeddings(texts[::-1], 11, 4))
+
+
+def test_training_begins_from_them(config, texts):
+    """As good as without training: two steps at a rate of almost nothing."""
+    model = config.model("imdb_attention")
+    words = model.network.words.model_copy(update={"vocabulary": 11, "length": 12, "width": 4, "begin": "neighbours"})
+    changes = {
+        "network": model.network.model_copy(update={"words": words}),
+        "training": model.training.model_copy(
+            update={
+                "epochs": 2,
+                "batch_size": 400,
+                "optimizer": model.training.optimizer.model_copy(update={"learning_rate": 1e-9}),
+                "schedule": config.model("mnist_gan").training.schedule,
+            }
+        ),
+    }
+    rows = ArraySplit(inputs=np.pad(texts, ((0, 0), (488, 0))), labels=np.arange(400) % 2)
+    fitted = fit(model.model_copy(update=changes), config.trainer, DATA["imdb"], rows, rows)
+    begun = torch.from_numpy(ppmi_embeddings(texts, 11, 4))
+    assert torch.allclose(fitted.weights["network.words.embedding.weight"], begun, atol=1e-5)

@@ -1,0 +1,68 @@
+"""The same training on every fold and from other seeds: for any model, on any dataset."""
+
+import numpy as np
+import pytest
+
+from penstock.io.processed_dataset import ProcessedDataset, save_array
+from penstock.training.checkpoints import Checkpoints
+from penstock.training.cross_validation import cross_validate, multi_seed
+from penstock.training.fit import fit
+from tests.models.documented import DATA
+from tests.training.golden import rows_of
+
+
+@pytest.fixture
+def processed(tmp_path):
+    """Rows of a dataset as preprocessing lays them out: 16 for each split, and one repeat of two folds."""
+
+    def processed(dataset):
+        rows = rows_of(dataset)
+        for split in ("train", "validation", "test"):
+            save_array(tmp_path, f"{split}/inputs", rows.inputs)
+            save_array(tmp_path, f"{split}/labels", rows.labels)
+        save_array(tmp_path, "folds", (np.arange(32) % 2).astype(np.int8)[None])
+        DATA[dataset].save(tmp_path)
+        return ProcessedDataset(tmp_path)
+
+    return processed
+
+
+@pytest.fixture
+def checkpoints(config, tmp_path):
+    return Checkpoints(tmp_path / "checkpoints", "key", config.checkpoints)
+
+
+def short(config, name, **changes):
+    model = config.model(name)
+    training = model.training.model_copy(update={"epochs": 2, "batch_size": 4} | changes)
+    return model.model_copy(update={"training": training})
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [("iris_mlp", "accuracy"), ("mnist_autoencoder", "mean_squared_error"), ("imdb_rnn", "accuracy")],
+)
+def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name, figure):
+    told = []
+    model = short(config, name)
+    found = cross_validate(
+        model, config.trainer, processed(model.dataset), lambda *fold: told.append(fold), checkpoints=checkpoints
+    )
+    assert [name for name, _ in told] == ["fold 1.1", "fold 1.2"]
+    assert [round(metrics[f"validation_{figure}"], 6) for _, metrics in told] == found["scores"]
+    assert found["mean"] == pytest.approx(np.mean(found["scores"]), abs=1e-6)
+    assert found["sd"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
+
+
+def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints):
+    told = []
+    data = processed("mnist")
+    model = short(config, "mnist_autoencoder")
+    first = fit(model, config.trainer, data.info, data.split("train"), data.split("validation"))
+    found = multi_seed(
+        model, config.trainer, data, 3, first.weights, lambda *seed: told.append(seed), checkpoints=checkpoints
+    )
+    assert [name for name, _ in told] == ["seed 1", "seed 2", "seed 3"]
+    assert len(set(found["scores"])) == 3
+    # The test rows here are the validation rows.
+    assert found["scores"][0] == pytest.approx(first.best.split_metrics("validation")["mean_squared_error"], abs=1e-6)
