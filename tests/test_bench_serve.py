@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.results import Row
-from benchmarks.serving import kept, load, schemas, speed
-from benchmarks.serving.kept import Figure
+from benchmarks.serving import cached, load, schemas, speed
+from benchmarks.serving.cached import Figure
 from benchmarks.serving.load import FailedRequestsError, Figures
 from benchmarks.serving.servers import SERVERS
 from penstock.core.errors import ConfigError
@@ -45,11 +45,11 @@ def test_a_turn_in_which_a_request_failed_is_void_and_so_is_its_pair():
 
 
 def test_what_is_measured_again_takes_the_place_of_what_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "FILE", tmp_path / "serving.json")
+    monkeypatch.setattr(cached, "FILE", tmp_path / "serving.json")
     for rate in (1, 2):
-        kept.keep(Figure("penstock", "iris_mlp", 8, rate, 1, 1, void=0))
-        kept.keep(Row("speed", "theirs", rate, 0, 2))
-    found = json.loads(kept.FILE.read_text())
+        cached.keep(Figure("penstock", "iris_mlp", 8, rate, 1, 1, void=0))
+        cached.keep(Row("speed", "theirs", rate, 0, 2))
+    found = json.loads(cached.FILE.read_text())
     assert [entry["requests_per_second"] for entry in found["figures"]] == [2]
     assert [(row["ratio"], row["met"]) for row in found["rows"]] == [(2, True)]
 

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.serving import footprint, int8, kept, neighbours, speed
-from benchmarks.serving.kept import Figure, Found
+from benchmarks.serving import cached, int8, memory, neighbours, speed
+from benchmarks.serving.cached import Figure, Found
 from benchmarks.serving.load import check_wrk
-from benchmarks.serving.questions import questions_of
 from benchmarks.serving.servers import BARE, CHOICES, MODELS, OURS, SERVERS, UNBATCHED, Place
+from benchmarks.serving.workload import workload_of
 from penstock.config.loading import load_config
 from penstock.core.errors import PenstockError
 from penstock.core.paths import Project
 
-PARTS = ("footprint", "neighbours", "speed", "int8")
+PARTS = ("memory", "neighbours", "speed", "int8")
 CHOSEN = "choices"  # asked for by name: another quarter of an hour
 PEERS = [*(name for name in SERVERS if name != OURS), BARE]
 NO_PEERS = (BARE, UNBATCHED)
@@ -48,17 +48,17 @@ def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
     names = _asked(chosen, PEERS)
     servers = [name for name in names if name not in NO_PEERS]
     length = speed.Length(chosen.rounds, chosen.seconds)
-    questions = {model: questions_of(place.project, config, model, place.file(model)) for model in MODELS}
+    workload = {model: workload_of(place.project, config, model, place.file(model)) for model in MODELS}
     parts = chosen.part or PARTS
-    if "footprint" in parts:
-        yield from footprint.measure(place, questions, servers)
+    if "memory" in parts:
+        yield from memory.measure(place, workload, servers)
     if "neighbours" in parts:
-        yield from neighbours.measure(place, questions["mnist_cnn"], servers)
+        yield from neighbours.measure(place, workload["mnist_cnn"], servers)
     for model in _chosen_models(chosen, MODELS):
         if "speed" in parts:
-            yield from speed.measure(place, questions[model], _asked(chosen, PEERS), length)
+            yield from speed.measure(place, workload[model], _asked(chosen, PEERS), length)
         if CHOSEN in parts:
-            beside_variants = speed.measure(place, questions[model], _asked(chosen, CHOICES), length)
+            beside_variants = speed.measure(place, workload[model], _asked(chosen, CHOICES), length)
             yield from (entry for entry in beside_variants if not _is_of_ours(entry))
     if "int8" in parts:
         yield from int8.measure(place, config, _chosen_models(chosen, config.models), length)
@@ -98,10 +98,10 @@ def main() -> None:
         copy_models(project, place.models)
         found = []
         for entry in measure(chosen, place):
-            kept.keep(entry)  # at once: what comes after may fail
+            cached.keep(entry)  # at once: what comes after may fail
             print(entry, flush=True)
             found.append(entry)
-    kept.show(found)
+    cached.show(found)
 
 
 if __name__ == "__main__":

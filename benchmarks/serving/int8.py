@@ -13,13 +13,13 @@ from functools import partial
 
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
-from benchmarks.serving.kept import Figure
+from benchmarks.serving.cached import Figure
 from benchmarks.serving.load import ask
-from benchmarks.serving.questions import Questions, questions_of
-from benchmarks.serving.reaches import more
 from benchmarks.serving.running import Running
 from benchmarks.serving.servers import OURS, SERVERS, Place
-from benchmarks.serving.speed import WARM_UP, Asked, Length, in_turns, medians
+from benchmarks.serving.speed import WARM_UP, Length, Load, in_turns, medians
+from benchmarks.serving.targets import more
+from benchmarks.serving.workload import Workload, workload_of
 from penstock.config.params import Config
 from penstock.io.files import sha256, write_json
 
@@ -37,23 +37,23 @@ def measure(place: Place, config: Config, models: Iterable[str], length: Length)
             yield from _compare(running, folder, pair, length, adopted=config.model(name).int8 == ADOPTED)
 
 
-def _pair(folder: Place, config: Config, name: str) -> list[Questions]:
+def _pair(folder: Place, config: Config, name: str) -> list[Workload]:
     """Model and candidate in the folder, each with the proof that the server asks for, and what both are asked."""
     files = folder.project.model(name, "models")
     candidate = f"{name}.int8"
     for served, source in ((name, files.onnx), (candidate, files.int8)):
         folder.file(served).parent.mkdir(parents=True)
         shutil.copy(source, folder.file(served))
-        write_json(folder.file(served).with_name("proof.json"), {"sha256": sha256(source)})
-    exact = questions_of(folder.project, config, name, folder.file(name))
+        write_json(folder.file(served).with_name("validation.json"), {"sha256": sha256(source)})
+    exact = workload_of(folder.project, config, name, folder.file(name))
     return [exact, replace(exact, model=candidate, path=folder.file(candidate))]
 
 
 def _compare(
-    running: Running, folder: Place, pair: list[Questions], length: Length, *, adopted: bool
+    running: Running, folder: Place, pair: list[Workload], length: Length, *, adopted: bool
 ) -> Iterator[Row | Figure]:
-    exact, candidate = (questions.model for questions in pair)
-    asked = {questions.model: _asked(running, folder, questions) for questions in pair}
+    exact, candidate = (workload.model for workload in pair)
+    asked = {workload.model: _asked(running, folder, workload) for workload in pair}
     rounds = {connections: in_turns(asked, connections, length) for connections in (ONE_CALLER, MANY_CALLERS)}
     for connections, of_connections in rounds.items():
         for name, figure in medians(of_connections):
@@ -63,9 +63,9 @@ def _compare(
     yield Row(f"requests/s of {candidate}, one caller", exact, speed.value, speed.spread, 1, at_most=not adopted)
 
 
-def _asked(running: Running, folder: Place, questions: Questions) -> Asked:
-    running.wait(questions)
-    path = running.server.schema.path(questions.model)
-    asked = partial(ask, running.address, path, running.bodies(questions, folder.scratch))
+def _asked(running: Running, folder: Place, workload: Workload) -> Load:
+    running.wait(workload)
+    path = running.server.schema.path(workload.model)
+    asked = partial(ask, running.address, path, running.bodies(workload, folder.scratch))
     asked(8, WARM_UP)
     return asked

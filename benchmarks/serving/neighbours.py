@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.results import Row
-from benchmarks.serving.kept import Process
-from benchmarks.serving.questions import ROWS, Questions
+from benchmarks.serving.cached import Process
 from benchmarks.serving.running import AT_ONCE, Running
 from benchmarks.serving.servers import OURS, SERVERS, Place
+from benchmarks.serving.workload import ROWS, Workload
 
 BURSTS = 10
 GOOD = BURSTS * (AT_ONCE - 1)
 
 
-def measure(place: Place, questions: Questions, names: Sequence[str]) -> Iterator[Row | Process]:
+def measure(place: Place, workload: Workload, names: Sequence[str]) -> Iterator[Row | Process]:
     for name in names:
         server = SERVERS[name]
-        with Running(server, place, questions.model) as running:
-            running.wait(questions)
-            running.check(questions)
-            failed = sum(_failed(running, questions, burst) for burst in range(BURSTS))
+        with Running(server, place, workload.model) as running:
+            running.wait(workload)
+            running.check(workload)
+            failed = sum(_failed(running, workload, burst) for burst in range(BURSTS))
         yield Process(server.name, f"of {GOOD} good requests failed beside one of a wrong shape", failed, 0)
         if name == OURS:
             yield Row(f"good requests of {GOOD} that fail", "one of a wrong shape among 16", failed, 0, 0, True)
 
 
-def _failed(running: Running, questions: Questions, burst: int) -> int:
+def _failed(running: Running, workload: Workload, burst: int) -> int:
     """Good requests of one burst that got another answer than the right one, or none."""
     rows = [(burst * AT_ONCE + place) % ROWS for place in range(AT_ONCE)]
-    asked = [(row, questions.each()[row]) for row in rows]
+    asked = [(row, workload.each()[row]) for row in rows]
     bad = burst % AT_ONCE
     asked[bad] = (rows[bad], asked[bad][1][1:])
-    answers = running.answers_at_once(questions, asked)
+    answers = running.answers_at_once(workload, asked)
     return sum(not right for place, right in enumerate(answers) if place != bad)

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import psutil
 
-from benchmarks.serving.questions import ROWS, Questions
 from benchmarks.serving.servers import Place, Server, free_port
+from benchmarks.serving.workload import ROWS, Workload
 
 PATIENCE = 90.0  # seconds until the first answer
 SECONDS_TO_END = 10.0
@@ -66,12 +66,12 @@ class Running:
     def connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
-    def send(self, connection: http.client.HTTPConnection, questions: Questions, row: Any) -> None:  # noqa: ANN401
-        body = json.dumps(self.server.schema.body(questions.input, row))
-        path = self.server.schema.path(questions.model)
+    def send(self, connection: http.client.HTTPConnection, workload: Workload, row: Any) -> None:  # noqa: ANN401
+        body = json.dumps(self.server.schema.body(workload.input, row))
+        path = self.server.schema.path(workload.model)
         connection.request("POST", path, body, {"Content-Type": "application/json"})
 
-    def is_right(self, connection: http.client.HTTPConnection, questions: Questions, row: int) -> bool:
+    def is_right(self, connection: http.client.HTTPConnection, workload: Workload, row: int) -> bool:
         """Whether an answer comes back, and for `row` says what onnxruntime says."""
         try:
             response = connection.getresponse()
@@ -80,44 +80,44 @@ class Running:
             return False
         if response.status != http.client.OK:
             return False
-        return questions.is_right(row, self.server.schema.first_output(json.loads(said)))
+        return workload.is_right(row, self.server.schema.first_output(json.loads(said)))
 
-    def wait(self, *questions: Questions) -> float:
+    def wait(self, *workload: Workload) -> float:
         """Seconds from the start until each of these was answered right once; raises WrongAnswerError."""
-        for asked in questions:
+        for asked in workload:
             while not self._answers(asked):
                 if self._process.poll() is not None or time.perf_counter() - self._begun > PATIENCE:
                     raise WrongAnswerError(f"{self.server.name} has not come up:\n{self.log.read_text()[-2000:]}")
                 time.sleep(0.002)
         return time.perf_counter() - self._begun
 
-    def _answers(self, questions: Questions) -> bool:
+    def _answers(self, workload: Workload) -> bool:
         try:
-            return all(self.answers_at_once(questions, [(0, questions.each()[0])]))
+            return all(self.answers_at_once(workload, [(0, workload.each()[0])]))
         except ConnectionError:
             return False
 
-    def check(self, questions: Questions) -> None:
+    def check(self, workload: Workload) -> None:
         """Every row, many at once; raises WrongAnswerError."""
         for first in range(0, ROWS, AT_ONCE):
             places = range(first, first + AT_ONCE)
-            answers = self.answers_at_once(questions, [(row, questions.each()[row]) for row in places])
+            answers = self.answers_at_once(workload, [(row, workload.each()[row]) for row in places])
             if not all(answers):
-                raise WrongAnswerError(f"{self.server.name}, {questions.model}: one of rows {places} asked at once")
+                raise WrongAnswerError(f"{self.server.name}, {workload.model}: one of rows {places} asked at once")
 
-    def answers_at_once(self, questions: Questions, asked: list[tuple[int, Any]]) -> list[bool]:
+    def answers_at_once(self, workload: Workload, asked: list[tuple[int, Any]]) -> list[bool]:
         """Whether each of these rows, on a connection of its own, is answered as that row should be."""
         with ExitStack() as opened:
             connections = [opened.enter_context(closing(self.connection())) for _ in asked]
             for connection, (_, row) in zip(connections, asked, strict=True):
-                self.send(connection, questions, row)
-            return [self.is_right(each, questions, row) for each, (row, _) in zip(connections, asked, strict=True)]
+                self.send(connection, workload, row)
+            return [self.is_right(each, workload, row) for each, (row, _) in zip(connections, asked, strict=True)]
 
-    def bodies(self, questions: Questions, folder: Path) -> Path:
+    def bodies(self, workload: Workload, folder: Path) -> Path:
         """A file with one body a line, as wrk wants them."""
-        path = folder / f"{self.port}-{questions.model}.jsonl"
+        path = folder / f"{self.port}-{workload.model}.jsonl"
         body = self.server.schema.body
-        lines = (json.dumps(body(questions.input, row), separators=(",", ":")) for row in questions.each())
+        lines = (json.dumps(body(workload.input, row), separators=(",", ":")) for row in workload.each())
         path.write_text("\n".join(lines))
         return path
 

@@ -37,7 +37,7 @@ RUNTIME = _as_ours("numpy", "onnxruntime")
 
 @dataclass(frozen=True)
 class Place:
-    """models: <model>/model.onnx and its proof.json; scratch: where a server may write."""
+    """models: <model>/model.onnx and its validation.json; scratch: where a server may write."""
 
     project: Project
     models: Path
@@ -191,7 +191,7 @@ SERVERS = {
     ),
     "bentoml": Server("BentoML", schemas.BENTOML, _bentoml, ("bentoml==1.4.39", *RUNTIME)),
     "litserve": Server("LitServe", schemas.LITSERVE, _litserve, ("litserve==0.2.19", *RUNTIME), alone=True),
-    UNBATCHED: Server("penstock without batching", schemas.V2, _penstock("--most-rows", "1")),
+    UNBATCHED: Server("penstock without batching", schemas.V2, _penstock("--max-batch-size", "1")),
 }
 # What was chosen, against what else there is.
 CHOICES = {
@@ -199,9 +199,9 @@ CHOICES = {
     "granian": Server("penstock on granian", schemas.V2, _variant("granian"), VARIANT_PACKAGES),
     "json": Server("penstock with Python's json", schemas.V2, _variant("json"), VARIANT_PACKAGES),
     "msgspec": Server("penstock with msgspec", schemas.V2, _variant("msgspec"), VARIANT_PACKAGES),
-    "lanes": Server("penstock with nothing on the event loop", schemas.V2, _variant("lanes"), VARIANT_PACKAGES),
+    "workers": Server("penstock with nothing on the event loop", schemas.V2, _variant("workers"), VARIANT_PACKAGES),
     "timer": Server("penstock with batches that wait 1 ms", schemas.V2, _variant("timer"), VARIANT_PACKAGES),
-    "one-lane": Server("penstock with one lane", schemas.V2, _penstock("--lanes", "1")),
-    "rows32": Server("penstock with batches of up to 32", schemas.V2, _penstock("--most-rows", "32")),
+    "one-worker": Server("penstock with one worker", schemas.V2, _penstock("--workers", "1")),
+    "rows32": Server("penstock with batches of up to 32", schemas.V2, _penstock("--max-batch-size", "32")),
 }
 KNOWN = SERVERS | CHOICES

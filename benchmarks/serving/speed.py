@@ -14,19 +14,19 @@ from typing import Any
 
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
-from benchmarks.serving.bare import Bare
-from benchmarks.serving.kept import Figure
+from benchmarks.serving.cached import Figure
 from benchmarks.serving.load import FailedRequestsError, Figures, ask
-from benchmarks.serving.questions import Questions
-from benchmarks.serving.reaches import REACHES
+from benchmarks.serving.ort_baseline import OrtBaseline
 from benchmarks.serving.running import Running
 from benchmarks.serving.servers import BARE, KNOWN, OURS, Place
+from benchmarks.serving.targets import TARGETS
+from benchmarks.serving.workload import Workload
 
 CONNECTIONS = (1, 8, 64)
 WARM_UP = 1  # seconds
 
 # What one asks of a contestant: its figures at so many connections in so many seconds.
-Asked = Callable[[int, int], Figures]
+Load = Callable[[int, int], Figures]
 # None where a request failed: the figures of that turn are void.
 Rounds = list[dict[str, Figures | None]]
 
@@ -37,28 +37,28 @@ class Length:
     seconds: int  # of one turn
 
 
-def measure(place: Place, questions: Questions, names: Sequence[str], length: Length) -> Iterator[Row | Figure]:
+def measure(place: Place, workload: Workload, names: Sequence[str], length: Length) -> Iterator[Row | Figure]:
     with ExitStack() as running:
-        asked = {name: _started(place, questions, name, running) for name in names}
+        asked = {name: _started(place, workload, name, running) for name in names}
         for connections in CONNECTIONS:
             rounds = in_turns(asked, connections, length)
-            yield from figures(questions.model, connections, rounds)
-            yield from rows(questions.model, connections, rounds)
+            yield from figures(workload.model, connections, rounds)
+            yield from rows(workload.model, connections, rounds)
 
 
-def _started(place: Place, questions: Questions, name: str, running: ExitStack) -> Asked:
+def _started(place: Place, workload: Workload, name: str, running: ExitStack) -> Load:
     if name == BARE:
-        return running.enter_context(Bare(place.project, questions, place.scratch)).figures
-    server = running.enter_context(Running(KNOWN[name], place, questions.model))
-    server.wait(questions)
-    server.check(questions)
-    path = server.server.schema.path(questions.model)
-    asked = partial(ask, server.address, path, server.bodies(questions, place.scratch))
+        return running.enter_context(OrtBaseline(place.project, workload, place.scratch)).figures
+    server = running.enter_context(Running(KNOWN[name], place, workload.model))
+    server.wait(workload)
+    server.check(workload)
+    path = server.server.schema.path(workload.model)
+    asked = partial(ask, server.address, path, server.bodies(workload, place.scratch))
     asked(8, WARM_UP)
     return asked
 
 
-def in_turns(asked: Mapping[str, Asked], connections: int, length: Length) -> Rounds:
+def in_turns(asked: Mapping[str, Load], connections: int, length: Length) -> Rounds:
     """Every second round backwards: who comes after whom is no advantage."""
     orders = list(asked), list(asked)[::-1]
     return [
@@ -67,7 +67,7 @@ def in_turns(asked: Mapping[str, Asked], connections: int, length: Length) -> Ro
     ]
 
 
-def _figures(name: str, asked: Asked, connections: int, seconds: int) -> Figures | None:
+def _figures(name: str, asked: Load, connections: int, seconds: int) -> Figures | None:
     try:
         return asked(connections, seconds)
     except FailedRequestsError as error:
@@ -97,7 +97,7 @@ def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def rows(model: str, connections: int, rounds: Rounds) -> Iterator[Row]:
     """What the reaches are about; of rounds in which both were answered throughout."""
-    for reach in REACHES:
+    for reach in TARGETS:
         if (reach.model, reach.connections) != (model, connections):
             continue
         pairs = [(round_.get(OURS), round_.get(reach.against)) for round_ in rounds]

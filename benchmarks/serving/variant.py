@@ -14,20 +14,20 @@ from types import SimpleNamespace
 from typing import Any
 
 from penstock.cli import main
-from penstock.serving import http, plan, server
-from penstock.serving.app import Application, create_app
-from penstock.serving.engine import Engine
-from penstock.serving.repository import Repository
-from penstock.serving.settings import Settings
+from penstock.serving import server
+from penstock.serving.asgi import AsgiApplication
+from penstock.serving.http import messages
+from penstock.serving.rest import v2_response
+from penstock.serving.runtime import batch_tuning
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.settings import ServerConfig
 
 WAIT_SECONDS = 0.001
 
 
-def application() -> Application:
-    """For the ASGI servers."""
-    repository = Repository([Path(sys.argv[2])])
-    repository.load()
-    return create_app(Engine(repository, Settings()))
+def application() -> AsgiApplication:
+    """Return the application for the ASGI servers."""
+    return AsgiApplication(lambda: [Path(sys.argv[2])], ServerConfig)
 
 
 def serve_by_uvicorn(port: int) -> None:
@@ -63,15 +63,16 @@ def take_msgspec() -> None:
 
 def _exchange_orjson(loads: Callable[[bytes], Any], dumps: Callable[[object, int], bytes], error: type) -> None:
     other = SimpleNamespace(loads=loads, dumps=dumps, JSONDecodeError=error, OPT_SERIALIZE_NUMPY=0)
-    setattr(http, "orjson", other)  # noqa: B010  (mypy refuses the plain assignment)
+    for module in (messages, v2_response):
+        setattr(module, "orjson", other)  # noqa: B010  (mypy refuses the plain assignment)
 
 
 def _listed(value: Any) -> object:  # noqa: ANN401  (what numpy has)
     return value.tolist()
 
 
-def run_in_lanes_only() -> None:
-    plan.INLINE_SECONDS = 0.0
+def run_in_workers_only() -> None:
+    batch_tuning.MAX_INLINE_SECONDS = 0.0
 
 
 def wait_for_more() -> None:
@@ -85,7 +86,7 @@ def wait_for_more() -> None:
 
 
 SERVERS = {"uvicorn": serve_by_uvicorn, "granian": serve_by_granian}
-CHANGES = {"json": take_json, "msgspec": take_msgspec, "lanes": run_in_lanes_only, "timer": wait_for_more}
+CHANGES = {"json": take_json, "msgspec": take_msgspec, "workers": run_in_workers_only, "timer": wait_for_more}
 
 if __name__ == "__main__":
     what, models, listening, access_log = sys.argv[1:]

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.core.arguments import positive_int
 from penstock.core.errors import ConfigError, PenstockError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
-from penstock.serving.options import add_options, settings_of
+from penstock.serving.options import add_options, config_from
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     repro.add_argument("target", nargs="*", help="a stage or a file of stages, with all that it needs (dvc.yaml)")
     repro.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive_int,
         help="how many stages may run at once (one for each GPU, or else for each `trainer.threads` cores); one that "
         "fails stops only what depends on it",
     )
@@ -55,38 +56,30 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
 
-    predict = commands.add_parser("predict", help="ask one validated model")
-    predict.add_argument("model")
-    predict.add_argument("input", nargs="+", help="numbers, the text itself, or an image file")
+    predict = commands.add_parser("predict", help="predict one row with a validated model")
+    predict.add_argument("model", help="name of the model")
+    predict.add_argument("input", nargs="+", help="numbers, a text, or the path of an image")
     predict.set_defaults(run=_predict)
 
-    serve = commands.add_parser("serve", help="serve the validated models over HTTP")
+    serve = commands.add_parser("serve", help="serve the validated models over HTTP and gRPC")
     add_options(serve)
     serve.set_defaults(run=_serve)
 
-    package = commands.add_parser(
-        "package",
-        help="write the validated models as Triton, KServe or Docker take them",
-        description="Writes validated models, and no others, as other engines take them. A folder that something else "
-        "wrote is left as it is.",
-    )
-    package.add_argument("model", nargs="*", help="those to package (all that are validated)")
-    package.add_argument("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
-    package.add_argument("--triton", type=Path, metavar="DIR", help="a model repository; a new file is a new version")
-    package.add_argument(
-        "--docker", type=Path, metavar="DIR", help="what `docker build DIR` makes our server's image of"
-    )
-    package.add_argument("--kserve", type=Path, metavar="FILE", help="an InferenceService, with one of the next two")
-    package.add_argument("--image", help="for --kserve: the image that was built of --docker, by its registry's name")
-    package.add_argument("--storage", metavar="URI", help="for --kserve: where the cluster finds what --triton wrote")
-    package.set_defaults(run=_package)
+    _add_package(commands.add_parser("package", help="write the validated models for Triton, KServe or Docker"))
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
-    return int(text)
+def _add_package(package: argparse.ArgumentParser) -> None:
+    package.description = "Write validated models for other engines. Folders with other content are not touched."
+    add = package.add_argument
+    add("model", nargs="*", help="models to write (default: all that are validated)")
+    add("--models", type=Path, help="folder of <model>/model.onnx and validation.json (default: the project's)")
+    add("--triton", type=Path, metavar="DIR", help="write a Triton model repository; a new file is a new version")
+    add("--docker", type=Path, metavar="DIR", help="write a build context for `docker build DIR`")
+    add("--kserve", type=Path, metavar="FILE", help="write an InferenceService; give --image or --storage as well")
+    add("--image", help="for --kserve: the image built from the output of --docker, by its registry's name")
+    add("--storage", metavar="URI", help="for --kserve: the URI in the cluster of the output of --triton")
+    package.set_defaults(run=_package)
 
 
 def _check(_chosen: argparse.Namespace) -> None:
@@ -160,9 +153,9 @@ def _ui(chosen: argparse.Namespace) -> None:
 
 
 def _predict(chosen: argparse.Namespace) -> None:
-    from penstock.serving.inputs import parse_input
-    from penstock.serving.refusals import InputError
-    from penstock.serving.repository import load_named
+    from penstock.serving.codecs.cli import parse_input
+    from penstock.serving.errors import InputError
+    from penstock.serving.runtime.repository import load_named
 
     model = load_named(chosen.model, Project.find().served)
     try:
@@ -180,23 +173,23 @@ def _predict(chosen: argparse.Namespace) -> None:
 def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.server import serve
 
-    settings = settings_of(chosen)
+    config = config_from(chosen)
     if not chosen.registered:
-        serve([chosen.models] if chosen.models else Project.find().served, settings)
+        serve([chosen.models] if chosen.models else Project.find().served, config)
         return
     from penstock.registry.sync import following
 
-    with following(chosen.registered, chosen.follow_seconds) as folder:
-        serve([folder, chosen.models] if chosen.models else [folder], settings)
+    with following(chosen.registered, chosen.registry_poll_seconds) as folder:
+        serve([folder, chosen.models] if chosen.models else [folder], config)
 
 
 def _package(chosen: argparse.Namespace) -> None:
-    from penstock.packaging.kserve import Service
-    from penstock.packaging.package import Targets, package
+    from penstock.deployment.kserve import KServeTarget
+    from penstock.deployment.package import Targets, package
 
     folders = [chosen.models] if chosen.models else Project.find().served
-    service = Service(chosen.kserve, chosen.image, chosen.storage) if chosen.kserve else None
-    package(folders, chosen.model, Targets(chosen.triton, chosen.docker, service))
+    target = KServeTarget(chosen.kserve, chosen.image, chosen.storage) if chosen.kserve else None
+    package(folders, chosen.model, Targets(chosen.triton, chosen.docker, target))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_an_int8_candidate_is_proven_where_it_is_adopted(small_run, report, mode
     folder, int8 = small_run.root / "models" / model, report(model, "validation")["int8"]
     content = (folder / "model.int8.onnx").read_bytes()
     assert (int8["bytes"], int8["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    proof = json.loads((folder / "proof.json").read_text())
+    proof = json.loads((folder / "validation.json").read_text())
     assert proof.get("int8_sha256") == (int8["sha256"] if int8["adopted"] else None)
     exact, candidate = (onnx.load(folder / name) for name in ("model.onnx", "model.int8.onnx"))
     said, says = ({one.key: one.value for one in proto.metadata_props} for proto in (exact, candidate))
@@ -349,7 +349,7 @@ def test_an_adopted_int8_candidate_that_is_no_smaller_fails_as_any_gate_does(cha
     done = changed_run.run("dvc", "repro", "--single-item", "validate@iris_mlp", check=False)
     assert done.returncode != 0
     assert "models.iris_mlp.gates: int8_bytes: " in done.stdout
-    assert not (changed_run.root / "models/iris_mlp/proof.json").exists()
+    assert not (changed_run.root / "models/iris_mlp/validation.json").exists()
 
 
 def test_a_broken_expectation_fails_the_stage_and_names_it(changed_run):

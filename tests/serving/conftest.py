@@ -1,6 +1,6 @@
 import pytest
 
-from tests.serving.running import serving
+from tests.serving.server_process import serving
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from penstock.cli import main
 from penstock.serving import access_log
 from penstock.serving.access_log import AccessLog
 from tests.helpers.processes import wait_until
-from tests.serving import tiny
+from tests.serving import tiny_models
 
 
 def add(log, path):
-    log.add_call("127.0.0.1:1", path, "OK", 0.001, 10)
+    log.add(client="127.0.0.1:1", method="POST", path=path, status="OK", seconds=0.001, bytes_in=10, bytes_out=None)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def add(log, path):
 )
 def test_a_file_that_cannot_be_written_is_said_in_one_line_at_the_start(tmp_path, capsys, path, says):
     os.mkfifo(tmp_path / "pipe")  # which nobody reads
-    tiny.save(tmp_path / "models", "fractions", tiny.fractions())
+    tiny_models.save(tmp_path / "models", "fractions", tiny_models.fractions())
     with pytest.raises(SystemExit) as ended:
         main(["serve", "--models", str(tmp_path / "models"), "--access-log", str(tmp_path / path)])
     assert ended.value.code == 2

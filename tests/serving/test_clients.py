@@ -10,7 +10,7 @@ from tritonclient.utils import InferenceServerException
 from penstock.config.loading import load_config
 from penstock.io.files import read_json
 from tests.conftest import REPOSITORY
-from tests.serving.running import names_served
+from tests.serving.server_process import names_served
 
 MODELS = load_config(REPOSITORY / "params.yaml").models
 DATATYPES = {"tensor(float)": "FP32", "tensor(uint8)": "UINT8", "tensor(int64)": "INT64", "tensor(string)": "BYTES"}
@@ -81,7 +81,7 @@ def test_answers_are_the_files_own(client, library, session, name):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_described_as_the_file_is(told, session, small_run, name):
     model, described = session(name), told("get_model_metadata", name)
-    sha256 = read_json(small_run.root / "models" / name / "proof.json")["sha256"]
+    sha256 = read_json(small_run.root / "models" / name / "validation.json")["sha256"]
     assert (described["name"], described["versions"]) == (name, [sha256[:12]])
     for tensors, nodes in ((described["inputs"], model.get_inputs()), (described["outputs"], model.get_outputs())):
         found = [(tensor["name"], tensor["datatype"], [int(size) for size in tensor["shape"]]) for tensor in tensors]
@@ -124,13 +124,13 @@ UNKNOWN, WRONG = ("404", "StatusCode.NOT_FOUND"), ("400", "StatusCode.INVALID_AR
 @pytest.mark.parametrize(
     ("asked", "status", "says"),
     [
-        ({"model_name": "nothing"}, UNKNOWN, "no model 'nothing'; served are"),
+        ({"model_name": "nothing"}, UNKNOWN, "no model 'nothing'; the served models are"),
         ({"model_name": "iris_mlp", "model_version": "7"}, UNKNOWN, "no version '7' of 'iris_mlp'"),
-        ({"model_name": "mnist_cnn"}, WRONG, "inputs.0.name: wants 'pixels', not 'features'"),
+        ({"model_name": "mnist_cnn"}, WRONG, "inputs.0.name: expected 'pixels', not 'features'"),
         (
             {"model_name": "iris_mlp", "outputs": ["logits"]},
             WRONG,
-            "outputs.0.name: wants 'probabilities' or 'label', not 'logits'",
+            "outputs.0.name: expected 'probabilities' or 'label', not 'logits'",
         ),
     ],
 )

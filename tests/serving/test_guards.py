@@ -12,18 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from penstock.cli import main
 from penstock.serving.metrics import Metrics
 from tests.helpers.processes import wait_until
-from tests.serving import tiny
-from tests.serving.running import serving
+from tests.serving import tiny_models
+from tests.serving.server_process import serving
 
-QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny.GOOD}]}
-TWO_ROWS = {"inputs": [QUESTION["inputs"][0] | {"shape": [2, 2], "data": tiny.GOOD * 2}]}
+QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
+TWO_ROWS = {"inputs": [QUESTION["inputs"][0] | {"shape": [2, 2], "data": tiny_models.GOOD * 2}]}
 INFER = "/v2/models/fractions/infer"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    tiny.save(folder, "fractions", tiny.fractions())
+    tiny_models.save(folder, "fractions", tiny_models.fractions())
     return folder
 
 
@@ -49,7 +49,7 @@ def test_without_the_token_there_is_health_and_nothing_else(guarded, headers, pa
     response = httpx.post(f"{guarded.url}{path}", json=QUESTION, headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
-    assert "wants a token" in response.json()["error"]
+    assert "missing or wrong token" in response.json()["error"]
     assert httpx.get(f"{guarded.url}/v2/health/live").status_code == 200
     assert httpx.get(f"{guarded.url}/v2/health/ready").status_code == 200
 
@@ -68,7 +68,7 @@ def test_the_token_may_be_in_a_file_and_the_environment_is_then_not_asked(folder
             assert httpx.get(f"{running.url}/v2", headers=bearer(token)).status_code == status
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "no token to be read there"), ("\n", "is empty")])
+@pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), ("\n", "is empty")])
 def test_a_file_without_a_token_is_no_way_to_have_none(folder, tmp_path, capsys, content, says):
     if content is not None:
         (tmp_path / "token").write_text(content)
@@ -95,22 +95,22 @@ def test_everything_is_counted_by_model(folder):
     assert found["penstock_requests_total", "fractions", "http", "400"] == 1
     assert found["penstock_requests_total", "", "http", "404"] == 1
     for seconds in ("queue", "inference"):
-        assert found[f"penstock_{seconds}_seconds_count", "fractions"] == 3
-        assert found[f"penstock_{seconds}_seconds_bucket", "fractions", "+Inf"] == 3
-        assert found[f"penstock_{seconds}_seconds_sum", "fractions"] > 0
-    assert found["penstock_batch_rows_sum", "fractions"] == 6
-    assert found["penstock_request_seconds_count", "fractions"] == 4
+        assert found[f"penstock_{seconds}_duration_seconds_count", "fractions"] == 3
+        assert found[f"penstock_{seconds}_duration_seconds_bucket", "+Inf", "fractions"] == 3
+        assert found[f"penstock_{seconds}_duration_seconds_sum", "fractions"] > 0
+    assert found["penstock_batch_size_rows_sum", "fractions"] == 6
+    assert found["penstock_request_duration_seconds_count", "fractions"] == 4
     assert found["penstock_model_info", "fractions", version] == 1
-    assert found["penstock_waiting_rows", "fractions"] == 0
+    assert found["penstock_queue_size_rows", "fractions"] == 0
 
 
 def test_a_model_of_any_name_is_counted():
     metrics = Metrics()
     strange = 'a "model"\\with\na break'
-    metrics.of(strange).answered("http", "200", 0.001)
+    metrics.of(strange).count_request("http", "200", 0.001)
     (sample,) = [
         sample
-        for family in text_string_to_metric_families(metrics.text({}, {}))
+        for family in text_string_to_metric_families(metrics.export({}, {}).decode())
         for sample in family.samples
         if sample.name == "penstock_requests_total"
     ]

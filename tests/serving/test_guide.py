@@ -10,12 +10,13 @@ import httpx
 import pytest
 from PIL import Image
 
+from penstock.serving.errors import STATUSES
+from penstock.serving.grpc.server import CODES
 from penstock.serving.metrics import HISTOGRAMS
 from penstock.serving.options import DEFAULT
-from penstock.serving.refusals import REFUSALS
-from penstock.serving.rpc.server import CODES
+from penstock.serving.rest.openapi import openapi_document
 from tests.conftest import REPOSITORY
-from tests.serving.running import serving
+from tests.serving.server_process import serving
 
 TEXT = (REPOSITORY / "docs/serving.md").read_text()
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) for kind in ("sh", "python")}
@@ -78,7 +79,9 @@ def test_the_answer_that_is_shown_has_the_keys_of_one(here):
 
 
 def test_the_options_are_those_of_the_command(small_run):
-    told = set(re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Under load") : TEXT.index("## What is measured")]))
+    told = set(
+        re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Batching and back-pressure") : TEXT.index("## Metrics")])
+    )
     known = set(re.findall(r"--[a-z-]+", small_run.run("penstock", "serve", "--help").stdout))
     assert told <= known
     assert known - {"--help"} <= set(re.findall(r"`(?:penstock serve )?(--[a-z-]+)", TEXT)), "each is explained"
@@ -94,13 +97,13 @@ def test_the_metrics_are_those_of_the_server(here):
     assert {f"penstock_{name}" for name in HISTOGRAMS} <= told
 
 
-def test_the_refusals_are_those_of_the_server():
-    """Each in its row: the status, its name in gRPC, what it means, and the rest in the guide's own words."""
+def test_the_errors_are_those_of_the_server():
+    """Each row has the status, its gRPC code, and the description of openapi.json; the rest is the guide's own."""
     rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*?) \|", TEXT, re.MULTILINE)
-    assert [int(status) for status, _, _ in rows] == list(REFUSALS)
+    assert [int(status) for status, _, _ in rows] == list(STATUSES)
+    responses = openapi_document({}, auth=False)["components"]["responses"]
     for status, code, why in rows:
-        meaning = REFUSALS[int(status)].rstrip(".")
-        assert why.startswith(meaning[0].lower() + meaning[1:]), status
+        assert why.startswith(responses[status]["description"].rstrip(".")), status
         assert not code or CODES[int(status)].name == code, status
     assert {int(status) for status, code, _ in rows if code} == CODES.keys()
 

@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 
 from penstock.io.files import read_json, write_json
-from penstock.serving.repository import Repository
-from tests.serving.running import serving
+from penstock.serving.runtime.repository import Repository
+from tests.serving.server_process import serving
 
 TEXTS = ["A wonderful film.", "", "Bad, bad, bad. " * 50]
 
@@ -36,7 +36,7 @@ def test_it_answers_what_its_file_answers_to_each_row_alone(served, small_run):
 
 
 def test_it_says_what_it_is_and_lies_beside_the_exact_one(served, small_run):
-    proof = read_json(small_run.root / "models/imdb_lstm/proof.json")
+    proof = read_json(small_run.root / "models/imdb_lstm/validation.json")
     exact, int8 = (httpx.get(f"{served.url}/v2/models/{name}").json() for name in ("imdb_lstm", "imdb_lstm.int8"))
     assert (exact["versions"], int8["versions"]) == ([proof["sha256"][:12]], [proof["int8_sha256"][:12]])
     assert int8["parameters"] == exact["parameters"] | {"precision": "int8"}
@@ -50,9 +50,9 @@ def test_a_candidate_that_was_not_adopted_is_no_model(served):
 
 def test_a_candidate_that_is_not_the_proven_one_is_refused_without_the_exact_one(small_run, tmp_path):
     shutil.copytree(small_run.root / "models/imdb_lstm", tmp_path / "imdb_lstm")
-    proof = read_json(tmp_path / "imdb_lstm/proof.json")
-    write_json(tmp_path / "imdb_lstm/proof.json", proof | {"int8_sha256": proof["sha256"]})
+    proof = read_json(tmp_path / "imdb_lstm/validation.json")
+    write_json(tmp_path / "imdb_lstm/validation.json", proof | {"int8_sha256": proof["sha256"]})
     repository = Repository([tmp_path])
     repository.load()
     assert repository.names == ["imdb_lstm"]
-    assert "model.int8.onnx: not the file that was validated" in repository.refused["imdb_lstm.int8"]
+    assert "model.int8.onnx: not the file that was validated" in repository.rejected["imdb_lstm.int8"]

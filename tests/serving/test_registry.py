@@ -16,13 +16,13 @@ from penstock.io.provenance import Provenance
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.run import track_model
 from tests.helpers.processes import wait_until
-from tests.serving import tiny
-from tests.serving.running import serving
+from tests.serving import tiny_models
+from tests.serving.server_process import serving
 from tests.tracking.mlflow_server import MlflowServer
 
-LINEAGE = Provenance(model="iris_mlp", data="d.dir", parameters="p", code="c")
-ROW = np.array([tiny.GOOD], np.float32)
-CHAMPION = ("models:/fractions@champion", "--follow-seconds", "0.2")
+PROVENANCE = Provenance(model="iris_mlp", data="d.dir", parameters="p", code="c")
+ROW = np.array([tiny_models.GOOD], np.float32)
+CHAMPION = ("models:/fractions@champion", "--registry-poll-seconds", "0.2")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def register(mlflow_server, tmp_path_factory, config):
     project = Project(tmp_path_factory.mktemp("project"))
 
     def register(shift, digest=""):
-        proto = tiny.fractions(shift)
+        proto = tiny_models.fractions(shift)
         content = proto.SerializeToString()
         (sums,) = onnxruntime.InferenceSession(content).run(["sum"], {"numbers": ROW})
         model = ModelVersionContent(
@@ -52,9 +52,9 @@ def register(mlflow_server, tmp_path_factory, config):
             input_name="numbers",
             example=ROW,
             answers={"sum": sums},
-            provenance=LINEAGE,
+            provenance=PROVENANCE,
         )
-        with track_model(project, config.model_copy(update={"tracking": tracking}), LINEAGE) as run:
+        with track_model(project, config.model_copy(update={"tracking": tracking}), PROVENANCE) as run:
             run.register(model)
         return model.sha256[:12]
 
@@ -79,7 +79,7 @@ def described(served):
 
 
 def answer(served):
-    response = httpx.post(f"{served.url}/predict/fractions", json={"numbers": tiny.GOOD})
+    response = httpx.post(f"{served.url}/predict/fractions", json={"numbers": tiny_models.GOOD})
     return response.raise_for_status().json()["sum"]
 
 

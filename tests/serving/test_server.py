@@ -16,10 +16,10 @@ from penstock.evaluation.parity import trained_answers
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
 from penstock.models.build import build_network
-from penstock.serving.repository import Repository
+from penstock.serving.runtime.repository import Repository
 from tests.conftest import REPOSITORY
 from tests.helpers.processes import answers, free_port, wait_until
-from tests.serving.running import names_served
+from tests.serving.server_process import names_served
 
 ALL = load_config(REPOSITORY / "params.yaml").models
 SERVED = names_served(ALL)
@@ -104,34 +104,39 @@ def tensor(**changes):
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("/v2/models/nothing/infer", tensor(), 404, "no model 'nothing'; served are"),
+        ("/v2/models/nothing/infer", tensor(), 404, "no model 'nothing'; the served models are"),
         ("/v2/models/../../etc/passwd", None, 404, "Not Found"),
         ("/v2/models/iris_mlp/infer", b"{", 400, "the body is not JSON"),
         ("/v2/models/iris_mlp/infer", b"[]", 400, "must be a JSON object"),
         ("/v2/models/iris_mlp/infer", {}, 400, "'inputs' must be a list of one tensor, 'features'"),
-        ("/v2/models/iris_mlp/infer", tensor(name="x"), 400, "inputs.0.name: wants 'features', not 'x'"),
-        ("/v2/models/iris_mlp/infer", tensor(datatype="BYTES"), 400, "inputs.0.datatype: wants 'FP32'"),
+        ("/v2/models/iris_mlp/infer", tensor(name="x"), 400, "inputs.0.name: expected 'features', not 'x'"),
+        ("/v2/models/iris_mlp/infer", tensor(datatype="BYTES"), 400, "inputs.0.datatype: expected 'FP32'"),
         ("/v2/models/iris_mlp/infer", tensor(shape=[2, 4]), 400, "4 values do not fill the shape [2, 4]"),
         ("/v2/models/iris_mlp/infer", tensor(shape=[0, 4]), 400, "inputs.0.shape"),
-        ("/v2/models/iris_mlp/infer", tensor(shape=[2, 2]), 400, "wants FP32 of shape [-1, 4], not [2, 2]"),
-        ("/v2/models/iris_mlp/infer", tensor(data=["a", "b", "c", "d"]), 400, "wants FP32 of shape"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[2, 2]), 400, "expected FP32 of shape [-1, 4], not [2, 2]"),
+        ("/v2/models/iris_mlp/infer", tensor(data=["a", "b", "c", "d"]), 400, "expected FP32 of shape"),
         ("/v2/models/iris_mlp/infer", tensor(data=[[1], 2, 3, 4]), 400, "different depths"),
-        ("/v2/models/iris_mlp/infer", tensor(data=[True, 1, 1, 1]), 400, "wants FP32 of shape"),
-        ("/v2/models/iris_mlp/infer", tensor(data=[1e39, 1, 1, 1]), 400, "wants FP32 of shape"),
+        ("/v2/models/iris_mlp/infer", tensor(data=[True, 1, 1, 1]), 400, "expected FP32 of shape"),
+        ("/v2/models/iris_mlp/infer", tensor(data=[1e39, 1, 1, 1]), 400, "expected FP32 of shape"),
         (
             "/v2/models/iris_mlp/infer",
             tensor(data=[3e38, 3e38, -3e38, 1]),
             400,
-            "so large that the model has no answer",
+            "so large that the model's output is not finite",
         ),
         ("/v2/models/iris_mlp/infer", tensor(shape=[True, 4]), 400, "inputs.0.shape"),
-        ("/v2/models/iris_mlp/infer", tensor(shape=[1] * 100 + [4]), 400, "inputs.0.shape: wants sizes like"),
-        ("/predict/iris_mlp", {"features": json.loads("[" * 70 + "1" + "]" * 70)}, 400, "wants FP32 of shape [-1, 4]"),
+        ("/v2/models/iris_mlp/infer", tensor(shape=[1] * 100 + [4]), 400, "inputs.0.shape: expected sizes like"),
+        (
+            "/predict/iris_mlp",
+            {"features": json.loads("[" * 70 + "1" + "]" * 70)},
+            400,
+            "expected FP32 of shape [-1, 4]",
+        ),
         ("/predict/iris_mlp", {"features": [1, 2, 3]}, 400, "not [1, 3]"),
-        ("/predict/mnist_cnn", {"pixels": [[0] * 28] * 27 + [[True] * 28]}, 400, "wants UINT8"),
-        ("/predict/iris_mlp", {"text": "no"}, 400, 'wants {"features": ...}: sepal length'),
-        ("/predict/mnist_cnn", {"pixels": [[300] * 28] * 28}, 400, "wants UINT8 of shape [-1, 28, 28]"),
-        ("/predict/imdb_lstm", {"text": 5}, 400, "wants BYTES"),
+        ("/predict/mnist_cnn", {"pixels": [[0] * 28] * 27 + [[True] * 28]}, 400, "expected UINT8"),
+        ("/predict/iris_mlp", {"text": "no"}, 400, 'expected {"features": ...}: sepal length'),
+        ("/predict/mnist_cnn", {"pixels": [[300] * 28] * 28}, 400, "expected UINT8 of shape [-1, 28, 28]"),
+        ("/predict/imdb_lstm", {"text": 5}, 400, "expected BYTES"),
     ],
 )
 def test_a_bad_request_is_answered_with_what_was_wanted(server, path, body, status, says):
@@ -152,11 +157,11 @@ def test_a_tampered_file_is_not_served(changed_run):
 
 
 def test_one_model_without_proof_does_not_keep_the_others_from_being_served(changed_run):
-    (changed_run.root / "models/mnist_cnn/proof.json").unlink()
+    (changed_run.root / "models/mnist_cnn/validation.json").unlink()
     repository = Repository([changed_run.root / "models", changed_run.root / "tuned/models"])
     repository.load()
     assert set(repository.names) == SERVED - {"mnist_cnn"}
-    assert "mnist_cnn: has not passed its gates" in repository.refused["mnist_cnn"]
+    assert "mnist_cnn: not served, because it did not pass its gates" in repository.rejected["mnist_cnn"]
 
 
 def test_an_unknown_model_gets_the_nearest_name(small_run):
@@ -169,4 +174,4 @@ def test_without_models_it_says_what_makes_them(linked_project):
     command = [sys.executable, "-m", "penstock.cli", "serve"]
     done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no validated models here; `make repro` makes them" in done.stderr
+    assert "no validated models; run `make repro` to create them" in done.stderr

@@ -1,6 +1,12 @@
-"""What lies in the folder of a served model, and under which key the proof has the sha256 of each file of a model."""
+"""Name the files in the folder of a served model.
 
-EXACT, INT8, PROOF = "model.onnx", "model.int8.onnx", "proof.json"
-DIGESTS = {EXACT: "sha256", INT8: "int8_sha256"}
-# Where a model was brought from, if it was: {"run_id": ..., "source": ...}.
+<model>/model.onnx         the exported model
+<model>/model.int8.onnx    its quantised candidate
+<model>/validation.json    the sha256 of every file that may be served
+<model>/origin.json        where a downloaded model comes from: {"run_id": ..., "source": ...}
+"""
+
+ONNX, INT8, VALIDATION = "model.onnx", "model.int8.onnx", "validation.json"
 ORIGIN = "origin.json"
+# The key in validation.json that holds the sha256 of each file.
+DIGESTS = {ONNX: "sha256", INT8: "int8_sha256"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.core.errors import ConfigError
-from penstock.core.model_files import EXACT, INT8, PROOF
+from penstock.core.model_files import INT8, ONNX, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class ModelFiles:
 
     @property
     def onnx(self) -> Path:
-        return self.home / "models" / self.name / EXACT
+        return self.home / "models" / self.name / ONNX
 
     @property
     def int8(self) -> Path:
@@ -123,7 +123,7 @@ class ModelFiles:
     @property
     def proof(self) -> Path:
         """Written when a model has passed its gates: the server takes no file without it."""
-        return self.home / "models" / self.name / PROOF
+        return self.home / "models" / self.name / VALIDATION
 
     @property
     def examples(self) -> Path:

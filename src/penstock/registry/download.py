@@ -1,6 +1,6 @@
 """The file of a registered version, out of MLflow into a cache, with what the server wants beside it.
 
-CACHE/<name>/<version>/model.onnx, proof.json, origin.json
+CACHE/<name>/<version>/model.onnx, validation.json, origin.json
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 
 from penstock.core.errors import PenstockError
-from penstock.core.model_files import DIGESTS, EXACT, ORIGIN, PROOF
+from penstock.core.model_files import DIGESTS, ONNX, ORIGIN, VALIDATION
 from penstock.io.files import sha256, write_bytes, write_json
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import failures_of_storage
@@ -45,18 +45,18 @@ def bring(version: ModelVersion, cache: Path) -> Path:
         _download(uri, digest, home)
         write_json(home / ORIGIN, {"run_id": version.run_id, "source": uri})
         provenance = {"data": version.tags.get(DATA, ""), "parameters": version.tags.get(PARAMETERS, "")}
-        write_json(home / PROOF, {DIGESTS[EXACT]: digest, "model": version.name, **provenance})
+        write_json(home / VALIDATION, {DIGESTS[ONNX]: digest, "model": version.name, **provenance})
     return home
 
 
 def _is_there(home: Path, digest: str) -> bool:
-    return (home / PROOF).is_file() and (home / EXACT).is_file() and sha256(home / EXACT) == digest
+    return (home / VALIDATION).is_file() and (home / ONNX).is_file() and sha256(home / ONNX) == digest
 
 
 def _download(uri: str, digest: str, home: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with failures_of_storage():
-            path = Path(download_artifacts(artifact_uri=f"{uri}/{EXACT}", dst_path=folder))
+            path = Path(download_artifacts(artifact_uri=f"{uri}/{ONNX}", dst_path=folder))
         if sha256(path) != digest:
             raise PenstockError(f"{uri}: the file in MLflow is not the one that was validated; it is not served")
-        write_bytes(home / EXACT, path.read_bytes())
+        write_bytes(home / ONNX, path.read_bytes())

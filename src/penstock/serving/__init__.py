@@ -1,1 +1,0 @@
-"""Validated ONNX files over HTTP. Stands alone: numpy, onnxruntime and an ASGI framework, no torch, mlflow or dvc."""

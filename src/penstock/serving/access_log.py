@@ -1,11 +1,10 @@
-"""A line of JSON for each request, written together once in a while, by a thread that may be kept waiting."""
+"""Access log: one line of JSON per request, written by a background thread."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,66 +13,85 @@ from threading import Event, Thread
 import orjson
 
 from penstock.core.errors import ConfigError
-from penstock.serving.http import Request, Response
 
 WRITE_SECONDS = 0.2
-# While nothing can be written, so many requests are kept; of more, only their number.
-MOST_LINES = 50_000
+# Lines kept while the file cannot be written; further ones are only counted.
+MAX_LINES = 50_000
 
 logger = logging.getLogger(__name__)
 
 
 class AccessLog:
-    """path: a file that is appended to, or "-" for standard error.
+    """Append to a file, or to standard error for the path "-".
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: The file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _opened(path)
-        self._unwritten = memoryview(b"")  # what was begun to be written, and fits nowhere
+        self._file = _open(path)
+        self._unwritten = memoryview(b"")  # rest of a write that was cut short
         self._failing = False
         self._lines: deque[bytes] = deque()
         self._lost = 0
-        self._ended = Event()
+        self._closed = Event()
         self._thread = Thread(target=self._write, name="access-log", daemon=True)
         self._thread.start()
 
-    def add(self, request: Request, response: Response, size: int, caller: str) -> None:
-        """Notes a request that is over.
+    def add(
+        self,
+        *,
+        client: str,
+        method: str,
+        path: str,
+        status: int | str,
+        seconds: float,
+        bytes_in: int,
+        bytes_out: int | None,
+    ) -> None:
+        """Log one finished request.
 
-        The line is written out here, two microseconds, and not in the thread: that would have Python's lock for
-        thousands of lines on end, while requests wait.
+        The line is formatted here, which takes two microseconds: a thread that formats thousands of lines at once
+        would hold the GIL while requests wait.
+
+        Args:
+            client: Address of the client.
+            method: HTTP method.
+            path: Path of the URL.
+            status: HTTP status, or the name of the gRPC code.
+            seconds: Time from the complete request to its response.
+            bytes_in: Size of the request body as received.
+            bytes_out: Size of the response body; None if unknown.
         """
-        seconds = time.monotonic() - request.arrived
-        sizes = size, len(response.body)
-        self._add(_line(caller, request.method, request.path, response.status, seconds, sizes))
-
-    def add_call(self, caller: str, path: str, status: str, seconds: float, size: int) -> None:
-        """Notes a gRPC call that is over; status: the name of its code; size: bytes of what was asked."""
-        self._add(_line(caller, "POST", path, status, seconds, (size, None)))
-
-    def _add(self, line: bytes) -> None:
-        if len(self._lines) < MOST_LINES:
-            self._lines.append(line)
-        else:
+        if len(self._lines) >= MAX_LINES:
             self._lost += 1
+            return
+        content = {
+            "time": datetime.now(UTC),
+            "client": client,
+            "method": method,
+            "path": path,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+        }
+        self._lines.append(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
 
     def close(self) -> None:
-        """Writes what is left."""
-        self._ended.set()
+        """Write the remaining lines and close the file."""
+        self._closed.set()
         self._thread.join()
 
     def _write(self) -> None:
-        while not self._ended.wait(WRITE_SECONDS):
+        while not self._closed.wait(WRITE_SECONDS):
             self._try_to_flush()
         self._try_to_flush()
         os.close(self._file)
 
     def _try_to_flush(self) -> None:
-        """What cannot be written is tried again the next time; that it cannot is said once."""
+        """Write all lines, or warn once and keep them for the next time."""
         try:
             self._flush()
             self._failing = False
@@ -84,14 +102,14 @@ class AccessLog:
 
     def _flush(self) -> None:
         self._write_rest()
-        self._unwritten = memoryview(b"".join(self._taken()))
+        self._unwritten = memoryview(b"".join(self._take_lines()))
         self._write_rest()
 
     def _write_rest(self) -> None:
         while self._unwritten:
             self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
 
-    def _taken(self) -> list[bytes]:
+    def _take_lines(self) -> list[bytes]:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if self._lost:
             lost, self._lost = self._lost, 0
@@ -99,31 +117,14 @@ class AccessLog:
         return lines
 
 
-def _opened(path: Path) -> int:
-    """A file descriptor: it has no buffer, so what could not be written is known to the byte."""
+def _open(path: Path) -> int:
+    """Return an unbuffered file descriptor, so that the number of written bytes is known."""
     if str(path) == "-":
         return os.dup(sys.stderr.fileno())
     try:
-        # A pipe that nobody reads is refused, in place of waiting for a reader.
+        # O_NONBLOCK: opening a named pipe without a reader fails instead of waiting for one.
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise ConfigError(f"--access-log {path}: {error.strerror}") from None
     os.set_blocking(file, True)
     return file
-
-
-def _line(
-    caller: str, method: str, path: str, status: int | str, seconds: float, sizes: tuple[int, int | None]
-) -> bytes:
-    """sizes: bytes of what was asked and of what was answered."""
-    content = {
-        "time": datetime.now(UTC),
-        "client": caller,
-        "method": method,
-        "path": path,
-        "status": status,
-        "milliseconds": round(seconds * 1000, 3),
-        "bytes_in": sizes[0],
-        "bytes_out": sizes[1],
-    }
-    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)

@@ -1,48 +1,57 @@
-"""A token that callers must show, if the server was given one."""
+"""Bearer token authentication."""
 
 from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
-from penstock.serving.http import Headers
-from penstock.serving.refusals import UnauthorizedError
+from penstock.serving.errors import UnauthorizedError
 from penstock.serving.settings import TOKEN_VARIABLE
 
-# Whoever restarts a server that is down must be able to ask without a secret, and a browser has none before it shows
-# the page that asks for it.
-OPEN = ("/v2/health/live", "/v2/health/ready", "/", "/docs")
-OPEN_FOLDER = "/page/"
+# Probes have no secret, and neither has a browser before it shows the page that asks for one.
+PUBLIC_PATHS = ("/v2/health/live", "/v2/health/ready", "/", "/docs")
+PUBLIC_FOLDER = "/ui/"
 
 
-class Gate:
-    """Lets everybody in where `token` is None."""
+class BearerAuth:
+    """Check the token of each request; without a token, every request passes."""
 
     def __init__(self, token: str | None) -> None:
-        self._wanted = None if token is None else f"Bearer {token}".encode()
+        self._expected = None if token is None else f"Bearer {token}".encode()
 
-    def admit(self, path: str, headers: Headers) -> None:
-        """Raises `UnauthorizedError`; takes as long for a wrong token that is nearly right as for any other."""
-        if self._wanted is None or path in OPEN or path.startswith(OPEN_FOLDER):
+    def check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Check one request, in constant time.
+
+        Args:
+            path: Path of the URL.
+            headers: Headers by lower-case name.
+
+        Raises:
+            UnauthorizedError: The token is missing or wrong.
+        """
+        if self._expected is None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
             return
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._wanted):
-            raise UnauthorizedError("this server wants a token: Authorization: Bearer ...")
+        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+            raise UnauthorizedError("missing or wrong token; send the header `Authorization: Bearer <token>`")
 
 
 def read_token(file: Path | None) -> str | None:
-    """The token in the file, or else in the environment; never on a command line, which everybody on the machine sees.
+    """Read the token from a file, or else from the environment.
+
+    It is never an argument: every user of the machine sees command lines.
 
     Raises:
-        ConfigError: the file cannot be read, or there is nothing in it.
+        ConfigError: The file is empty or cannot be read.
     """
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: no token to be read there ({error})") from None
+        raise ConfigError(f"--token-file {file}: cannot be read ({error})") from None
     if not token:
-        raise ConfigError(f"{file}: is empty; the token is its whole content")
+        raise ConfigError(f"--token-file {file}: is empty; write the token into it")
     return token

@@ -1,97 +1,110 @@
-"""The options of `penstock serve`."""
+"""Command line options of `penstock serve`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from penstock.serving.settings import TOKEN_VARIABLE, Settings
+from penstock.core.arguments import positive_int, seconds
+from penstock.serving.auth import read_token
+from penstock.serving.settings import TOKEN_VARIABLE, ServerConfig
 
-DEFAULT = Settings()
+DEFAULT = ServerConfig()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what `settings_of` reads; the defaults are those of `Settings`."""
+    """Add the options that `config_from` reads; the defaults are those of `ServerConfig`."""
+    _add_model_options(parser)
+    _add_network_options(parser)
+    _add_limits(parser)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "registered",
         nargs="*",
         metavar="models:/NAME@ALIAS",
-        help="of MLflow's registry, in place of the project's models, and as the alias moves; or models:/NAME/VERSION",
+        help="serve these models of the MLflow registry instead of the project's; an alias is followed; "
+        "also models:/NAME/VERSION",
     )
-    add("--follow-seconds", type=_seconds, default=10.0, help="between two looks at the aliases (%(default)g)")
-    add("--models", type=Path, help="folder of <model>/model.onnx and proof.json (the project's)")
-    add("--host", default=DEFAULT.host, help="address to listen on; 0.0.0.0 for all (%(default)s: this machine only)")
-    add("--port", type=int, default=DEFAULT.port, help="(%(default)s)")
-    add("--grpc-port", type=int, help="answer gRPC as well, on this port")
+    add(
+        "--registry-poll-seconds",
+        type=seconds,
+        default=10.0,
+        help="seconds between two checks of the registry's aliases (default: %(default)g)",
+    )
+    add("--models", type=Path, help="folder of <model>/model.onnx and validation.json (default: the project's)")
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default=DEFAULT.host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
+    add("--port", type=int, default=DEFAULT.port, help="port for HTTP (default: %(default)s)")
+    add("--grpc-port", type=int, help="port for gRPC (default: no gRPC)")
     add(
         "--token-file",
         type=Path,
-        help=f"whose content callers must show as a bearer token (or ${TOKEN_VARIABLE})",
+        help=f"file with the bearer token that clients must send (default: ${TOKEN_VARIABLE}, or no authentication)",
     )
-    add("--most-rows", type=_count, help="of one run of a model (measured for each model when it is loaded)")
+    add("--access-log", type=Path, help="file for one JSON line per request; - is standard error (default: none)")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--max-batch-size", type=positive_int, help="rows per run of a model (default: tuned for each model)")
     add(
-        "--request-rows",
-        type=_count,
-        default=DEFAULT.request_rows,
-        help="of one request, then 413 (%(default)s)",
+        "--max-request-rows",
+        type=positive_int,
+        default=DEFAULT.max_request_rows,
+        help="rows per request, then 413 (default: %(default)s)",
     )
     add(
-        "--waiting-rows",
-        type=_count,
-        default=DEFAULT.waiting_rows,
-        help="of a model's queue, then 503 (%(default)s)",
+        "--max-queue-size",
+        type=positive_int,
+        default=DEFAULT.max_queue_size,
+        help="rows in the queue of a model, then 503 (default: %(default)s)",
     )
     add(
-        "--longest-wait",
-        type=_seconds,
-        default=DEFAULT.longest_wait,
-        help="seconds in a queue, then 503 (%(default)g)",
+        "--queue-timeout",
+        type=seconds,
+        default=DEFAULT.queue_timeout,
+        help="seconds in the queue, then 503 (default: %(default)g)",
     )
-    add("--timeout", type=_seconds, default=DEFAULT.timeout, help="seconds of a request, then 504 (%(default)g)")
-    add("--largest-body", type=_count, default=DEFAULT.largest_body, help="bytes of a request, then 413 (%(default)s)")
+    add("--timeout", type=seconds, default=DEFAULT.timeout, help="seconds per request, then 504 (default: %(default)g)")
     add(
-        "--grace",
-        type=_seconds,
-        default=DEFAULT.grace,
-        help="seconds that it still listens when told to end (%(default)g)",
+        "--max-body-size",
+        type=positive_int,
+        default=DEFAULT.max_body_size,
+        help="bytes per request body, then 413 (default: %(default)s)",
     )
-    add("--lanes", type=_count, default=DEFAULT.lanes, help="threads that run models (one for each core)")
-    add("--access-log", type=Path, help="file for a line of JSON for each request; - is the terminal (none)")
-
-
-def settings_of(chosen: argparse.Namespace) -> Settings:
-    """Raises `ConfigError` where the token cannot be read."""
-    from penstock.serving.auth import read_token
-
-    return Settings(
-        host=chosen.host,
-        port=chosen.port,
-        grpc_port=chosen.grpc_port,
-        token=read_token(chosen.token_file),
-        most_rows=chosen.most_rows,
-        request_rows=chosen.request_rows,
-        waiting_rows=chosen.waiting_rows,
-        longest_wait=chosen.longest_wait,
-        timeout=chosen.timeout,
-        largest_body=chosen.largest_body,
-        grace=chosen.grace,
-        lanes=chosen.lanes,
-        access_log=chosen.access_log,
+    add(
+        "--shutdown-grace",
+        type=seconds,
+        default=DEFAULT.shutdown_grace,
+        help="seconds to keep listening after SIGTERM (default: %(default)g)",
     )
+    add("--workers", type=positive_int, default=DEFAULT.workers, help="threads that run models (default: CPU cores)")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
-    return int(text)
+def config_from(options: argparse.Namespace) -> ServerConfig:
+    """Build the configuration from parsed options.
 
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds
+    Raises:
+        ConfigError: The token cannot be read.
+    """
+    return ServerConfig(
+        host=options.host,
+        port=options.port,
+        grpc_port=options.grpc_port,
+        token=read_token(options.token_file),
+        max_batch_size=options.max_batch_size,
+        max_request_rows=options.max_request_rows,
+        max_queue_size=options.max_queue_size,
+        queue_timeout=options.queue_timeout,
+        timeout=options.timeout,
+        max_body_size=options.max_body_size,
+        shutdown_grace=options.shutdown_grace,
+        workers=options.workers,
+        access_log=options.access_log,
+    )

@@ -1,4 +1,4 @@
-"""The server as a process: one event loop for all protocols, from the first model loaded to the last answer sent."""
+"""Run the server: load the models, answer HTTP and gRPC in one event loop, shut down on a signal."""
 
 from __future__ import annotations
 
@@ -14,77 +14,85 @@ from pathlib import Path
 from penstock.core.cpu import usable_cores
 from penstock.serving.access_log import AccessLog
 from penstock.serving.app import create_app
-from penstock.serving.engine import Engine
-from penstock.serving.listener import Listener
-from penstock.serving.repository import Repository
-from penstock.serving.settings import Settings
+from penstock.serving.http.listener import Listener
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.repository import Repository
+from penstock.serving.settings import ServerConfig
 
-# Objects between two looks of the garbage collector at the youngest; answers make little that it alone can free.
-COLLECT_AFTER = 20_000
+# Allocations between two collections of the youngest generation: requests create hardly any reference cycles.
+GC_THRESHOLD = 20_000
 
 
-def serve(folders: Sequence[Path], settings: Settings) -> None:
-    """Loads the models, says what is served, and answers until SIGTERM or Ctrl-C.
+def serve(folders: Sequence[Path], config: ServerConfig) -> None:
+    """Load the models, print what is served, and answer requests until SIGTERM or Ctrl-C.
+
+    Args:
+        folders: Folders of <model>/model.onnx and validation.json.
+        config: Settings of the server.
 
     Raises:
-        ConfigError: there is no model to serve, or the access log cannot be written.
-        PenstockError: the address is taken.
+        ConfigError: There is no model to serve, or the access log cannot be written.
+        PenstockError: The address is in use.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
-    _allow_open_files()
-    access_log = None if settings.access_log is None else AccessLog(settings.access_log)
-    repository = Repository(folders, settings.most_rows)
+    _raise_file_limit()
+    access_log = None if config.access_log is None else AccessLog(config.access_log)
+    repository = Repository(folders, config.max_batch_size)
     repository.load()
-    # What is there now stays: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
+    _freeze_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(repository, settings, access_log))
+        runner.run(_serve(repository, config, access_log))
 
 
-async def _serve(repository: Repository, settings: Settings, access_log: AccessLog | None) -> None:
+async def _serve(repository: Repository, config: ServerConfig, access_log: AccessLog | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = Engine(repository, settings)
-    listener = Listener(create_app(engine), settings, access_log)
+    engine = Engine(repository, config)
+    listener = Listener(create_app(engine), config, engine.memory, access_log)
     await listener.open()
-    watching = loop.create_task(repository.watch(settings.watch_seconds))
-    _announce(repository, settings)
-    await asyncio.gather(_answer_http(listener, stop), *_other_protocols(engine, access_log, stop))
-    watching.cancel()
+    watcher = loop.create_task(repository.watch(config.poll_seconds))
+    _print_models(repository, config)
+    await asyncio.gather(_serve_http(listener, repository, stop), *_other_protocols(engine, access_log, stop))
+    watcher.cancel()
     engine.close()
     if access_log is not None:
         access_log.close()
 
 
-async def _answer_http(listener: Listener, stop: asyncio.Event) -> None:
+async def _serve_http(listener: Listener, repository: Repository, stop: asyncio.Event) -> None:
     await stop.wait()
-    listener.app.engine.repository.ready = False
+    repository.ready = False
     await listener.close()
 
 
 def _other_protocols(
     engine: Engine, access_log: AccessLog | None, stop: asyncio.Event
 ) -> Iterator[Coroutine[None, None, None]]:
-    if engine.settings.grpc_port is not None:
-        # Here, because it costs a twentieth of a second and 16 MB.
-        from penstock.serving.rpc.server import answer_calls
+    if engine.config.grpc_port is not None:
+        # Imported on demand: grpcio takes 0.05 s and 16 MB.
+        from penstock.serving.grpc.server import serve_grpc
 
-        yield answer_calls(engine, access_log, engine.settings.grpc_port, stop)
+        yield serve_grpc(engine, access_log, engine.config.grpc_port, stop)
 
 
-def _announce(repository: Repository, settings: Settings) -> None:
+def _print_models(repository: Repository, config: ServerConfig) -> None:
     for name, model in repository.models.items():
         print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}")
-    print(f"{usable_cores()} cores may be used; {settings.threads} lanes run models")
-    print(f"listening on http://{settings.address(settings.port)}", flush=True)
+    print(f"{config.num_workers} workers on {usable_cores()} CPU cores")
+    print(f"listening on http://{config.address(config.port)}", flush=True)
+
+
+def _freeze_memory() -> None:
+    """Exclude what is loaded now from garbage collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop, where there is one for the system."""
+    """Return uvloop's event loop where uvloop is installed."""
     try:
         import uvloop
     except ImportError:
@@ -92,7 +100,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _allow_open_files() -> None:
-    """As many as the system lets a process have; each connection is one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system permits: each connection is one."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

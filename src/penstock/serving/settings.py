@@ -1,4 +1,4 @@
-"""What the person who runs the server may decide; the defaults are written here and nowhere else."""
+"""Configuration of the server, with its defaults."""
 
 from __future__ import annotations
 
@@ -11,42 +11,46 @@ TOKEN_VARIABLE = "PENSTOCK_TOKEN"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """host, port: where it listens; grpc_port: for gRPC, None for none.
-
-    token: what callers must show as `Authorization: Bearer ...`; anybody may ask where it is None.
-    most_rows: of one run of a model; None measures each model when it is loaded.
-    request_rows: of one request; more are refused with 413. waiting_rows: of one model's queue, and pictures that wait
-    to be decoded; more are refused with 503. longest_wait: in the queue, after which a request is refused with 503;
-    timeout: of a whole request, after which it is answered with 504; seconds.
-    largest_body, all_bodies: bytes of one request's body, unpacked, and of all that are being read or answered.
-    connections: most at once; grace: seconds between SIGTERM and the end of listening, for callers to look elsewhere.
-    lanes: threads that run models, 0 for one for each core.
-    watch_seconds: how often the folders are looked at for new files.
-    access_log: a file for a line of JSON for each request, "-" for the terminal, None for no log.
-    """
+class ServerConfig:
+    """Settings of `penstock serve`."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 8080
+    """Port for HTTP."""
     grpc_port: int | None = None
+    """Port for gRPC; None disables gRPC."""
     token: str | None = None
-    most_rows: int | None = None
-    request_rows: int = 16384
-    waiting_rows: int = 1024
-    longest_wait: float = 5.0
+    """Clients must send `Authorization: Bearer <token>`; None disables authentication."""
+    max_batch_size: int | None = None
+    """Rows per run of a model; None tunes it for each model when the model is loaded."""
+    max_request_rows: int = 16384
+    """Rows per request. A larger request is answered with 413."""
+    max_queue_size: int = 1024
+    """Rows in the queue of one model, and images in the queue of the decoder. A full queue is answered with 503."""
+    queue_timeout: float = 5.0
+    """Seconds in a queue, then 503."""
     timeout: float = 30.0
-    largest_body: int = 16 * 2**20
-    all_bodies: int = 256 * 2**20
-    connections: int = 4096
-    grace: float = 0.5
-    lanes: int = 0
-    watch_seconds: float = 1.0
+    """Seconds for a whole request, then 504."""
+    max_body_size: int = 16 * 2**20
+    """Bytes per request body, decompressed. A larger body is answered with 413."""
+    max_total_body_size: int = 256 * 2**20
+    """Bytes of all bodies that are being read or answered, then 503."""
+    max_connections: int = 4096
+    """Open connections."""
+    shutdown_grace: float = 0.5
+    """Seconds between SIGTERM and the end of listening, in which clients find another server."""
+    workers: int = 0
+    """Threads that run models; 0 for one per CPU core."""
+    poll_seconds: float = 1.0
+    """Seconds between two checks of the model folders for new files."""
     access_log: Path | None = None
+    """File for one line of JSON per request; "-" is standard error, None disables the log."""
 
     @property
-    def threads(self) -> int:
-        return self.lanes or usable_cores()
+    def num_workers(self) -> int:
+        return self.workers or usable_cores()
 
     def address(self, port: int) -> str:
-        """Of one of its ports, as it stands in a URL: brackets keep the colons of IPv6 apart from the port's."""
+        """Return host and port as a URL has them: an IPv6 address is in brackets."""
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"

@@ -1,0 +1,66 @@
+"""What every server is asked: raw rows of the test set, and what onnxruntime itself answers to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from penstock.config.models import AdversarialConfig
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.data.datasets.base import load_dataset, raw_split_for
+
+ROWS = 64
+# Of another batch size, or of other threads, onnxruntime's own answers differ by as much.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`rows` are raw inputs of one model, [rows, ...]; `path` is its ONNX file."""
+
+    model: str
+    path: Path
+    rows: NDArray[Any]
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        return onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+
+    @property
+    def input(self) -> str:
+        name: str = self.session.get_inputs()[0].name
+        return name
+
+    @cached_property
+    def right(self) -> NDArray[np.float32]:
+        """The first output, [rows, numbers]; of a classifier these are probabilities."""
+        first = self.session.get_outputs()[0].name
+        answers = [self.session.run([first], {self.input: row[None]})[0] for row in self.each()]
+        return np.concatenate(answers).astype(np.float32).reshape(ROWS, -1)
+
+    def each(self) -> list[NDArray[Any]]:
+        return [self.rows[place] if self.rows.ndim > 1 else np.asarray(self.rows[place]) for place in range(ROWS)]
+
+    def is_right(self, row: int, first_output: object) -> bool:
+        answered = np.asarray(first_output, dtype=np.float32)
+        return answered.shape == self.right[row].shape and bool(np.abs(answered - self.right[row]).max() <= TOLERANCE)
+
+
+def workload_of(project: Project, config: Config, model: str, path: Path) -> Workload:
+    """Rows of the official test part, or noise for a model that draws; always the same ones."""
+    settings, random = config.model(model), np.random.default_rng(0)
+    if isinstance(settings, AdversarialConfig):
+        return Workload(model, path, random.standard_normal((ROWS, settings.network.noise), dtype=np.float32))
+    dataset = settings.dataset
+    test = raw_split_for(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
+    return Workload(model, path, test[random.choice(len(test), ROWS, replace=len(test) < ROWS)])

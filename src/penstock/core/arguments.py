@@ -1,0 +1,31 @@
+"""Types of command line arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive_int(text: str) -> int:
+    """Parse an integer of 1 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is not such a number.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 1 or more")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a positive, finite number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is not such a number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return number

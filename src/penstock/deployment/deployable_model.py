@@ -1,0 +1,72 @@
+"""Validated models, as files to copy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core.errors import ConfigError, PenstockError, nearest
+from penstock.io.files import write_bytes
+from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.repository import ModelFile, model_files
+
+
+@dataclass(frozen=True)
+class DeployableModel:
+    """A model that the server would serve, and its file."""
+
+    file: ModelFile
+    model: ServedModel
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the ONNX file.
+
+        Raises:
+            PenstockError: The file is no longer the one that was validated.
+        """
+        content = self.file.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.model.digest:
+            raise PenstockError(f"{self.file.path}: changed while it was copied; run `penstock package` again")
+        write_bytes(path, content)
+
+
+def deployable_models(folders: Sequence[Path], names: Sequence[str] = ()) -> tuple[list[DeployableModel], list[str]]:
+    """Load the validated models of some folders.
+
+    Args:
+        folders: Folders of <model>/model.onnx and validation.json.
+        names: Models to load; empty for all that are validated.
+
+    Returns:
+        The models, and why others are left out.
+
+    Raises:
+        ConfigError: A named model does not exist, or no model is validated.
+        PenstockError: A named model is not validated.
+    """
+    files = model_files(folders)
+    for name in names:
+        if name not in files:
+            raise ConfigError(f"{_shown(folders)}: no model '{name}'{nearest(name, files)}")
+    if names:
+        return [DeployableModel(files[name], files[name].load()) for name in dict.fromkeys(names)], []
+    models, rejected = [], []
+    for file in files.values():
+        try:
+            models.append(DeployableModel(file, file.load()))
+        except PenstockError as error:
+            rejected.append(str(error))
+    if not models:
+        reason = f"{_shown(folders)}: no validated models; run `make repro` to create them"
+        raise ConfigError("\n".join([*rejected, reason]))
+    return models, rejected
+
+
+def _shown(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))

@@ -1,0 +1,111 @@
+"""Write a model repository for NVIDIA Triton Inference Server.
+
+    REPOSITORY/<model>/config.pbtxt     inputs, outputs, batching
+    REPOSITORY/<model>/labels.txt       class names, for classifiers
+    REPOSITORY/<model>/1/model.onnx     the validated file
+
+Triton numbers versions: a file that is not the newest version there becomes the next one, and Triton loads it. Text
+models need com.microsoft.Tokenizer, a contrib operator of onnxruntime. Triton's onnxruntime backend has it, unless it
+was built with --disable_contrib_ops.
+https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from penstock.deployment.deployable_model import DeployableModel
+from penstock.deployment.folders import FileDigests, atomic_folder, is_own_output, read_marker, write_marker
+from penstock.deployment.template import fill_in, quoted
+from penstock.io.files import sha256, write_text
+from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.runtime.model import ServedModel
+
+KIND = "triton"
+# The largest batch size of the parity check, and a size above which throughput hardly grows.
+MAX_BATCH_SIZE, PREFERRED_BATCH_SIZE = 256, 8
+
+
+def write_triton(models: Sequence[DeployableModel], repository: Path) -> FileDigests:
+    """Add models to a repository, and create it if needed.
+
+    Args:
+        models: The models to add.
+        repository: The folder to write.
+
+    Returns:
+        sha256 of the files of every model in the repository.
+
+    Raises:
+        ConfigError: The folder has other content.
+    """
+    if is_own_output(repository, KIND):
+        return _add(models, repository)
+    with atomic_folder(repository) as folder:
+        return _add(models, folder)
+
+
+def _add(models: Sequence[DeployableModel], repository: Path) -> FileDigests:
+    files = read_marker(repository)
+    for model in models:
+        known = files.setdefault(model.name, {})
+        if not _is_newest(model, repository / model.name, known):
+            file = f"{len(known) + 1}/model.onnx"
+            _add_version(model, repository / model.name, file)
+            known[file] = model.model.digest
+    write_marker(repository, KIND, files)
+    return files
+
+
+def _is_newest(model: DeployableModel, folder: Path, known: Mapping[str, str]) -> bool:
+    """Return whether the newest version is this file, on disk and in the marker."""
+    *_, (file, digest) = known.items() or [("", "")]
+    path = folder / file
+    return digest == model.model.digest and path.is_file() and sha256(path) == digest
+
+
+def _add_version(model: DeployableModel, folder: Path, file: str) -> None:
+    """Write the configuration first: a server that polls in between must not see a version that it cannot read."""
+    if model.model.classes:
+        write_text(folder / "labels.txt", "".join(f"{name}\n" for name in model.model.classes))
+    write_text(folder / "config.pbtxt", config(model.model))
+    with atomic_folder((folder / file).parent) as version:
+        model.copy_to(version / "model.onnx")
+
+
+def config(model: ServedModel) -> str:
+    """Return config.pbtxt, a ModelConfig in protobuf's text format."""
+    tensors = [_tensor("input", spec) for spec in model.inputs]
+    tensors += [_tensor("output", spec, labelled=bool(model.classes)) for spec in model.outputs]
+    provenance = {"sha256": model.digest, **{key: str(value) for key, value in model.metadata.items()}}
+    parameters = [
+        f"parameters {{ key: {quoted(key)} value {{ string_value: {quoted(value)} }} }}"
+        for key, value in provenance.items()
+    ]
+    return fill_in(
+        "config.pbtxt",
+        name=quoted(model.name),
+        max_batch_size=1 if model.single_row_only else MAX_BATCH_SIZE,
+        tensors="\n".join(tensors),
+        batching=_batching(model),
+        parameters="\n".join(parameters),
+    )
+
+
+def _batching(model: ServedModel) -> str:
+    if model.single_row_only:
+        return "# No batching: rows of one batch would change each other's outputs."
+    return (
+        "# Without a queue delay: requests that arrive while the model is busy form its next batch.\n"
+        f"dynamic_batching {{ preferred_batch_size: [ {PREFERRED_BATCH_SIZE} ] }}"
+    )
+
+
+def _tensor(kind: str, spec: TensorSpec, *, labelled: bool = False) -> str:
+    """Describe a tensor without its rows; Triton requires at least one other dimension."""
+    sizes = spec.shape[1:]
+    data_type = "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}"
+    dims = f"dims: [ {', '.join(map(str, sizes))} ]" if sizes else "dims: [ 1 ] reshape { shape: [ ] }"
+    labels = ' label_filename: "labels.txt"' if labelled and spec.name == "probabilities" else ""
+    return f"{kind} [ {{ name: {quoted(spec.name)} data_type: {data_type} {dims}{labels} }} ]"

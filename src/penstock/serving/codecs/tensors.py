@@ -1,0 +1,69 @@
+"""Names, types and shapes of tensors, as the Open Inference Protocol v2 has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.core.errors import PenstockError
+
+Tensors = Mapping[str, NDArray[Any]]
+
+# onnxruntime's element types by their name in the protocol, and the numpy dtypes that hold them.
+DATATYPES = {
+    "tensor(float)": "FP32",
+    "tensor(uint8)": "UINT8",
+    "tensor(int64)": "INT64",
+    "tensor(string)": "BYTES",
+}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "FP32": np.dtype(np.float32),
+    "UINT8": np.dtype(np.uint8),
+    "INT64": np.dtype(np.int64),
+    "BYTES": np.dtype(object),
+}
+_DATATYPE_OF = {dtype: datatype for datatype, dtype in DTYPES.items()}
+
+
+def datatype_of(array: NDArray[Any]) -> str:
+    """Return the protocol's name for the dtype of an array."""
+    return _DATATYPE_OF[array.dtype]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, datatype and shape of an input or output."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    """Sizes; -1 for the rows."""
+
+    @classmethod
+    def of(cls, node: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime's NodeArg, untyped)
+        """Describe an input or output of an onnxruntime session.
+
+        Raises:
+            PenstockError: Its type is not served.
+        """
+        if node.type not in DATATYPES:
+            raise PenstockError(f"{node.name}: has type {node.type}; supported are {', '.join(DATATYPES)}")
+        shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
+        return cls(node.name, DATATYPES[node.type], shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """numpy dtype; text is an array of `str` objects."""
+        return DTYPES[self.datatype]
+
+    @property
+    def expected(self) -> str:
+        """Beginning of an error message about a value that does not fit."""
+        return f"{self.name}: expected {self.datatype} of shape {list(self.shape)}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}

@@ -1,0 +1,157 @@
+"""The gRPC server: methods by name, errors as status codes, the same limits as HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from operator import methodcaller
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from penstock.core.errors import ConfigError
+from penstock.serving.access_log import AccessLog
+from penstock.serving.auth import BearerAuth
+from penstock.serving.errors import InputError, OverloadedError, RequestError
+from penstock.serving.grpc import messages
+from penstock.serving.grpc.service import InferenceService
+from penstock.serving.runtime.engine import Engine
+
+NAME = "inference.GRPCInferenceService"
+# gRPC's code for the HTTP status of an error.
+CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    500: grpc.StatusCode.INTERNAL,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+# Methods without authentication, by the HTTP path that has none either.
+PUBLIC_METHODS = {"ServerLive": "/v2/health/live", "ServerReady": "/v2/health/ready"}
+
+Method = Callable[[Any], Awaitable[Message]]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, stop: asyncio.Event) -> None:
+    """Answer calls in this event loop until `stop` and the grace period; then finish the open calls.
+
+    Raises:
+        ConfigError: The port is not available.
+    """
+    server = grpc.aio.server(
+        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(engine, access_log))],
+        options=[
+            ("grpc.max_receive_message_length", engine.config.max_body_size),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # otherwise a second server on the port would get half of the calls
+        ],
+    )
+    try:
+        server.add_insecure_port(engine.config.address(port))
+    except RuntimeError as error:
+        raise ConfigError(f"--grpc-port {port}: {error}") from None
+    await server.start()
+    await stop.wait()
+    await asyncio.sleep(engine.config.shutdown_grace)
+    await server.stop(engine.config.timeout)
+
+
+def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    service = InferenceService(engine)
+    methods: dict[str, tuple[type[Message], Method]] = {
+        "ServerLive": (messages.ServerLiveRequest, service.server_live),
+        "ServerReady": (messages.ServerReadyRequest, service.server_ready),
+        "ModelReady": (messages.ModelReadyRequest, service.model_ready),
+        "ServerMetadata": (messages.ServerMetadataRequest, service.server_metadata),
+        "ModelMetadata": (messages.ModelMetadataRequest, service.model_metadata),
+        "ModelInfer": (messages.ModelInferRequest, service.model_infer),
+        "RepositoryIndex": (messages.RepositoryIndexRequest, service.repository_index),
+    }
+    calls = CallHandler(engine, access_log)
+    return {
+        name: grpc.unary_unary_rpc_method_handler(
+            partial(calls.handle, name, request_type, method),
+            response_serializer=methodcaller("SerializeToString"),
+        )
+        for name, (request_type, method) in methods.items()
+    }
+
+
+class CallHandler:
+    """Authenticate, answer, count and log each call."""
+
+    def __init__(self, engine: Engine, access_log: AccessLog | None) -> None:
+        self.engine = engine
+        self._access_log = access_log
+        self._auth = BearerAuth(engine.config.token)
+
+    async def handle(
+        self, name: str, request_type: type[Message], method: Method, message: bytes, context: Context
+    ) -> Message:
+        """Answer one call.
+
+        Args:
+            name: Name of the method.
+            request_type: Type of its request.
+            method: The method.
+            message: The serialized request.
+            context: The call.
+        """
+        started, code = time.monotonic(), grpc.StatusCode.UNKNOWN
+        request = None
+        try:
+            self._auth.check(PUBLIC_METHODS.get(name, ""), _headers(context))
+            with self.engine.memory.reserve(len(message)):
+                request = _parse(request_type, message)
+                response = await method(request)
+        except asyncio.CancelledError:  # the client has cancelled the call, or its deadline has passed
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except RequestError as error:
+            code = CODES[error.status]
+            trailers = (("retry-after", str(error.retry_after)),) if isinstance(error, OverloadedError) else ()
+            await context.abort(code, str(error), trailers)
+        else:
+            code = grpc.StatusCode.OK
+            return response
+        finally:
+            seconds = time.monotonic() - started
+            self._count(request, code, seconds)
+            self._log(name, context, code, seconds, len(message))
+
+    def _count(self, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
+        name = getattr(request, "model_name", "") or getattr(request, "name", "")
+        model = name if name in self.engine.repository.models else ""
+        self.engine.metrics.of(model).count_request("grpc", code.name, seconds)
+
+    def _log(self, name: str, context: Context, code: grpc.StatusCode, seconds: float, size: int) -> None:
+        if self._access_log is not None:
+            self._access_log.add(
+                client=context.peer(),
+                method="POST",
+                path=f"/{NAME}/{name}",
+                status=code.name,
+                seconds=seconds,
+                bytes_in=size,
+                bytes_out=None,
+            )
+
+
+def _parse(request_type: type[Message], message: bytes) -> Message:
+    try:
+        return request_type.FromString(message)
+    except DecodeError as error:
+        raise InputError(f"this is not a {request_type.DESCRIPTOR.name}: {error}") from None
+
+
+def _headers(context: Context) -> dict[bytes, bytes]:
+    """Return the metadata of a call that are text."""
+    pairs = context.invocation_metadata() or ()
+    return {name.encode(): value.encode() for name, value in pairs if isinstance(value, str)}

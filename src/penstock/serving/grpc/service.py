@@ -1,0 +1,96 @@
+"""Methods of the gRPC service, answered by the same engine as HTTP."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.errors import InputError
+from penstock.serving.grpc.messages import (
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelMetadataRequest,
+    ModelMetadataResponse,
+    ModelReadyRequest,
+    ModelReadyResponse,
+    RepositoryIndexRequest,
+    RepositoryIndexResponse,
+    ServerLiveRequest,
+    ServerLiveResponse,
+    ServerMetadataRequest,
+    ServerMetadataResponse,
+    ServerReadyRequest,
+    ServerReadyResponse,
+)
+from penstock.serving.grpc.tensors import decode_inputs, encode_outputs
+from penstock.serving.rest.v2_request import MICROSECONDS
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.model import ServedModel
+
+
+class InferenceService:
+    """The service's methods, from request to response; each may raise a `RequestError`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.repository = engine.repository
+
+    async def server_live(self, _request: ServerLiveRequest) -> ServerLiveResponse:
+        return ServerLiveResponse(live=True)
+
+    async def server_ready(self, _request: ServerReadyRequest) -> ServerReadyResponse:
+        return ServerReadyResponse(ready=self.repository.ready)
+
+    async def model_ready(self, request: ModelReadyRequest) -> ModelReadyResponse:
+        self._model(request.name, request.version)
+        return ModelReadyResponse(ready=True)
+
+    async def server_metadata(self, _request: ServerMetadataRequest) -> ServerMetadataResponse:
+        return ServerMetadataResponse(name="penstock", version=version("penstock"), extensions=["model_repository"])
+
+    async def model_metadata(self, request: ModelMetadataRequest) -> ModelMetadataResponse:
+        model = self._model(request.name, request.version)
+        return ModelMetadataResponse(
+            name=model.name,
+            versions=[model.version],
+            platform="onnxruntime_onnx",
+            inputs=[ModelMetadataResponse.TensorMetadata(**spec.to_json()) for spec in model.inputs],
+            outputs=[ModelMetadataResponse.TensorMetadata(**spec.to_json()) for spec in model.outputs],
+        )
+
+    async def model_infer(self, request: ModelInferRequest) -> ModelInferResponse:
+        model = self._model(request.model_name, request.model_version)
+        requested = _requested_outputs(request, model)
+        outputs = await self.engine.infer(model, decode_inputs(request, model.specs), _timeout(request))
+        # Typed contents are answered with typed contents, raw bytes with raw bytes.
+        response = encode_outputs(requested, outputs, raw=bool(request.raw_input_contents))
+        response.model_name, response.model_version, response.id = model.name, model.version, request.id
+        return response
+
+    async def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
+        index = [entry for entry in self.repository.index() if not request.ready or entry["state"] == "READY"]
+        return RepositoryIndexResponse(models=[RepositoryIndexResponse.ModelIndex(**entry) for entry in index])
+
+    def _model(self, name: str, version: str) -> ServedModel:
+        return self.repository.get(name, version or None)
+
+
+def _requested_outputs(request: ModelInferRequest, model: ServedModel) -> list[TensorSpec]:
+    """Return the outputs that the request names, in its order; all outputs if it names none."""
+    if not request.outputs:
+        return model.outputs
+    known = {spec.name: spec for spec in model.outputs}
+    for index, output in enumerate(request.outputs):
+        if output.name not in known:
+            raise InputError(f"outputs.{index}.name: expected {' or '.join(map(repr, known))}, not {output.name!r}")
+        if output.parameters:
+            raise InputError(f"outputs.{index}.parameters: '{next(iter(output.parameters))}' is not supported")
+    return [known[output.name] for output in request.outputs]
+
+
+def _timeout(request: ModelInferRequest) -> float | None:
+    """Return seconds; Triton's clients send microseconds, and 0 for no timeout."""
+    given = request.parameters["timeout"].int64_param if "timeout" in request.parameters else 0
+    if given < 0:
+        raise InputError(f"parameters.timeout: expected microseconds, not {given}")
+    return given * MICROSECONDS or None

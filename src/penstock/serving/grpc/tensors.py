@@ -1,0 +1,87 @@
+"""Tensors of gRPC messages, typed or raw, to arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from numpy.typing import NDArray
+
+from penstock.serving.codecs.binary import array_from_bytes, bytes_from_array
+from penstock.serving.codecs.json import array_from_values
+from penstock.serving.codecs.tensors import Tensors, TensorSpec
+from penstock.serving.errors import InputError
+from penstock.serving.grpc.messages import InferTensorContents, ModelInferRequest, ModelInferResponse
+from penstock.serving.rest.v2_request import check_shape, find_spec
+
+# The field of InferTensorContents that holds a datatype's values.
+_FIELDS = {"FP32": "fp32_contents", "UINT8": "uint_contents", "INT64": "int64_contents", "BYTES": "bytes_contents"}
+
+
+def decode_inputs(request: ModelInferRequest, specs: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
+    """Decode the inputs of a request.
+
+    Args:
+        request: The request.
+        specs: The model's inputs by name.
+
+    Returns:
+        Arrays by name, in the shapes that the request says; text as `str` objects.
+
+    Raises:
+        InputError: A tensor is unknown or appears twice, or its values do not fill its shape.
+    """
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(request.inputs):
+        raise InputError(f"raw_input_contents: expected {len(request.inputs)}, one per input, not {len(raw)}")
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, tensor in enumerate(request.inputs):
+        where = f"inputs.{number}"
+        if tensor.name in arrays:
+            raise InputError(f"{where}.name: '{tensor.name}' appears twice")
+        arrays[tensor.name] = _array(tensor, raw[number] if raw else None, specs, where)
+    return arrays
+
+
+def encode_outputs(specs: Sequence[TensorSpec], outputs: Tensors, *, raw: bool) -> ModelInferResponse:
+    """Return a response with these outputs only, as raw bytes or as typed contents."""
+    response = ModelInferResponse()
+    for spec in specs:
+        array = outputs[spec.name]
+        tensor = response.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
+        if raw:
+            response.raw_output_contents.append(bytes_from_array(array))
+        else:
+            values = array.ravel().tolist()
+            texts = spec.datatype == "BYTES"
+            getattr(tensor.contents, _FIELDS[spec.datatype]).extend(map(str.encode, values) if texts else values)
+    return response
+
+
+def _array(
+    tensor: ModelInferRequest.InferInputTensor, raw: bytes | None, specs: Mapping[str, TensorSpec], where: str
+) -> NDArray[Any]:
+    spec = find_spec(tensor.name, tensor.datatype, specs, where)
+    shape = check_shape(spec, list(tensor.shape), where)
+    if raw is None:
+        return _typed(tensor.contents, spec, shape, f"{where}.contents")
+    if tensor.HasField("contents"):
+        raise InputError(f"{where}.contents: remove it; the request has raw_input_contents")
+    return array_from_bytes(memoryview(raw), spec, shape, where)
+
+
+def _typed(contents: InferTensorContents, spec: TensorSpec, shape: list[int], where: str) -> NDArray[Any]:
+    field = _FIELDS[spec.datatype]
+    others = [other.name for other, _ in contents.ListFields() if other.name != field]
+    if others:
+        raise InputError(f"{where}: {spec.datatype} belongs in {field}, not in {others[0]}")
+    values = list(getattr(contents, field))
+    if len(values) != prod(shape):
+        raise InputError(f"{where}: {len(values)} values do not fill the shape {shape}")
+    if spec.datatype == "BYTES":
+        try:
+            values = [value.decode() for value in values]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where}: a text is not UTF-8: {error.reason} at byte {error.start}") from None
+    return array_from_values(values, spec, check_bools=False).reshape(shape)

@@ -1,0 +1,328 @@
+"""HTTP/1.1 on one client's socket.
+
+Requests are answered one after another, in the order of their arrival. A request that is too large, too slow or not
+HTTP is rejected before it is complete, and the client gets time to read the response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Protocol, cast
+
+import httptools
+
+from penstock.serving.errors import (
+    INTERNAL_ERROR,
+    HeadersTooLargeError,
+    InputError,
+    OverloadedError,
+    PayloadTooLargeError,
+    RequestError,
+    RequestTimeoutError,
+)
+from penstock.serving.http.application import HttpApplication
+from penstock.serving.http.messages import Request, Response, json_response
+from penstock.serving.http.wire import CLOSE, KEEP_ALIVE, encode_response, split_target
+from penstock.serving.runtime.memory_budget import MEMORY_FULL, MemoryBudget
+
+MAX_HEADER_SIZE = 64 * 2**10
+MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
+PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
+KEEP_ALIVE_SECONDS = 75.0
+LINGER_SECONDS = 2.0  # for the client to read why it was rejected, and to stop sending
+FAILED = json_response({"error": INTERNAL_ERROR}, 500)
+CLIENT_CLOSED_REQUEST = Response(b"", 499)  # nginx's status for a client that closed before its response; never sent
+
+
+class ConnectionOwner(Protocol):
+    """The listener, as its connections see it."""
+
+    app: HttpApplication
+    memory: MemoryBudget
+    max_body_size: int
+    loop: asyncio.AbstractEventLoop
+    closing: bool
+    """Whether each response is the last of its connection."""
+    common_headers: bytes
+    """Header lines of every response."""
+
+    def connected(self, connection: Connection) -> None:
+        """Take note of a new connection."""
+
+    def disconnected(self, connection: Connection) -> None:
+        """Forget a connection."""
+
+    def finished(self, request: Request, response: Response, size: int, client: str) -> None:
+        """Count and log a request. size: bytes of its body as received."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection, from accept to close; implements the callbacks of httptools' parser as well."""
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
+        self._app = owner.app
+        self._memory = owner.memory
+        self._transport = cast(asyncio.Transport, None)
+        self._parser = httptools.HttpRequestParser(self)
+        self._pipeline: deque[tuple[Request, RequestError | None]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._last_activity = time.monotonic()  # a request began, a response was sent or partly taken
+        self._writable = True  # the client takes its responses
+        self._last = False  # no request follows the one that is being answered
+        self._discarding = False  # further input is ignored
+        self._reserved = 0  # bytes of requests without a response, in the memory budget
+        self._upgrade_body_left = 0  # bytes of a body that the parser leaves to the other protocol
+        self._unsent = 0  # bytes of responses in the write buffer at the last check
+        self._client = ""
+        # The request that is being received.
+        self._head_size = 0  # bytes since the headers, or the last piece of the body, were complete
+        self._in_body = False
+        self._url = b""
+        self._path = self._query = ""
+        self._headers: dict[bytes, bytes] = {}
+        self._body: bytes | bytearray = b""
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no request without a response."""
+        return self._task is None and not (self._pipeline or self._head_size or self._in_body)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def reject(self) -> None:
+        """Answer 503 and close: there are too many connections."""
+        self._reject(OverloadedError("too many open connections; try again"))
+        self._transport.close()
+
+    def check_timeouts(self, now: float, timeout: float) -> None:
+        """Close the connection if the client is too slow; called about once a second.
+
+        Args:
+            now: The time, by `time.monotonic`.
+            timeout: Seconds for a client to send a request, or to read some of its responses.
+        """
+        unsent, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        if self._unsent < unsent:
+            self._last_activity = now
+        waited = now - self._last_activity
+        if self._unsent:
+            if waited > timeout:
+                self._transport.abort()
+        elif self._task is not None:
+            return
+        elif self._discarding:
+            if waited > LINGER_SECONDS:
+                self._transport.close()
+        elif self._head_size or self._in_body:
+            if waited > timeout:
+                self._reject(RequestTimeoutError(f"the request did not arrive within {timeout:g} s"))
+        elif waited > KEEP_ALIVE_SECONDS:
+            self._transport.close()
+
+    # Callbacks of the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername") or ("gone", 0)  # disconnected before accept
+        self._client = f"{peer[0]}:{peer[1]}"
+        self._owner.connected(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.disconnected(self)
+        self._memory.used -= self._reserved
+        unanswered = [request for request, _ in self._pipeline]
+        if self._in_body and not self._discarding:
+            unanswered.append(self._take_request())
+        for request in unanswered:
+            self._owner.finished(request, CLIENT_CLOSED_REQUEST, len(request.body), self._client)
+        self._pipeline.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._discarding or self._last:
+            return
+        if self._upgrade_body_left:
+            self._take_upgrade_body(data)
+            return
+        self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.data_received(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._reject(InputError(f"this is not HTTP: {error}"))
+        if self._head_size > MAX_HEADER_SIZE:
+            self._reject(HeadersTooLargeError(f"the headers are larger than {MAX_HEADER_SIZE} bytes"))
+
+    def eof_received(self) -> bool:
+        """Keep the connection half open: a client that has finished sending may still read its response."""
+        self._last = True
+        return self._task is not None
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._continue_pipeline()
+
+    # Callbacks of the parser.
+
+    def on_message_begin(self) -> None:
+        self._last_activity = time.monotonic()
+        self._in_body = False
+        self._url = b""
+        self._headers = {}
+        self._body = b""
+        self._head_size = self._head_size or 1  # it may follow another request in the same read
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # trailers after a chunked body are ignored
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._head_size = 0
+        self._path, self._query = split_target(self._url)
+        try:
+            self._app.authorize(self._path, self._headers)
+            self._check_size(int(self._headers.get(b"content-length", 0)))
+        except RequestError as error:
+            self._reject(error)
+            return
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._discarding:
+            return
+        self._head_size = 0
+        if not self._body:
+            self._body = body
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            self._body = bytearray(self._body) + body
+        self._reserve(len(body))
+        try:
+            self._check_size(0)
+        except RequestError as error:
+            self._reject(error)
+
+    def on_message_complete(self) -> None:
+        if self._discarding:
+            return
+        if self._parser.should_upgrade():
+            # Only HTTP/1.1 is spoken here, so the request is answered as if it had not asked for an upgrade. The parser
+            # leaves its body to the other protocol.
+            self._upgrade_body_left = int(self._headers.get(b"content-length", 0))
+            if not self._upgrade_body_left:
+                self._complete(last=True)
+        else:
+            self._complete(last=not self._parser.should_keep_alive())
+
+    # From bytes to requests, and from requests to responses.
+
+    def _take_upgrade_body(self, data: bytes) -> None:
+        body, self._upgrade_body_left = (
+            data[: self._upgrade_body_left],
+            max(0, self._upgrade_body_left - len(data)),
+        )
+        self.on_body(body)
+        if not (self._upgrade_body_left or self._discarding):
+            self._complete(last=True)
+
+    def _reserve(self, size: int) -> None:
+        self._reserved += size
+        self._memory.used += size
+
+    def _check_size(self, more: int) -> None:
+        """Raise where the body, with `more` bytes, is too large for one request or for the memory budget."""
+        max_size = self._owner.max_body_size
+        if len(self._body) + more > max_size:
+            raise PayloadTooLargeError(f"the body is larger than {max_size} bytes")
+        if self._memory.used + more > self._memory.limit:
+            raise OverloadedError(MEMORY_FULL)
+
+    def _complete(self, *, last: bool) -> None:
+        self._last = last
+        request = self._take_request()
+        self._head_size = 0
+        self._in_body = False
+        self._enqueue(request)
+
+    def _reject(self, error: RequestError) -> None:
+        """Answer without the rest of the request, after the requests before it, and ignore further input."""
+        if not (self._discarding or self._last):
+            self._discarding = True
+            self._head_size = 0
+            self._enqueue(self._take_request(), error)
+
+    def _take_request(self) -> Request:
+        """Return the request as far as it has arrived."""
+        if not self._in_body:
+            return Request("", "", {}, b"")
+        body, self._body = bytes(self._body), b""
+        return Request(self._parser.get_method().decode(), self._path, self._headers, body, self._query)
+
+    def _enqueue(self, request: Request, error: RequestError | None = None) -> None:
+        if self._task is None and self._writable:
+            self._begin_response(request, error)
+            return
+        self._pipeline.append((request, error))
+        self._reserve(PIPELINED_REQUEST_BYTES)
+        if len(self._pipeline) > MAX_PIPELINED:
+            self._transport.pause_reading()
+
+    def _continue_pipeline(self) -> None:
+        if self._pipeline and self._task is None:
+            self._reserve(-PIPELINED_REQUEST_BYTES)
+            self._begin_response(*self._pipeline.popleft())
+        if self._writable and len(self._pipeline) <= MAX_PIPELINED:
+            self._transport.resume_reading()
+
+    def _begin_response(self, request: Request, error: RequestError | None) -> None:
+        if error is None:
+            self._task = self._owner.loop.create_task(self._respond(request))
+        else:
+            self._send(request, self._app.error_response(error), len(request.body))
+
+    async def _respond(self, request: Request) -> None:
+        size = len(request.body)
+        response = FAILED
+        try:
+            response = await self._app.respond(request)
+        finally:  # also after a bug, whose traceback the event loop logs
+            self._task = None
+            if self._transport.is_closing():
+                self._owner.finished(request, CLIENT_CLOSED_REQUEST, size, self._client)
+            else:
+                self._send(request, response, size)
+                if self._pipeline and self._writable:
+                    self._continue_pipeline()
+
+    def _send(self, request: Request, response: Response, size: int) -> None:
+        """Write a response. size: bytes of the request body as received."""
+        self._reserve(-size)
+        last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
+        headers = self._owner.common_headers
+        if last:
+            headers += CLOSE
+        elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
+            headers += KEEP_ALIVE
+        self._transport.write(encode_response(response, headers, request.method))
+        self._last_activity = time.monotonic()
+        self._owner.finished(request, response, size, self._client)
+        if last and self._discarding:
+            self._transport.write_eof()  # closing now would reset a client that still sends, before it has read this
+        elif last:
+            self._transport.close()

@@ -1,0 +1,144 @@
+"""GET /openapi.json: openapi.json of this folder, filled in with the served models.
+
+https://spec.openapis.org/oas/v3.1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.http.messages import Request, Response, json_response
+from penstock.serving.http.routes import Routes
+from penstock.serving.rest.explain import is_explainable
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.model import ServedModel
+
+TEMPLATE = Path(__file__).with_suffix(".json").read_bytes()
+JSON = "application/json"
+# An example row of more numbers is not readable.
+MAX_EXAMPLE_SIZE = 16
+
+Models = Mapping[str, ServedModel]
+Part = dict[str, Any]
+T = TypeVar("T")
+
+
+def add_routes(routes: Routes, engine: Engine) -> None:
+    """Add the route of the document."""
+
+    async def openapi(_request: Request) -> Response:
+        return json_response(openapi_document(engine.repository.models, auth=engine.config.token is not None))
+
+    routes.add("GET", "/openapi.json", openapi)
+
+
+def openapi_document(models: Models, *, auth: bool) -> Part:
+    """Return the OpenAPI document of a server.
+
+    Args:
+        models: The served models.
+        auth: Whether clients must send a token.
+    """
+    document: Part = orjson.loads(TEMPLATE)
+    document["info"]["version"] = version("penstock")
+    document["security"] = [{"token": []}] if auth else []
+    components = document["components"]
+    components["parameters"]["name"]["schema"]["enum"] = list(models)
+    elements = {datatype: components["schemas"][datatype] for datatype in ("FP32", "UINT8", "INT64", "BYTES")}
+    _fill_schemas(components["schemas"], models, elements)
+    _fill_bodies(components["requestBodies"], models)
+    return document
+
+
+def _fill_schemas(schemas: Part, models: Models, elements: Part) -> None:
+    schemas["Row"] = _one_of(models.values(), lambda model: _row(model, elements))
+    explainable = [model for model in models.values() if is_explainable(model)]
+    schemas["ExplainableRow"] = _one_of(explainable, lambda model: _row(model, elements))
+    schemas["Prediction"] = _one_of(models.values(), lambda model: _prediction(model, elements))
+    specs = [spec for model in models.values() for spec in model.specs.values()]
+    schemas["InferenceRequest"]["properties"]["inputs"]["items"] = _one_of(specs, _input_tensor)
+
+
+def _fill_bodies(bodies: Part, models: Models) -> None:
+    explainable = {name: model for name, model in models.items() if is_explainable(model)}
+    for body, its_models in (("Row", models), ("ExplainableRow", explainable)):
+        content = bodies[body]["content"]
+        content[JSON]["examples"] = {name: {"value": row} for name, row in _example_rows(its_models)}
+        if not any(model.input.datatype == "UINT8" for model in its_models.values()):
+            bodies[body]["content"] = {JSON: content[JSON]}
+    requests = {name: {"value": request} for name, request in _example_requests(models)}
+    bodies["InferenceRequest"]["content"][JSON]["examples"] = requests
+
+
+def _one_of(values: Iterable[T], schema_of: Callable[[T], Part]) -> Part:
+    """Return a schema for any of the values."""
+    schemas: list[Part] = []
+    for schema in map(schema_of, values):
+        if schema not in schemas:
+            schemas.append(schema)
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _object(required: Mapping[str, Part], **more: object) -> Part:
+    return {"type": "object", "properties": dict(required), "required": list(required), **more}
+
+
+def _row(model: ServedModel, elements: Part) -> Part:
+    """Describe the body of a short request: one row by the input's name."""
+    values = _nested(model.input, elements) | {"description": model.metadata.get("input", model.input.expected)}
+    return _object({model.input.name: values}, additionalProperties=False)
+
+
+def _prediction(model: ServedModel, elements: Part) -> Part:
+    number = {"type": "number"}
+    outputs: Part = {spec.name: _nested(spec, elements) for spec in model.outputs}
+    if model.classes:
+        outputs = {"label": {"enum": model.classes}, "probabilities": _object(dict.fromkeys(model.classes, number))}
+    return _object({**outputs, "milliseconds": number, "model_version": {"type": "string"}})
+
+
+def _nested(spec: TensorSpec, elements: Part) -> Part:
+    """Describe one row of a tensor: lists in lists of its sizes."""
+    schema: Part = elements[spec.datatype]
+    for size in reversed(spec.shape[1:]):
+        schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
+    return schema
+
+
+def _input_tensor(spec: TensorSpec) -> Part:
+    """Describe a tensor of a request; its data are here, or behind the JSON, as its parameters say."""
+    dimensions = len(spec.shape)
+    sizes: Part = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+    shape = sizes | {"minItems": dimensions, "maxItems": dimensions, "examples": [[1, *spec.shape[1:]]]}
+    tensor = _object({"name": {"const": spec.name}, "datatype": {"const": spec.datatype}, "shape": shape})
+    size = {"type": "integer", "minimum": 0}
+    tensor["properties"] |= {
+        "data": {"type": "array", "description": "flat, or nested by the shape"},
+        "parameters": {"type": "object", "properties": {"binary_data_size": size}},
+    }
+    return tensor
+
+
+def _example_rows(models: Models) -> Iterator[tuple[str, Part]]:
+    """Yield a row for each model whose rows are short enough to be read."""
+    for name, model in models.items():
+        sizes = model.input.shape[1:]
+        if model.input.datatype == "BYTES":
+            yield name, {model.input.name: "A wonderful film."}
+        elif len(sizes) == 1 and prod(sizes) <= MAX_EXAMPLE_SIZE:
+            yield name, {model.input.name: [1] * prod(sizes)}
+
+
+def _example_requests(models: Models) -> Iterator[tuple[str, Part]]:
+    for name, row in _example_rows(models):
+        spec = models[name].input
+        value = row[spec.name]
+        data = value if isinstance(value, list) else [value]
+        yield name, {"inputs": [spec.to_json() | {"shape": [1, *spec.shape[1:]], "data": data}]}

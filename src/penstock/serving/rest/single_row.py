@@ -1,0 +1,64 @@
+"""Read the one row of a short request: JSON by the input's name, or an image."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+from numpy.typing import NDArray
+
+from penstock.serving.codecs.json import array_from_rows
+from penstock.serving.errors import InputError, UnsupportedMediaTypeError
+from penstock.serving.http.messages import Request
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.model import ServedModel
+
+IMAGE_TYPES = (b"image/", b"multipart/form-data")
+BACKGROUNDS = ("dark", "light")
+
+
+def is_image(request: Request) -> bool:
+    """Return whether the body is an image or a form with one."""
+    return request.headers.get(b"content-type", b"").lower().startswith(IMAGE_TYPES)
+
+
+async def read_row(engine: Engine, request: Request, model: ServedModel) -> NDArray[Any]:
+    """Read the row of a request.
+
+    Returns:
+        Array [1, ...] for the model's input.
+
+    Raises:
+        InputError: The body has no such row.
+        UnsupportedMediaTypeError: It is an image, and the model takes none.
+        PayloadTooLargeError: The image has too many pixels.
+        OverloadedError: The queue of the image decoder is full.
+        DeadlineExceededError: The image was not decoded within the request's timeout.
+    """
+    spec, background = model.input, _background(request)
+    if is_image(request):
+        if spec.datatype != "UINT8":
+            raise UnsupportedMediaTypeError(f'{model.name} takes no images; send {{"{spec.name}": ...}} as JSON')
+        decode = partial(_decode, request, model, background)
+        return await engine.image_decoder.run(decode, engine.seconds_left(request.arrived))
+    body = request.json()
+    if set(body) != {spec.name}:
+        raise InputError(f'expected {{"{spec.name}": ...}}: {model.metadata["input"]}')
+    return array_from_rows([body[spec.name]], spec)
+
+
+def _background(request: Request) -> str:
+    """Return the query parameter; a wrong one is an error for models without images as well."""
+    background = parse_qs(request.query, keep_blank_values=True).get("background", [BACKGROUNDS[0]])[-1]
+    if background not in BACKGROUNDS:
+        raise InputError(f"background: expected {' or '.join(BACKGROUNDS)}, not '{background}'")
+    return background
+
+
+def _decode(request: Request, model: ServedModel, background: str) -> NDArray[Any]:
+    from penstock.serving.codecs.images import decode_image, read_upload
+
+    content, image_format = read_upload(request.body, request.headers[b"content-type"].decode("latin-1"))
+    _, height, width = model.input.shape
+    return decode_image(content, (width, height), [image_format], light_background=background == "light")[None]

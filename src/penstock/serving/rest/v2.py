@@ -1,0 +1,90 @@
+"""Routes of the Open Inference Protocol v2 (https://github.com/kserve/open-inference-protocol).
+
+    GET  /v2                                       name and extensions of the server
+    GET  /v2/models/{name}[/versions/{version}]    inputs, outputs, and provenance of the model
+    GET  ..../ready
+    POST ..../infer                                {"inputs": [{"name", "datatype", "shape", "data"}]}
+    POST /v2/repository/index                      every model, and why one is not served; also GET
+
+health.py has the server's own health.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from penstock.serving.errors import InputError, UnsupportedMediaTypeError
+from penstock.serving.http.messages import BYTES, JSON, Request, Response, json_object, json_response
+from penstock.serving.http.routes import Routes
+from penstock.serving.rest import v2_request, v2_response
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.model import ServedModel
+
+# What curl sends with -d unless told otherwise.
+FORM = b"application/x-www-form-urlencoded"
+MEDIA_TYPES = (JSON, BYTES, FORM)
+
+
+def add_routes(routes: Routes, engine: Engine) -> None:
+    """Add the routes of the protocol."""
+    endpoints = V2Endpoints(engine)
+    routes.add("GET", "/v2", endpoints.server)
+    for method in ("GET", "POST"):
+        routes.add(method, "/v2/repository/index", endpoints.index)
+    for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        routes.add("GET", model, endpoints.model)
+        routes.add("GET", f"{model}/ready", endpoints.model_ready)
+        routes.add("POST", f"{model}/infer", endpoints.infer)
+
+
+class V2Endpoints:
+    """Handlers of the protocol's routes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.repository = engine.repository
+
+    async def server(self, _request: Request) -> Response:
+        return json_response({"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]})
+
+    async def index(self, request: Request) -> Response:
+        only_ready = json_object(request.body).get("ready", False) if request.body else False
+        if not isinstance(only_ready, bool):
+            raise InputError(f"ready: expected true or false, not {only_ready!r}")
+        index = self.repository.index()
+        return json_response([entry for entry in index if not only_ready or entry["state"] == "READY"])
+
+    async def model(self, request: Request) -> Response:
+        return json_response(metadata(self._model(request)))
+
+    async def model_ready(self, request: Request) -> Response:
+        return json_response({"name": self._model(request).name, "ready": True})
+
+    async def infer(self, request: Request) -> Response:
+        model = self._model(request)
+        media_type = request.headers.get(b"content-type", JSON)
+        if media_type not in MEDIA_TYPES and media_type.partition(b";")[0].strip().lower() not in MEDIA_TYPES:
+            raise UnsupportedMediaTypeError(
+                f"Content-Type: expected {JSON.decode()}, not {media_type.decode('latin-1')}"
+            )
+        parsed = v2_request.parse(request, model)
+        outputs = await self.engine.infer(model, parsed.inputs, parsed.timeout)
+        return v2_response.encode(model, outputs, parsed.outputs, parsed.id)
+
+    def _model(self, request: Request) -> ServedModel:
+        return self.repository.get(request.path_parameters["name"], request.path_parameters.get("version"))
+
+
+def metadata(model: ServedModel) -> dict[str, Any]:
+    """Describe a model; `parameters` has the hashes of its data, parameters and code."""
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [spec.to_json() for spec in model.inputs],
+        "outputs": [spec.to_json() for spec in model.outputs],
+        **({"optional_inputs": [spec.to_json() for spec in model.optional.values()]} if model.optional else {}),
+        **({"classes": model.classes} if model.classes else {}),
+        "parameters": model.metadata,
+    }

@@ -1,0 +1,149 @@
+"""Combine rows of many requests into one run of a model, and return each row's outputs to its request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.serving.codecs.tensors import Tensors
+from penstock.serving.errors import ModelFailedError, RequestError
+from penstock.serving.runtime.model import ServedModel
+
+Outputs = dict[str, NDArray[Any]]
+
+
+@dataclass(slots=True, eq=False)
+class PendingRequest:
+    """The rows of one request, until `answer` is set."""
+
+    inputs: Tensors
+    rows: int
+    queue_weight: int
+    """Rows that count towards the limit of the queue."""
+    exclusive: bool
+    """Its rows share no run with others."""
+    arrived: float
+    """Time of arrival, by `time.monotonic`."""
+    answer: asyncio.Future[Outputs]
+    started: int = 0
+    """Rows that were given to runs."""
+    finished: int = 0
+    """Rows whose run has ended."""
+    slices: list[tuple[int, Outputs]] = field(default_factory=list)
+    """First row and outputs of each finished run, where there are several."""
+
+    def resolve(self, part: RowSlice, outputs: Outputs | RequestError) -> None:
+        """Take the outputs of some rows; the last of them, or an error, sets the answer."""
+        if self.answer.done():
+            return
+        if isinstance(outputs, RequestError):
+            self.answer.set_exception(outputs)
+            return
+        self.finished += part.stop - part.start
+        if self.finished < self.rows or self.slices:
+            self.slices.append((part.start, outputs))
+        if self.finished == self.rows:
+            self.answer.set_result(_join_outputs(self.slices) if self.slices else outputs)
+
+
+class RowSlice(NamedTuple):
+    """Rows `start` to `stop` of a request, in one run."""
+
+    request: PendingRequest
+    start: int
+    stop: int
+
+
+class RequestQueue:
+    """Requests that wait for one model: first come, first served; a long request takes turns with the others."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """Waiting rows."""
+        self.weight = 0
+        """Waiting rows that count towards the limit: a long request counts for only some of its rows."""
+        self._requests: deque[PendingRequest] = deque()
+
+    def add(self, request: PendingRequest) -> None:
+        self._requests.append(request)
+        self.rows += request.rows
+        self.weight += request.queue_weight
+
+    def remove(self, request: PendingRequest) -> None:
+        """Drop the waiting rows of a request that was cancelled or answered."""
+        if request.started < request.rows:
+            self._requests.remove(request)
+            self.rows -= request.rows - request.started
+            self.weight -= request.queue_weight
+
+    def take(self, max_rows: int) -> list[RowSlice]:
+        """Remove and return the rows of the next run."""
+        slices: list[RowSlice] = []
+        requests = self._requests
+        while requests and max_rows > 0:
+            request = requests[0]
+            if request.exclusive and slices:
+                break
+            start = request.started
+            stop = request.started = min(request.rows, start + max_rows)
+            self.rows -= stop - start
+            max_rows = 0 if request.exclusive else max_rows - (stop - start)
+            slices.append(RowSlice(request, start, stop))
+            if stop < request.rows:
+                # To the end of the queue, so that short requests behind it do not wait for all its rows.
+                requests.rotate(-1)
+            else:
+                requests.popleft()
+                self.weight -= request.queue_weight
+        return slices
+
+
+def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | RequestError]:
+    """Run the model once for all slices.
+
+    Returns:
+        Outputs or error of each slice. Rows without a finite result fail only their own request.
+    """
+    try:
+        outputs = model.run(_join_inputs(slices))
+    except ModelFailedError as error:
+        return [error] if len(slices) == 1 else [result for part in slices for result in run(model, [part])]
+    failed = model.non_finite_rows(outputs)
+    if len(slices) == 1:
+        return [outputs if failed is None else model.non_finite_error()]
+    results: list[Outputs | RequestError] = []
+    first = 0
+    for part in slices:
+        last = first + part.stop - part.start
+        if failed is not None and failed[first:last].any():
+            results.append(model.non_finite_error())
+        else:
+            results.append({name: rows[first:last] for name, rows in outputs.items()})
+        first = last
+    return results
+
+
+def _join_inputs(slices: Sequence[RowSlice]) -> Tensors:
+    if len(slices) == 1:
+        request, start, stop = slices[0]
+        return request.inputs if stop - start == request.rows else _slice_inputs(request.inputs, start, stop)
+    return {
+        name: np.concatenate([request.inputs[name][start:stop] for request, start, stop in slices])
+        for name in slices[0].request.inputs
+    }
+
+
+def _slice_inputs(inputs: Tensors, start: int, stop: int) -> Tensors:
+    """Take some rows; an input of one row for all of them goes with each slice."""
+    return {name: rows if len(rows) == 1 else rows[start:stop] for name, rows in inputs.items()}
+
+
+def _join_outputs(slices: list[tuple[int, Outputs]]) -> Outputs:
+    slices.sort(key=lambda part: part[0])
+    return {name: np.concatenate([outputs[name] for _, outputs in slices]) for name in slices[0][1]}

@@ -1,0 +1,217 @@
+"""One served ONNX file, loaded only if validation.json names its very bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import orjson
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state
+
+from penstock.core.errors import PenstockError
+from penstock.core.model_files import DIGESTS, INT8, ORIGIN
+from penstock.serving.codecs.json import array_from_rows
+from penstock.serving.codecs.tensors import Tensors, TensorSpec
+from penstock.serving.errors import InputError, ModelFailedError
+from penstock.serving.runtime.batch_policy import UNTUNED
+
+# All that onnxruntime raises; its exceptions have no base class of their own.
+ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    *(
+        kind
+        for kind in vars(onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+)
+
+
+class ServedModel:
+    """An ONNX file in memory.
+
+    Args:
+        name: Name under which it is served.
+        content: The bytes of the file.
+
+    Raises:
+        PenstockError: A tensor has a type that is not served.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name = name
+        self.digest = hashlib.sha256(content).hexdigest()
+        """sha256 of the file."""
+        self.version = self.digest[:12]
+        self.session = onnxruntime.InferenceSession(content, _session_options(), providers=["CPUExecutionProvider"])
+        self.inputs = [TensorSpec.of(node) for node in self.session.get_inputs()]
+        """Required inputs; the first dimension is the rows."""
+        self.optional = {node.name: TensorSpec.of(node) for node in self.session.get_overridable_initializers()}
+        """Inputs with a default value, by name."""
+        self.specs = {spec.name: spec for spec in self.inputs} | self.optional
+        """All inputs by name."""
+        self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
+        self.output_names = [spec.name for spec in self.outputs]
+        self.default_outputs = dict.fromkeys(self.output_names, False)
+        """Outputs of a request that names none: all of them, as JSON."""
+        self._float_outputs = [spec.name for spec in self.outputs if spec.datatype == "FP32"]
+        self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
+        """What the file says of itself: its input, and the hashes of the data, parameters and code."""
+        self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
+        """Class names; empty if the model is not a classifier."""
+        self.policy = UNTUNED
+        """How it is batched; set when the model is tuned."""
+
+    @property
+    def single_row_only(self) -> bool:
+        """Whether rows of one run would change each other's outputs: int8 is scaled by all values of a run."""
+        return self.metadata.get("precision") == "int8"
+
+    @property
+    def input(self) -> TensorSpec:
+        """The first input; none of our models has another required one."""
+        return self.inputs[0]
+
+    def rows(self, inputs: Tensors) -> int:
+        """Check inputs, and return their number of rows.
+
+        Raises:
+            InputError: An input is missing or unknown, or has the wrong dtype or shape.
+        """
+        rows = _num_rows(self.inputs[0], inputs)
+        for spec in self.inputs[1:]:
+            if _num_rows(spec, inputs) != rows:
+                raise InputError(f"{spec.name}: expected as many rows as {self.inputs[0].name}, {rows}")
+        if len(inputs) > len(self.inputs):
+            self._check_optional(inputs, rows)
+        return rows
+
+    def _check_optional(self, inputs: Tensors, rows: int) -> None:
+        """An optional input has one row for all rows, or one for each."""
+        for name in inputs.keys() - {spec.name for spec in self.inputs}:
+            spec = self.optional.get(name)
+            if spec is None:
+                raise InputError(f"no input '{name}'; the inputs are {', '.join(self.specs)}")
+            _check_dtype(spec, inputs[name])
+            if inputs[name].shape not in [(count, *spec.shape[1:]) for count in (1, rows)]:
+                raise InputError(f"{spec.expected}, not {list(inputs[name].shape)}")
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Run the model; may be called from several threads at once.
+
+        Args:
+            inputs: Arrays by name, as `rows` has checked them.
+
+        Returns:
+            All outputs by name.
+
+        Raises:
+            ModelFailedError: onnxruntime could not compute them.
+        """
+        try:
+            outputs = self.session.run(self.output_names, inputs)
+        except ONNXRUNTIME_ERRORS as error:
+            raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {error}") from None
+        return dict(zip(self.output_names, outputs, strict=True))
+
+    def non_finite_rows(self, outputs: Tensors) -> NDArray[np.bool_] | None:
+        """Return which rows have an infinity or NaN in an output, bool [rows]; None if there are none."""
+        arrays = [outputs[name] for name in self._float_outputs]
+        # The fast path: an infinity or NaN anywhere makes the sum of squares one. Large values may do so as well.
+        if all(isfinite(np.vdot(array, array)) for array in arrays):
+            return None
+        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
+        failed: NDArray[np.bool_] = ~np.all(finite, axis=0)
+        return failed if failed.any() else None
+
+    def non_finite_error(self) -> InputError:
+        return InputError(f"{self.input.name}: the values are so large that the model's output is not finite")
+
+    def predict(self, row: object) -> dict[str, Any]:
+        """Predict one row of nested lists.
+
+        Raises:
+            InputError: The row does not fit the model.
+        """
+        outputs = self.run({self.input.name: array_from_rows([row], self.input)})
+        if self.non_finite_rows(outputs) is not None:
+            raise self.non_finite_error()
+        return self.prediction(outputs, 0)
+
+    def prediction(self, outputs: Tensors, row: int) -> dict[str, Any]:
+        """Return the label and the probability of every class for a row, or all outputs as lists."""
+        if not self.classes:
+            return {name: output[row].tolist() for name, output in outputs.items()}
+        probabilities = outputs["probabilities"][row].tolist()
+        return {
+            "label": self.classes[outputs["label"][row]],
+            "probabilities": dict(zip(self.classes, probabilities, strict=True)),
+        }
+
+
+def _session_options() -> onnxruntime.SessionOptions:
+    """Use one thread: the workers run in parallel, and onnxruntime's spinning threads would take their cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised anyway; it warns about every optional input
+    return options
+
+
+def _num_rows(spec: TensorSpec, inputs: Tensors) -> int:
+    array = inputs.get(spec.name)
+    if array is None:
+        raise InputError(f"{spec.expected}; it is missing")
+    _check_dtype(spec, array)
+    if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or not len(array):
+        raise InputError(f"{spec.expected}, not {list(array.shape)}")
+    return len(array)
+
+
+def _check_dtype(spec: TensorSpec, array: NDArray[Any]) -> None:
+    if array.dtype != spec.dtype:
+        raise InputError(f"{spec.expected}, not {array.dtype}")
+
+
+def load_model(name: str, path: Path, validation: Path) -> ServedModel:
+    """Load an ONNX file, if its validation.json names its very bytes.
+
+    Raises:
+        PenstockError: It is not validated, has changed since, or is not a valid ONNX file.
+    """
+    if not validation.is_file():
+        raise PenstockError(f"{name}: not served, because it did not pass its gates; `dvc repro` says which")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _read_json(validation).get(DIGESTS[path.name]):
+        raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
+    try:
+        model = ServedModel(name, content)
+    except ONNXRUNTIME_ERRORS as error:
+        raise PenstockError(f"{path}: onnxruntime cannot load it: {error}") from None
+    except PenstockError as error:
+        raise PenstockError(f"{path}: {error}") from None
+    if (origin := path.with_name(ORIGIN)).is_file():
+        model.metadata |= _read_json(origin)
+    return model
+
+
+def serves_int8(validation: Path) -> bool | None:
+    """Return whether the int8 candidate is served as well; None if validation.json cannot be read."""
+    with suppress(PenstockError, OSError):
+        return DIGESTS[INT8] in _read_json(validation)
+    return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise PenstockError(f"{path}: not valid JSON ({error}); run `dvc repro -f`") from None
+    if not isinstance(content, dict):
+        raise PenstockError(f"{path}: not a JSON object; run `dvc repro -f`")
+    return content

@@ -1,0 +1,140 @@
+// Wander between the codes that an autoencoder gives four digits, and change single numbers of a code.
+
+import { CodeBars } from "./codebars.js";
+import { codesOf, imagesOf, mixed, sharesAt } from "./codes.js";
+import { CodeMap } from "./codemap.js";
+import { inRows, toPixels } from "./digits.js";
+import { paintPixels } from "./heat.js";
+import { imageSize } from "./kinds.js";
+import { Newest } from "./newest.js";
+import { byId, choice, element, percent } from "./page.js";
+import { predict } from "./server.js";
+import { digit } from "./strokes.js";
+
+const CORNERS = ["top left", "top right", "bottom left", "bottom right"];
+const DIGITS = [3, 8, 1, 7];
+const CELLS = 7; // small images along each edge of the map
+
+/** Returns what asks again, for a server that was gone. */
+export function codePanel(models, readers, trouble) {
+  const newest = new Newest(work, (error) => trouble.report(error));
+  const map = new CodeMap(byId("code-pad"), moved);
+  const bars = new CodeBars(byId("code-bars"), nudged);
+  const digits = [...DIGITS];
+  let model = models[0];
+  let ground = null; // the corners' images and codes
+  let at = [0.5, 0.5];
+  let changes = []; // of single numbers of the code
+  let image = null;
+
+  choice(
+    byId("code-models"),
+    models,
+    (chosen) => {
+      model = chosen;
+      leave();
+    },
+    ({ name }) => name,
+  );
+  byId("code-corners").replaceChildren(...CORNERS.map((corner, which) => cornerChoice(corner, digits, which, leave)));
+  byId("code-reset").addEventListener("click", reset);
+  document.addEventListener("theme", paint);
+  changed();
+  return changed;
+
+  /** Other corners or another model: all that is known is of the old ones. */
+  function leave() {
+    ground = null;
+    reset();
+  }
+
+  function reset() {
+    changes = [];
+    changed();
+  }
+
+  function moved(point) {
+    at = point;
+    changed();
+  }
+
+  function nudged(which, value) {
+    changes[which] = value - mixed(ground.codes, sharesAt(at))[which];
+    changed();
+  }
+
+  function changed() {
+    map.mark(at);
+    byId("code-reset").disabled = !changes.some(Boolean);
+    newest.ask(null);
+  }
+
+  async function work(_, stale) {
+    ground ??= await surveyed(model, [...digits], map);
+    const here = ground;
+    const code = mixed(here.codes, sharesAt(at)).map((number, which) => Math.max(0, number + (changes[which] ?? 0)));
+    [image] = await imagesOf(model, [code], here.origin);
+    if (here !== ground) return;
+    paint();
+    bars.show(code, here.highest);
+    if (!stale()) byId("code-place").textContent = place(here.digits, at, changes.some(Boolean));
+    if (!stale()) byId("code-read").textContent = await read(image, imageSize(model), readers);
+    trouble.past();
+  }
+
+  function paint() {
+    if (image) paintPixels(byId("code-image"), image, imageSize(model));
+  }
+}
+
+/** The corners' codes, and small images of all that lies between them, painted on the map. */
+async function surveyed(model, digits, map) {
+  const size = imageSize(model);
+  const pixels = digits.map((value) => toPixels(digit(value), size));
+  const codes = await codesOf(model, pixels);
+  const origin = { pixels: pixels[0], code: codes[0] };
+  const share = (cell) => cell / (CELLS - 1);
+  const points = Array.from({ length: CELLS * CELLS }, (_, cell) => [
+    share(cell % CELLS),
+    share(Math.floor(cell / CELLS)),
+  ]);
+  map.show(
+    await imagesOf(
+      model,
+      points.map((point) => mixed(codes, sharesAt(point))),
+      origin,
+    ),
+    size,
+    CELLS,
+  );
+  return { digits, codes, origin, highest: Math.max(...codes.flat()) };
+}
+
+function cornerChoice(corner, digits, which, changed) {
+  const options = Array.from({ length: 10 }, (_, value) =>
+    element("option", { value, selected: value === digits[which] }, String(value)),
+  );
+  const select = element("select", { ariaLabel: `Digit ${corner}` }, ...options);
+  select.addEventListener("change", () => {
+    digits[which] = Number(select.value);
+    changed();
+  });
+  return select;
+}
+
+/** What the first model that reads such images takes it for. */
+async function read(image, size, readers) {
+  const reader = readers.find((one) => imageSize(one).height === size.height && imageSize(one).width === size.width);
+  if (!reader) return "";
+  const { label, probabilities } = await predict(reader, inRows(image, size));
+  return `${reader.name} reads a ${label}, ${percent(probabilities[label])}`;
+}
+
+/** Where one is, in words. */
+function place(digits, at, changed) {
+  const shares = new Map();
+  sharesAt(at).forEach((share, which) => shares.set(digits[which], (shares.get(digits[which]) ?? 0) + share));
+  const sorted = [...shares].filter(([, share]) => share > 0.005).sort((a, b) => b[1] - a[1]);
+  const parts = sorted.map(([value, share]) => `${percent(share)} of the ${value}`);
+  return `${[...parts, ...(changed ? ["and your changes"] : [])].join(", ")}.`;
+}

@@ -1,0 +1,51 @@
+// The numbers of a code as bars that one drags up and down; for the Tab key all of them are one stop.
+
+import { element } from "./page.js";
+
+const ROOM = 1.25; // above the largest number of the corners' codes
+
+export class CodeBars {
+  #place;
+  #changed;
+  #bars = [];
+
+  /** @param changed is called with a number's place in the code and its new value */
+  constructor(place, changed) {
+    this.#place = place;
+    this.#changed = changed;
+    place.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  show(code, highest) {
+    if (this.#bars.length !== code.length) this.#make(code.length);
+    this.#bars.forEach((bar, at) => {
+      bar.max = (ROOM * highest).toFixed(2);
+      bar.value = code[at];
+      bar.style.setProperty("--share", code[at] / (ROOM * highest));
+    });
+  }
+
+  #make(count) {
+    this.#bars = Array.from({ length: count }, (_, at) => {
+      const bar = element("input", {
+        type: "range",
+        min: 0,
+        step: 0.01,
+        tabIndex: at ? -1 : 0,
+        ariaLabel: `Dimension ${at + 1} of the latent vector`,
+      });
+      bar.addEventListener("input", () => this.#changed(at, Number(bar.value)));
+      bar.addEventListener("focus", () => this.#bars.forEach((other) => (other.tabIndex = other === bar ? 0 : -1)));
+      return bar;
+    });
+    this.#place.replaceChildren(...this.#bars);
+  }
+
+  /** Left and right go to the neighbours, up and down change the number, as everywhere. */
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    this.#bars[this.#bars.indexOf(document.activeElement) + step]?.focus();
+    event.preventDefault();
+  }
+}

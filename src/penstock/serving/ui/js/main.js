@@ -1,0 +1,49 @@
+// Finds out what the server serves, and opens a panel for each kind of model that is there.
+
+import { codePanel } from "./code.js";
+import { drawPanel } from "./draw.js";
+import { flowerPanel } from "./flower.js";
+import * as kinds from "./kinds.js";
+import { byId, element } from "./page.js";
+import { reviewPanel } from "./review.js";
+import { servedModels } from "./server.js";
+import { Trouble } from "./trouble.js";
+import { wallPanel } from "./wall.js";
+
+const trouble = new Trouble(byId("gone"), byId("token"), again);
+let panels = null;
+
+function again() {
+  if (panels) panels.forEach((ask) => ask());
+  else begin();
+}
+
+async function begin() {
+  let models;
+  try {
+    models = await servedModels();
+  } catch (error) {
+    return trouble.report(error);
+  }
+  const readers = kinds.readers(models);
+  panels = [
+    opened("draw", "Digit", readers, drawPanel),
+    opened("review", "Review", kinds.critics(models), reviewPanel),
+    opened("flower", "Flower", kinds.botanists(models), flowerPanel),
+    opened("code", "Code", kinds.autoencoders(models), (encoders) => codePanel(encoders, readers, trouble)),
+    opened("wall", "Wall", kinds.generators(models), (generators) => wallPanel(generators, readers, trouble)),
+  ].filter(Boolean);
+  byId("served").textContent =
+    models.length === 1
+      ? `This server has one model: ${models[0].name}.`
+      : `This server has ${models.length} models. Each is one validated ONNX file that takes raw input.`;
+}
+
+function opened(id, name, models, panel) {
+  if (!models.length) return null;
+  byId(id).hidden = false;
+  byId("contents").append(element("a", { href: `#${id}` }, name));
+  return panel(models, trouble);
+}
+
+begin();

@@ -1,0 +1,53 @@
+// What went wrong, told kindly, and whether it is over.
+
+import { Gone, Refused, alive, useToken } from "./server.js";
+
+const AGAIN_MS = 2000;
+
+export class Trouble {
+  #notice;
+  #form;
+  #over;
+  #gone = false;
+
+  /** @param form for a token, shown if the server wants one; `over` is called when it is worth asking again */
+  constructor(notice, form, over) {
+    [this.#notice, this.#form, this.#over] = [notice, form, over];
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      useToken(form.elements.token.value);
+      form.hidden = true;
+      over();
+    });
+  }
+
+  /** Takes an error of the server's; any other is a mistake of this page, and thrown on. */
+  report(error) {
+    if (error instanceof Gone) return this.#wait();
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 401) return (this.#form.hidden = false);
+    const busy = "The server is overloaded; your next change sends a new request.";
+    this.#say(error.status === 503 ? busy : `The server says: ${error.message}`);
+  }
+
+  /** An answer came: whatever was said of a refusal is past. */
+  past() {
+    if (!this.#gone) this.#notice.hidden = true;
+  }
+
+  async #wait() {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#say("The server does not answer. This page retries every two seconds.");
+    do await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    while (!(await alive()));
+    this.#gone = false;
+    this.past();
+    this.#over();
+  }
+
+  #say(message) {
+    this.#notice.textContent = message;
+    this.#notice.hidden = false;
+  }
+}

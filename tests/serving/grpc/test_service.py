@@ -1,0 +1,237 @@
+"""What NVIDIA's client does not do: typed contents, limits, and the end of the server, over a plain channel."""
+
+import asyncio
+import re
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import grpc
+import grpc.aio
+import httpx
+import psutil
+import pytest
+
+from penstock.serving.grpc import messages
+from penstock.serving.grpc.server import serve_grpc
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.repository import Repository
+from penstock.serving.settings import ServerConfig
+from tests.helpers.processes import free_port, wait_until
+from tests.serving.server_process import serving
+
+FLOWER = {"name": "features", "datatype": "FP32", "shape": [1, 4]}
+
+
+@pytest.fixture
+def call(served):
+    """A call by name, as any language's generated code makes it."""
+    with grpc.insecure_channel(served.grpc) as channel:
+        yield lambda name, request, **options: called(channel, name, request, **options)
+
+
+def called(channel, name, request, **options):
+    response = getattr(messages, f"{name}Response", None)
+    method = channel.unary_unary(
+        f"/inference.GRPCInferenceService/{name}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=response.FromString if response else None,
+    )
+    return method(request, **({"timeout": 30} | options))
+
+
+def infer_request(model="iris_mlp", **changes):
+    contents = {"fp32_contents": [5.1, 3.5, 1.4, 0.2]}
+    return messages.ModelInferRequest(model_name=model, inputs=[FLOWER | {"contents": contents} | changes])
+
+
+def test_typed_contents_are_answered_with_typed_contents(call):
+    response = call("ModelInfer", infer_request())
+    likely, label = response.outputs
+    assert sum(likely.contents.fp32_contents) == pytest.approx(1, abs=1e-5)
+    assert list(label.contents.int64_contents) in ([0], [1], [2])
+    assert not response.raw_output_contents
+
+
+def test_a_text_is_bytes(call):
+    texts = {"name": "text", "datatype": "BYTES", "shape": [2], "contents": {"bytes_contents": [b"good", b""]}}
+    response = call("ModelInfer", messages.ModelInferRequest(model_name="imdb_lstm", inputs=[texts]))
+    assert len(response.outputs[1].contents.int64_contents) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "status"),
+    [
+        ("ModelInfer", infer_request("nothing"), grpc.StatusCode.NOT_FOUND),
+        ("ModelReady", messages.ModelReadyRequest(name="nothing"), grpc.StatusCode.NOT_FOUND),
+        ("ModelMetadata", messages.ModelMetadataRequest(name="iris_mlp", version="1"), grpc.StatusCode.NOT_FOUND),
+        ("ModelInfer", infer_request(name="pixels"), grpc.StatusCode.INVALID_ARGUMENT),
+        (
+            "ModelInfer",
+            infer_request(contents={"fp32_contents": [3e38, 3e38, -3e38, 1]}),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        ("ModelInfer", infer_request(contents={"fp32_contents": [float("nan")] * 4}), grpc.StatusCode.INVALID_ARGUMENT),
+        ("ModelInfer", messages.ModelInferRequest(model_name="iris_mlp"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("ModelStreamInfer", infer_request(), grpc.StatusCode.UNIMPLEMENTED),
+    ],
+)
+def test_a_refusal_is_a_status(call, name, request_, status):
+    with pytest.raises(grpc.RpcError) as refused:
+        call(name, request_)
+    assert refused.value.code() == status
+
+
+def test_nothing_larger_than_http_takes_is_read(call):
+    request = messages.ModelInferRequest(model_name="iris_mlp", raw_input_contents=[bytes(ServerConfig.max_body_size)])
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_an_output_parameter_that_would_be_ignored_is_refused(call):
+    request = infer_request()
+    request.outputs.add(name="label").parameters["classification"].int64_param = 3
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert "outputs.0.parameters: 'classification' is not supported" in str(refused.value.details())
+
+
+def test_a_call_that_takes_longer_than_it_asked_for_is_given_up(call):
+    request = long_request()
+    request.parameters["timeout"].int64_param = 1000
+    with pytest.raises(grpc.RpcError) as refused:
+        call("ModelInfer", request)
+    assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_caller_that_waits_no_longer_is_counted_as_gone(call, served):
+    with pytest.raises(grpc.RpcError) as gone:
+        call("ModelInfer", long_request(), timeout=0.1)
+    assert gone.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    wait_until(lambda: 'protocol="grpc",status="CANCELLED"}' in httpx.get(f"{served.url}/metrics").text)
+
+
+def test_calls_are_counted_beside_those_of_http(call, served):
+    call("ModelInfer", infer_request())
+    counted = httpx.get(f"{served.url}/metrics").text
+    assert re.search(
+        r'^penstock_requests_total{model="iris_mlp",protocol="grpc",status="OK"} \d+(\.0)?$', counted, re.MULTILINE
+    )
+
+
+@pytest.fixture(scope="module")
+def iris(small_run, tmp_path_factory):
+    """A folder of one model, which is served in less time than all of them."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "iris_mlp").symlink_to(small_run.root / "models/iris_mlp")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "access.jsonl"
+
+
+@pytest.fixture(scope="module")
+def guarded(iris, log):
+    options = ["--models", str(iris), "--access-log", str(log)]
+    with serving(iris, *options, PENSTOCK_TOKEN="open sesame") as running:
+        yield running
+
+
+@pytest.mark.parametrize("metadata", [[], [("authorization", "Bearer open sesam")], [("authorization-bin", b"\xff")]])
+def test_without_the_token_there_is_health_and_nothing_else(guarded, metadata):
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        assert called(channel, "ServerLive", messages.ServerLiveRequest(), metadata=metadata).live
+        assert called(channel, "ServerReady", messages.ServerReadyRequest(), metadata=metadata).ready
+        with pytest.raises(grpc.RpcError) as refused:
+            called(channel, "ServerMetadata", messages.ServerMetadataRequest(), metadata=metadata)
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_with_the_token_calls_are_answered_and_logged(guarded, log):
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        metadata = [("authorization", "Bearer open sesame")]
+        assert called(channel, "ModelInfer", infer_request(), metadata=metadata).outputs
+    wait_until(lambda: '"/inference.GRPCInferenceService/ModelInfer","status":"OK"' in log.read_text())
+
+
+@asynccontextmanager
+async def answered_without_models(**limits):
+    """A port in this process, and whose counts and memory it uses."""
+    engine = Engine(Repository([]), ServerConfig(shutdown_grace=0, **limits))
+    port, stopping = free_port(), asyncio.Event()
+    answering = asyncio.create_task(serve_grpc(engine, None, port, stopping))
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield engine, channel
+    finally:
+        stopping.set()
+        await answering
+    assert engine.memory.used == 0
+
+
+async def refusal(channel, name, sent):
+    ask = channel.unary_unary(f"/inference.GRPCInferenceService/{name}", request_serializer=bytes)
+    try:
+        await ask(sent, wait_for_ready=True, timeout=30)
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+
+
+def test_calls_share_the_memory_for_bodies_with_http():
+    a_model = messages.ModelReadyRequest(name="a").SerializeToString()
+
+    async def run():
+        async with answered_without_models(max_total_body_size=100) as (engine, channel):
+            with engine.memory.reserve(99):
+                assert (await refusal(channel, "ModelReady", a_model))[0] == grpc.StatusCode.UNAVAILABLE
+            assert (await refusal(channel, "ModelReady", a_model))[0] == grpc.StatusCode.NOT_FOUND
+
+    asyncio.run(run())
+
+
+def test_what_is_no_message_is_refused_and_counted():
+    async def run():
+        async with answered_without_models() as (engine, channel):
+            code, details = await refusal(channel, "ModelInfer", b"\xff")
+            assert code == grpc.StatusCode.INVALID_ARGUMENT
+            assert details.startswith("this is not a ModelInferRequest: ")
+            assert engine.metrics.of("").requests == {("grpc", "INVALID_ARGUMENT"): 1}
+
+    asyncio.run(run())
+
+
+def test_a_port_that_is_taken_is_said_and_ends_the_start(small_run, iris):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = ["--port", str(free_port()), "--grpc-port", str(taken.getsockname()[1])]
+        done = small_run.run("penstock", "serve", "--models", str(iris), *ports, check=False)
+    assert done.returncode == 2
+    assert "error: --grpc-port" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def long_request():
+    """A thousand long texts, which take a good part of a second at least."""
+    texts = [b"a wonderful film with a terrible title " * 30] * 1000
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
+    return messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])
+
+
+def seconds_of_work(served):
+    times = psutil.Process(served.process.pid).cpu_times()
+    return times.user + times.system
+
+
+def test_calls_in_hand_are_answered_when_the_server_is_told_to_end(small_run):
+    with serving(small_run.root) as served, grpc.insecure_channel(served.grpc) as channel:
+        idle = seconds_of_work(served)
+        with ThreadPoolExecutor() as pool:
+            in_hand = pool.submit(called, channel, "ModelInfer", long_request())
+            wait_until(lambda: seconds_of_work(served) > idle + 0.2)
+            assert not in_hand.done()
+            served.process.send_signal(signal.SIGTERM)
+            assert len(in_hand.result().outputs[1].contents.int64_contents) == 1000
+        assert served.process.wait(timeout=30) == 0

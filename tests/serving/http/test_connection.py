@@ -1,0 +1,275 @@
+"""HTTP/1.1 as callers speak it, well and badly, over bare sockets."""
+
+import gzip
+import json
+import socket
+import zlib
+
+import httpx
+import pytest
+
+from tests.serving import tiny_models
+from tests.serving.server_process import serving
+
+LARGEST_BODY = 100_000
+QUESTION = json.dumps(
+    {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
+).encode()
+PATH = "/v2/models/fractions/infer"
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    tiny_models.save(folder, "fractions", tiny_models.fractions())
+    tiny_models.save(folder, "slow", tiny_models.slow(10))
+    options = ["--models", str(folder), "--max-body-size", str(LARGEST_BODY), "--timeout", "2"]
+    with serving(folder, *options) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(served):
+    """A socket that is connected to the server."""
+    host, port = served.http.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connected:
+        yield connected
+
+
+def post(body=QUESTION, path=PATH, *headers, version="1.1"):
+    lines = [f"POST {path} HTTP/{version}", "Host: here", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def answer(file):
+    """The next answer on a connection: status, headers, body."""
+    status = int(file.readline().split()[1])
+    headers = {}
+    while line := file.readline().strip():
+        name, _, value = line.decode().partition(": ")
+        headers[name] = value
+    return status, headers, file.read(int(headers.get("content-length", 0)))
+
+
+def answers(caller, sent, count):
+    if sent:
+        caller.sendall(sent)
+    with caller.makefile("rb") as file:
+        return [answer(file) for _ in range(count)]
+
+
+def sums(body):
+    return json.loads(body)["outputs"][0]["data"]
+
+
+def test_a_connection_is_kept_for_the_next_request(caller):
+    for _ in range(3):
+        ((status, headers, body),) = answers(caller, post(), 1)
+        assert (status, sums(body)) == (200, [10.5])
+        assert "connection" not in headers
+        assert headers["date"].endswith("GMT")
+
+
+def test_requests_that_come_ahead_are_answered_in_their_order(caller):
+    slow = post(QUESTION, "/v2/models/slow/infer")
+    first, second, third = answers(caller, slow + post() + b"GET /v2/health/live HTTP/1.1\r\n\r\n", 3)
+    assert sums(first[2]) == tiny_models.GOOD
+    assert sums(second[2]) == [10.5]
+    assert json.loads(third[2]) == {"live": True}
+
+
+def test_a_hundred_requests_at_once_are_answered(caller):
+    assert [status for status, _, _ in answers(caller, post() * 100, 100)] == [200] * 100
+
+
+def test_a_request_may_come_byte_by_byte(caller):
+    for byte in post():
+        caller.sendall(bytes([byte]))
+    assert answers(caller, b"", 1)[0][0] == 200
+
+
+def test_a_body_may_come_in_chunks_and_what_follows_it_is_no_header(caller):
+    head = f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (1, QUESTION[i : i + 1]) for i in range(len(QUESTION)))
+    ((status, _, body),) = answers(caller, head + chunks + b"0\r\nContent-Encoding: gzip\r\n\r\n", 1)
+    assert (status, sums(body)) == (200, [10.5])
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        post(QUESTION, PATH, "Connection: close"),
+        post(version="1.0"),
+        post(QUESTION, PATH, "Connection: close") + post(),
+    ],
+)
+def test_who_wants_no_more_is_sent_the_end(caller, request_):
+    ((status, headers, _),) = answers(caller, request_, 1)
+    assert (status, headers["connection"]) == (200, "close")
+    assert caller.recv(1) == b""
+
+
+def test_who_sends_no_more_is_still_answered(caller):
+    caller.sendall(post(QUESTION, "/v2/models/slow/infer"))
+    caller.shutdown(socket.SHUT_WR)
+    assert answers(caller, b"", 1)[0][0] == 200
+
+
+def test_who_waits_to_be_asked_for_the_body_is_asked(caller):
+    head, _, body = post(QUESTION, PATH, "Expect: 100-continue").partition(b"\r\n\r\n")
+    caller.sendall(head + b"\r\n\r\n")
+    assert caller.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answers(caller, body, 1)[0][0] == 200
+
+
+def test_who_would_rather_speak_http_2_is_answered_in_http_1(caller):
+    """As Java's own client asks, with a body that the offer is about."""
+    offer = ["Connection: Upgrade, HTTP2-ServerConfig", "Upgrade: h2c", "HTTP2-ServerConfig: AAEAAEAAAAIAAAABAAMAAABk"]
+    request_ = post(QUESTION, PATH, *offer)
+    caller.sendall(request_[:-20])
+    ((status, headers, body),) = answers(caller, request_[-20:], 1)
+    assert (status, headers["connection"], sums(body)) == (200, "close", [10.5])
+
+
+def test_the_head_of_an_answer_can_be_had_alone(served):
+    whole, head = (httpx.request(method, f"{served.url}/v2/models/fractions") for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+@pytest.mark.parametrize("target", [b"http://here/v2/models/fractions", b"HTTP://here:80/v2/models/fractions?why=not"])
+def test_a_path_may_be_written_with_its_host(caller, target):
+    ((status, _, body),) = answers(caller, b"GET " + target + b" HTTP/1.1\r\n\r\n", 1)
+    assert (status, json.loads(body)["name"]) == (200, "fractions")
+
+
+def test_what_is_not_modified_has_neither_body_nor_length(caller):
+    (first,) = answers(caller, b"GET /docs HTTP/1.1\r\n\r\n", 1)
+    again = f"GET /docs HTTP/1.1\r\nIf-None-Match: {first[1]['etag']}\r\n\r\n".encode()
+    ((status, headers, _), (after, _, _)) = answers(caller, again + b"GET /v2/health/live HTTP/1.1\r\n\r\n", 2)
+    assert (status, after) == (304, 200)
+    assert "content-length" not in headers
+
+
+def test_http_1_0_is_told_that_the_connection_is_kept(caller):
+    for _ in range(2):
+        ((status, headers, _),) = answers(caller, post(QUESTION, PATH, "Connection: keep-alive", version="1.0"), 1)
+        assert (status, headers["connection"]) == (200, "keep-alive")
+
+
+def test_a_refused_head_has_no_body(caller):
+    caller.sendall(b"HEAD / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n")
+    with caller.makefile("rb") as file:
+        head, _, body = file.read().partition(b"\r\n\r\n")
+    assert b" 413 " in head
+    assert body == b""
+
+
+def test_a_length_of_many_digits_is_none(caller):
+    ((status, _, body),) = answers(caller, post(QUESTION, PATH, "Inference-Header-Content-Length: " + "1" * 5000), 1)
+    assert status == 400
+    assert "expected at most" in json.loads(body)["error"]
+
+
+def test_a_path_may_be_written_with_percent_signs_and_a_question(caller):
+    ((status, _, body),) = answers(caller, b"GET /v2/models/fr%61ctions?why=not HTTP/1.1\r\n\r\n", 1)
+    assert (status, json.loads(body)["name"]) == (200, "fractions")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        (b"this is no HTTP\r\n\r\n", 400, "this is not HTTP"),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "this is not HTTP"),
+        (b"GET /" + b"x" * 70_000, 431, "the headers are larger than"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000, 431, "the headers are larger than"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n", 413, "larger than 100000 bytes"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n" + b"x" * 9999, 413, "larger than 100000 bytes"),
+        (
+            CHUNKED + b"fff0\r\n" + bytes(0xFFF0) + b"\r\nfff0\r\n" + bytes(0xFFF0),
+            413,
+            "larger than 100000 bytes",
+        ),
+        (CHUNKED + b"1\r\nx\r\n0\r\nX: " + b"x" * 500_000, 431, "the headers are larger than"),
+        (CHUNKED + b"1;" + b"x" * 500_000, 431, "the headers are larger than"),
+        (post() + b"nonsense", 200, None),
+    ],
+)
+def test_what_cannot_be_read_to_its_end_is_refused_and_read_no_further(caller, sent, status, says):
+    found = answers(caller, sent, 1 if says else 2)
+    assert found[0][0] == status
+    if says:
+        assert says in json.loads(found[0][2])["error"]
+        assert found[0][1]["connection"] == "close"
+    else:
+        assert found[1][0] == 400
+    assert caller.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf", b"POST / HTT"])
+def test_who_is_too_slow_is_told_so(caller, sent):
+    ((status, _, body),) = answers(caller, sent, 1)
+    assert status == 408
+    assert "did not arrive within 2 s" in json.loads(body)["error"]
+
+
+def test_a_request_that_takes_longer_than_it_says_it_may_is_answered(served):
+    """A microsecond, for many products of large matrices."""
+    body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
+    hurried = body | {"parameters": {"timeout": 1}}
+    response = httpx.post(f"{served.url}/v2/models/slow/infer", json=hurried)
+    assert response.status_code == 504
+    assert response.json() == {"error": "no answer within the time limit"}
+
+
+PACKED = {"gzip": gzip.compress(QUESTION), "deflate": zlib.compress(QUESTION), "identity": QUESTION}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_body_may_come_packed(served, encoding):
+    response = httpx.post(f"{served.url}{PATH}", content=PACKED[encoding], headers={"Content-Encoding": encoding})
+    assert sums(response.content) == [10.5]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "says"),
+    [
+        (QUESTION, "gzip", 400, "the body is not gzip"),
+        (gzip.compress(QUESTION)[:-9], "gzip", 400, "it ends too early"),
+        (QUESTION, "br", 415, "Content-Encoding: use gzip or deflate, not 'br'"),
+        (gzip.compress(bytes(10 * LARGEST_BODY)), "gzip", 413, "the decompressed body is larger than 100000 bytes"),
+    ],
+    ids=["as it is", "cut short", "another packing", "too large"],
+)
+def test_a_body_that_cannot_be_unpacked_is_refused(served, body, encoding, status, says):
+    response = httpx.post(f"{served.url}{PATH}", content=body, headers={"Content-Encoding": encoding})
+    assert response.status_code == status
+    assert says in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent"),
+    [("gzip", "gzip"), ("deflate", "deflate"), ("br, gzip;q=0.5", "gzip"), ("identity", None), ("gzip;q=0", None)],
+)
+def test_a_large_answer_is_packed_for_who_wants_it(served, accepted, sent):
+    body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [500, 2], "data": tiny_models.GOOD * 500}]}
+    response = httpx.post(f"{served.url}{PATH}", json=body, headers={"Accept-Encoding": accepted})
+    assert response.headers.get("content-encoding") == sent
+    assert sums(response.content) == [10.5] * 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PUT", PATH, 405), ("GET", PATH, 405), ("DELETE", "/v2", 405), ("GET", "/nothing", 404), ("GET", "//", 404)],
+)
+def test_a_path_says_what_it_is_there_for(served, method, path, status):
+    response = httpx.request(method, f"{served.url}{path}")
+    assert response.status_code == status
+    assert ("allow" in response.headers) == (status == 405)
+    assert response.json()["error"]
+
+
+def test_only_json_and_bytes_are_taken_for_tensors(served):
+    response = httpx.post(f"{served.url}{PATH}", content=QUESTION, headers={"Content-Type": "image/png"})
+    assert response.status_code == 415

@@ -1,0 +1,327 @@
+"""What all callers together may take of the server, and what becomes of a mistake of its own."""
+
+import asyncio
+import gc
+import gzip
+import socket
+import struct
+import tracemalloc
+from contextlib import asynccontextmanager
+
+import pytest
+
+from penstock.serving.app import Application
+from penstock.serving.http.connection import Connection
+from penstock.serving.http.listener import Listener
+from penstock.serving.http.messages import Request, Response
+from penstock.serving.http.routes import Routes
+from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.repository import Repository
+from penstock.serving.settings import ServerConfig
+from tests.helpers.processes import free_port
+
+LARGE = 10_000
+
+
+async def wrong(_request):
+    raise ZeroDivisionError("a mistake")
+
+
+async def right(request):
+    return Response(request.body)
+
+
+async def large(_request):
+    return Response(bytes(LARGE))
+
+
+async def slow(_request):
+    await asyncio.sleep(0.5)
+    return Response(b"at last")
+
+
+@asynccontextmanager
+async def listening(**limits):
+    """A server with routes that work and one that does not; `ask` opens a connection and sends what it is given.
+
+    What it opened is closed in the end, though the test fails: a later one would be told of it otherwise.
+    """
+    engine = Engine(Repository([]), ServerConfig(port=free_port(), shutdown_grace=0.01, **limits))
+    routes = Routes()
+    routes.add("POST", "/right", right)
+    routes.add("POST", "/wrong", wrong)
+    routes.add("POST", "/slow", slow)
+    routes.add("GET", "/large", large)
+    listener = Listener(Application(routes, engine), engine.config, engine.memory)
+    callers = []
+    await listener.open()
+
+    async def ask(sent):
+        reader, writer = await asyncio.open_connection("127.0.0.1", engine.config.port)
+        callers.append(writer)
+        writer.write(sent)
+        return reader, writer
+
+    try:
+        yield ask, listener
+    finally:
+        for writer in callers:
+            writer.transport.abort()
+        await asyncio.wait_for(listener.close(), 20)
+
+
+def post(path, body, size=None):
+    return b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body) if size is None else size, body)
+
+
+async def status(reader):
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return int(head.split()[1]), await reader.readexactly(length)
+
+
+async def soon(found):
+    await until(found)
+    return found()
+
+
+def requests_in_memory():
+    """Without those that earlier tests left in cycles. isinstance would ask torch's objects too, of which some warn."""
+    gc.collect()
+    return sum(type(one) is Request for one in gc.get_objects())
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_are_answered():
+    async def run():
+        async with listening(max_total_body_size=1000) as (ask, listener):
+            first, first_writer = await ask(post(b"/right", bytes(700), 701))
+            await until(lambda: listener.app.engine.memory.used == 700)
+            second, _ = await ask(post(b"/right", b"", 500))
+            assert (await status(second))[0] == 503
+            first_writer.write(b"\0")
+            assert (await status(first))[0] == 200
+            third, third_writer = await ask(post(b"/right", bytes(500)))
+            assert (await status(third))[0] == 200
+            _gone, gone_writer = await ask(post(b"/right", bytes(900), 901))
+            await until(lambda: listener.app.engine.memory.used == 900)
+            gone_writer.close()
+            await until(lambda: listener.app.engine.memory.used == 0)
+            third_writer.write(post(b"/right", bytes(900)))
+            assert (await status(third))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_connections_have_a_limit():
+    async def run():
+        async with listening(max_connections=2) as (ask, listener):
+            kept = [await ask(post(b"/right", b"x")) for _ in range(2)]
+            assert [(await status(reader))[0] for reader, _ in kept] == [200, 200]
+            reader, _ = await ask(b"")
+            assert (await status(reader))[0] == 503
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+            kept[0][1].close()
+            await until(lambda: len(listener.connections) == 1)
+            reader, _ = await ask(post(b"/right", b"x"))
+            assert (await status(reader))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_a_mistake_of_ours_is_answered_and_told_and_the_connection_goes_on():
+    told = []
+
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        async with listening() as (ask, _):
+            reader, _ = await ask(post(b"/wrong", b"x") + post(b"/right", b"y"))
+            assert await status(reader) == (500, b'{"error":"internal server error; see the server\'s log"}')
+            assert await status(reader) == (200, b"y")
+
+    asyncio.run(run())
+    assert [str(error) for error in told] == ["a mistake"]
+
+
+def test_a_caller_that_reads_nothing_is_not_answered_into_memory():
+    """It asks for a hundred megabytes and takes none of them: what it is answered stays in its own requests."""
+
+    async def run():
+        async with listening(max_body_size=2**20, timeout=1) as (ask, _):
+            _reader, writer = await ask(b"")
+            body = post(b"/right", bytes(2**20))
+            for _ in range(100):
+                writer.write(body)
+            with pytest.raises((TimeoutError, ConnectionError)):
+                await asyncio.wait_for(writer.drain(), 5)
+
+    asyncio.run(run())
+
+
+def counted(listener):
+    return {status: count for (_, status), count in listener.app.engine.metrics.of("").requests.items()}
+
+
+def test_a_caller_that_asks_on_and_reads_nothing_is_answered_no_further_and_then_cut_off():
+    """Two hundred megabytes of answers, of which the system's own buffers take a few."""
+
+    async def run():
+        async with listening(timeout=1) as (ask, listener):
+            reader, writer = await ask(b"")
+            reader._transport.pause_reading()
+            writer.write(b"GET /large HTTP/1.1\r\n\r\n" * 20_000)
+            (connection,) = await soon(lambda: listener.connections)
+            await until(lambda: not listener.connections)
+            assert counted(listener).keys() == {"200", "499"}
+            assert counted(listener)["200"] * LARGE < 20 * 2**20
+            assert connection._transport.get_write_buffer_size() < 2**20
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_reads_slowly_is_answered_to_the_end():
+    async def run():
+        async with listening(timeout=0.5) as (ask, _):
+            reader, _ = await ask(b"GET /large HTTP/1.1\r\n\r\n" * 3000)
+            for number in range(3000):
+                if number % 300 == 0:
+                    await asyncio.sleep(0.2)
+                assert await status(reader) == (200, bytes(LARGE))
+
+    asyncio.run(run())
+
+
+def test_what_one_read_brings_is_held_in_the_memory_for_all():
+    """Some thousand requests of a few bytes, of which each is an object of hundreds."""
+
+    before = requests_in_memory()
+
+    async def run():
+        async with listening(max_total_body_size=100 * 2**10) as (ask, listener):
+            reader, _ = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\n\r\n" * 5000)
+            await until(lambda: listener.app.engine.memory.used)
+            assert 90 < requests_in_memory() - before < 110
+            answers = await asyncio.wait_for(reader.read(), 20)
+            assert 90 < answers.count(b"HTTP/1.1 200") < 110
+            assert answers.count(b"HTTP/1.1 503") == 1
+            assert listener.app.engine.memory.used == 0
+
+    asyncio.run(run())
+
+
+def test_a_body_is_held_in_the_memory_for_all_as_large_as_it_is_unpacked():
+    packed = b"POST /right HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+
+    async def run():
+        async with listening(max_total_body_size=10_000) as (ask, listener):
+            for size, wanted in ((9_000, 200), (11_000, 503)):
+                body = gzip.compress(bytes(size))
+                reader, _ = await ask(packed % (len(body), body))
+                assert (await status(reader))[0] == wanted
+                assert listener.app.engine.memory.used == 0
+
+    asyncio.run(run())
+
+
+def test_a_body_of_tiny_chunks_takes_no_more_memory_than_one_of_large():
+    """And none at all once it is answered, though the connection stays."""
+    body = b"2\r\nxy\r\n" * 100_000
+    head = b"POST /right HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async def run():
+        async with listening() as (ask, listener):
+            reader, _ = await ask(b"")
+            (connection,) = await soon(lambda: listener.connections)
+            tracemalloc.start()
+            connection.data_received(head + body)
+            assert tracemalloc.get_traced_memory()[0] < 500_000
+            connection.data_received(b"0\r\n\r\n")
+            assert await status(reader) == (200, b"xy" * 100_000)
+            tracemalloc.reset_peak()
+            await until(lambda: tracemalloc.get_traced_memory()[0] < 100_000)
+            tracemalloc.stop()
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_before_it_is_whole_and_what_fails_is_counted():
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async with listening(max_body_size=1000, max_total_body_size=1500, timeout=0.5) as (ask, listener):
+            for sent in (
+                post(b"/wrong", b""),
+                b"no HTTP",
+                b"GET /" + b"x" * 70_000,
+                post(b"/right", b"", 1001),
+                post(b"/right", b"half", 10),
+            ):
+                reader, _ = await ask(sent)
+                await status(reader)
+            assert counted(listener) == dict.fromkeys(["500", "400", "431", "413", "408"], 1)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_has_gone_before_its_answers_is_counted():
+    async def run():
+        async with listening() as (ask, listener):
+            _, writer = await ask(post(b"/slow", b"x") + post(b"/right", b"behind it"))
+            await until(lambda: listener.app.engine.memory.used > len("behind it"))
+            # Without it a caller only says that it sends no more, and may still read.
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.close()
+            await until(lambda: counted(listener) == {"499": 2})
+            assert listener.app.engine.memory.used == 0
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_has_gone_in_the_middle_of_a_body_is_counted():
+    async def run():
+        async with listening() as (ask, listener):
+            _, writer = await ask(post(b"/right", b"half", 10))
+            await until(lambda: listener.app.engine.memory.used)
+            writer.close()
+            await until(lambda: counted(listener) == {"499": 1})
+            assert listener.app.engine.memory.used == 0
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_has_gone_before_it_was_taken_does_no_harm():
+    class Gone(asyncio.Transport):
+        def get_extra_info(self, name, default=None):
+            return default
+
+    async def run():
+        async with listening() as (_, listener):
+            connection = Connection(listener)
+            connection.connection_made(Gone())
+            connection.connection_lost(None)
+            assert not listener.connections
+
+    asyncio.run(run())
+
+
+def test_half_a_request_behind_a_whole_one_is_waited_for():
+    async def run():
+        async with listening() as (ask, listener):
+            reader, writer = await ask(post(b"/right", b"x") + b"GET /lar")
+            assert await status(reader) == (200, b"x")
+            assert [connection.idle for connection in listener.connections] == [False]
+            writer.write(b"ge HTTP/1.1\r\n\r\n")
+            assert await status(reader) == (200, bytes(LARGE))
+            assert [connection.idle for connection in listener.connections] == [True]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081")])
+def test_an_address_with_colons_is_in_brackets(host, wanted):
+    assert ServerConfig(host=host).address(8081) == wanted

@@ -1,0 +1,156 @@
+"""The short way: a row or a picture in, a label in words out."""
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from penstock.serving.codecs.images import MAX_PIXELS, decode_image, read_upload
+from penstock.serving.errors import RequestError
+from tests.serving import tiny_models
+from tests.serving.server_process import serving
+
+LEFT = np.zeros((28, 28), np.uint8)
+LEFT[:, :14] = 255
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in {
+        "sides": tiny_models.sides(),
+        "echo": tiny_models.echo(),
+        "fractions": tiny_models.fractions(),
+    }.items():
+        tiny_models.save(folder, name, model)
+    with serving(folder, "--models", str(folder)) as running:
+        yield running
+
+
+def picture(array, kind="png"):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, kind)
+    return file.getvalue()
+
+
+def predict(served, model="sides", **what):
+    return httpx.post(f"{served.url}/predict/{model}", **what)
+
+
+def as_body(array, kind):
+    return {"content": picture(array, kind), "headers": {"Content-Type": f"image/{kind}"}}
+
+
+def test_a_row_gets_a_label_in_words_and_says_how_long_it_took(served):
+    answer = predict(served, json={"pixels": LEFT.tolist()}).json()
+    assert answer["label"] == "left"
+    assert answer["probabilities"].keys() == {"left", "right"}
+    assert answer["milliseconds"] > 0
+    assert answer["model_version"] == httpx.get(f"{served.url}/models").json()["sides"]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+@pytest.mark.parametrize("size", [28, 7, 300])
+def test_a_picture_of_any_size_is_brought_to_the_models(served, kind, size):
+    large = np.asarray(Image.fromarray(LEFT).resize((size, size)))
+    for array, label in ((large, "left"), (large[:, ::-1], "right")):
+        assert predict(served, **as_body(array, kind)).json()["label"] == label
+
+
+def test_a_picture_may_come_as_a_file_in_a_form(served):
+    files = {"note": (None, "a digit"), "image": ("digit.png", picture(LEFT), "image/png")}
+    assert predict(served, files=files).json()["label"] == "left"
+
+
+def test_dark_on_light_is_turned_only_for_who_says_so(served):
+    dark = 255 - LEFT
+    assert predict(served, **as_body(dark, "png")).json()["label"] == "right"
+    assert predict(served, params={"background": "light"}, **as_body(dark, "png")).json()["label"] == "left"
+
+
+def test_where_a_picture_is_transparent_there_is_background():
+    drawn = np.zeros((28, 28, 4), np.uint8)
+    drawn[:, :14] = 255
+    assert (decode_image(picture(drawn), (28, 28)) == LEFT).all()
+    drawn[:, :14, :3] = 0
+    assert (decode_image(picture(drawn), (28, 28), light_background=True) == LEFT).all()
+
+
+def form(boundary, *parts):
+    return b"".join(b"--%b\r\n%b\r\n" % (boundary, part) for part in parts) + b"--%b--\r\n" % boundary
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=X"}
+NOTE = b'Content-Disposition: form-data; name="note"\r\n\r\nno file'
+BOMB = {"content": picture(np.zeros((5000, 5000), np.uint8)), "headers": {"Content-Type": "image/png"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "status", "says"),
+    [
+        ("sides", {"content": b"no picture", "headers": {"Content-Type": "image/png"}}, 400, "cannot be decoded"),
+        ("sides", {"content": picture(LEFT), "headers": {"Content-Type": "image/jpeg"}}, 400, "cannot be decoded"),
+        ("sides", {"content": picture(LEFT)[:60], "headers": {"Content-Type": "image/png"}}, 400, "cannot be decoded"),
+        ("sides", BOMB, 413, f"a picture of 5000 x 5000 pixels; at most {MAX_PIXELS} are decoded"),
+        ("sides", {"content": picture(LEFT, "gif"), "headers": {"Content-Type": "image/gif"}}, 415, "not 'image/gif'"),
+        ("sides", {"content": b"", "headers": {"Content-Type": "multipart/form-data"}}, 400, "malformed form"),
+        ("sides", {"content": form(b"X", NOTE), "headers": FORM}, 400, "the form has no file"),
+        ("sides", {"params": {"background": "red"}, **as_body(LEFT, "png")}, 400, "expected dark or light, not 'red'"),
+        ("echo", {"params": {"background": ""}, "json": {"text": "a"}}, 400, "expected dark or light, not ''"),
+        ("echo", as_body(LEFT, "png"), 415, 'echo takes no images; send {"text": ...}'),
+        ("sides", {"json": {"pixels": LEFT.tolist(), "more": 1}}, 400, 'expected {"pixels": ...}'),
+        ("sides", {"content": b"[]"}, 400, "must be a JSON object"),
+        ("nothing", {"json": {}}, 404, "no model 'nothing'; the served models are"),
+    ],
+)
+def test_what_is_no_row_is_refused_in_words(served, model, sent, status, says):
+    response = predict(served, model, **sent)
+    assert response.status_code == status
+    assert says in response.json()["error"]
+
+
+WHOLE = {"PNG": picture(LEFT), "JPEG": picture(LEFT, "jpeg")}
+
+
+@given(
+    kind=st.sampled_from(["PNG", "JPEG"]),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
+    end=st.integers(0, 10_000),
+)
+def test_a_damaged_picture_is_read_or_refused(kind, changes, end):
+    content = bytearray(WHOLE[kind])
+    for position, byte in changes:
+        content[position % len(content)] = byte
+    try:
+        assert decode_image(bytes(content[: end or None]), (28, 28), [kind]).shape == (28, 28)
+    except RequestError as error:
+        assert "image" in str(error)
+
+
+@given(st.binary(max_size=300))
+def test_a_damaged_form_is_refused(content):
+    try:
+        read_upload(form(b"X", NOTE)[:20] + content, FORM["Content-Type"])
+    except RequestError as error:
+        assert "form" in str(error) or "image" in str(error)
+
+
+def test_penstock_predict_reads_a_picture_in_a_file(tmp_path, capsys, monkeypatch):
+    from penstock.cli import main
+
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    tiny_models.save(tmp_path / "models", "sides", tiny_models.sides())
+    Path(tmp_path / "digit.png").write_bytes(picture(LEFT))
+    monkeypatch.chdir(tmp_path)
+    main(["predict", "sides", "digit.png"])
+    assert capsys.readouterr().out.startswith("left\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "sides", "nothing.png"])
+    assert ended.value.code == 2
+    assert "nothing.png: No such file or directory" in capsys.readouterr().err

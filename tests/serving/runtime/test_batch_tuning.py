@@ -1,0 +1,33 @@
+"""How a model is run is measured, so what is held here is what no measurement may change."""
+
+import pytest
+
+from penstock.serving.runtime.batch_tuning import MAX_INLINE_SECONDS, SIZES, autotune, generated_inputs
+from penstock.serving.runtime.model import ServedModel
+from tests.serving import tiny_models
+
+
+@pytest.fixture(scope="module", params=["fractions", "sides", "echo", "slow"])
+def model(request):
+    makers = {
+        "fractions": tiny_models.fractions,
+        "sides": tiny_models.sides,
+        "echo": tiny_models.echo,
+        "slow": lambda: tiny_models.slow(2),
+    }
+    return ServedModel(request.param, makers[request.param]().SerializeToString())
+
+
+def test_made_up_rows_are_what_the_model_takes(model):
+    assert model.rows(generated_inputs(model, 3)) == 3
+
+
+def test_only_what_is_quick_runs_on_the_event_loop(model):
+    plan = autotune(model)
+    assert plan.max_batch_size in (1, *SIZES)
+    assert plan.max_inline_rows * plan.seconds_per_row <= MAX_INLINE_SECONDS
+    assert (plan.max_inline_rows > 0) == (model.name != "slow")
+
+
+def test_the_person_may_say_how_many_rows_a_run_has(model):
+    assert autotune(model, 3).max_batch_size == 3

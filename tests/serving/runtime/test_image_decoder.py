@@ -1,0 +1,72 @@
+"""Pictures that wait for a thread to decode them: few at a time, not too many, and not too long."""
+
+import asyncio
+import threading
+
+import pytest
+
+from penstock.serving.errors import DeadlineExceededError, InputError, OverloadedError
+from penstock.serving.runtime.image_decoder import THREADS, ImageDecoder
+
+SECONDS = 20  # in which a test must have come to its end
+
+
+def decoding(work, most_waiting=4):
+    """What `work(decoding, held)` returns; decoding `held.wait` ends when `held` is set."""
+
+    async def run():
+        held, pictures = threading.Event(), ImageDecoder(most_waiting)
+        try:
+            return await asyncio.wait_for(work(pictures, held), SECONDS)
+        finally:
+            held.set()
+            pictures.close()
+
+    return asyncio.run(run())
+
+
+async def begun(pictures, job, count):
+    tasks = [asyncio.create_task(pictures.run(job, SECONDS)) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def test_of_more_pictures_than_may_wait_one_is_refused_at_once():
+    async def work(pictures, held):
+        tasks = await begun(pictures, held.wait, THREADS + 4)
+        with pytest.raises(OverloadedError, match="4 images are in the queue already") as refused:
+            await pictures.run(held.wait, SECONDS)
+        held.set()
+        return await asyncio.gather(*tasks), refused.value.headers
+
+    assert decoding(work) == ([True] * (THREADS + 4), ((b"retry-after", b"1"),))
+
+
+def test_who_waits_too_long_for_a_thread_or_in_one_is_told_so():
+    async def work(pictures, held):
+        tasks = [pictures.run(held.wait, 0.05) for _ in range(THREADS + 2)]
+        return [type(answer) for answer in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    assert decoding(work) == [DeadlineExceededError] * (THREADS + 2)
+
+
+def test_a_caller_who_has_gone_leaves_the_queue_but_no_thread_free_that_is_not():
+    async def work(pictures, held):
+        for task in await begun(pictures, held.wait, THREADS + 4):
+            task.cancel()
+        await asyncio.sleep(0)
+        tasks = await begun(pictures, lambda: "decoded", 4)
+        with pytest.raises(OverloadedError):
+            await pictures.run(held.wait, SECONDS)
+        held.set()
+        return await asyncio.gather(*tasks)
+
+    assert decoding(work) == ["decoded"] * 4
+
+
+def test_what_is_wrong_with_a_picture_is_said_to_its_caller():
+    def refuse():
+        raise InputError("the image cannot be decoded")
+
+    with pytest.raises(InputError, match="cannot be decoded"):
+        decoding(lambda pictures, _: pictures.run(refuse, SECONDS))

@@ -1,0 +1,127 @@
+"""Files of models as they come, change and break, in folders that are watched."""
+
+import asyncio
+import hashlib
+import shutil
+from contextlib import suppress
+
+import pytest
+
+from penstock.io.files import write_bytes, write_json
+from penstock.serving.runtime.repository import Repository
+from tests.serving import tiny_models
+
+SECONDS = 20  # in which something must have been seen
+
+
+def watched(repository, change, condition):
+    """The repository as it is when `condition()` holds, some looks after `change()`."""
+
+    async def run():
+        watching = asyncio.create_task(repository.watch(0.01))
+        change()
+        async with asyncio.timeout(SECONDS):
+            while not condition():
+                assert not watching.done()
+                await asyncio.sleep(0.01)
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+    asyncio.run(run())
+
+
+def loaded(folder):
+    repository = Repository([folder])
+    repository.load()
+    return repository
+
+
+def with_doubles(home):
+    content = tiny_models.doubles().SerializeToString()
+    write_bytes(home / "model.onnx", content)
+    write_json(home / "validation.json", {"sha256": hashlib.sha256(content).hexdigest()})
+
+
+BREAKS = {
+    "a list": (lambda home: write_bytes(home / "validation.json", b"[]"), "validation.json: not a JSON object"),
+    "no UTF-8": (
+        lambda home: write_bytes(home / "validation.json", b"\xff{}"),
+        "validation.json: not valid JSON (str is not valid UTF-8",
+    ),
+    "no JSON": (
+        lambda home: write_bytes(home / "validation.json", b"{"),
+        "validation.json: not valid JSON (unexpected end of data: line 1",
+    ),
+    "too deep": (
+        lambda home: write_bytes(home / "validation.json", b"[" * 100_000),
+        "validation.json: not valid JSON (depth limit exceeded",
+    ),
+    "doubles": (with_doubles, "model.onnx: numbers: has type tensor(double); supported are tensor(float), "),
+}
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+def test_a_broken_file_is_refused_with_its_reason_the_old_one_stays_and_the_next_is_taken_up(tmp_path, kind):
+    damage, reason = BREAKS[kind]
+    first = tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
+    repository = loaded(tmp_path)
+    watched(repository, lambda: damage(tmp_path / "fractions"), lambda: repository.rejected)
+    assert reason in repository.rejected["fractions"]
+    assert repository.get("fractions").version == first
+    second = tiny_models.save(tmp_path, "fractions", tiny_models.fractions(shift=2))
+    watched(repository, lambda: None, lambda: repository.get("fractions").version == second)
+    assert not repository.rejected
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+def test_a_broken_file_keeps_no_other_from_being_served_at_the_start(tmp_path, kind):
+    for name in ("broken", "whole"):
+        tiny_models.save(tmp_path, name, tiny_models.fractions())
+        tiny_models.adopt(tmp_path, name, tiny_models.fractions(shift=1))
+    damage, reason = BREAKS[kind]
+    damage(tmp_path / "broken")
+    repository = loaded(tmp_path)
+    assert repository.names == ["whole", "whole.int8"]
+    assert reason in repository.rejected["broken"]
+
+
+def test_a_folder_that_is_away_for_a_while_does_not_end_the_watch(tmp_path, monkeypatch):
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    repository = loaded(tmp_path)
+    changed, failures = repository._changed_files, [OSError("stale"), OSError("stale")]
+
+    def fail_at_first():
+        if failures:
+            raise failures.pop()
+        return changed()
+
+    monkeypatch.setattr(repository, "_changed_files", fail_at_first)
+    second = tiny_models.save(tmp_path, "fractions", tiny_models.fractions(shift=2))
+    watched(repository, lambda: None, lambda: repository.get("fractions").version == second)
+
+
+def test_a_folder_with_a_dot_in_front_is_no_model(tmp_path):
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    shutil.copytree(tmp_path / "fractions", tmp_path / ".another.new")
+    assert loaded(tmp_path).names == ["fractions"]
+
+
+def test_an_int8_candidate_is_served_until_its_proof_no_longer_adopts_it(tmp_path):
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
+    repository = loaded(tmp_path)
+    assert repository.names == ["fractions", "fractions.int8"]
+    (tmp_path / "fractions/model.int8.onnx").unlink()
+    (tmp_path / "fractions/validation.json").unlink()  # as `dvc repro` does before it makes them again
+    watched(
+        repository,
+        lambda: tiny_models.save(tmp_path, "newcomer", tiny_models.fractions()),
+        lambda: "newcomer" in repository.names,
+    )
+    assert "fractions.int8" in repository.names
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions(shift=2))
+    watched(repository, lambda: None, lambda: "fractions.int8" not in repository.names)
+    tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
+    watched(repository, lambda: None, lambda: "fractions.int8" in repository.names)

@@ -1,0 +1,44 @@
+"""Models that know something: the small run's files, with two of them trained for longer, on more rows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.data.preprocessing.preprocess import preprocess
+from penstock.export.graph import export
+from penstock.io.files import sha256, write_json
+from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.provenance import Provenance
+from penstock.models.build import build_network
+from penstock.training.fit import fit
+from tests.helpers.small_project import Copy
+
+# Enough to read a seven, and to tell flowers apart: seconds on one core.
+EPOCHS = {"mnist_cnn": 3, "iris_mlp": 60}
+MNIST_ROWS = 4000
+
+
+def trained_models(small_run: Copy, config: Config, folder: Path) -> None:
+    """Fills `folder` with <model>/model.onnx and validation.json of all documented models."""
+    shutil.copytree(small_run.root / "models", folder, dirs_exist_ok=True)
+    for name, epochs in EPOCHS.items():
+        _train(small_run, config, name, epochs, folder / name)
+
+
+def _train(small_run: Copy, config: Config, name: str, epochs: int, folder: Path) -> None:
+    model = config.model(name)
+    model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": epochs})})
+    settings = config.dataset(model.dataset)
+    if model.dataset == "mnist":
+        settings = settings.model_copy(update={"limit": MNIST_ROWS})
+    processed = ProcessedDataset(folder / "processed")
+    preprocess(model.dataset, settings, raw=Project(small_run.root).raw(model.dataset), folder=processed.folder)
+    fitted = fit(model, config.trainer, processed.info, processed.split("train"), processed.split("validation"))
+    network = build_network(model, processed.info)
+    network.load_state_dict(fitted.weights)
+    lineage = Provenance(model=name, data="", parameters="", code="")
+    export(name, model, network.eval(), processed, lineage, folder / "model.onnx")
+    write_json(folder / "validation.json", {"sha256": sha256(folder / "model.onnx")})
