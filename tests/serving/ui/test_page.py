@@ -345,7 +345,7 @@ def test_the_api_is_there_to_be_read(browser, url, viewport):
         predict = shown.filter(has_text="/predict/").first
         expect(predict).to_contain_text("A wonderful film.")
         expect(predict).to_contain_text("probabilities")
-        assert "undefined" not in seen.page.locator("main").inner_text()
+        assert "undefined" not in seen.page.locator("#api").inner_text()
         assert seen.page.evaluate(TOO_WIDE) == []
         assert [found for found in seen.page.evaluate(CONTRASTS) if found[0] < 4.5] == []
 
