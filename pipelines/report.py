@@ -6,7 +6,7 @@ from penstock.core.paths import Project
 from penstock.orchestration.stage_runner import run_whole_stage
 from penstock.reporting.page import write_model_page, write_page
 from penstock.reporting.results import gather, show
-from penstock.tracking.run import training_seconds
+from penstock.tracking.queries import training_seconds
 
 
 def main(project: Project, config: Config) -> None:

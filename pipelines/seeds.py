@@ -42,7 +42,7 @@ def main(project: Project, config: Config, name: str) -> None:
         if not is_rank_zero():
             return
         write_json(files.seeds_report, found)
-        run.log_metrics({f"seeds_{figure}": found[figure] for figure in ("mean", "sd")})
+        run.log_metrics({"seeds/mean": found["mean"], "seeds/std": found["sd"]})
 
     checkpoints.remove()
     score = f"test {found['mean']:.4f} ± {found['sd']:.4f} over {config.seeds} seeds"

@@ -66,13 +66,13 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:
-    of_folds = {f"folds_{figure}": folds[figure] for figure in ("mean", "sd")} if folds else {}
-    return of_folds | {
-        "parameters": fitted.parameters,
-        "epochs": len(fitted.epochs),
-        "best_epoch": fitted.best.epoch,
-        "seconds": fitted.seconds,
-        "samples_per_second": fitted.samples_per_second,
+    cross_validation = {"cv/mean": folds["mean"], "cv/std": folds["sd"]} if folds else {}
+    return cross_validation | {
+        "model/parameters": fitted.parameters,
+        "model/epochs": len(fitted.epochs),
+        "model/best_epoch": fitted.best.epoch,
+        "time/train_seconds": fitted.seconds,
+        "time/samples_per_second": fitted.samples_per_second,
     }
 
 

@@ -1,7 +1,9 @@
 """Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from penstock.config.models import ModelConfig
 from penstock.config.params import Config
@@ -54,7 +56,7 @@ def main(project: Project, config: Config, name: str) -> None:
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
         write_arrays(files.examples, found.examples)
 
-        run.log_proof(_metrics(found, latency, int8_latency), _gates(found, model), found.report["onnx"]["sha256"])
+        run.log_validation(_metrics(found, latency, int8_latency), _gates(found, model), found.report["onnx"]["sha256"])
         for figure, content in figures_of(found.report, found.examples, processed.info.classes).items():
             run.log_file(figure, content)
         found.require_gates(block)
@@ -81,20 +83,17 @@ def _proof(found: Validation, provenance: Provenance) -> dict[str, str]:
 
 def _metrics(found: Validation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
     report = found.report
-    test = {figure: value for figure, value in report["test"].items() if isinstance(value, float)}
-    of_test = {figure if figure in JUDGED else f"test_{figure}": value for figure, value in test.items()}
-    parity = {f"parity_{figure}": report["parity"][figure] for figure in PARITY if figure in report["parity"]}
-    main_figure = next(iter(test))
-    baseline = {"baseline": report["baseline"][main_figure]} if main_figure in report["baseline"] else {}
-    latencies = {f"latency_ms_{size}": milliseconds for size, milliseconds in latency.items()}
-    latencies |= {f"int8_latency_ms_{size}": milliseconds for size, milliseconds in int8_latency.items()}
-    int8 = {f"int8_{figure}": report["int8"][figure] for figure in (main_figure, "bytes")}
-    return of_test | parity | baseline | latencies | int8 | {"onnx_bytes": report["onnx"]["bytes"]}
+    metrics = {f"{section}/{name}": value for section in SECTIONS for name, value in _numbers(report[section])}
+    metrics |= {f"latency/{size}_ms": milliseconds for size, milliseconds in latency.items()}
+    metrics |= {f"int8/latency_{size}_ms": milliseconds for size, milliseconds in int8_latency.items()}
+    return metrics | {"model/onnx_bytes": report["onnx"]["bytes"]}
 
 
-# Figures of generated images, which are of no test split.
-JUDGED = ("frechet_distance", "frechet_ratio", "smallest_class_share", "mean_confidence")
-PARITY = ("max_abs_diff", "agreement")
+SECTIONS = ("test", "baseline", "parity", "int8")  # of validation.json, and of MLflow's charts
+
+
+def _numbers(section: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    return ((name, value) for name, value in section.items() if type(value) in (int, float))
 
 
 def _gates(found: Validation, model: ModelConfig) -> dict[str, str]:

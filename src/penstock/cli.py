@@ -118,7 +118,7 @@ def _repro(chosen: argparse.Namespace) -> None:
 def _results(_chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.reporting.results import gather, show
-    from penstock.tracking.run import training_seconds
+    from penstock.tracking.queries import training_seconds
 
     project = Project.find()
     config = load_config(project.params)

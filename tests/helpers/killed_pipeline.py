@@ -130,7 +130,7 @@ def runs_of(root: Path, model: str, epochs: int) -> list[Run]:
 
 def steps_of(root: Path, run: Run) -> list[int]:
     """The epochs that MLflow has a loss of, in order; one that it was told twice is there twice."""
-    return sorted(metric.step for metric in mlflow_of(root).get_metric_history(run.info.run_id, "train_loss"))
+    return sorted(metric.step for metric in mlflow_of(root).get_metric_history(run.info.run_id, "train/loss"))
 
 
 def assert_one_run_for_each(root: Path, models: Sequence[str], epochs: int) -> None:

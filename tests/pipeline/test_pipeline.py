@@ -179,11 +179,11 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.info.status == "FINISHED"
     with (small_run.root / "reports" / model / "history.csv").open() as file:
         epochs = [int(row["epoch"]) for row in csv.DictReader(file)]
-    history = client.get_metric_history(run.info.run_id, "train_loss")
+    history = client.get_metric_history(run.info.run_id, "train/loss")
     assert [metric.step for metric in history] == epochs
     figure, value = next(iter(report(model, "validation")["test"].items()))
-    assert value in (run.data.metrics.get(f"test_{figure}"), run.data.metrics.get(figure))
-    assert run.data.metrics["seconds"] > 0
+    assert run.data.metrics[f"test/{figure}"] == value
+    assert run.data.metrics["time/train_seconds"] > 0
     assert run.data.tags["dvc.data"] == locked(small_run)[f"data/processed/{MODELS[model]}"]
     assert run.data.tags["gate"] == "passed"
     assert run.data.tags["gates.parity"] == str(ALL[model].gates.parity)
@@ -203,9 +203,9 @@ def test_every_fold_is_a_child_run(client, report):
     runs = client.search_runs([experiment.experiment_id])
     (parent,) = [run for run in runs if run.info.run_name == "iris_mlp"]
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    scores = sorted(round(run.data.metrics["validation_accuracy"], 6) for run in children)
+    scores = sorted(round(run.data.metrics["val/accuracy"], 6) for run in children)
     assert scores == sorted(report("iris_mlp", "training")["folds"]["scores"])
-    assert parent.data.metrics["folds_mean"] == report("iris_mlp", "training")["folds"]["mean"]
+    assert parent.data.metrics["cv/mean"] == report("iris_mlp", "training")["folds"]["mean"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -382,7 +382,7 @@ def test_a_model_trained_again_is_the_same_run(changed_run):
     client = MlflowClient(f"sqlite:///{changed_run.root}/mlflow.db")
     found = client.search_runs([one.experiment_id for one in client.search_experiments(filter_string="name = 'mnist'")])
     (run,) = [run for run in found if run.info.run_name == "mnist_cnn"]
-    steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")]
+    steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "train/loss")]
     assert steps == [1, 2]
 
 

@@ -17,7 +17,8 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance, training_relevant_settings
 from penstock.io.weights import save_weights
 from penstock.reporting.figures import png
-from penstock.tracking.run import track_model, training_seconds
+from penstock.tracking.queries import training_seconds
+from penstock.tracking.run import track_model
 from penstock.tracking.spool import spool_dir
 from penstock.tracking.uri import tracking_uri
 from tests.helpers.processes import wait_until
@@ -62,7 +63,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     with track_model(project, config, LINEAGE) as run:
         run.log_parameters(training_relevant_settings(config, "iris_mlp"))
         run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
-        run.log_metrics({"validation_loss": 0.5, "learning_rate": 0.1}, step=1)
+        run.log_metrics({"val/loss": 0.5, "learning_rate": 0.1}, step=1)
         run.log_file("learning_curves.png", png(Figure()))
     client, (found,) = runs()
     assert found.info.run_name == "iris_mlp"
@@ -70,7 +71,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     assert found.data.params["training.optimizer.learning_rate"] == "0.01"
     assert found.data.params["network.hidden"] == "[10]"
     assert found.data.params["dataset.split.seed"] == "42"
-    assert found.data.metrics == {"validation_loss": 0.5, "learning_rate": 0.1}
+    assert found.data.metrics == {"val/loss": 0.5, "learning_rate": 0.1}
     assert found.data.tags["dvc.data"] == LINEAGE.data
     assert found.data.tags["mlflow.source.git.commit"] == "none"
     assert found.inputs.dataset_inputs[0].dataset.digest == LINEAGE.data
@@ -82,15 +83,15 @@ def test_stages_that_begin_at_once_make_the_database_once(repository, project, c
     script = f"""
 import sys
 from pathlib import Path
-from penstock.config import load_config
-from penstock.io.provenance import Lineage
+from penstock.config.loading import load_config
+from penstock.io.provenance import Provenance
 from penstock.core.paths import Project
 from penstock.reporting.figures import png
 from penstock.tracking.run import track_model
 config = load_config(Path({str(repository / "params.yaml")!r}))
 print("ready", flush=True)
 sys.stdin.readline()
-with track_model(Project(Path({str(project.root)!r})), config, Lineage(sys.argv[1], "d", "p", "c")):
+with track_model(Project(Path({str(project.root)!r})), config, Provenance(sys.argv[1], "d", "p", "c")):
     pass
 """
     names = ("mnist_cnn", "mnist_lstm")
@@ -122,15 +123,15 @@ def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository,
     script = f"""
 import os, signal
 from pathlib import Path
-from penstock.config import load_config
-from penstock.io.provenance import Lineage
+from penstock.config.loading import load_config
+from penstock.io.provenance import Provenance
 from penstock.core.paths import Project
 from penstock.reporting.figures import png
 from penstock.tracking.run import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
-with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(LINEAGE)!r})) as run:
+with track_model(Project(Path({str(project.root)!r})), config, Provenance(**{vars(LINEAGE)!r})) as run:
     for step in (1, 2):
-        run.log_metrics({{"train_loss": 1 / step}}, step=step)
+        run.log_metrics({{"train/loss": 1 / step}}, step=step)
     os.kill(os.getpid(), signal.SIGKILL)
 """
     (project.root / "params.yaml").write_text((repository / "params.yaml").read_text())
@@ -139,9 +140,9 @@ with track_model(Project(Path({str(project.root)!r})), config, Lineage(**{vars(L
     # At once: the process that tells MLflow may still be at it.
     with track_model(project, config, LINEAGE) as run:
         for step in (1, 2, 3):
-            run.log_metrics({"train_loss": 1 / step}, step=step)
+            run.log_metrics({"train/loss": 1 / step}, step=step)
     client, (found,) = runs()
-    history = client.get_metric_history(found.info.run_id, "train_loss")
+    history = client.get_metric_history(found.info.run_id, "train/loss")
     assert [metric.step for metric in history] == [1, 2, 3]
     assert found.info.status == "FINISHED"
     assert capfd.readouterr().err == ""
@@ -152,11 +153,11 @@ def test_a_sender_that_dies_takes_nothing_with_it(project, config, runs, monkeyp
         patch.setattr(sys, "executable", "/bin/true")
         with track_model(project, config, LINEAGE) as run:
             time.sleep(0.2)
-            run.log_metrics({"train_loss": 1.0}, step=1)
+            run.log_metrics({"train/loss": 1.0}, step=1)
     with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
         pass
     told = {run.info.run_name: (run.info.status, run.data.metrics) for run in runs()[1]}
-    assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+    assert told == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
 
 
 def test_no_stage_imports_mlflow_or_matplotlib():
@@ -176,7 +177,7 @@ def test_a_run_that_fails_says_so(project, config, runs):
 
 def test_the_seconds_of_a_run_are_found_by_the_lineage_in_the_weights(project, config):
     with track_model(project, config, LINEAGE) as run:
-        run.log_metrics({"seconds": 12.5})
+        run.log_metrics({"time/train_seconds": 12.5})
     assert training_seconds(project, config) == {}
     save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
     assert training_seconds(project, config) == {"iris_mlp": 12.5}
@@ -188,7 +189,7 @@ def test_a_server_that_is_not_there_is_one_warning_and_work_goes_on(project, con
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     away = elsewhere(config, "http://127.0.0.1:9")
     with track_model(project, away, LINEAGE) as run:
-        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_metrics({"train/loss": 1.0}, step=1)
         run.log_file("learning_curves.png", png(Figure()))
     warnings = capfd.readouterr().err
     assert warnings.count("warning:") == 1
@@ -200,7 +201,7 @@ def test_a_server_that_is_not_there_is_one_warning_and_work_goes_on(project, con
 def test_an_outbox_that_cannot_be_written_is_one_warning_and_work_goes_on(project, config, capsys):
     project.scratch.write_text("a file where a folder should be")
     with track_model(project, config, LINEAGE) as run:
-        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_metrics({"train/loss": 1.0}, step=1)
     assert capsys.readouterr().err.count("warning: nothing can be written down for MLflow") == 1
 
 
@@ -208,14 +209,14 @@ def test_what_one_stage_could_not_say_the_next_one_says(project, config, runs, c
     broken = project.root / "mlflow.db"
     broken.write_bytes(b"not a database, " * 1000)
     with track_model(project, config, LINEAGE) as run:
-        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_metrics({"train/loss": 1.0}, step=1)
     assert capfd.readouterr().err.count("warning:") == 1
     broken.unlink()
     with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
         pass
     _, found = runs()
     told = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
-    assert told == {"iris_mlp": ("FINISHED", {"train_loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+    assert told == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
@@ -226,33 +227,33 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
     def steps():
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found = client.search_runs(experiments)
-        return [metric.step for run in found for metric in client.get_metric_history(run.info.run_id, "train_loss")]
+        return [metric.step for run in found for metric in client.get_metric_history(run.info.run_id, "train/loss")]
 
     mlflow_server.start()
     with track_model(project, elsewhere(config, mlflow_server.uri), LINEAGE) as run:
-        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_metrics({"train/loss": 1.0}, step=1)
         wait_until(lambda: steps() == [1])
         mlflow_server.kill()
-        run.log_metrics({"train_loss": 0.5}, step=2)
+        run.log_metrics({"train/loss": 0.5}, step=2)
         wait_until(lambda: "going on without it" in capfd.readouterr().err)
         mlflow_server.start()
-        run.log_metrics({"train_loss": 0.25}, step=3)
+        run.log_metrics({"train/loss": 0.25}, step=3)
     assert steps() == [1, 2, 3]
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
 def test_a_database_that_is_locked_is_told_when_it_is_free(project, config, runs, capfd):
     with track_model(project, config, LINEAGE) as run:
-        run.log_metrics({"train_loss": 1.0}, step=1)
+        run.log_metrics({"train/loss": 1.0}, step=1)
     with closing(sqlite3.connect(project.root / "mlflow.db", isolation_level=None)) as another:
         another.execute("BEGIN EXCLUSIVE")
         with track_model(project, config, LINEAGE) as run:
-            run.log_metrics({"train_loss": 0.5}, step=2)
+            run.log_metrics({"train/loss": 0.5}, step=2)
     assert capfd.readouterr().err.count("going on without it") == 1
     with track_model(project, config, LINEAGE):
         pass
     client, (found,) = runs()
-    assert [metric.step for metric in client.get_metric_history(found.info.run_id, "train_loss")] == [1, 2]
+    assert [metric.step for metric in client.get_metric_history(found.info.run_id, "train/loss")] == [1, 2]
     assert found.info.status == "FINISHED"
 
 

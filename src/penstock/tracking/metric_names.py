@@ -1,55 +1,20 @@
-"""The metrics that a run may have: a small fixed set, so that runs of different models can be compared."""
+"""What a metric's name says: the part before the slash is its section in MLflow's charts (docs/metrics.md)."""
 
-PER_EPOCH = frozenset(
-    {
-        "train_loss",
-        "train_accuracy",
-        "train_mean_squared_error",
-        "train_generator_loss",
-        "train_discriminator_loss",
-        "validation_loss",
-        "validation_accuracy",
-        "validation_mean_squared_error",
-        "validation_real_score",
-        "validation_drawn_score",
-        "learning_rate",
-    }
-)
-OF_TRAINING = frozenset(
-    {
-        "parameters",
-        "epochs",
-        "best_epoch",
-        "seconds",
-        "samples_per_second",
-        "folds_mean",
-        "folds_sd",
-        "seeds_mean",
-        "seeds_sd",
-    }
-)
-OF_VALIDATION = frozenset(
-    {
-        "test_accuracy",
-        "test_loss",
-        "test_mean_squared_error",
-        "frechet_distance",
-        "frechet_ratio",
-        "smallest_class_share",
-        "mean_confidence",
-        "baseline",
-        "parity_max_abs_diff",
-        "parity_agreement",
-        "onnx_bytes",
-        "int8_accuracy",
-        "int8_mean_squared_error",
-        "int8_frechet_distance",
-        "int8_bytes",
-        "int8_latency_ms_batch_1",
-        "latency_ms_batch_1",
-        "latency_ms_batch_7",
-        "latency_ms_batch_256",
-    }
-)
-TIMED = frozenset({"seconds", "samples_per_second"}) | {one for one in OF_VALIDATION if "latency_" in one}
-METRICS = PER_EPOCH | OF_TRAINING | OF_VALIDATION
+from __future__ import annotations
+
+# Metrics of time differ from one measurement to the next.
+_TIMED = ("time/", "latency/", "int8/latency_")
+_SPLITS = {"train": "train", "validation": "val", "test": "test"}
+_RENAMED = {"val/real_score": "val/d_real", "val/drawn_score": "val/d_fake"}
+
+
+def is_timed(name: str) -> bool:
+    """Return whether a metric is a duration or a rate, which no two measurements have in common."""
+    return name.startswith(_TIMED)
+
+
+def slashed(name: str) -> str:
+    """Return MLflow's name of a metric: `train/loss` for `train_loss`."""
+    split, _, metric = name.partition("_")
+    slashed = f"{_SPLITS[split]}/{metric}" if split in _SPLITS else name
+    return _RENAMED.get(slashed, slashed)

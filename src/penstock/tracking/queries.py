@@ -7,10 +7,14 @@ from penstock.core.paths import Project
 from penstock.io.weights import read_provenance
 from penstock.tracking.spool import spool_dir, uploader_lock
 from penstock.tracking.uploader import UNREACHABLE, connect, find, upload_pending_logs, warn_of_absence
+from penstock.tracking.uri import tracking_uri
+
+SECONDS = "time/train_seconds"
 
 
-def training_seconds(project: Project, config: Config, uri: str) -> dict[str, float]:
-    """How long the epochs of each trained model took, where its run can be found."""
+def training_seconds(project: Project, config: Config) -> dict[str, float]:
+    """Return how long the epochs of each trained model took, in seconds; models without a run are left out."""
+    uri = tracking_uri(project, config)
     seconds = {}
     files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]
     trained = [weights for weights in files if weights.is_file()]
@@ -22,8 +26,8 @@ def training_seconds(project: Project, config: Config, uri: str) -> dict[str, fl
         for provenance in map(read_provenance, trained):
             experiment = client.get_experiment_by_name(config.model(provenance.model).dataset)
             run = find(client, experiment.experiment_id, provenance.key) if experiment else None
-            if run and "seconds" in run.data.metrics:
-                seconds[provenance.model] = run.data.metrics["seconds"]
+            if run and SECONDS in run.data.metrics:
+                seconds[provenance.model] = run.data.metrics[SECONDS]
     except UNREACHABLE as error:
         warn_of_absence(uri, error)
     return seconds

@@ -27,7 +27,7 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.environment import KEY
-from penstock.tracking.metric_names import METRICS
+from penstock.tracking.metric_names import slashed
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.uri import URI, tracking_uri
@@ -160,17 +160,15 @@ class TrackedRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Figures at a step; what the run has there already is not said twice."""
-        assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
         self._say("metrics", {"metrics": _plain(metrics), "step": step})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
         """The figures of one fold or seed, as a child run of its own; what is there already is not said twice."""
         self._say("repeat", {"name": name, "metrics": _plain(metrics)})
 
-    def log_proof(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
-        """What validation found of an ONNX file; another file is timed anew."""
-        assert metrics.keys() <= METRICS, f"not in the vocabulary: {metrics.keys() - METRICS}"
-        self._say("proof", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
+    def log_validation(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
+        """Log the metrics of an ONNX file; those of another file replace them."""
+        self._say("validation", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._say("tags", dict(tags))
@@ -183,16 +181,9 @@ class TrackedRun:
         self._say("register", model.content())
 
 
-def training_seconds(project: Project, config: Config) -> dict[str, float]:
-    """How long the epochs of each trained model took, where its run can be found: only MLflow knows."""
-    from penstock.tracking import queries
-
-    return queries.training_seconds(project, config, tracking_uri(project, config))
-
-
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
     """As JSON has them, which knows none of numpy's numbers."""
-    return {key: float(value) for key, value in metrics.items()}
+    return {slashed(key): float(value) for key, value in metrics.items()}
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from penstock.core import console
 from penstock.tracking.environment import KEY
 from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, reason_of
-from penstock.tracking.metric_names import OF_VALIDATION, TIMED
+from penstock.tracking.metric_names import is_timed
 from penstock.tracking.model_version import arrays
 from penstock.tracking.spool import Message, discard, messages, pending_logs, quarantine
 from penstock.tracking.uri import SQLITE, be_brief
@@ -54,7 +54,7 @@ class Uploader:
             "dataset": self._dataset,
             "metrics": self._metrics,
             "repeat": self._repeat,
-            "proof": self._proof,
+            "validation": self._validation,
             "tags": self._tags,
             "file": self._file,
             "register": self._register,
@@ -140,7 +140,7 @@ class Uploader:
     def _has(self, key: str, step: int, value: float) -> bool:
         """A figure that was timed stays as it was first; any other only as long as it is the same."""
         logged = self._logged.get((key, step))
-        return logged is not None and (key in TIMED or logged == value)
+        return logged is not None and (is_timed(key) or logged == value)
 
     def _repeat(self, message: Message) -> None:
         name, metrics = message.content["name"], message.content["metrics"]
@@ -154,11 +154,11 @@ class Uploader:
         self._client.log_batch(child, [Metric(metric, value, message.at, 0) for metric, value in metrics.items()])
         self._client.set_terminated(child, end_time=message.at)
 
-    def _proof(self, message: Message) -> None:
-        sha256 = message.content["sha256"]
+    def _validation(self, message: Message) -> None:
+        metrics, sha256 = message.content["metrics"], message.content["sha256"]
         if self._client.get_run(self._run_id).data.tags.get("onnx.sha256") != sha256:
-            self._logged = {at: value for at, value in self._logged.items() if at[0] not in OF_VALIDATION}
-        self._log_metrics(message.content["metrics"], 0, message.at)
+            self._logged = {at: value for at, value in self._logged.items() if at[0] not in metrics}
+        self._log_metrics(metrics, 0, message.at)
         # Last, for as long as it is not there, the metrics are new.
         self._set_tags({**message.content["tags"], "onnx.sha256": sha256})
 
