@@ -15,7 +15,7 @@ def context(package, tmp_path):
     return tmp_path / "context"
 
 
-def test_models_lie_where_the_server_looks_with_their_proofs(context):
+def test_the_context_has_models_and_their_validation(context):
     assert {path.name for path in (context / "models").iterdir()} == {"iris_mlp", "imdb_lstm"}
     recorded = read_json(context / "penstock.json")["models"]
     assert recorded.keys() == {"iris_mlp", "imdb_lstm", "imdb_lstm.int8"}
@@ -27,7 +27,7 @@ def test_models_lie_where_the_server_looks_with_their_proofs(context):
         assert set(files.values()) & {proof["sha256"], proof.get("int8_sha256")}
 
 
-def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready(context):
+def test_the_image_runs_without_root_and_has_a_health_check(context):
     lines = (context / "Dockerfile").read_text().splitlines()
     (user,) = [line for line in lines if line.startswith("USER ")]
     assert int(re.split("[ :]", user)[1]) > 0
@@ -36,7 +36,7 @@ def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready
     assert entry[entry.index("--host") + 1] == "0.0.0.0", "a container's own 127.0.0.1 is reached by nobody"
 
 
-def test_what_is_copied_is_there(context):
+def test_the_context_has_every_copied_file(context):
     copies = re.findall(r"^COPY (?!--from)(.+) \S+$", (context / "Dockerfile").read_text(), re.MULTILINE)
     copied = [path for paths in copies for path in paths.split()]
     assert {"pyproject.toml", "constraints.txt", "src/penstock", "models"} <= set(copied)
@@ -44,20 +44,20 @@ def test_what_is_copied_is_there(context):
     assert not list(context.rglob("__pycache__"))
 
 
-def test_a_context_is_written_anew_without_what_is_gone(context, package, models):
+def test_a_context_is_rewritten_without_deleted_models(context, package, models):
     shutil.rmtree(models / "iris_mlp")
     package("--docker", context)
     assert [path.name for path in (context / "models").iterdir()] == ["imdb_lstm"]
     assert [path.name for path in context.parent.iterdir() if "context" in path.name] == ["context"]
 
 
-def test_a_context_is_no_triton_repository(context, package):
+def test_a_context_is_not_overwritten_by_a_triton_repository(context, package):
     done = package("--triton", context, check=False)
     assert done.returncode == 2
     assert "did not write it" in done.stdout
 
 
-def test_it_says_what_it_could_write(package):
+def test_package_without_a_target_lists_the_targets(package):
     done = package(check=False)
     assert done.returncode == 2
     assert "give --triton, --docker or --kserve" in done.stdout

@@ -16,7 +16,7 @@ def write(folder, text):
             raise RuntimeError
 
 
-def test_a_folder_is_exchanged_as_a_whole_or_not_at_all(tmp_path):
+def test_folders_are_replaced_atomically(tmp_path):
     write(tmp_path / "folder", "first")
     with pytest.raises(RuntimeError):
         write(tmp_path / "folder", "wrong")
@@ -25,7 +25,7 @@ def test_a_folder_is_exchanged_as_a_whole_or_not_at_all(tmp_path):
     assert contents(tmp_path) == {"folder/file": "second"}
 
 
-def test_what_a_process_moved_that_was_killed_before_it_put_something_there_is_back(tmp_path):
+def test_the_old_folder_is_restored_after_a_kill(tmp_path):
     write(tmp_path / "folder", "first")
     (tmp_path / "folder").rename(tmp_path / ".folder.old")
     with pytest.raises(RuntimeError):
@@ -33,7 +33,7 @@ def test_what_a_process_moved_that_was_killed_before_it_put_something_there_is_b
     assert contents(tmp_path) == {"folder/file": "first"}
 
 
-def test_what_was_there_is_put_back_if_its_place_cannot_be_taken(tmp_path):
+def test_the_old_folder_is_restored_after_a_failed_rename(tmp_path):
     write(tmp_path / "folder", "first")
     with pytest.raises(FileNotFoundError), atomic_folder(tmp_path / "folder") as unfinished:
         unfinished.rmdir()

@@ -38,14 +38,14 @@ def command_of(instruction):
     return words
 
 
-def test_the_serve_extra_brings_no_training(image):
+def test_the_serve_extra_has_no_training_libraries(image):
     python = Path(command_of(image["ENTRYPOINT"])[0]).with_name("python")
     found = f"import importlib.util as u; print([m for m in {ABSENT!r} if u.find_spec(m)])"
     environment = os.environ | {"PYTHONPATH": ""}
     assert subprocess.run([python, "-c", found], check=True, capture_output=True, env=environment).stdout == b"[]\n"
 
 
-def test_the_image_serves_and_knows_that_it_is_healthy(image, tmp_path):
+def test_the_image_serves_and_passes_its_health_check(image, tmp_path):
     """In a folder that is no project."""
     command, healthy = command_of(image["ENTRYPOINT"]), command_of(image["HEALTHCHECK"])
     url = f"http://127.0.0.1:{command[-1]}"

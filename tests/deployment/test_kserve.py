@@ -44,7 +44,7 @@ def service(package, tmp_path):
     return written
 
 
-def test_our_image_speaks_the_protocol_and_is_probed(service):
+def test_kserve_gets_our_image_with_protocol_and_probes(service):
     read = service("--image", "registry.example.org/team/penstock:1")
     check(read, SERVICE)
     (container,) = read["spec"]["predictor"]["containers"]
@@ -54,7 +54,7 @@ def test_our_image_speaks_the_protocol_and_is_probed(service):
     assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": 8080}
 
 
-def test_triton_takes_a_repository_where_it_lies(service):
+def test_kserve_gets_triton_with_the_storage_uri(service):
     read = service("--storage", "s3://models/triton")
     check(read, SERVICE)
     model = read["spec"]["predictor"]["model"]
@@ -66,12 +66,12 @@ def test_triton_takes_a_repository_where_it_lies(service):
     }
 
 
-def test_a_service_names_the_versions_that_it_was_made_of(service, models):
+def test_a_service_has_the_model_versions(service, models):
     annotations = service("--storage", "s3://models/triton")["metadata"]["annotations"]
     assert annotations.keys() == {"penstock/iris_mlp", "penstock/imdb_lstm", "penstock/imdb_lstm.int8"}
 
 
-def test_it_wants_an_image_or_a_place_and_leaves_other_files_alone(package, tmp_path):
+def test_kserve_needs_an_image_or_storage_and_keeps_other_files(package, tmp_path):
     done = package("--kserve", tmp_path / "service.yaml", check=False)
     assert done.returncode == 2
     assert "give either --image, built from" in done.stdout

@@ -29,7 +29,7 @@ def url(small_run):
         process.wait(timeout=30)
 
 
-def test_mlflow_serves_the_registered_model_and_answers_what_the_file_answers(url, small_run):
+def test_mlflow_serves_the_registered_model_with_the_same_outputs(url, small_run):
     texts = ["A wonderful film.", ""]
     served = httpx.post(url, json={"inputs": {"text": texts}}, timeout=30).json()["predictions"]
     path = small_run.root / "models/imdb_lstm/model.onnx"

@@ -37,7 +37,7 @@ def shape_behind(tensor):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_configuration_says_what_the_validated_file_takes_and_gives(triton_repository, small_run, name):
+def test_triton_configurations_describe_the_validated_file(triton_repository, small_run, name):
     config = configuration(triton_repository / name)
     file = triton_repository / name / "1" / "model.onnx"
     assert sha256(file) == read_json(small_run.root / "models" / name / "validation.json")["sha256"]
@@ -50,27 +50,27 @@ def test_a_configuration_says_what_the_validated_file_takes_and_gives(triton_rep
         assert all(tensor.dims for tensor in tensors), "Triton wants at least one size beside the rows"
 
 
-def test_rows_that_wait_are_batched_and_none_wait_for_a_clock(triton_repository):
+def test_triton_batches_without_a_delay(triton_repository):
     config = configuration(triton_repository / "imdb_lstm")
     assert config.HasField("dynamic_batching")
     assert config.dynamic_batching.max_queue_delay_microseconds == 0
 
 
-def test_rows_of_an_int8_model_go_one_by_one(triton_repository):
+def test_triton_does_not_batch_int8_models(triton_repository):
     """Each is scaled by what else is in its batch."""
     config = configuration(triton_repository / "imdb_lstm.int8")
     assert config.max_batch_size == 1
     assert not config.HasField("dynamic_batching")
 
 
-def test_classes_are_labels(triton_repository):
+def test_class_names_are_in_labels_txt(triton_repository):
     (labelled,) = [output for output in configuration(triton_repository / "iris_mlp").output if output.label_filename]
     labels = (triton_repository / "iris_mlp" / labelled.label_filename).read_text().splitlines()
     assert (labelled.name, labels) == ("probabilities", ["setosa", "versicolor", "virginica"])
     assert not (triton_repository / "mnist_gan/labels.txt").exists()
 
 
-def test_the_same_file_again_is_no_new_version_and_another_one_is(package, models, small_run, tmp_path):
+def test_only_a_changed_file_is_a_new_version(package, models, small_run, tmp_path):
     repository = tmp_path / "repository"
     for _ in range(2):
         package("--triton", repository)
@@ -83,7 +83,7 @@ def test_the_same_file_again_is_no_new_version_and_another_one_is(package, model
     assert [path.name for path in (repository / "imdb_lstm").iterdir() if path.is_dir()] == ["1"]
 
 
-def test_a_file_that_was_tampered_with_does_not_get_in(package, models, tmp_path):
+def test_a_changed_file_is_not_packaged(package, models, tmp_path):
     path = models / "iris_mlp/model.onnx"
     path.write_bytes(path.read_bytes() + b"\x00")
     assert "not the file that was validated" in package("--triton", tmp_path / "repository").stdout
@@ -94,7 +94,7 @@ def test_a_file_that_was_tampered_with_does_not_get_in(package, models, tmp_path
     assert not (tmp_path / "other").exists()
 
 
-def test_a_folder_of_somebody_else_is_left_as_it_is(package, tmp_path):
+def test_folders_with_other_content_are_not_touched(package, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     done = package("--triton", tmp_path / "mine", check=False)

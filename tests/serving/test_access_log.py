@@ -22,7 +22,7 @@ def add(log, path):
     ("path", "says"),
     [("nowhere/x.log", "No such file or directory"), ("", "Is a directory"), ("pipe", "No such device")],
 )
-def test_a_file_that_cannot_be_written_is_said_in_one_line_at_the_start(tmp_path, capsys, path, says):
+def test_an_unwritable_log_ends_the_start_with_one_line(tmp_path, capsys, path, says):
     os.mkfifo(tmp_path / "pipe")  # which nobody reads
     tiny_models.save(tmp_path / "models", "fractions", tiny_models.fractions())
     with pytest.raises(SystemExit) as ended:
@@ -31,7 +31,7 @@ def test_a_file_that_cannot_be_written_is_said_in_one_line_at_the_start(tmp_path
     assert capsys.readouterr().err.startswith(f"error: --access-log {tmp_path / path}: {says}")
 
 
-def test_what_cannot_be_written_is_written_later_and_said_once(tmp_path, caplog, monkeypatch):
+def test_unwritten_lines_are_retried_with_one_warning(tmp_path, caplog, monkeypatch):
     """Of a pipe whose reader has gone, and comes back."""
     monkeypatch.setattr(access_log, "WRITE_SECONDS", 0.005)
     os.mkfifo(tmp_path / "pipe")
@@ -49,7 +49,7 @@ def test_what_cannot_be_written_is_written_later_and_said_once(tmp_path, caplog,
     assert caplog.messages == [f"--access-log {tmp_path / 'pipe'}: Broken pipe"]
 
 
-def test_a_full_disk_does_not_end_the_log(caplog):
+def test_the_log_survives_a_full_disk(caplog):
     log = AccessLog(Path("/dev/full"))
     add(log, "/first")
     wait_until(lambda: caplog.messages)

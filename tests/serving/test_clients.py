@@ -66,7 +66,7 @@ def tensor_of(library, node, rows):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_are_the_files_own(client, library, session, name):
+def test_responses_equal_those_of_the_file(client, library, session, name):
     model = session(name)
     (node,) = model.get_inputs()
     rows = rows_for(node)
@@ -79,7 +79,7 @@ def test_answers_are_the_files_own(client, library, session, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_is_described_as_the_file_is(told, session, small_run, name):
+def test_metadata_describe_the_file(told, session, small_run, name):
     model, described = session(name), told("get_model_metadata", name)
     sha256 = read_json(small_run.root / "models" / name / "validation.json")["sha256"]
     assert (described["name"], described["versions"]) == (name, [sha256[:12]])
@@ -88,7 +88,7 @@ def test_a_model_is_described_as_the_file_is(told, session, small_run, name):
         assert found == [(node.name, DATATYPES[node.type], [-1, *node.shape[1:]]) for node in nodes]
 
 
-def test_the_server_is_there_and_says_what_it_is(client, told):
+def test_the_server_is_live_and_has_metadata(client, told):
     assert client.is_server_live()
     assert client.is_server_ready()
     assert told("get_server_metadata")["name"] == "penstock"
@@ -108,7 +108,7 @@ def flower(library, session):
     return tensor_of(library, node, rows_for(node))
 
 
-def test_the_id_comes_back_and_only_the_outputs_that_were_asked_for(client, library, told, flower):
+def test_responses_have_the_id_and_the_requested_outputs(client, library, told, flower):
     (version,) = told("get_model_metadata", "iris_mlp")["versions"]
     wanted = [library.InferRequestedOutput("label"), library.InferRequestedOutput("probabilities")]
     for outputs in (wanted, wanted[:1]):
@@ -134,7 +134,7 @@ UNKNOWN, WRONG = ("404", "StatusCode.NOT_FOUND"), ("400", "StatusCode.INVALID_AR
         ),
     ],
 )
-def test_what_cannot_be_answered_is_refused_in_words(client, library, flower, asked, status, says):
+def test_invalid_calls_are_rejected_with_a_reason(client, library, flower, asked, status, says):
     outputs = [library.InferRequestedOutput(name) for name in asked.get("outputs", [])]
     with pytest.raises(InferenceServerException) as refused:
         client.infer(**(asked | {"inputs": [flower], "outputs": outputs or None}))

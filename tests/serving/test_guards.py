@@ -45,7 +45,7 @@ def bearer(token):
 
 @pytest.mark.parametrize("headers", [{}, bearer("a secreT"), bearer("?"), {"Authorization": "a secret"}])
 @pytest.mark.parametrize("path", [INFER, "/predict/fractions", "/v2", "/metrics", "/nothing"])
-def test_without_the_token_there_is_health_and_nothing_else(guarded, headers, path):
+def test_only_health_works_without_the_token(guarded, headers, path):
     response = httpx.post(f"{guarded.url}{path}", json=QUESTION, headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
@@ -54,13 +54,13 @@ def test_without_the_token_there_is_health_and_nothing_else(guarded, headers, pa
     assert httpx.get(f"{guarded.url}/v2/health/ready").status_code == 200
 
 
-def test_with_the_token_there_is_everything(guarded):
+def test_every_route_works_with_the_token(guarded):
     with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
         assert client.post(INFER, json=QUESTION).status_code == 200
         assert client.get("/v2").status_code == 200
 
 
-def test_the_token_may_be_in_a_file_and_the_environment_is_then_not_asked(folder, tmp_path):
+def test_a_token_file_overrides_the_environment(folder, tmp_path):
     (tmp_path / "token").write_text("another\n")
     options = ["--models", str(folder), "--token-file", str(tmp_path / "token")]
     with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
@@ -69,7 +69,7 @@ def test_the_token_may_be_in_a_file_and_the_environment_is_then_not_asked(folder
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), ("\n", "is empty")])
-def test_a_file_without_a_token_is_no_way_to_have_none(folder, tmp_path, capsys, content, says):
+def test_an_empty_or_missing_token_file_is_an_error(folder, tmp_path, capsys, content, says):
     if content is not None:
         (tmp_path / "token").write_text(content)
     with pytest.raises(SystemExit) as ended:
@@ -83,7 +83,7 @@ def counted(client):
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
-def test_everything_is_counted_by_model(folder):
+def test_requests_are_counted_by_model(folder):
     with serving(folder, "--models", str(folder)) as running, httpx.Client(base_url=running.url) as client:
         for _ in range(3):
             client.post(INFER, json=TWO_ROWS)
@@ -104,7 +104,7 @@ def test_everything_is_counted_by_model(folder):
     assert found["penstock_queue_size_rows", "fractions"] == 0
 
 
-def test_a_model_of_any_name_is_counted():
+def test_metrics_accept_any_model_name():
     metrics = Metrics()
     strange = 'a "model"\\with\na break'
     metrics.of(strange).count_request("http", "200", 0.001)
@@ -117,7 +117,7 @@ def test_a_model_of_any_name_is_counted():
     assert sample.labels["model"] == strange
 
 
-def test_each_request_is_a_line_in_the_log(guarded, log):
+def test_each_request_is_one_line_of_the_log(guarded, log):
     with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
         client.post(f"{INFER}?why=not", json=QUESTION)
         client.get("/logged")
@@ -132,7 +132,7 @@ def test_each_request_is_a_line_in_the_log(guarded, log):
     assert "secret" not in log.read_text()
 
 
-def test_what_is_refused_before_it_is_read_is_counted_and_logged_as_well(guarded, log):
+def test_early_rejections_are_counted_and_logged(guarded, log):
     head = f"POST {INFER} HTTP/1.1\r\nAuthorization: Bearer a secret\r\nContent-Length: 99999999\r\n\r\n"
     with socket.create_connection(guarded.http.split(":"), timeout=20) as caller:
         caller.sendall(head.encode())
@@ -148,7 +148,7 @@ def test_what_is_refused_before_it_is_read_is_counted_and_logged_as_well(guarded
     assert found["penstock_requests_total", "", "http", "401"] >= 1
 
 
-def test_a_log_that_cannot_be_written_does_not_hold_up_answers(folder, tmp_path):
+def test_an_unwritable_log_does_not_delay_responses(folder, tmp_path):
     """A pipe that nobody reads."""
     os.mkfifo(tmp_path / "pipe")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

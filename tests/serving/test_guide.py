@@ -41,12 +41,12 @@ def here(served, tmp_path_factory):
     return run
 
 
-def test_every_command_is_of_a_kind_that_is_tested_here():
+def test_every_command_of_the_guide_is_tested():
     assert sorted([*PACKAGES, *CURLS, *REGISTERED, "penstock serve"]) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("command", CURLS)
-def test_what_the_guide_asks_by_curl_is_answered(here, command):
+def test_every_curl_of_the_guide_is_answered(here, command):
     answer = here(*shlex.split(command))
     if "/metrics" in command:
         assert answer.startswith("# HELP penstock_")
@@ -55,30 +55,30 @@ def test_what_the_guide_asks_by_curl_is_answered(here, command):
 
 
 @pytest.mark.parametrize("program", BLOCKS["python"])
-def test_programs_of_the_guide_print_an_answer(here, program):
+def test_every_program_of_the_guide_runs(here, program):
     assert re.match(r"\[", here(sys.executable, "-c", program))
 
 
 @pytest.mark.parametrize("command", PACKAGES)
-def test_the_guide_packages_models(small_run, tmp_path, command):
+def test_every_package_command_of_the_guide_runs(small_run, tmp_path, command):
     assert small_run.run(*shlex.split(command.replace("build/", f"{tmp_path}/"))).stdout
     assert list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", REGISTERED)
-def test_the_guide_serves_registered_models(small_run, tmp_path, command):
+def test_every_registry_command_of_the_guide_runs(small_run, tmp_path, command):
     wanted = command.split()[2:]
     with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
         names = httpx.get(f"{served.url}/models").json().keys()
     assert sorted(names) == sorted(re.findall(r"models:/(\w+)", command))
 
 
-def test_the_answer_that_is_shown_has_the_keys_of_one(here):
+def test_the_shown_response_has_the_keys_of_a_real_one(here):
     (shown,) = [line for line in TEXT.splitlines() if line.startswith('{"label"')]
     assert json.loads(shown).keys() == json.loads(here(*shlex.split(CURLS[0]))).keys()
 
 
-def test_the_options_are_those_of_the_command(small_run):
+def test_the_options_of_the_guide_are_those_of_the_command(small_run):
     told = set(
         re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Batching and back-pressure") : TEXT.index("## Metrics")])
     )
@@ -90,14 +90,14 @@ def test_the_options_are_those_of_the_command(small_run):
         assert float(value) in (default, default / 2**20), option
 
 
-def test_the_metrics_are_those_of_the_server(here):
+def test_the_metrics_of_the_guide_are_those_of_the_server(here):
     told = set(re.findall(r"^\| `(penstock_\w+)`", TEXT, re.MULTILINE))
     answered = here("curl", "-s", "http://127.0.0.1:8080/metrics")
     assert told == set(re.findall(r"^# TYPE (\w+)", answered, re.MULTILINE))
     assert {f"penstock_{name}" for name in HISTOGRAMS} <= told
 
 
-def test_the_errors_are_those_of_the_server():
+def test_the_errors_of_the_guide_are_those_of_the_server():
     """Each row has the status, its gRPC code, and the description of openapi.json; the rest is the guide's own."""
     rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*?) \|", TEXT, re.MULTILINE)
     assert [int(status) for status, _, _ in rows] == list(STATUSES)
@@ -108,6 +108,6 @@ def test_the_errors_are_those_of_the_server():
     assert {int(status) for status, code, _ in rows if code} == CODES.keys()
 
 
-def test_every_link_is_there():
+def test_every_link_of_the_guide_exists():
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in target]
     assert [target for target in targets if not (REPOSITORY / "docs" / target).exists()] == []

@@ -27,7 +27,7 @@ def asked(served, name, texts):
     return np.array(likely["data"], dtype=np.float32).reshape(likely["shape"])
 
 
-def test_it_answers_what_its_file_answers_to_each_row_alone(served, small_run):
+def test_int8_outputs_equal_those_of_each_row_alone(served, small_run):
     session = onnxruntime.InferenceSession(small_run.root / "models/imdb_lstm/model.int8.onnx")
     alone = [session.run(["probabilities"], {"text": [text]})[0] for text in TEXTS]
     assert np.allclose(asked(served, "imdb_lstm.int8", TEXTS), np.concatenate(alone), atol=1e-7)
@@ -35,20 +35,20 @@ def test_it_answers_what_its_file_answers_to_each_row_alone(served, small_run):
     assert not np.allclose(together, np.concatenate(alone), atol=1e-7), "the rows would change each other's answers"
 
 
-def test_it_says_what_it_is_and_lies_beside_the_exact_one(served, small_run):
+def test_int8_models_are_served_beside_the_float_model(served, small_run):
     proof = read_json(small_run.root / "models/imdb_lstm/validation.json")
     exact, int8 = (httpx.get(f"{served.url}/v2/models/{name}").json() for name in ("imdb_lstm", "imdb_lstm.int8"))
     assert (exact["versions"], int8["versions"]) == ([proof["sha256"][:12]], [proof["int8_sha256"][:12]])
     assert int8["parameters"] == exact["parameters"] | {"precision": "int8"}
 
 
-def test_a_candidate_that_was_not_adopted_is_no_model(served):
+def test_unadopted_int8_candidates_are_not_served(served):
     assert httpx.get(f"{served.url}/v2/models/mnist_cnn.int8").status_code == 404
     index = httpx.post(f"{served.url}/v2/repository/index", json={}).json()
     assert "mnist_cnn.int8" not in [entry["name"] for entry in index]
 
 
-def test_a_candidate_that_is_not_the_proven_one_is_refused_without_the_exact_one(small_run, tmp_path):
+def test_a_changed_int8_candidate_is_rejected_alone(small_run, tmp_path):
     shutil.copytree(small_run.root / "models/imdb_lstm", tmp_path / "imdb_lstm")
     proof = read_json(tmp_path / "imdb_lstm/validation.json")
     write_json(tmp_path / "imdb_lstm/validation.json", proof | {"int8_sha256": proof["sha256"]})

@@ -65,7 +65,7 @@ def versions(callers):
     return [version for position, version in enumerate(found) if version not in found[:position]]
 
 
-def test_a_new_file_is_taken_up_without_a_dropped_request(served, folder):
+def test_a_new_file_is_loaded_without_a_failed_request(served, folder):
     first = httpx.get(f"{served.url}/models").json()["fractions"]
     callers = Callers(served.url, "fractions")
     wait_until(lambda: len(callers.answers) > 50)
@@ -86,7 +86,7 @@ def test_a_new_file_is_taken_up_without_a_dropped_request(served, folder):
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "not the file that was validated"), (b"no model", "onnxruntime cannot load it")]
 )
-def test_a_broken_or_tampered_file_is_refused_and_the_old_one_stays(served, folder, content, says):
+def test_a_broken_or_changed_file_is_rejected_and_the_old_model_stays(served, folder, content, says):
     def entry():
         return next(one for one in httpx.get(f"{served.url}/v2/repository/index").json() if one["name"] == "fractions")
 
@@ -105,7 +105,7 @@ def test_a_broken_or_tampered_file_is_refused_and_the_old_one_stays(served, fold
     assert entry()["reason"] == ""
 
 
-def test_a_model_that_comes_later_is_served_and_one_that_goes_stays(served, folder):
+def test_a_new_model_is_served_and_a_deleted_one_stays(served, folder):
     tiny_models.save(folder, "newcomer", tiny_models.fractions(shift=3))
     wait_until(lambda: "newcomer" in httpx.get(f"{served.url}/models").json())
     for path in (folder / "newcomer").iterdir():
@@ -115,7 +115,7 @@ def test_a_model_that_comes_later_is_served_and_one_that_goes_stays(served, fold
     assert "newcomer" in httpx.get(f"{served.url}/models").json()
 
 
-def test_sigterm_lets_requests_in_hand_finish_and_is_no_failure(folder):
+def test_sigterm_finishes_open_requests_and_exits_with_zero(folder):
     """Ready no longer, but still answering, for a moment; then nobody is taken; no request breaks off."""
     with serving(folder, "--models", str(folder), "--shutdown-grace", "3") as served:
         ask_until_it_ends(served)
@@ -137,7 +137,7 @@ def ask_until_it_ends(served):
         httpx.get(ready)
 
 
-def test_a_request_that_outlasts_the_end_of_listening_is_answered(folder):
+def test_requests_are_answered_after_the_end_of_listening(folder):
     """Seconds of work in hand when nobody is taken any more, in runs that the event loop has yet to begin."""
     psutil = pytest.importorskip("psutil")
     rows = {"inputs": [QUESTION["inputs"][0] | {"shape": [40, 2], "data": tiny_models.GOOD * 40}]}
@@ -175,7 +175,7 @@ def listens(served):
     return True
 
 
-def test_too_many_requests_are_refused_at_once_in_little_memory_and_then_all_is_well(folder):
+def test_overload_is_rejected_in_little_memory_and_recovers(folder):
     psutil = pytest.importorskip("psutil")
     with serving(
         folder, "--models", str(folder), "--max-queue-size", "4", "--workers", "1", "--max-batch-size", "1"
@@ -195,7 +195,7 @@ def test_too_many_requests_are_refused_at_once_in_little_memory_and_then_all_is_
         assert httpx.post(f"{served.url}/v2/models/slow/infer", json=QUESTION, timeout=30).status_code == 200
 
 
-def test_an_address_that_is_taken_is_said_so(served, folder):
+def test_an_address_in_use_gives_an_error(served, folder):
     port = served.http.rpartition(":")[2]
     command = [sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder), "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -204,7 +204,7 @@ def test_an_address_that_is_taken_is_said_so(served, folder):
 
 
 @pytest.mark.parametrize(("cores", "workers"), [("0", 1)])
-def test_it_says_what_it_has_to_compute_with(folder, cores, workers):
+def test_startup_prints_workers_and_cores(folder, cores, workers):
     command = ["taskset", "--cpu-list", cores, sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder)]
     process = subprocess.Popen([*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -83,7 +83,7 @@ def answer(served):
     return response.raise_for_status().json()["sum"]
 
 
-def test_a_moved_alias_is_taken_up_without_a_dropped_request(register, environment, tmp_path):
+def test_a_moved_alias_is_followed_without_a_failed_request(register, environment, tmp_path):
     first = register(100.0)
     with serving(tmp_path, *CHAMPION, **environment) as served:
         found = described(served)
@@ -97,7 +97,7 @@ def test_a_moved_alias_is_taken_up_without_a_dropped_request(register, environme
     assert not folders_of_links(tmp_path)
 
 
-def test_a_file_that_is_not_the_validated_one_changes_nothing(register, environment, tmp_path, capfd):
+def test_an_unvalidated_file_changes_nothing(register, environment, tmp_path, capfd):
     said = ""
 
     def warned():
@@ -121,7 +121,7 @@ def test_a_killed_server_leaves_no_process_and_no_links(register, environment, t
     wait_until(lambda: not folders_of_links(tmp_path))
 
 
-def test_the_models_of_a_project_are_served_out_of_its_database(small_run, tmp_path):
+def test_registered_models_are_served_from_the_project_database(small_run, tmp_path):
     wanted = ("models:/imdb_lstm@champion", "models:/imdb_lstm.int8@champion", "models:/mnist_autoencoder/1")
     with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
         assert httpx.get(f"{served.url}/models").json().keys() == {"imdb_lstm", "imdb_lstm.int8", "mnist_autoencoder"}
@@ -142,7 +142,7 @@ def test_the_models_of_a_project_are_served_out_of_its_database(small_run, tmp_p
         (["models:/nothing@champion"], 1, "models:/nothing@champion: MLflow at http"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(environment, tmp_path, models, code, says):
+def test_unservable_models_give_a_one_line_error(environment, tmp_path, models, code, says):
     command = [sys.executable, "-m", "penstock.cli", "serve", *models]
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
@@ -152,7 +152,7 @@ def test_what_cannot_be_served_is_said_in_one_line(environment, tmp_path, models
     assert line.startswith(f"error: {says}")
 
 
-def test_without_an_address_it_says_what_to_set(tmp_path):
+def test_a_missing_tracking_uri_gives_a_hint(tmp_path):
     command = [sys.executable, "-m", "penstock.cli", "serve", "models:/a@champion"]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -46,7 +46,7 @@ def request_of(model, rows):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
-def test_trained_is_served(server, small_run, name, batch_size):
+def test_served_outputs_equal_the_trained_network(server, small_run, name, batch_size):
     """Raw test rows over HTTP against the trained network on processed ones (DESIGN.md, rule 2)."""
     project = Project(small_run.root)
     config = load_config(project.params)
@@ -68,7 +68,7 @@ def test_trained_is_served(server, small_run, name, batch_size):
     assert answer["model_version"] == described["versions"][0]
 
 
-def test_a_model_says_what_it_was_made_from(server, small_run):
+def test_metadata_have_the_provenance(server, small_run):
     described = server.get("/v2/models/mnist_cnn").json()
     report = json.loads((small_run.root / "reports/mnist_cnn/validation.json").read_text())
     assert described["versions"] == [report["onnx"]["sha256"][:12]]
@@ -77,7 +77,7 @@ def test_a_model_says_what_it_was_made_from(server, small_run):
     assert described["classes"] == list("0123456789")
 
 
-def test_an_autoencoder_and_a_generator_are_served(server):
+def test_autoencoders_and_generators_are_served(server):
     answer = server.post("/predict/mnist_autoencoder", json={"pixels": [[0] * 28] * 28}).json()
     assert np.shape(answer["code"]) == (32,)
     assert np.shape(answer["reconstruction"]) == (28, 28)
@@ -86,7 +86,7 @@ def test_an_autoencoder_and_a_generator_are_served(server):
     assert "classes" not in server.get("/v2/models/mnist_gan").json()
 
 
-def test_people_can_ask_in_a_short_way(server):
+def test_short_routes_predict(server):
     answer = server.post("/predict/imdb_lstm", json={"text": "A wonderful film."}).json()
     assert answer["label"] in ("negative", "positive")
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -139,7 +139,7 @@ def tensor(**changes):
         ("/predict/imdb_lstm", {"text": 5}, 400, "expected BYTES"),
     ],
 )
-def test_a_bad_request_is_answered_with_what_was_wanted(server, path, body, status, says):
+def test_bad_requests_are_answered_with_the_expected_input(server, path, body, status, says):
     if body is None:
         response = server.get(path)
     else:
@@ -148,7 +148,7 @@ def test_a_bad_request_is_answered_with_what_was_wanted(server, path, body, stat
     assert says in response.json()["error"]
 
 
-def test_a_tampered_file_is_not_served(changed_run):
+def test_a_changed_file_is_not_served(changed_run):
     path = changed_run.root / "models/iris_mlp/model.onnx"
     path.write_bytes(path.read_bytes() + b"\x00")
     done = changed_run.run("penstock", "predict", "iris_mlp", "5", "3", "1", "0", check=False)
@@ -156,7 +156,7 @@ def test_a_tampered_file_is_not_served(changed_run):
     assert "not the file that was validated" in done.stdout
 
 
-def test_one_model_without_proof_does_not_keep_the_others_from_being_served(changed_run):
+def test_an_unvalidated_model_does_not_stop_the_others(changed_run):
     (changed_run.root / "models/mnist_cnn/validation.json").unlink()
     repository = Repository([changed_run.root / "models", changed_run.root / "tuned/models"])
     repository.load()
@@ -164,13 +164,13 @@ def test_one_model_without_proof_does_not_keep_the_others_from_being_served(chan
     assert "mnist_cnn: not served, because it did not pass its gates" in repository.rejected["mnist_cnn"]
 
 
-def test_an_unknown_model_gets_the_nearest_name(small_run):
+def test_an_unknown_model_gives_the_nearest_name(small_run):
     done = small_run.run("penstock", "predict", "iris_mpl", "5", "3", "1", "0", check=False)
     assert done.returncode == 2
     assert "no model 'iris_mpl'; did you mean 'iris_mlp'?" in done.stdout
 
 
-def test_without_models_it_says_what_makes_them(linked_project):
+def test_a_server_without_models_says_how_to_create_them(linked_project):
     command = [sys.executable, "-m", "penstock.cli", "serve"]
     done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -35,7 +35,7 @@ def fits(datatype, value):
 
 
 @given(datatype=st.sampled_from(["FP32", "UINT8", "INT64", "BYTES"]), flat=st.lists(values, min_size=1, max_size=5))
-def test_an_array_holds_what_its_datatype_can_and_nothing_else(datatype, flat):
+def test_arrays_hold_exactly_what_their_datatype_can(datatype, flat):
     spec = TensorSpec("x", datatype, (-1,))
     if all(fits(datatype, value) for value in flat):
         array = array_from_values(flat, spec)
@@ -47,14 +47,14 @@ def test_an_array_holds_what_its_datatype_can_and_nothing_else(datatype, flat):
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
-def test_texts_come_back_from_bytes_as_they_were(texts):
+def test_texts_survive_a_round_trip_as_bytes(texts):
     spec = TensorSpec("text", "BYTES", (-1,))
     content = bytes_from_array(np.array(texts, object))
     assert array_from_bytes(memoryview(content), spec, [len(texts)], "inputs.0").tolist() == texts
 
 
 @given(st.binary(max_size=40), st.integers(1, 3))
-def test_bytes_that_are_no_texts_are_refused(content, count):
+def test_bytes_that_are_not_texts_are_rejected(content, count):
     try:
         texts = array_from_bytes(memoryview(content), TensorSpec("text", "BYTES", (-1,)), [count], "inputs.0")
     except InputError as error:
@@ -81,7 +81,7 @@ def numbers_tensor(rows, **changes):
 ROW = np.array(tiny_models.GOOD, np.float32).tobytes()
 
 
-def test_numbers_behind_the_json_are_read_wherever_they_lie(fractions):
+def test_unaligned_binary_numbers_are_read(fractions):
     for pad in range(4):
         tensor = numbers_tensor(2, parameters={"binary_data_size": 16, "pad": "x" * pad})
         array = parse(request_of([tensor], ROW * 2), fractions).inputs["numbers"]
@@ -129,7 +129,7 @@ def test_numbers_behind_the_json_are_read_wherever_they_lie(fractions):
         (Request("POST", "/", {b"inference-header-content-length": b"-1"}, b"{}"), "expected at most 2, not '-1'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_words(fractions, request_, says):
+def test_invalid_requests_are_rejected_with_a_reason(fractions, request_, says):
     with pytest.raises(InputError) as refused:
         parse(request_, fractions)
     assert says in str(refused.value)
@@ -151,7 +151,7 @@ def test_what_cannot_be_meant_is_refused_in_words(fractions, request_, says):
         ),
     ],
 )
-def test_an_output_comes_as_bytes_for_who_asks_for_it(fractions, more, binary):
+def test_outputs_are_bytes_on_request(fractions, more, binary):
     asked = parse(request_of([numbers_tensor(1, data=tiny_models.GOOD)], id="7", **more), fractions)
     response = encode(fractions, fractions.run(asked.inputs), asked.outputs, asked.id)
     length = int(dict(response.headers).get(b"inference-header-content-length", len(response.body)))

@@ -54,7 +54,7 @@ def test_typed_contents_are_answered_with_typed_contents(call):
     assert not response.raw_output_contents
 
 
-def test_a_text_is_bytes(call):
+def test_text_is_sent_as_bytes(call):
     texts = {"name": "text", "datatype": "BYTES", "shape": [2], "contents": {"bytes_contents": [b"good", b""]}}
     response = call("ModelInfer", messages.ModelInferRequest(model_name="imdb_lstm", inputs=[texts]))
     assert len(response.outputs[1].contents.int64_contents) == 2
@@ -77,20 +77,20 @@ def test_a_text_is_bytes(call):
         ("ModelStreamInfer", infer_request(), grpc.StatusCode.UNIMPLEMENTED),
     ],
 )
-def test_a_refusal_is_a_status(call, name, request_, status):
+def test_errors_have_a_grpc_status(call, name, request_, status):
     with pytest.raises(grpc.RpcError) as refused:
         call(name, request_)
     assert refused.value.code() == status
 
 
-def test_nothing_larger_than_http_takes_is_read(call):
+def test_messages_above_max_body_size_are_rejected(call):
     request = messages.ModelInferRequest(model_name="iris_mlp", raw_input_contents=[bytes(ServerConfig.max_body_size)])
     with pytest.raises(grpc.RpcError) as refused:
         call("ModelInfer", request)
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_an_output_parameter_that_would_be_ignored_is_refused(call):
+def test_unknown_output_parameters_are_rejected(call):
     request = infer_request()
     request.outputs.add(name="label").parameters["classification"].int64_param = 3
     with pytest.raises(grpc.RpcError) as refused:
@@ -98,7 +98,7 @@ def test_an_output_parameter_that_would_be_ignored_is_refused(call):
     assert "outputs.0.parameters: 'classification' is not supported" in str(refused.value.details())
 
 
-def test_a_call_that_takes_longer_than_it_asked_for_is_given_up(call):
+def test_calls_end_at_their_own_timeout(call):
     request = long_request()
     request.parameters["timeout"].int64_param = 1000
     with pytest.raises(grpc.RpcError) as refused:
@@ -106,14 +106,14 @@ def test_a_call_that_takes_longer_than_it_asked_for_is_given_up(call):
     assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_caller_that_waits_no_longer_is_counted_as_gone(call, served):
+def test_cancelled_calls_are_counted_as_cancelled(call, served):
     with pytest.raises(grpc.RpcError) as gone:
         call("ModelInfer", long_request(), timeout=0.1)
     assert gone.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     wait_until(lambda: 'protocol="grpc",status="CANCELLED"}' in httpx.get(f"{served.url}/metrics").text)
 
 
-def test_calls_are_counted_beside_those_of_http(call, served):
+def test_calls_are_counted_beside_http_requests(call, served):
     call("ModelInfer", infer_request())
     counted = httpx.get(f"{served.url}/metrics").text
     assert re.search(
@@ -142,7 +142,7 @@ def guarded(iris, log):
 
 
 @pytest.mark.parametrize("metadata", [[], [("authorization", "Bearer open sesam")], [("authorization-bin", b"\xff")]])
-def test_without_the_token_there_is_health_and_nothing_else(guarded, metadata):
+def test_only_health_works_without_the_token(guarded, metadata):
     with grpc.insecure_channel(guarded.grpc) as channel:
         assert called(channel, "ServerLive", messages.ServerLiveRequest(), metadata=metadata).live
         assert called(channel, "ServerReady", messages.ServerReadyRequest(), metadata=metadata).ready
@@ -151,7 +151,7 @@ def test_without_the_token_there_is_health_and_nothing_else(guarded, metadata):
     assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_with_the_token_calls_are_answered_and_logged(guarded, log):
+def test_calls_with_the_token_are_answered_and_logged(guarded, log):
     with grpc.insecure_channel(guarded.grpc) as channel:
         metadata = [("authorization", "Bearer open sesame")]
         assert called(channel, "ModelInfer", infer_request(), metadata=metadata).outputs
@@ -181,7 +181,7 @@ async def refusal(channel, name, sent):
         return error.code(), error.details()
 
 
-def test_calls_share_the_memory_for_bodies_with_http():
+def test_calls_share_the_memory_budget_of_http():
     a_model = messages.ModelReadyRequest(name="a").SerializeToString()
 
     async def run():
@@ -193,7 +193,7 @@ def test_calls_share_the_memory_for_bodies_with_http():
     asyncio.run(run())
 
 
-def test_what_is_no_message_is_refused_and_counted():
+def test_malformed_messages_are_rejected_and_counted():
     async def run():
         async with answered_without_models() as (engine, channel):
             code, details = await refusal(channel, "ModelInfer", b"\xff")
@@ -204,7 +204,7 @@ def test_what_is_no_message_is_refused_and_counted():
     asyncio.run(run())
 
 
-def test_a_port_that_is_taken_is_said_and_ends_the_start(small_run, iris):
+def test_a_port_in_use_ends_the_server_with_an_error(small_run, iris):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = ["--port", str(free_port()), "--grpc-port", str(taken.getsockname()[1])]
         done = small_run.run("penstock", "serve", "--models", str(iris), *ports, check=False)
@@ -225,7 +225,7 @@ def seconds_of_work(served):
     return times.user + times.system
 
 
-def test_calls_in_hand_are_answered_when_the_server_is_told_to_end(small_run):
+def test_open_calls_are_answered_during_shutdown(small_run):
     with serving(small_run.root) as served, grpc.insecure_channel(served.grpc) as channel:
         idle = seconds_of_work(served)
         with ThreadPoolExecutor() as pool:

@@ -34,7 +34,7 @@ def call_of(*tensors, raw=()):
 
 @pytest.mark.parametrize("raw", [True, False])
 @given(case=arrays())
-def test_values_come_back_as_they_were_sent(raw, case):
+def test_values_survive_a_round_trip(raw, case):
     spec, array = case
     response = encode_outputs([spec], {"x": array}, raw=raw)
     call = messages.ModelInferRequest(raw_input_contents=response.raw_output_contents)
@@ -46,7 +46,7 @@ def test_values_come_back_as_they_were_sent(raw, case):
 
 
 @given(content=st.binary(max_size=60), shape=st.lists(st.integers(-3, 5), max_size=3))
-def test_any_bytes_are_texts_or_refused(content, shape):
+def test_any_bytes_are_texts_or_rejected(content, shape):
     call = call_of({"name": "x", "datatype": "BYTES", "shape": shape}, raw=[content])
     try:
         array = decode_inputs(call, {"x": TensorSpec("x", "BYTES", (-1, 2))})["x"]
@@ -91,20 +91,20 @@ TEXT = {"name": "text", "datatype": "BYTES", "shape": [1]}
         (call_of(TEXT | {"contents": {"bytes_contents": [b"\xff"]}}), "inputs.0.contents: a text is not UTF-8"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_place(call, says):
+def test_misfitting_tensors_are_rejected_with_their_place(call, says):
     with pytest.raises(InputError) as refused:
         decode_inputs(call, SPECS)
     assert says in str(refused.value)
 
 
-def test_what_protoc_makes_of_the_protocol_is_what_is_kept(tmp_path):
+def test_generated_files_are_current(tmp_path):
     generate(tmp_path)
     for name in (DESCRIPTOR, STUBS):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), f"python -m {generate.__module__}"
 
 
 @pytest.mark.parametrize("name", [*messages.DESCRIPTOR.message_types_by_name])
-def test_messages_are_the_protocols_field_by_field(name):
+def test_messages_have_the_fields_of_the_protocol(name):
     """tritonclient carries the protocol as NVIDIA publishes it."""
 
     def fields(message):
@@ -115,7 +115,7 @@ def test_messages_are_the_protocols_field_by_field(name):
     assert fields(ours) == fields(service_pb2.DESCRIPTOR.message_types_by_name[name])
 
 
-def test_calls_are_the_protocols():
+def test_methods_are_those_of_the_protocol():
     (ours,) = messages.DESCRIPTOR.services_by_name.values()
     theirs = service_pb2.DESCRIPTOR.services_by_name[ours.name].methods_by_name
     for call in ours.methods:

@@ -63,7 +63,7 @@ def sums(body):
     return json.loads(body)["outputs"][0]["data"]
 
 
-def test_a_connection_is_kept_for_the_next_request(caller):
+def test_connections_are_kept_alive(caller):
     for _ in range(3):
         ((status, headers, body),) = answers(caller, post(), 1)
         assert (status, sums(body)) == (200, [10.5])
@@ -71,7 +71,7 @@ def test_a_connection_is_kept_for_the_next_request(caller):
         assert headers["date"].endswith("GMT")
 
 
-def test_requests_that_come_ahead_are_answered_in_their_order(caller):
+def test_pipelined_requests_are_answered_in_order(caller):
     slow = post(QUESTION, "/v2/models/slow/infer")
     first, second, third = answers(caller, slow + post() + b"GET /v2/health/live HTTP/1.1\r\n\r\n", 3)
     assert sums(first[2]) == tiny_models.GOOD
@@ -79,17 +79,17 @@ def test_requests_that_come_ahead_are_answered_in_their_order(caller):
     assert json.loads(third[2]) == {"live": True}
 
 
-def test_a_hundred_requests_at_once_are_answered(caller):
+def test_a_hundred_pipelined_requests_are_answered(caller):
     assert [status for status, _, _ in answers(caller, post() * 100, 100)] == [200] * 100
 
 
-def test_a_request_may_come_byte_by_byte(caller):
+def test_a_request_can_arrive_byte_by_byte(caller):
     for byte in post():
         caller.sendall(bytes([byte]))
     assert answers(caller, b"", 1)[0][0] == 200
 
 
-def test_a_body_may_come_in_chunks_and_what_follows_it_is_no_header(caller):
+def test_bodies_can_be_chunked_and_trailers_are_ignored(caller):
     head = f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, QUESTION[i : i + 1]) for i in range(len(QUESTION)))
     ((status, _, body),) = answers(caller, head + chunks + b"0\r\nContent-Encoding: gzip\r\n\r\n", 1)
@@ -104,26 +104,26 @@ def test_a_body_may_come_in_chunks_and_what_follows_it_is_no_header(caller):
         post(QUESTION, PATH, "Connection: close") + post(),
     ],
 )
-def test_who_wants_no_more_is_sent_the_end(caller, request_):
+def test_the_connection_closes_when_the_client_asks_for_it(caller, request_):
     ((status, headers, _),) = answers(caller, request_, 1)
     assert (status, headers["connection"]) == (200, "close")
     assert caller.recv(1) == b""
 
 
-def test_who_sends_no_more_is_still_answered(caller):
+def test_a_half_closed_connection_is_answered(caller):
     caller.sendall(post(QUESTION, "/v2/models/slow/infer"))
     caller.shutdown(socket.SHUT_WR)
     assert answers(caller, b"", 1)[0][0] == 200
 
 
-def test_who_waits_to_be_asked_for_the_body_is_asked(caller):
+def test_expect_100_continue_is_answered(caller):
     head, _, body = post(QUESTION, PATH, "Expect: 100-continue").partition(b"\r\n\r\n")
     caller.sendall(head + b"\r\n\r\n")
     assert caller.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answers(caller, body, 1)[0][0] == 200
 
 
-def test_who_would_rather_speak_http_2_is_answered_in_http_1(caller):
+def test_upgrades_to_http_2_are_answered_over_http_1(caller):
     """As Java's own client asks, with a body that the offer is about."""
     offer = ["Connection: Upgrade, HTTP2-ServerConfig", "Upgrade: h2c", "HTTP2-ServerConfig: AAEAAEAAAAIAAAABAAMAAABk"]
     request_ = post(QUESTION, PATH, *offer)
@@ -132,19 +132,19 @@ def test_who_would_rather_speak_http_2_is_answered_in_http_1(caller):
     assert (status, headers["connection"], sums(body)) == (200, "close", [10.5])
 
 
-def test_the_head_of_an_answer_can_be_had_alone(served):
+def test_head_has_no_body(served):
     whole, head = (httpx.request(method, f"{served.url}/v2/models/fractions") for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
 @pytest.mark.parametrize("target", [b"http://here/v2/models/fractions", b"HTTP://here:80/v2/models/fractions?why=not"])
-def test_a_path_may_be_written_with_its_host(caller, target):
+def test_the_request_target_can_be_absolute(caller, target):
     ((status, _, body),) = answers(caller, b"GET " + target + b" HTTP/1.1\r\n\r\n", 1)
     assert (status, json.loads(body)["name"]) == (200, "fractions")
 
 
-def test_what_is_not_modified_has_neither_body_nor_length(caller):
+def test_a_304_has_neither_body_nor_length(caller):
     (first,) = answers(caller, b"GET /docs HTTP/1.1\r\n\r\n", 1)
     again = f"GET /docs HTTP/1.1\r\nIf-None-Match: {first[1]['etag']}\r\n\r\n".encode()
     ((status, headers, _), (after, _, _)) = answers(caller, again + b"GET /v2/health/live HTTP/1.1\r\n\r\n", 2)
@@ -152,13 +152,13 @@ def test_what_is_not_modified_has_neither_body_nor_length(caller):
     assert "content-length" not in headers
 
 
-def test_http_1_0_is_told_that_the_connection_is_kept(caller):
+def test_http_1_0_clients_get_keep_alive(caller):
     for _ in range(2):
         ((status, headers, _),) = answers(caller, post(QUESTION, PATH, "Connection: keep-alive", version="1.0"), 1)
         assert (status, headers["connection"]) == (200, "keep-alive")
 
 
-def test_a_refused_head_has_no_body(caller):
+def test_a_rejected_head_has_no_body(caller):
     caller.sendall(b"HEAD / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n")
     with caller.makefile("rb") as file:
         head, _, body = file.read().partition(b"\r\n\r\n")
@@ -166,13 +166,13 @@ def test_a_refused_head_has_no_body(caller):
     assert body == b""
 
 
-def test_a_length_of_many_digits_is_none(caller):
+def test_a_binary_length_of_many_digits_is_rejected(caller):
     ((status, _, body),) = answers(caller, post(QUESTION, PATH, "Inference-Header-Content-Length: " + "1" * 5000), 1)
     assert status == 400
     assert "expected at most" in json.loads(body)["error"]
 
 
-def test_a_path_may_be_written_with_percent_signs_and_a_question(caller):
+def test_paths_can_be_percent_encoded_and_have_a_query(caller):
     ((status, _, body),) = answers(caller, b"GET /v2/models/fr%61ctions?why=not HTTP/1.1\r\n\r\n", 1)
     assert (status, json.loads(body)["name"]) == (200, "fractions")
 
@@ -196,7 +196,7 @@ def test_a_path_may_be_written_with_percent_signs_and_a_question(caller):
         (post() + b"nonsense", 200, None),
     ],
 )
-def test_what_cannot_be_read_to_its_end_is_refused_and_read_no_further(caller, sent, status, says):
+def test_oversized_and_malformed_requests_are_rejected_early(caller, sent, status, says):
     found = answers(caller, sent, 1 if says else 2)
     assert found[0][0] == status
     if says:
@@ -208,13 +208,13 @@ def test_what_cannot_be_read_to_its_end_is_refused_and_read_no_further(caller, s
 
 
 @pytest.mark.parametrize("sent", [b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf", b"POST / HTT"])
-def test_who_is_too_slow_is_told_so(caller, sent):
+def test_slow_requests_get_408(caller, sent):
     ((status, _, body),) = answers(caller, sent, 1)
     assert status == 408
     assert "did not arrive within 2 s" in json.loads(body)["error"]
 
 
-def test_a_request_that_takes_longer_than_it_says_it_may_is_answered(served):
+def test_requests_end_at_their_own_timeout(served):
     """A microsecond, for many products of large matrices."""
     body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
     hurried = body | {"parameters": {"timeout": 1}}
@@ -227,7 +227,7 @@ PACKED = {"gzip": gzip.compress(QUESTION), "deflate": zlib.compress(QUESTION), "
 
 
 @pytest.mark.parametrize("encoding", PACKED)
-def test_a_body_may_come_packed(served, encoding):
+def test_bodies_can_be_compressed(served, encoding):
     response = httpx.post(f"{served.url}{PATH}", content=PACKED[encoding], headers={"Content-Encoding": encoding})
     assert sums(response.content) == [10.5]
 
@@ -242,7 +242,7 @@ def test_a_body_may_come_packed(served, encoding):
     ],
     ids=["as it is", "cut short", "another packing", "too large"],
 )
-def test_a_body_that_cannot_be_unpacked_is_refused(served, body, encoding, status, says):
+def test_undecodable_bodies_are_rejected(served, body, encoding, status, says):
     response = httpx.post(f"{served.url}{PATH}", content=body, headers={"Content-Encoding": encoding})
     assert response.status_code == status
     assert says in response.json()["error"]
@@ -252,7 +252,7 @@ def test_a_body_that_cannot_be_unpacked_is_refused(served, body, encoding, statu
     ("accepted", "sent"),
     [("gzip", "gzip"), ("deflate", "deflate"), ("br, gzip;q=0.5", "gzip"), ("identity", None), ("gzip;q=0", None)],
 )
-def test_a_large_answer_is_packed_for_who_wants_it(served, accepted, sent):
+def test_large_responses_are_compressed_on_request(served, accepted, sent):
     body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [500, 2], "data": tiny_models.GOOD * 500}]}
     response = httpx.post(f"{served.url}{PATH}", json=body, headers={"Accept-Encoding": accepted})
     assert response.headers.get("content-encoding") == sent
@@ -263,13 +263,13 @@ def test_a_large_answer_is_packed_for_who_wants_it(served, accepted, sent):
     ("method", "path", "status"),
     [("PUT", PATH, 405), ("GET", PATH, 405), ("DELETE", "/v2", 405), ("GET", "/nothing", 404), ("GET", "//", 404)],
 )
-def test_a_path_says_what_it_is_there_for(served, method, path, status):
+def test_unknown_paths_and_methods_are_rejected(served, method, path, status):
     response = httpx.request(method, f"{served.url}{path}")
     assert response.status_code == status
     assert ("allow" in response.headers) == (status == 405)
     assert response.json()["error"]
 
 
-def test_only_json_and_bytes_are_taken_for_tensors(served):
+def test_tensors_must_be_json_or_bytes(served):
     response = httpx.post(f"{served.url}{PATH}", content=QUESTION, headers={"Content-Type": "image/png"})
     assert response.status_code == 415

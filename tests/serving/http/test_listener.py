@@ -97,7 +97,7 @@ async def until(condition):
             await asyncio.sleep(0.001)
 
 
-def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_are_answered():
+def test_all_bodies_share_a_memory_budget():
     async def run():
         async with listening(max_total_body_size=1000) as (ask, listener):
             first, first_writer = await ask(post(b"/right", bytes(700), 701))
@@ -118,7 +118,7 @@ def test_bodies_of_all_callers_together_have_a_limit_and_leave_room_when_they_ar
     asyncio.run(run())
 
 
-def test_connections_have_a_limit():
+def test_the_number_of_connections_is_limited():
     async def run():
         async with listening(max_connections=2) as (ask, listener):
             kept = [await ask(post(b"/right", b"x")) for _ in range(2)]
@@ -134,7 +134,7 @@ def test_connections_have_a_limit():
     asyncio.run(run())
 
 
-def test_a_mistake_of_ours_is_answered_and_told_and_the_connection_goes_on():
+def test_a_bug_is_answered_with_500_and_logged():
     told = []
 
     async def run():
@@ -148,7 +148,7 @@ def test_a_mistake_of_ours_is_answered_and_told_and_the_connection_goes_on():
     assert [str(error) for error in told] == ["a mistake"]
 
 
-def test_a_caller_that_reads_nothing_is_not_answered_into_memory():
+def test_unread_responses_do_not_fill_the_memory():
     """It asks for a hundred megabytes and takes none of them: what it is answered stays in its own requests."""
 
     async def run():
@@ -167,7 +167,7 @@ def counted(listener):
     return {status: count for (_, status), count in listener.app.engine.metrics.of("").requests.items()}
 
 
-def test_a_caller_that_asks_on_and_reads_nothing_is_answered_no_further_and_then_cut_off():
+def test_clients_that_stop_reading_are_disconnected():
     """Two hundred megabytes of answers, of which the system's own buffers take a few."""
 
     async def run():
@@ -184,7 +184,7 @@ def test_a_caller_that_asks_on_and_reads_nothing_is_answered_no_further_and_then
     asyncio.run(run())
 
 
-def test_a_caller_that_reads_slowly_is_answered_to_the_end():
+def test_slow_readers_get_every_response():
     async def run():
         async with listening(timeout=0.5) as (ask, _):
             reader, _ = await ask(b"GET /large HTTP/1.1\r\n\r\n" * 3000)
@@ -196,7 +196,7 @@ def test_a_caller_that_reads_slowly_is_answered_to_the_end():
     asyncio.run(run())
 
 
-def test_what_one_read_brings_is_held_in_the_memory_for_all():
+def test_pipelined_requests_count_in_the_memory_budget():
     """Some thousand requests of a few bytes, of which each is an object of hundreds."""
 
     before = requests_in_memory()
@@ -214,7 +214,7 @@ def test_what_one_read_brings_is_held_in_the_memory_for_all():
     asyncio.run(run())
 
 
-def test_a_body_is_held_in_the_memory_for_all_as_large_as_it_is_unpacked():
+def test_decompressed_bodies_count_in_the_memory_budget():
     packed = b"POST /right HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
 
     async def run():
@@ -228,7 +228,7 @@ def test_a_body_is_held_in_the_memory_for_all_as_large_as_it_is_unpacked():
     asyncio.run(run())
 
 
-def test_a_body_of_tiny_chunks_takes_no_more_memory_than_one_of_large():
+def test_tiny_chunks_take_no_more_memory_than_large_ones():
     """And none at all once it is answered, though the connection stays."""
     body = b"2\r\nxy\r\n" * 100_000
     head = b"POST /right HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -249,7 +249,7 @@ def test_a_body_of_tiny_chunks_takes_no_more_memory_than_one_of_large():
     asyncio.run(run())
 
 
-def test_what_is_refused_before_it_is_whole_and_what_fails_is_counted():
+def test_rejected_and_failed_requests_are_counted():
     async def run():
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         async with listening(max_body_size=1000, max_total_body_size=1500, timeout=0.5) as (ask, listener):
@@ -267,7 +267,7 @@ def test_what_is_refused_before_it_is_whole_and_what_fails_is_counted():
     asyncio.run(run())
 
 
-def test_a_caller_that_has_gone_before_its_answers_is_counted():
+def test_a_disconnect_before_the_response_is_counted():
     async def run():
         async with listening() as (ask, listener):
             _, writer = await ask(post(b"/slow", b"x") + post(b"/right", b"behind it"))
@@ -282,7 +282,7 @@ def test_a_caller_that_has_gone_before_its_answers_is_counted():
     asyncio.run(run())
 
 
-def test_a_caller_that_has_gone_in_the_middle_of_a_body_is_counted():
+def test_a_disconnect_in_the_middle_of_a_body_is_counted():
     async def run():
         async with listening() as (ask, listener):
             _, writer = await ask(post(b"/right", b"half", 10))
@@ -294,7 +294,7 @@ def test_a_caller_that_has_gone_in_the_middle_of_a_body_is_counted():
     asyncio.run(run())
 
 
-def test_a_caller_that_has_gone_before_it_was_taken_does_no_harm():
+def test_a_disconnect_before_accept_does_no_harm():
     class Gone(asyncio.Transport):
         def get_extra_info(self, name, default=None):
             return default
@@ -309,7 +309,7 @@ def test_a_caller_that_has_gone_before_it_was_taken_does_no_harm():
     asyncio.run(run())
 
 
-def test_half_a_request_behind_a_whole_one_is_waited_for():
+def test_a_partial_request_after_a_complete_one_is_awaited():
     async def run():
         async with listening() as (ask, listener):
             reader, writer = await ask(post(b"/right", b"x") + b"GET /lar")
@@ -323,5 +323,5 @@ def test_half_a_request_behind_a_whole_one_is_waited_for():
 
 
 @pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081")])
-def test_an_address_with_colons_is_in_brackets(host, wanted):
+def test_ipv6_addresses_are_in_brackets(host, wanted):
     assert ServerConfig(host=host).address(8081) == wanted

@@ -33,7 +33,7 @@ def log_odds(client, model, body, label):
 
 
 @pytest.mark.parametrize("model", ["imdb_lstm", "imdb_attention"])
-def test_a_word_weighs_what_the_answer_loses_without_it(client, model):
+def test_word_weights_are_the_drop_without_the_word(client, model):
     answer = client.post(f"/explain/{model}", json={"text": REVIEW}).json()
     plain = client.post(f"/predict/{model}", json={"text": REVIEW}).json()
     assert answer["label"] == plain["label"]
@@ -47,7 +47,7 @@ def test_a_word_weighs_what_the_answer_loses_without_it(client, model):
         assert part["weight"] == pytest.approx(whole - without, abs=1e-3)
 
 
-def test_ink_has_weights_and_blank_paper_has_none(client):
+def test_only_ink_has_weights(client):
     pixels = np.zeros((28, 28), dtype=int)
     pixels[4:24, 13:15] = 255
     answer = client.post("/explain/mnist_cnn", json={"pixels": pixels.tolist()}).json()
@@ -60,7 +60,7 @@ def test_ink_has_weights_and_blank_paper_has_none(client):
     assert not np.any(blank["weights"])
 
 
-def test_a_picture_is_explained_as_its_pixels_are(client):
+def test_images_are_explained_like_their_pixels(client):
     pixels = np.zeros((28, 28), dtype=np.uint8)
     pixels[4:24, 13:15] = 255
     picture = io.BytesIO()
@@ -81,7 +81,7 @@ def test_a_picture_is_explained_as_its_pixels_are(client):
         ("imdb_lstm", {"text": "x" * (MAX_TEXT_LENGTH + 1)}, 400, "at most 20000 can be explained"),
     ],
 )
-def test_what_is_not_explained_is_refused(client, model, body, status, says):
+def test_unexplainable_models_are_rejected(client, model, body, status, says):
     answer = client.post(f"/explain/{model}", json=body)
     assert answer.status_code == status
     assert says in answer.json()["error"]
@@ -99,7 +99,7 @@ class Counting(Engine):
         return await super().infer(model, inputs, timeout)
 
 
-def test_one_request_costs_a_bounded_number_of_rows_a_few_at_a_time(small_run):
+def test_an_explanation_runs_a_limited_number_of_rows_in_small_batches(small_run):
     repository = Repository([small_run.root / "models"])
     repository.load()
     engine = Counting(repository)
@@ -119,7 +119,7 @@ class Slow(Engine):
         return await super().infer(model, inputs, timeout)
 
 
-def test_all_that_is_asked_for_one_explanation_comes_in_the_time_of_one_request(tmp_path):
+def test_an_explanation_has_the_timeout_of_one_request(tmp_path):
     tiny_models.save(tmp_path, "sides", tiny_models.sides())
     repository = Repository([tmp_path])
     repository.load()

@@ -25,7 +25,7 @@ REVIEWS = st.lists(st.sampled_from(["good", "bad", "film", "don't"]), max_size=7
 
 @UNHURRIED
 @given(IMAGES)
-def test_patches_cover_what_differs_from_the_background_and_nothing_twice_over(image):
+def test_patches_cover_everything_but_the_background_evenly(image):
     parts = ImageParts.of(image)
     background = np.uint8(np.median(image))
     assert len(parts.patches) <= MOST_PATCHES
@@ -40,7 +40,7 @@ def test_patches_cover_what_differs_from_the_background_and_nothing_twice_over(i
 
 @UNHURRIED
 @given(IMAGES)
-def test_a_pixel_weighs_the_mean_of_the_patches_over_it(image):
+def test_pixel_weights_are_the_mean_of_their_patches(image):
     parts = ImageParts.of(image)
     assert np.allclose(parts.weights(np.zeros(len(parts.patches))), 0)
     if parts.patches:
@@ -58,14 +58,14 @@ def read(*texts):
 
 @UNHURRIED
 @given(TEXTS)
-def test_the_spans_are_the_words_that_models_read(text):
+def test_spans_are_the_words_of_the_tokenizer(text):
     parts = TextParts.of(text)
     assert [text[span.start : span.end].lower() for span in parts.spans] == read(text)[0]
 
 
 @UNHURRIED
 @given(REVIEWS, st.sampled_from([" ", ", ", "<br />"]))
-def test_a_version_lacks_the_words_of_its_span_and_no_others(chosen, between):
+def test_each_version_lacks_exactly_the_words_of_its_span(chosen, between):
     parts = TextParts.of(between.join(chosen))
     whole, versions = parts.rows[0], parts.rows[1:]
     assert len(versions) == len(parts.spans) <= MAX_TEXT_PARTS
@@ -77,13 +77,13 @@ def test_a_version_lacks_the_words_of_its_span_and_no_others(chosen, between):
         before += missing
 
 
-def test_a_text_may_only_be_so_long():
+def test_the_length_of_texts_is_limited():
     assert len(TextParts.of("x " * (MAX_TEXT_LENGTH // 2)).spans) <= MAX_TEXT_PARTS
     with pytest.raises(InputError, match="at most 20000 can be explained"):
         TextParts.of("x" * (MAX_TEXT_LENGTH + 1))
 
 
-def test_losses_are_of_log_odds():
+def test_weights_are_drops_of_log_odds():
     likely = np.array([[0.2, 0.8], [0.5, 0.5], [0.2, 0.8], [1, 0]], dtype=np.float32)
     assert log_odds_drops(likely, 1)[:2] == pytest.approx([np.log(4), 0])
     assert np.isfinite(log_odds_drops(likely, 1)).all()

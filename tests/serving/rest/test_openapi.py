@@ -57,17 +57,17 @@ def ask(served, told, path, method, mode):
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_answers_are_as_the_document_says(served, told, path, method):
+def test_responses_match_the_openapi_document(served, told, path, method):
     ask(served, told, path, method, GenerationMode.POSITIVE)
 
 
 @pytest.mark.parametrize(("path", "method"), WITH_INPUT)
-def test_what_the_document_rules_out_is_refused_as_it_says(served, told, path, method):
+def test_invalid_requests_are_rejected_as_documented(served, told, path, method):
     ask(served, told, path, method, GenerationMode.NEGATIVE)
 
 
 @pytest.mark.parametrize("name", ["iris_mlp", "mnist_gan", "imdb_lstm"])
-def test_any_row_that_the_document_allows_is_answered(served, small_run, name):
+def test_every_documented_row_is_answered(served, small_run, name):
     """A document of one model, whose rows are no other model's."""
     model = model_files([small_run.root / "models"])[name].load()
     predict = schemathesis.openapi.from_dict(openapi_document({name: model}, auth=False))["/predict/{name}"]["post"]
@@ -90,14 +90,14 @@ def examples(told):
             yield path.replace("{name}", name), example["value"]
 
 
-def test_every_example_in_the_document_is_answered(served, told):
+def test_every_example_of_the_document_is_answered(served, told):
     asked = [(path, body) for path, body in examples(told) if "{version}" not in path]
     assert {path.split("/")[1] for path, _ in asked} == {"predict", "explain", "v2"}
     for path, body in asked:
         assert httpx.post(f"{served.url}{path}", json=body).status_code == 200, (path, body)
 
 
-def test_the_document_says_whether_a_token_is_wanted(told):
+def test_the_document_says_whether_a_token_is_required(told):
     assert told["security"] == []
     guarded = openapi_document({}, auth=True)
     assert guarded["security"] == [{"token": []}]

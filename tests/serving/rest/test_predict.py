@@ -46,7 +46,7 @@ def as_body(array, kind):
     return {"content": picture(array, kind), "headers": {"Content-Type": f"image/{kind}"}}
 
 
-def test_a_row_gets_a_label_in_words_and_says_how_long_it_took(served):
+def test_predictions_have_a_label_and_a_duration(served):
     answer = predict(served, json={"pixels": LEFT.tolist()}).json()
     assert answer["label"] == "left"
     assert answer["probabilities"].keys() == {"left", "right"}
@@ -56,24 +56,24 @@ def test_a_row_gets_a_label_in_words_and_says_how_long_it_took(served):
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 @pytest.mark.parametrize("size", [28, 7, 300])
-def test_a_picture_of_any_size_is_brought_to_the_models(served, kind, size):
+def test_images_of_any_size_are_resized(served, kind, size):
     large = np.asarray(Image.fromarray(LEFT).resize((size, size)))
     for array, label in ((large, "left"), (large[:, ::-1], "right")):
         assert predict(served, **as_body(array, kind)).json()["label"] == label
 
 
-def test_a_picture_may_come_as_a_file_in_a_form(served):
+def test_images_can_be_uploaded_by_a_form(served):
     files = {"note": (None, "a digit"), "image": ("digit.png", picture(LEFT), "image/png")}
     assert predict(served, files=files).json()["label"] == "left"
 
 
-def test_dark_on_light_is_turned_only_for_who_says_so(served):
+def test_images_are_inverted_only_for_a_light_background(served):
     dark = 255 - LEFT
     assert predict(served, **as_body(dark, "png")).json()["label"] == "right"
     assert predict(served, params={"background": "light"}, **as_body(dark, "png")).json()["label"] == "left"
 
 
-def test_where_a_picture_is_transparent_there_is_background():
+def test_transparent_pixels_show_the_background():
     drawn = np.zeros((28, 28, 4), np.uint8)
     drawn[:, :14] = 255
     assert (decode_image(picture(drawn), (28, 28)) == LEFT).all()
@@ -108,7 +108,7 @@ BOMB = {"content": picture(np.zeros((5000, 5000), np.uint8)), "headers": {"Conte
         ("nothing", {"json": {}}, 404, "no model 'nothing'; the served models are"),
     ],
 )
-def test_what_is_no_row_is_refused_in_words(served, model, sent, status, says):
+def test_invalid_rows_are_rejected_with_a_reason(served, model, sent, status, says):
     response = predict(served, model, **sent)
     assert response.status_code == status
     assert says in response.json()["error"]
@@ -122,7 +122,7 @@ WHOLE = {"PNG": picture(LEFT), "JPEG": picture(LEFT, "jpeg")}
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
     end=st.integers(0, 10_000),
 )
-def test_a_damaged_picture_is_read_or_refused(kind, changes, end):
+def test_damaged_images_are_decoded_or_rejected(kind, changes, end):
     content = bytearray(WHOLE[kind])
     for position, byte in changes:
         content[position % len(content)] = byte
@@ -133,14 +133,14 @@ def test_a_damaged_picture_is_read_or_refused(kind, changes, end):
 
 
 @given(st.binary(max_size=300))
-def test_a_damaged_form_is_refused(content):
+def test_damaged_forms_are_rejected(content):
     try:
         read_upload(form(b"X", NOTE)[:20] + content, FORM["Content-Type"])
     except RequestError as error:
         assert "form" in str(error) or "image" in str(error)
 
 
-def test_penstock_predict_reads_a_picture_in_a_file(tmp_path, capsys, monkeypatch):
+def test_penstock_predict_reads_an_image_file(tmp_path, capsys, monkeypatch):
     from penstock.cli import main
 
     for name in ("params.yaml", "dvc.yaml"):

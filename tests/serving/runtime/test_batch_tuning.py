@@ -18,16 +18,16 @@ def model(request):
     return ServedModel(request.param, makers[request.param]().SerializeToString())
 
 
-def test_made_up_rows_are_what_the_model_takes(model):
+def test_generated_inputs_fit_the_model(model):
     assert model.rows(generated_inputs(model, 3)) == 3
 
 
-def test_only_what_is_quick_runs_on_the_event_loop(model):
+def test_only_fast_models_run_on_the_event_loop(model):
     plan = autotune(model)
     assert plan.max_batch_size in (1, *SIZES)
     assert plan.max_inline_rows * plan.seconds_per_row <= MAX_INLINE_SECONDS
     assert (plan.max_inline_rows > 0) == (model.name != "slow")
 
 
-def test_the_person_may_say_how_many_rows_a_run_has(model):
+def test_max_batch_size_can_be_fixed(model):
     assert autotune(model, 3).max_batch_size == 3

@@ -119,7 +119,7 @@ plans = st.builds(
 
 @settings(deadline=None)
 @given(requests=requests, plan=plans, workers=st.integers(1, 3))
-def test_batched_answers_are_the_unbatched_ones(repository, requests, plan, workers):
+def test_batched_outputs_equal_unbatched_outputs(repository, requests, plan, workers):
     """Row by row, for whatever comes when, and nobody gets another's; what fails by itself is all that fails."""
     model = repository.get("fractions")
     model.policy = plan
@@ -128,7 +128,7 @@ def test_batched_answers_are_the_unbatched_ones(repository, requests, plan, work
 
 
 @pytest.mark.parametrize("max_inline_rows", [0, 12])
-def test_no_run_has_more_rows_than_the_plan_says(repository, fractions, max_inline_rows):
+def test_no_run_exceeds_max_batch_size(repository, fractions, max_inline_rows):
     async def work(engine):
         await all_asked(engine, fractions, [([tiny_models.GOOD] * 3, 0)] * 4)
         return engine.metrics.of("fractions").batch_size_rows
@@ -139,7 +139,7 @@ def test_no_run_has_more_rows_than_the_plan_says(repository, fractions, max_inli
     assert sum(rows.counts[:2]) == sum(rows.counts)  # of those with at most one row, and with at most two
 
 
-def test_a_failing_row_fails_alone(repository, fractions):
+def test_a_failing_row_fails_only_its_request(repository, fractions):
     fractions.policy = BatchPolicy(max_batch_size=16, max_inline_rows=0, seconds_per_row=1e-6)
     crowd = (
         [([tiny_models.GOOD], 0)] * 7
@@ -150,7 +150,7 @@ def test_a_failing_row_fails_alone(repository, fractions):
     assert answers == [[10.5]] * 7 + [InputError, ModelFailedError] + [[10.5]] * 7
 
 
-def test_what_comes_while_the_lanes_are_busy_goes_together(repository, fractions):
+def test_requests_during_a_run_form_the_next_batch(repository, fractions):
     async def work(engine):
         slow = asyncio.gather(*(engine.infer(repository.get("slow"), inputs(tiny_models.GOOD)) for _ in range(2)))
         await asyncio.sleep(0)
@@ -165,7 +165,7 @@ def test_what_comes_while_the_lanes_are_busy_goes_together(repository, fractions
     assert sum(rows.counts) == 2
 
 
-def test_a_long_request_does_not_hold_up_the_short_ones_behind_it(repository, fractions):
+def test_a_long_request_does_not_block_short_ones(repository, fractions):
     async def work(engine):
         order = []
 
@@ -180,7 +180,7 @@ def test_a_long_request_does_not_hold_up_the_short_ones_behind_it(repository, fr
     assert in_engine(repository, work, workers=1) == ["short", "long"]
 
 
-def test_a_full_queue_refuses_at_once_and_recovers(repository):
+def test_a_full_queue_rejects_at_once_and_recovers(repository):
     slow = repository.get("slow")
 
     async def work(engine):
@@ -201,14 +201,14 @@ def test_a_full_queue_refuses_at_once_and_recovers(repository):
 @pytest.mark.parametrize(
     "crowd", [[[tiny_models.GOOD] * 50, [tiny_models.GOOD]], [[tiny_models.GOOD], [tiny_models.GOOD] * 50]]
 )
-def test_a_request_of_more_rows_than_may_wait_is_let_in_and_shuts_nobody_out(repository, fractions, crowd):
+def test_a_request_longer_than_the_queue_is_accepted_and_blocks_nobody(repository, fractions, crowd):
     fractions.policy = BatchPolicy(max_batch_size=4, max_inline_rows=0, seconds_per_row=1e-6)
     requests = [(rows, 0) for rows in crowd]
     answers = in_engine(repository, lambda engine: all_asked(engine, fractions, requests), max_queue_size=4)
     assert answers == [[10.5] * len(rows) for rows in crowd]
 
 
-def test_no_more_long_requests_wait_than_fill_the_queue(repository, fractions, held):
+def test_long_requests_fill_the_queue(repository, fractions, held):
     async def work(engine):
         crowd = asyncio.gather(
             *(asked(engine, fractions, [tiny_models.GOOD] * 100) for _ in range(MIN_REQUESTS_PER_QUEUE + 3))
@@ -224,7 +224,7 @@ def test_no_more_long_requests_wait_than_fill_the_queue(repository, fractions, h
     assert afterwards == [10.5]
 
 
-def test_more_rows_than_a_request_may_have_are_refused_with_how_many_it_may(repository, fractions):
+def test_requests_above_max_request_rows_are_rejected(repository, fractions):
     with pytest.raises(PayloadTooLargeError, match="11 rows in one request; the limit is 10"):
         in_engine(
             repository, lambda engine: engine.infer(fractions, inputs(*[tiny_models.GOOD] * 11)), max_request_rows=10
@@ -232,7 +232,7 @@ def test_more_rows_than_a_request_may_have_are_refused_with_how_many_it_may(repo
 
 
 @pytest.mark.parametrize("shift", [[[10, 20]], [[10, 20], [30, 40], [50, 60]]])
-def test_rows_with_an_input_that_may_be_left_out_are_divided_as_others_are(repository, shift):
+def test_requests_with_optional_inputs_are_split_as_others(repository, shift):
     """Of a model that runs rows one by one, so that they do not change each other's answers."""
     numbers, given = np.array([[1, 2], [1, 4], [8, 1]], np.float32), np.array(shift, np.float32)
     model = repository.get("scaled")
@@ -247,7 +247,7 @@ def test_rows_with_an_input_that_may_be_left_out_are_divided_as_others_are(repos
     assert rows.counts[0] == rows.sum == 6  # runs of one row each
 
 
-def test_a_run_that_fails_in_any_way_leaves_its_lane_to_the_next(repository, fractions, monkeypatch, caplog):
+def test_a_failed_run_frees_its_worker(repository, fractions, monkeypatch, caplog):
     def fail(given):
         raise MemoryError
 
@@ -266,7 +266,7 @@ def test_a_run_that_fails_in_any_way_leaves_its_lane_to_the_next(repository, fra
 @pytest.mark.parametrize(
     ("limits", "error"), [({"timeout": 0.1}, DeadlineExceededError), ({"queue_timeout": 0.1}, OverloadedError)]
 )
-def test_who_waits_too_long_is_told_so_and_leaves_the_queue(repository, fractions, held, limits, error):
+def test_requests_time_out_in_the_queue(repository, fractions, held, limits, error):
     async def work(engine):
         crowd = [asyncio.create_task(asked(engine, fractions, [tiny_models.GOOD])) for _ in range(5)]
         waited = await asyncio.gather(*crowd[1:])
@@ -277,7 +277,7 @@ def test_who_waits_too_long_is_told_so_and_leaves_the_queue(repository, fraction
     assert in_engine(repository, work, workers=1, **limits) == ([error] * 4, {"fractions": 0})
 
 
-def test_a_request_may_allow_less_time_than_the_server(repository):
+def test_a_request_can_have_a_shorter_timeout(repository):
     slow = repository.get("slow")
 
     async def work(engine):
@@ -291,7 +291,7 @@ def test_a_request_may_allow_less_time_than_the_server(repository):
     assert isinstance(hurried, DeadlineExceededError)
 
 
-def test_nobody_computes_for_a_caller_who_has_gone(repository, fractions, held):
+def test_cancelled_requests_are_not_run(repository, fractions, held):
     async def work(engine):
         tasks = [asyncio.create_task(asked(engine, fractions, [tiny_models.GOOD])) for _ in range(5)]
         await until(lambda: engine.queue_sizes == {"fractions": 4})
@@ -304,7 +304,7 @@ def test_nobody_computes_for_a_caller_who_has_gone(repository, fractions, held):
     assert in_engine(repository, work, workers=1) == ([10.5], 1)
 
 
-def test_quick_models_are_answered_while_a_slow_one_has_all_lanes(repository, fractions):
+def test_fast_models_answer_while_a_slow_one_has_all_workers(repository, fractions):
     async def work(engine):
         slow = asyncio.gather(*(engine.infer(repository.get("slow"), inputs(tiny_models.GOOD)) for _ in range(4)))
         answer = await asked(engine, fractions, [tiny_models.GOOD])
@@ -327,7 +327,7 @@ def test_quick_models_are_answered_while_a_slow_one_has_all_lanes(repository, fr
         (inputs(tiny_models.GOOD) | {"more": np.zeros(1)}, "no input 'more'; the inputs are numbers"),
     ],
 )
-def test_what_does_not_fit_never_reaches_the_queue(repository, fractions, given, says):
+def test_misfitting_inputs_never_reach_the_queue(repository, fractions, given, says):
     with pytest.raises(InputError) as refused:
         in_engine(repository, lambda engine: engine.infer(fractions, given))
     assert says in str(refused.value)

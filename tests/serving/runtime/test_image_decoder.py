@@ -31,7 +31,7 @@ async def begun(pictures, job, count):
     return tasks
 
 
-def test_of_more_pictures_than_may_wait_one_is_refused_at_once():
+def test_a_full_decoder_queue_rejects_at_once():
     async def work(pictures, held):
         tasks = await begun(pictures, held.wait, THREADS + 4)
         with pytest.raises(OverloadedError, match="4 images are in the queue already") as refused:
@@ -42,7 +42,7 @@ def test_of_more_pictures_than_may_wait_one_is_refused_at_once():
     assert decoding(work) == ([True] * (THREADS + 4), ((b"retry-after", b"1"),))
 
 
-def test_who_waits_too_long_for_a_thread_or_in_one_is_told_so():
+def test_slow_decoding_times_out():
     async def work(pictures, held):
         tasks = [pictures.run(held.wait, 0.05) for _ in range(THREADS + 2)]
         return [type(answer) for answer in await asyncio.gather(*tasks, return_exceptions=True)]
@@ -50,7 +50,7 @@ def test_who_waits_too_long_for_a_thread_or_in_one_is_told_so():
     assert decoding(work) == [DeadlineExceededError] * (THREADS + 2)
 
 
-def test_a_caller_who_has_gone_leaves_the_queue_but_no_thread_free_that_is_not():
+def test_cancelled_images_leave_the_queue_but_keep_their_thread():
     async def work(pictures, held):
         for task in await begun(pictures, held.wait, THREADS + 4):
             task.cancel()
@@ -64,7 +64,7 @@ def test_a_caller_who_has_gone_leaves_the_queue_but_no_thread_free_that_is_not()
     assert decoding(work) == ["decoded"] * 4
 
 
-def test_what_is_wrong_with_a_picture_is_said_to_its_caller():
+def test_decoding_errors_reach_the_client():
     def refuse():
         raise InputError("the image cannot be decoded")
 

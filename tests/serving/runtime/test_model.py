@@ -16,7 +16,7 @@ def autoencoder(small_run):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_an_input_with_a_default_may_have_a_row_for_each_or_one_for_all(autoencoder, rows):
+def test_optional_inputs_have_one_row_or_one_per_row(autoencoder, rows):
     given = {"pixels": PIXELS, "code_shift": np.ones((rows, 32), dtype=np.float32)}
     assert autoencoder.rows(given) == 3
     moved, still = autoencoder.run(given), autoencoder.run({"pixels": PIXELS})
@@ -25,6 +25,6 @@ def test_an_input_with_a_default_may_have_a_row_for_each_or_one_for_all(autoenco
 
 
 @pytest.mark.parametrize("shape", [(2, 32), (3, 31), (32,), (0, 32)])
-def test_an_input_with_a_default_of_another_shape_is_refused(autoencoder, shape):
+def test_optional_inputs_of_a_wrong_shape_are_rejected(autoencoder, shape):
     with pytest.raises(InputError, match=r"code_shift: expected FP32 of shape \[-1, 32\]"):
         autoencoder.rows({"pixels": PIXELS, "code_shift": np.ones(shape, dtype=np.float32)})

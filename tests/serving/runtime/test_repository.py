@@ -62,7 +62,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-def test_a_broken_file_is_refused_with_its_reason_the_old_one_stays_and_the_next_is_taken_up(tmp_path, kind):
+def test_a_broken_file_is_rejected_and_the_old_model_stays(tmp_path, kind):
     damage, reason = BREAKS[kind]
     first = tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
@@ -76,7 +76,7 @@ def test_a_broken_file_is_refused_with_its_reason_the_old_one_stays_and_the_next
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-def test_a_broken_file_keeps_no_other_from_being_served_at_the_start(tmp_path, kind):
+def test_a_broken_file_does_not_stop_the_others_at_startup(tmp_path, kind):
     for name in ("broken", "whole"):
         tiny_models.save(tmp_path, name, tiny_models.fractions())
         tiny_models.adopt(tmp_path, name, tiny_models.fractions(shift=1))
@@ -87,7 +87,7 @@ def test_a_broken_file_keeps_no_other_from_being_served_at_the_start(tmp_path, k
     assert reason in repository.rejected["broken"]
 
 
-def test_a_folder_that_is_away_for_a_while_does_not_end_the_watch(tmp_path, monkeypatch):
+def test_the_watch_survives_a_missing_folder(tmp_path, monkeypatch):
     tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     repository = loaded(tmp_path)
     changed, failures = repository._changed_files, [OSError("stale"), OSError("stale")]
@@ -102,13 +102,13 @@ def test_a_folder_that_is_away_for_a_while_does_not_end_the_watch(tmp_path, monk
     watched(repository, lambda: None, lambda: repository.get("fractions").version == second)
 
 
-def test_a_folder_with_a_dot_in_front_is_no_model(tmp_path):
+def test_folders_that_start_with_a_dot_are_ignored(tmp_path):
     tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     shutil.copytree(tmp_path / "fractions", tmp_path / ".another.new")
     assert loaded(tmp_path).names == ["fractions"]
 
 
-def test_an_int8_candidate_is_served_until_its_proof_no_longer_adopts_it(tmp_path):
+def test_an_int8_candidate_is_served_until_it_is_withdrawn(tmp_path):
     tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
     repository = loaded(tmp_path)

@@ -52,7 +52,7 @@ def said(page, model):
 
 
 @pytest.mark.parametrize(("viewport", "draw"), [("desktop", by_mouse), ("phone", by_finger)])
-def test_a_seven_is_drawn_and_read(browser, url, viewport, draw):
+def test_a_drawn_seven_is_predicted(browser, url, viewport, draw):
     with watched(browser, url, viewport) as seen:
         page = seen.page
         draw(page, SEVEN)
@@ -63,7 +63,7 @@ def test_a_seven_is_drawn_and_read(browser, url, viewport, draw):
         expect(said(page, "mnist_cnn")).not_to_contain_text("%")
 
 
-def test_a_seven_is_drawn_by_keys(opened):
+def test_a_seven_can_be_drawn_by_keys(opened):
     pad = opened.locator("#draw-pad")
     pad.focus()
     for key in [
@@ -80,7 +80,7 @@ def test_a_seven_is_drawn_by_keys(opened):
     expect(said(opened, "mnist_cnn")).not_to_contain_text("%")
 
 
-def test_each_example_is_read_as_what_it_is(opened):
+def test_each_example_digit_is_predicted(opened):
     spoken = opened.locator("#draw-spoken")
     read = []
     for digit in range(10):
@@ -92,7 +92,7 @@ def test_each_example_is_read_as_what_it_is(opened):
     assert "".join(read) == "0123456789"
 
 
-def test_every_reader_answers_and_any_of_them_is_explained(opened, url):
+def test_every_image_classifier_predicts_and_can_be_explained(opened, url):
     names = httpx.get(f"{url}/models").json()
     readers = [name for name in names if re.match("mnist_(cnn|lstm)", name)]
     by_mouse(opened, SEVEN)
@@ -103,7 +103,7 @@ def test_every_reader_answers_and_any_of_them_is_explained(opened, url):
     expect(opened.locator("#draw-seen")).to_have_attribute("aria-label", re.compile(f"by {readers[-1]}"))
 
 
-def test_a_drawing_is_brought_into_mnists_shape(opened):
+def test_drawings_are_preprocessed_like_mnist(opened):
     """Whatever its size and place: in a box of 20 x 20, its centre of mass in the middle, and the same pixels."""
     large = [[(10 * x, 10 * y) for x, y in stroke] for stroke in SEVEN]
     script = """async (strokes) => {
@@ -120,7 +120,7 @@ def test_a_drawing_is_brought_into_mnists_shape(opened):
     assert np.abs(np.array(opened.evaluate(script, large)[0]) - pixels).max() <= 8
 
 
-def test_the_words_of_a_review_have_weights(opened):
+def test_words_of_a_review_have_weights(opened):
     review = "A wonderful film <br /> 🎬 with an awful, awful ending."
     opened.locator("#review-text").fill(review)
     weights = opened.locator("#review-weights li")
@@ -136,7 +136,7 @@ def test_the_words_of_a_review_have_weights(opened):
     expect(weights).to_have_count(0)
 
 
-def test_sliders_of_the_datas_ranges_change_the_verdict(opened, small_run):
+def test_sliders_have_the_range_of_the_data_and_change_the_label(opened, small_run):
     flowers = ProcessedDataset(Project(small_run.root).processed("iris")).split("train").inputs
     sliders = opened.locator("#flower-sliders input")
     expect(sliders).to_have_count(4)
@@ -151,7 +151,7 @@ def test_sliders_of_the_datas_ranges_change_the_verdict(opened, small_run):
         expect(bars.locator(".wins")).to_contain_text(flower)
 
 
-def test_the_map_of_flowers_moves_two_of_the_sliders(opened):
+def test_the_flower_map_moves_two_sliders(opened):
     area = opened.locator("#flower-map")
     size = area.bounding_box()
     area.click(position={"x": 12, "y": size["height"] - 12})
@@ -164,7 +164,7 @@ def pixels_of(page, selector):
     return page.locator(selector).first.evaluate("canvas => canvas.toDataURL()")
 
 
-def test_one_wanders_between_codes_by_keys(opened):
+def test_the_latent_map_works_by_keys(opened):
     pad, place = opened.locator("#code-pad"), opened.locator("#code-place")
     expect(place).to_contain_text("25.0 % of the 3")
     middle = pixels_of(opened, "#code-image")
@@ -182,7 +182,7 @@ def test_one_wanders_between_codes_by_keys(opened):
     assert pixels_of(opened, "#code-image") == corner
 
 
-def test_a_seed_decides_the_wall(opened):
+def test_a_seed_determines_the_images(opened):
     seed, read = opened.locator("#wall-seed"), opened.locator("#wall-read")
     expect(opened.locator("#wall-images canvas")).to_have_count(40)
     expect(read).to_contain_text("from seed 1;")
@@ -196,7 +196,7 @@ def test_a_seed_decides_the_wall(opened):
     expect(opened.locator("#wall-images canvas").first).to_have_attribute("aria-label", re.compile(r"Read as \d"))
 
 
-def test_everything_is_reached_and_left_by_the_tab_key(opened):
+def test_every_control_is_reached_by_the_tab_key(opened):
     """Each stop has a name and a visible focus; none holds the key back."""
     opened.evaluate("document.activeElement.blur()")
     stops: list[tuple[str, str, bool]] = []
@@ -211,7 +211,7 @@ def test_everything_is_reached_and_left_by_the_tab_key(opened):
     assert [stop for stop in stops[:-1] if not stop[2] or not stop[1]] == []
 
 
-def test_everything_that_takes_the_focus_has_a_name(opened):
+def test_every_focusable_element_has_a_name(opened):
     tree = opened.context.new_cdp_session(opened).send("Accessibility.getFullAXTree")["nodes"]
     takes = [
         node
@@ -226,7 +226,7 @@ def test_everything_that_takes_the_focus_has_a_name(opened):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_text_stands_out_in_either_theme(browser, url, theme):
+def test_text_has_enough_contrast_in_both_themes(browser, url, theme):
     with watched(browser, url, color_scheme=theme) as seen:
         by_mouse(seen.page, SEVEN)
         expect(said(seen.page, "mnist_cnn")).to_contain_text("%")
@@ -235,7 +235,7 @@ def test_text_stands_out_in_either_theme(browser, url, theme):
         assert [found for found in contrasts if found[0] < 4.5] == []
 
 
-def test_the_switch_goes_before_the_systems_theme(browser, url):
+def test_the_theme_button_overrides_the_system_theme(browser, url):
     with watched(browser, url, color_scheme="dark") as seen:
         page, ground = seen.page, "getComputedStyle(document.body).backgroundColor"
         dark = page.evaluate(ground)
@@ -248,7 +248,7 @@ def test_the_switch_goes_before_the_systems_theme(browser, url):
 
 
 @pytest.mark.parametrize("viewport", VIEWPORTS)
-def test_nothing_is_wider_than_the_screen(browser, url, viewport):
+def test_no_element_is_wider_than_the_screen(browser, url, viewport):
     with watched(browser, url, viewport) as seen:
         seen.page.get_by_role("button", name="Draw a 7").click()
         expect(said(seen.page, "mnist_cnn")).to_contain_text("%")
@@ -257,7 +257,7 @@ def test_nothing_is_wider_than_the_screen(browser, url, viewport):
         assert seen.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def test_a_new_model_appears_by_itself(browser, site):
+def test_a_new_model_appears_without_a_restart(browser, site):
     served, folder = site
     shutil.copytree(folder / "mnist_cnn", folder / "another_reader")
     try:
@@ -269,7 +269,7 @@ def test_a_new_model_appears_by_itself(browser, site):
         shutil.rmtree(folder / "another_reader")
 
 
-def test_only_what_is_served_is_shown(browser, site, tmp_path):
+def test_only_panels_of_served_models_are_shown(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
     with serving(tmp_path, "--models", str(tmp_path / "models")) as served, watched(browser, served.url) as seen:
         expect(seen.page.locator("#flower-verdict")).to_contain_text("%")
@@ -278,7 +278,7 @@ def test_only_what_is_served_is_shown(browser, site, tmp_path):
         expect(seen.page.get_by_role("navigation").get_by_role("link")).to_have_text(["Flower"])
 
 
-def test_a_server_that_is_gone_is_waited_for(browser, site, tmp_path):
+def test_the_page_waits_for_a_stopped_server(browser, site, tmp_path):
     shutil.copytree(site[1] / "mnist_cnn", tmp_path / "models/mnist_cnn")
     options = (tmp_path, "--models", str(tmp_path / "models"))
     with ExitStack() as first:
@@ -296,7 +296,7 @@ def test_a_server_that_is_gone_is_waited_for(browser, site, tmp_path):
             seen.complaints.clear()
 
 
-def test_the_browser_is_told_to_load_nothing_from_elsewhere(url):
+def test_the_content_security_policy_forbids_other_servers(url):
     for path in ("/", "/docs"):
         answer = httpx.get(url + path)
         policy = answer.headers["content-security-policy"]
@@ -305,7 +305,7 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(url):
         assert not re.search(r"(src|href)=\"(https?:)?//(?!arxiv)", answer.text)
 
 
-def test_files_are_sent_once(url):
+def test_unchanged_files_are_not_sent_again(url):
     first = httpx.get(f"{url}/ui/js/main.js")
     assert first.headers["content-type"].startswith("text/javascript")
     again = httpx.get(f"{url}/ui/js/main.js", headers={"If-None-Match": first.headers["etag"]})
@@ -314,7 +314,7 @@ def test_files_are_sent_once(url):
     assert httpx.get(f"{url}/ui/%2e%2e/app.py").status_code == 404
 
 
-def test_a_token_is_asked_for_once(browser, site, tmp_path):
+def test_the_page_asks_once_for_the_token(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
     options = (tmp_path, "--models", str(tmp_path / "models"))
     with serving(*options, PENSTOCK_TOKEN="open sesame") as served, watched(browser, served.url) as seen:
@@ -331,7 +331,7 @@ def test_a_token_is_asked_for_once(browser, site, tmp_path):
 
 
 @pytest.mark.parametrize("viewport", VIEWPORTS)
-def test_the_api_is_there_to_be_read(browser, url, viewport):
+def test_the_api_viewer_shows_every_operation(browser, url, viewport):
     told = httpx.get(f"{url}/openapi.json").json()
     operations = [path for path, item in told["paths"].items() for method in item if method in ("get", "post")]
     with watched(browser, f"{url}/docs", viewport) as seen:
@@ -351,7 +351,7 @@ def test_the_api_is_there_to_be_read(browser, url, viewport):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_text_of_the_api_stands_out_in_either_theme(browser, url, theme):
+def test_the_api_viewer_has_enough_contrast_in_the_dark_theme(browser, url, theme):
     with watched(browser, f"{url}/docs", color_scheme=theme) as seen:
         expect(seen.page.locator(".opblock").first).to_be_visible()
         for operation in seen.page.locator(".opblock-summary-control").all():
@@ -359,7 +359,7 @@ def test_text_of_the_api_stands_out_in_either_theme(browser, url, theme):
         assert [found for found in seen.page.evaluate(CONTRASTS) if found[0] < 4.5] == []
 
 
-def test_the_api_can_be_tried_with_the_token_of_the_page(browser, site, tmp_path):
+def test_the_api_viewer_sends_the_token_of_the_page(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
     options = (tmp_path, "--models", str(tmp_path / "models"))
     with serving(*options, PENSTOCK_TOKEN="open sesame") as served, watched(browser, served.url) as seen:
