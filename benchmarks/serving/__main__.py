@@ -1,4 +1,4 @@
-"""`python -m benchmarks.serving [PART...]`: measures servers side by side, and keeps what it finds in serving.json."""
+"""`python -m benchmarks.serving [PART...]`: compare servers, and save the results in serving.json."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
 
 
 def _is_of_ours(entry: Found) -> bool:
-    """Figures that would take the place of those beside the peers."""
+    """Return whether an entry is a figure of our own server."""
     return isinstance(entry, Figure) and entry.server == SERVERS[OURS].name
 
 
@@ -74,12 +74,12 @@ def _chosen_models(chosen: argparse.Namespace, models: Iterable[str]) -> list[st
 
 
 def _asked(chosen: argparse.Namespace, others: Iterable[str]) -> list[str]:
-    """Ours, and those of the others that were chosen, or all."""
+    """Return our servers and the chosen others, or all."""
     return [OURS, *(name for name in others if not chosen.peer or name in chosen.peer)]
 
 
 def copy_models(project: Project, folder: Path) -> None:
-    """Those that are asked, and no others: as much for one server as for another."""
+    """Copy only the measured models, so that every server loads the same."""
     for model in MODELS:
         files = project.model(model, "models")
         (folder / model).mkdir(parents=True)

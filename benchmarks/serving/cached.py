@@ -18,7 +18,7 @@ FILE = Path(__file__).parent.with_suffix(".json")
 
 @dataclass(frozen=True)
 class Figure:
-    """Medians of a server's turns at so many connections; `void` turns, in which a request failed, are left out."""
+    """Medians of a server's turns; `void` turns, in which a request failed, are left out."""
 
     server: str
     model: str
@@ -35,7 +35,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Process:
-    """Of one server: what it takes to be there, and how many of 150 good requests failed beside bad ones."""
+    """Startup and memory of a server, and how many of 150 good requests failed beside bad ones."""
 
     server: str
     measured: str
@@ -51,7 +51,7 @@ Found = Row | Figure | Process
 
 
 def keep(found: Found) -> None:
-    """In the place of what was measured of the same before."""
+    """Replace the former entry of the same measurement."""
     if isinstance(found, Row):
         return results.keep([found], FILE)
     kind = "figures" if isinstance(found, Figure) else "processes"

@@ -1,4 +1,4 @@
-"""Our server asked for models and for their int8 candidates in turns: an adopted one must not be slower.
+"""Compare models with their int8 candidates on our server: a candidate that is served must not be slower.
 
 For one caller, which is what a small device has. Of 64 there are figures and no rows: the exact file answers them in
 batches, which an int8 candidate must not, so it is slower there as a rule.
@@ -28,7 +28,7 @@ ADOPTED, SLOWER = "adopted", "slower"
 
 
 def measure(place: Place, config: Config, models: Iterable[str], length: Length) -> Iterator[Row | Figure]:
-    """Of models whose candidate is adopted, and of those where it is not because it is slower, as it should show."""
+    """Compare candidates that are served, and those that were rejected because they are slower."""
     folder = replace(place, models=place.scratch / "int8")
     measured = [name for name in models if config.model(name).int8 in (ADOPTED, SLOWER)]
     pairs = [_pair(folder, config, name) for name in measured]
@@ -38,7 +38,7 @@ def measure(place: Place, config: Config, models: Iterable[str], length: Length)
 
 
 def _pair(folder: Place, config: Config, name: str) -> list[Workload]:
-    """Model and candidate in the folder, each with the proof that the server asks for, and what both are asked."""
+    """Write model and candidate with their validation.json to the folder; return the requests for both."""
     files = folder.project.model(name, "models")
     candidate = f"{name}.int8"
     for served, source in ((name, files.onnx), (candidate, files.int8)):

@@ -1,4 +1,4 @@
-"""wrk (https://github.com/wg/wrk) asks a server as fast as it answers, over so many connections at once."""
+"""Load a server with wrk (https://github.com/wg/wrk), as fast as it answers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Figures:
 
 
 class FailedRequestsError(Exception):
-    """While it was timed, a server answered with something else than 2xx, or not at all: the figures are void."""
+    """A response was not 2xx, or missing: the figures are void."""
 
 
 def check_wrk() -> None:
-    """Raises ConfigError where there is no wrk."""
+    """Check that wrk is installed; raise ConfigError otherwise."""
     if not shutil.which("wrk"):
         raise ConfigError("wrk: not installed; `apt-get install wrk` on Debian, `brew install wrk` on a Mac")
 

@@ -1,4 +1,4 @@
-"""One server alone on the machine: seconds from its start to the first right answer, and its memory after load."""
+"""Measure one server alone: seconds from its start to the first correct response, and its memory after load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEGABYTE = 10**6
 
 
 def measure(place: Place, workload: Mapping[str, Workload], names: Sequence[str]) -> Iterator[Row | Process]:
-    """Three models in one process; of servers that have one a process, one: the least of them."""
+    """Load three models in one process; a server with one model per process gets the smallest one."""
     for name in names:
         server = SERVERS[name]
         asked = list(workload.values())[: 1 if server.alone else None]

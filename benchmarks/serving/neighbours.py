@@ -1,4 +1,4 @@
-"""Sixteen requests at once, one of them of a wrong shape: how many of the fifteen good ones does it take with it?"""
+"""Send sixteen requests at once, one of a wrong shape, and count the good ones that fail with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure(place: Place, workload: Workload, names: Sequence[str]) -> Iterator[
 
 
 def _failed(running: Running, workload: Workload, burst: int) -> int:
-    """Good requests of one burst that got another answer than the right one, or none."""
+    """Return how many good requests of one burst got a wrong response or none."""
     rows = [(burst * AT_ONCE + place) % ROWS for place in range(AT_ONCE)]
     asked = [(row, workload.each()[row]) for row in rows]
     bad = burst % AT_ONCE

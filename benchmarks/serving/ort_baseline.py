@@ -27,7 +27,7 @@ CORES = 2
 
 
 class OrtBaseline:
-    """The loop in a process of its own, which takes its turn as a server does."""
+    """The loop in a process that takes turns with the servers."""
 
     def __init__(self, project: Project, workload: Workload, folder: Path) -> None:
         rows = folder / f"{workload.model}.npy"

@@ -1,4 +1,4 @@
-"""A server that runs: from its start to its first right answer, to its end."""
+"""Run a server: from its start to its first correct response, to its end."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ AT_ONCE = 16
 
 
 class WrongAnswerError(Exception):
-    """A server answers other than onnxruntime with the same file."""
+    """A server's outputs differ from onnxruntime's."""
 
 
 class Running:
-    """One process, and what it starts, that answers for `model` (and others, if it can) on a port of 127.0.0.1."""
+    """A server process and its children, which serve `model` (and others, if it can) on 127.0.0.1."""
 
     def __init__(self, server: Server, place: Place, model: str) -> None:
         self.server = server

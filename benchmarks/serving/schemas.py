@@ -1,4 +1,4 @@
-"""One row in the words of each server, and the first output, which are probabilities, in what it answers."""
+"""Encode one row for each server, and decode the probabilities of its response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATATYPES = {"u": "UINT8", "f": "FP32", "O": "BYTES", "U": "BYTES"}
 
 @dataclass(frozen=True)
 class Schema:
-    """path: of a model; body: of the input's name and one row; first_output: in the answer to it."""
+    """Path of a model, body for an input's name and one row, and the first output of a response."""
 
     path: Callable[[str], str]
     body: Callable[[str, NDArray[Any]], Any]

@@ -1,4 +1,4 @@
-"""The servers that are compared, and how each is started: in an environment of its own, as its documentation says.
+"""The compared servers, and how each is started: in its own virtual environment, as its documentation says.
 
 Access logs of the others are off, where they have a switch; ours has everything on, a log in a file as well.
 """
@@ -27,7 +27,7 @@ CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 
 
 def _as_ours(*names: str) -> tuple[str, ...]:
-    """Packages in the versions that we are tested with."""
+    """Return requirements with our tested versions."""
     versions = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
     return tuple(f"{name}=={versions[name]}" for name in names)
 
@@ -37,7 +37,7 @@ RUNTIME = _as_ours("numpy", "onnxruntime")
 
 @dataclass(frozen=True)
 class Place:
-    """models: <model>/model.onnx and its validation.json; scratch: where a server may write."""
+    """Folder of <model>/model.onnx and validation.json, and a scratch folder for a server."""
 
     project: Project
     models: Path
@@ -114,7 +114,7 @@ def _fastapi(workers: int, threads: int) -> Callable[[Place, Path, str, int], Co
 
 
 def _mlserver(batching: Mapping[str, float]) -> Callable[[Place, Path, str, int], Command]:
-    """Without parallel workers, which its own figures are better for."""
+    """Without parallel workers, with which its figures are worse."""
 
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
         folder = place.scratch / f"mlserver-{port}"

@@ -1,4 +1,4 @@
-"""Requests a second and their times, of all servers in turns.
+"""Measure requests per second and latencies of all servers in turns.
 
 In a round everybody is asked once, so that a ratio is the median of pairs that were taken in the same minute.
 """
@@ -59,7 +59,7 @@ def _started(place: Place, workload: Workload, name: str, running: ExitStack) ->
 
 
 def in_turns(asked: Mapping[str, Load], connections: int, length: Length) -> Rounds:
-    """Every second round backwards: who comes after whom is no advantage."""
+    """Run every second round backwards, so that the order is no advantage."""
     orders = list(asked), list(asked)[::-1]
     return [
         {name: _figures(name, asked[name], connections, length.seconds) for name in orders[number % 2]}
@@ -81,7 +81,7 @@ def figures(model: str, connections: int, rounds: Rounds) -> Iterator[Figure]:
 
 
 def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each contestant's turns, as `Figure` has them, but for those that are void."""
+    """Return the medians of each server's valid turns."""
     for name in rounds[0]:
         if valid := [turn for round_ in rounds if (turn := round_[name])]:
             yield (
@@ -96,7 +96,7 @@ def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def rows(model: str, connections: int, rounds: Rounds) -> Iterator[Row]:
-    """What the reaches are about; of rounds in which both were answered throughout."""
+    """Return the rows of the targets, from rounds without failed requests."""
     for reach in TARGETS:
         if (reach.model, reach.connections) != (model, connections):
             continue

@@ -1,4 +1,4 @@
-"""What is to be reached, against whom: the rows of serving.json."""
+"""Targets of the comparison: the rows of serving.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.serving.servers import BARE, CHOICES, KNOWN, MODELS, UNBATCHED
 
 @dataclass(frozen=True)
 class Reach:
-    """compare: our figures and theirs to what `what` says it is."""
+    """A target: `compare` turns our figures and theirs into the value that `what` names."""
 
     what: str
     against: str
@@ -30,7 +30,7 @@ class Reach:
 
 
 def _rate(model: str, against: str, reaches: dict[int, float]) -> list[Reach]:
-    """Requests a second, as a multiple of theirs."""
+    """Return our requests per second as a multiple of theirs."""
     return [
         Reach(f"requests/s of {model}, concurrency {connections}", against, model, connections, more, reach)
         for connections, reach in reaches.items()

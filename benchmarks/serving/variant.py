@@ -1,4 +1,4 @@
-"""Our server with one thing done otherwise, to see what that is worth.
+"""Our server with one difference, to measure what it is worth.
 
 `python -m benchmarks.serving.variant WHAT MODELS PORT LOG`, in an environment that has granian, uvicorn and msgspec
 beside what ours has. On the ASGI servers nothing is written to the log.
@@ -76,7 +76,7 @@ def run_in_workers_only() -> None:
 
 
 def wait_for_more() -> None:
-    """As most servers collect a batch: what comes first waits for what else may come."""
+    """Collect batches by a timer, as most servers do."""
 
     class Waits(Engine):
         def _dispatch(self) -> None:

@@ -1,4 +1,4 @@
-"""What every server is asked: raw rows of the test set, and what onnxruntime itself answers to them."""
+"""The requests for every server: raw rows of the test set, and onnxruntime's own outputs for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Workload:
-    """`rows` are raw inputs of one model, [rows, ...]; `path` is its ONNX file."""
+    """Raw inputs [rows, ...] of one model, and its ONNX file."""
 
     model: str
     path: Path
@@ -57,7 +57,7 @@ class Workload:
 
 
 def workload_of(project: Project, config: Config, model: str, path: Path) -> Workload:
-    """Rows of the official test part, or noise for a model that draws; always the same ones."""
+    """Return rows of the test set, or noise for a generator; always the same."""
     settings, random = config.model(model), np.random.default_rng(0)
     if isinstance(settings, AdversarialConfig):
         return Workload(model, path, random.standard_normal((ROWS, settings.network.noise), dtype=np.float32))

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="penstock", description="Raw data in, proven ONNX models out.")
+    parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     check = commands.add_parser("check", help="check params.yaml")

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def models(small_run, tmp_path):
-    """Two validated models in a folder of their own, which a test may change."""
+    """A folder with copies of two validated models, which a test may change."""
     folder = tmp_path / "models"
     for name in ("iris_mlp", "imdb_lstm"):
         shutil.copytree(small_run.root / "models" / name, folder / name)
@@ -14,7 +14,7 @@ def models(small_run, tmp_path):
 
 @pytest.fixture
 def package(small_run, models):
-    """`penstock package` on those models."""
+    """Run `penstock package` on those models."""
 
     def run(*arguments, check=True):
         return small_run.run("penstock", "package", "--models", str(models), *map(str, arguments), check=check)

@@ -1,4 +1,4 @@
-"""A build context with nothing in it but sources and validated files; tests/test_packaging.py follows its steps."""
+"""The build context has only sources and validated files; test_image.py runs its steps."""
 
 import json
 import re

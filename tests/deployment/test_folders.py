@@ -1,4 +1,4 @@
-"""Folders are whole or not there, and what was there before goes last."""
+"""Folders are replaced atomically."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The steps of our image, in folders of our own: what `pip install penstock[serve]` brings is small, and serves."""
+"""Run the steps of the Dockerfile without Docker, in temporary folders."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ABSENT = ("torch", "pytorch_lightning", "mlflow", "dvc", "onnx", "pydantic", "ma
 
 @pytest.fixture(scope="module")
 def image(small_run, tmp_path_factory):
-    """The Dockerfile's instructions by name, with folders of ours for the image's; what it RUNs has been run."""
+    """The Dockerfile's instructions by name, with temporary folders for those of the image, after all RUN commands."""
     root = tmp_path_factory.mktemp("image")
     context = root / "context"
     small_run.run("penstock", "package", "--models", "models", "--docker", str(context))
@@ -33,7 +33,7 @@ def image(small_run, tmp_path_factory):
 
 
 def command_of(instruction):
-    """The JSON list at its end."""
+    """Return the JSON list at the end of an instruction."""
     words: list[str] = json.loads(instruction[instruction.index("[") :])
     return words
 
@@ -46,7 +46,7 @@ def test_the_serve_extra_has_no_training_libraries(image):
 
 
 def test_the_image_serves_and_passes_its_health_check(image, tmp_path):
-    """In a folder that is no project."""
+    """The server runs in a folder that is not a project."""
     command, healthy = command_of(image["ENTRYPOINT"]), command_of(image["HEALTHCHECK"])
     url = f"http://127.0.0.1:{command[-1]}"
     assert subprocess.run(healthy, check=False, capture_output=True).returncode == 1

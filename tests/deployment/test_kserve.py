@@ -1,4 +1,4 @@
-"""Services with nothing in them but what KServe's resource has fields for."""
+"""InferenceServices have only fields of KServe's resource."""
 
 import pytest
 from ruamel.yaml import YAML

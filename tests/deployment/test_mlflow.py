@@ -1,4 +1,4 @@
-"""MLflow's own server takes the registered model as it is."""
+"""MLflow's own server serves the registered model unchanged."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A repository that Triton's own schema reads, of validated files only."""
+"""The model repository parses with Triton's own schema and has only validated files."""
 
 import shutil
 
@@ -32,7 +32,7 @@ def configuration(folder):
 
 
 def shape_behind(tensor):
-    """What the model gets of a tensor whose rows Triton has added in front."""
+    """Return the shape that the model gets after Triton has added the rows."""
     return [None, *(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)]
 
 
@@ -57,7 +57,7 @@ def test_triton_batches_without_a_delay(triton_repository):
 
 
 def test_triton_does_not_batch_int8_models(triton_repository):
-    """Each is scaled by what else is in its batch."""
+    """Rows of one batch would change each other's scale."""
     config = configuration(triton_repository / "imdb_lstm.int8")
     assert config.max_batch_size == 1
     assert not config.HasField("dynamic_batching")

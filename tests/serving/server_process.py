@@ -1,4 +1,4 @@
-"""`penstock serve` in a process of its own."""
+"""Run `penstock serve` in a process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.helpers.processes import answers, free_port, wait_until
 
 
 def names_served(models: ModelConfigs) -> set[str]:
-    """Every model, and the int8 candidates that are adopted."""
+    """Return the names of all models and of the int8 candidates that are served."""
     return {*models, *(f"{name}.int8" for name, model in models.items() if model.int8 == ADOPTED)}
 
 
 @dataclass(frozen=True)
 class Served:
-    """Where it answers, and the process."""
+    """Addresses and process of a server."""
 
     http: str
     grpc: str
@@ -35,7 +35,7 @@ class Served:
 
 @contextmanager
 def serving(folder: Path, *options: str, port: int | None = None, **environment: str) -> Iterator[Served]:
-    """Both protocols, for the models of the project in `folder`; ended by SIGTERM, which is no failure."""
+    """Serve the models of the project in `folder` by both protocols; SIGTERM ends the server with exit code 0."""
     http, grpc = port or free_port(), free_port()
     command = [sys.executable, "-m", "penstock.cli", "serve", "--port", str(http), "--grpc-port", str(grpc), *options]
     process = subprocess.Popen(command, cwd=folder, env=os.environ | environment)

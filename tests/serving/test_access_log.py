@@ -1,4 +1,4 @@
-"""The access log where its file is not what it should be."""
+"""The access log when its file cannot be written."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_an_unwritable_log_ends_the_start_with_one_line(tmp_path, capsys, path, 
 
 
 def test_unwritten_lines_are_retried_with_one_warning(tmp_path, caplog, monkeypatch):
-    """Of a pipe whose reader has gone, and comes back."""
+    """The reader of a pipe disconnects and comes back."""
     monkeypatch.setattr(access_log, "WRITE_SECONDS", 0.005)
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The application under another ASGI server, in a process of its own."""
+"""The application under another ASGI server."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""NVIDIA's clients over real sockets, for every model: what they are told and answered is what the file itself says."""
+"""NVIDIA's clients get the metadata and outputs of the file itself, for every model."""
 
 import numpy as np
 import onnxruntime
@@ -30,14 +30,14 @@ def client(served, library):
 
 @pytest.fixture
 def told(client, library):
-    """What a call of the client says, as JSON."""
+    """Return the result of a client's call as JSON."""
     as_json = {"as_json": True} if library is tritonclient.grpc else {}
     return lambda call, *arguments: getattr(client, call)(*arguments, **as_json)
 
 
 @pytest.fixture(scope="module")
 def session(small_run):
-    """The validated file, in onnxruntime itself."""
+    """Load the validated file in onnxruntime."""
 
     def loaded(name):
         path = small_run.root / "models" / name / "model.onnx"
@@ -47,7 +47,7 @@ def session(small_run):
 
 
 def rows_for(node):
-    """A few rows of what a model takes."""
+    """Return a few rows for a model."""
     generator = np.random.default_rng(0)
     shape = (ROWS, *node.shape[1:])
     match node.type:

@@ -1,4 +1,4 @@
-"""Who may ask, and what is counted and noted of it."""
+"""Authentication, metrics and the access log."""
 
 import json
 import os
@@ -149,7 +149,7 @@ def test_early_rejections_are_counted_and_logged(guarded, log):
 
 
 def test_an_unwritable_log_does_not_delay_responses(folder, tmp_path):
-    """A pipe that nobody reads."""
+    """The log is a pipe without a reader."""
     os.mkfifo(tmp_path / "pipe")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Every command and program in docs/serving.md runs, and every option, metric and route that it names is there."""
+"""Every command and program of docs/serving.md runs, and its options, metrics and errors are those of the server."""
 
 import json
 import re
@@ -28,7 +28,7 @@ CURLS = [command for command in COMMANDS if command.startswith("curl")]
 
 @pytest.fixture(scope="module")
 def here(served, tmp_path_factory):
-    """A command of the guide, for the server of this test, in a folder with the pictures that it names."""
+    """Run a command of the guide against the server of this test, in a folder with the images that it names."""
     folder = tmp_path_factory.mktemp("guide")
     for name in ("digit.png", "photo.jpg"):
         Image.new("L", (60, 80), 200).save(folder / name)
@@ -98,7 +98,7 @@ def test_the_metrics_of_the_guide_are_those_of_the_server(here):
 
 
 def test_the_errors_of_the_guide_are_those_of_the_server():
-    """Each row has the status, its gRPC code, and the description of openapi.json; the rest is the guide's own."""
+    """Each row has the status, its gRPC code, and the description of openapi.json, perhaps with more words."""
     rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*?) \|", TEXT, re.MULTILINE)
     assert [int(status) for status, _, _ in rows] == list(STATUSES)
     responses = openapi_document({}, auth=False)["components"]["responses"]

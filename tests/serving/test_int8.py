@@ -1,4 +1,4 @@
-"""An adopted int8 candidate is a model of its own, whose rows do not change each other's answers."""
+"""An int8 candidate is served as its own model, and its rows do not change each other's outputs."""
 
 import shutil
 

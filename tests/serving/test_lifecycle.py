@@ -1,4 +1,4 @@
-"""A server from its start to its end, and new files of a model in between, while callers ask without a pause."""
+"""Startup, reload and shutdown of a server under load."""
 
 import signal
 import socket
@@ -31,7 +31,7 @@ def served(folder):
 
 
 class Callers:
-    """Threads that ask one after another question until there is nobody to ask."""
+    """Send requests from threads until the server is gone."""
 
     def __init__(self, url, model, count=8):
         self.answers, self.rejected, self.broken = [], 0, []
@@ -60,7 +60,7 @@ class Callers:
 
 
 def versions(callers):
-    """The versions that answered, each once, in their order."""
+    """Return the versions that answered, each once, in order."""
     found = [answer.json()["model_version"] for answer in callers.answers]
     return [version for position, version in enumerate(found) if version not in found[:position]]
 
@@ -116,7 +116,7 @@ def test_a_new_model_is_served_and_a_deleted_one_stays(served, folder):
 
 
 def test_sigterm_finishes_open_requests_and_exits_with_zero(folder):
-    """Ready no longer, but still answering, for a moment; then nobody is taken; no request breaks off."""
+    """The server is not ready but answers for a moment; then it accepts no connections; no request fails."""
     with serving(folder, "--models", str(folder), "--shutdown-grace", "3") as served:
         ask_until_it_ends(served)
 
@@ -138,7 +138,7 @@ def ask_until_it_ends(served):
 
 
 def test_requests_are_answered_after_the_end_of_listening(folder):
-    """Seconds of work in hand when nobody is taken any more, in runs that the event loop has yet to begin."""
+    """Open requests have seconds of work left when listening ends, in runs that have not started."""
     psutil = pytest.importorskip("psutil")
     rows = {"inputs": [QUESTION["inputs"][0] | {"shape": [40, 2], "data": tiny_models.GOOD * 40}]}
     options = [

@@ -1,4 +1,4 @@
-"""Models out of MLflow's registry: a server's, whose aliases move, and the small run's own database."""
+"""Models of the MLflow registry: from a tracking server with moving aliases, and from a project's database."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def mlflow_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def register(mlflow_server, tmp_path_factory, config):
-    """Registers a model as a stage does, which makes it the champion; returns the version that the server would say."""
+    """Register a model as a stage does, as champion; return the version that the server would show."""
     tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
     project = Project(tmp_path_factory.mktemp("project"))
 
@@ -63,14 +63,14 @@ def register(mlflow_server, tmp_path_factory, config):
 
 @pytest.fixture
 def environment(mlflow_server, tmp_path):
-    """Of a server that runs in a folder which is no project."""
+    """The server runs in a folder that is not a project."""
     links = tmp_path / "links"
     links.mkdir()
     return {"MLFLOW_TRACKING_URI": mlflow_server.uri, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(links)}
 
 
 def folders_of_links(tmp_path):
-    """onnxruntime leaves a file of its own beside them."""
+    """onnxruntime leaves its own file beside them."""
     return list((tmp_path / "links").glob("penstock-*"))
 
 

@@ -1,4 +1,4 @@
-"""The server in a process of its own, asked over a real socket."""
+"""The server as a process, over a real socket."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ def request_of(model, rows):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
 def test_served_outputs_equal_the_trained_network(server, small_run, name, batch_size):
-    """Raw test rows over HTTP against the trained network on processed ones (DESIGN.md, rule 2)."""
+    """Compare raw test rows over HTTP with the trained network on processed rows, at batch sizes 1, 7 and 256."""
     project = Project(small_run.root)
     config = load_config(project.params)
     model = config.model(name)

@@ -1,4 +1,4 @@
-"""Validated models of a few nodes, made in a moment, with every way to go wrong in them."""
+"""Build tiny validated models that can fail in every way."""
 
 import hashlib
 from pathlib import Path
@@ -78,7 +78,7 @@ def scaled():
 
 
 def doubles():
-    """A model that is well formed, and takes what is not served."""
+    """A valid model with an input type that is not served."""
     nodes = [helper.make_node("Identity", ["numbers"], ["same"])]
     return _model(nodes, ("numbers", TensorProto.DOUBLE, 2), [("same", TensorProto.DOUBLE, 2)], {})
 
@@ -105,7 +105,7 @@ def echo():
 
 
 def save(folder: Path, name: str, model: onnx.ModelProto) -> str:
-    """Puts a model where the server takes it, with its proof; returns its version."""
+    """Write a model and its validation.json; return its version."""
     return save_bytes(folder, name, model.SerializeToString())
 
 
@@ -117,7 +117,7 @@ def save_bytes(folder: Path, name: str, content: bytes) -> str:
 
 
 def adopt(folder: Path, name: str, candidate: onnx.ModelProto) -> None:
-    """Puts an int8 candidate beside a model that was saved, as one that may be served."""
+    """Write an int8 candidate that is served beside a saved model."""
     content, proof = candidate.SerializeToString(), folder / name / "validation.json"
     write_bytes(folder / name / "model.int8.onnx", content)
     write_json(proof, read_json(proof) | {"int8_sha256": hashlib.sha256(content).hexdigest()})

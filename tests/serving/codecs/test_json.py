@@ -1,4 +1,4 @@
-"""JSON and bytes to arrays: what the datatype holds is taken, and nothing else."""
+"""JSON and bytes become arrays without changed values, or are rejected."""
 
 import json
 
@@ -22,7 +22,7 @@ values = numbers | st.booleans() | st.text(max_size=3) | st.none() | st.just("1"
 
 
 def fits(datatype, value):
-    """One value by itself, in Python."""
+    """Convert one value in plain Python."""
     if datatype == "BYTES":
         return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What protoc makes of inference.proto; `python -m tests.serving.grpc.generated` writes it anew beside that file."""
+"""Compile inference.proto; `python -m tests.serving.grpc.generated` writes the files beside it."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ DESCRIPTOR, STUBS = "inference.binpb", "messages.pyi"
 
 
 def generate(folder):
-    """Both files, in `folder`: the protocol's description, and the types of its messages for type checkers."""
+    """Write the descriptor set and the type stubs of the messages to `folder`."""
     with TemporaryDirectory() as scratch:
         shutil.copy(FOLDER / "inference.proto", Path(scratch) / "messages.proto")
         here = [sys.executable, "-m", "grpc_tools.protoc", "--proto_path"]

@@ -1,4 +1,4 @@
-"""What NVIDIA's client does not do: typed contents, limits, and the end of the server, over a plain channel."""
+"""The gRPC service over a plain channel: typed contents, limits and shutdown, which NVIDIA's client does not cover."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ FLOWER = {"name": "features", "datatype": "FP32", "shape": [1, 4]}
 
 @pytest.fixture
 def call(served):
-    """A call by name, as any language's generated code makes it."""
+    """Call a method by name, as generated code of any language does."""
     with grpc.insecure_channel(served.grpc) as channel:
         yield lambda name, request, **options: called(channel, name, request, **options)
 
@@ -123,7 +123,7 @@ def test_calls_are_counted_beside_http_requests(call, served):
 
 @pytest.fixture(scope="module")
 def iris(small_run, tmp_path_factory):
-    """A folder of one model, which is served in less time than all of them."""
+    """A folder with one model, which loads faster than all."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "iris_mlp").symlink_to(small_run.root / "models/iris_mlp")
     return folder
@@ -160,7 +160,7 @@ def test_calls_with_the_token_are_answered_and_logged(guarded, log):
 
 @asynccontextmanager
 async def answered_without_models(**limits):
-    """A port in this process, and whose counts and memory it uses."""
+    """Serve gRPC in this process; return the port and the engine."""
     engine = Engine(Repository([]), ServerConfig(shutdown_grace=0, **limits))
     port, stopping = free_port(), asyncio.Event()
     answering = asyncio.create_task(serve_grpc(engine, None, port, stopping))
@@ -214,7 +214,7 @@ def test_a_port_in_use_ends_the_server_with_an_error(small_run, iris):
 
 
 def long_request():
-    """A thousand long texts, which take a good part of a second at least."""
+    """A thousand long texts take a large part of a second."""
     texts = [b"a wonderful film with a terrible title " * 30] * 1000
     tensor = {"name": "text", "datatype": "BYTES", "shape": [1000], "contents": {"bytes_contents": texts}}
     return messages.ModelInferRequest(model_name="imdb_lstm", inputs=[tensor])

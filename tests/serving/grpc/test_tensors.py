@@ -1,4 +1,4 @@
-"""Tensors of gRPC calls, to arrays and back: whatever may come, the same values or a refusal that names the place."""
+"""Tensors of gRPC messages become arrays with the same values, or are rejected with their place."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 @st.composite
 def arrays(draw):
-    """A tensor of any kind, and its values."""
+    """Generate a tensor of any datatype, and its values."""
     datatype = draw(st.sampled_from(list(DTYPES)))
     shape = draw(SHAPES)
     elements = TEXTS if datatype == "BYTES" else {"allow_nan": False, "allow_infinity": False}
@@ -105,7 +105,7 @@ def test_generated_files_are_current(tmp_path):
 
 @pytest.mark.parametrize("name", [*messages.DESCRIPTOR.message_types_by_name])
 def test_messages_have_the_fields_of_the_protocol(name):
-    """tritonclient carries the protocol as NVIDIA publishes it."""
+    """tritonclient has the protocol as NVIDIA publishes it."""
 
     def fields(message):
         nested = [fields(each) for each in message.nested_types]

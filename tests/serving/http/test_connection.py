@@ -1,4 +1,4 @@
-"""HTTP/1.1 as callers speak it, well and badly, over bare sockets."""
+"""HTTP/1.1 over bare sockets, well-formed and malformed."""
 
 import gzip
 import json
@@ -31,7 +31,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def caller(served):
-    """A socket that is connected to the server."""
+    """A socket connected to the server."""
     host, port = served.http.split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connected:
         yield connected
@@ -43,7 +43,7 @@ def post(body=QUESTION, path=PATH, *headers, version="1.1"):
 
 
 def answer(file):
-    """The next answer on a connection: status, headers, body."""
+    """Read the next response: status, headers, body."""
     status = int(file.readline().split()[1])
     headers = {}
     while line := file.readline().strip():
@@ -124,7 +124,7 @@ def test_expect_100_continue_is_answered(caller):
 
 
 def test_upgrades_to_http_2_are_answered_over_http_1(caller):
-    """As Java's own client asks, with a body that the offer is about."""
+    """Java's HttpClient offers h2c together with a body."""
     offer = ["Connection: Upgrade, HTTP2-ServerConfig", "Upgrade: h2c", "HTTP2-ServerConfig: AAEAAEAAAAIAAAABAAMAAABk"]
     request_ = post(QUESTION, PATH, *offer)
     caller.sendall(request_[:-20])
@@ -215,7 +215,7 @@ def test_slow_requests_get_408(caller, sent):
 
 
 def test_requests_end_at_their_own_timeout(served):
-    """A microsecond, for many products of large matrices."""
+    """One microsecond for many products of large matrices."""
     body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
     hurried = body | {"parameters": {"timeout": 1}}
     response = httpx.post(f"{served.url}/v2/models/slow/infer", json=hurried)

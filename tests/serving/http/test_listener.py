@@ -1,4 +1,4 @@
-"""What all callers together may take of the server, and what becomes of a mistake of its own."""
+"""Limits for all clients together, disconnects, and bugs in handlers."""
 
 import asyncio
 import gc
@@ -42,9 +42,9 @@ async def slow(_request):
 
 @asynccontextmanager
 async def listening(**limits):
-    """A server with routes that work and one that does not; `ask` opens a connection and sends what it is given.
+    """A server with working routes and a broken one; `ask` opens a connection and sends bytes.
 
-    What it opened is closed in the end, though the test fails: a later one would be told of it otherwise.
+    Connections are closed although the test fails, so that later tests get no warning of them.
     """
     engine = Engine(Repository([]), ServerConfig(port=free_port(), shutdown_grace=0.01, **limits))
     routes = Routes()
@@ -86,7 +86,7 @@ async def soon(found):
 
 
 def requests_in_memory():
-    """Without those that earlier tests left in cycles. isinstance would ask torch's objects too, of which some warn."""
+    """Collect garbage of earlier tests first. isinstance would touch objects of torch that warn."""
     gc.collect()
     return sum(type(one) is Request for one in gc.get_objects())
 
@@ -149,7 +149,7 @@ def test_a_bug_is_answered_with_500_and_logged():
 
 
 def test_unread_responses_do_not_fill_the_memory():
-    """It asks for a hundred megabytes and takes none of them: what it is answered stays in its own requests."""
+    """The client requests 100 MB and reads nothing."""
 
     async def run():
         async with listening(max_body_size=2**20, timeout=1) as (ask, _):
@@ -168,7 +168,7 @@ def counted(listener):
 
 
 def test_clients_that_stop_reading_are_disconnected():
-    """Two hundred megabytes of answers, of which the system's own buffers take a few."""
+    """200 MB of responses; the system's buffers take a few."""
 
     async def run():
         async with listening(timeout=1) as (ask, listener):
@@ -197,7 +197,7 @@ def test_slow_readers_get_every_response():
 
 
 def test_pipelined_requests_count_in_the_memory_budget():
-    """Some thousand requests of a few bytes, of which each is an object of hundreds."""
+    """Thousands of requests of a few bytes, each an object of hundreds of bytes."""
 
     before = requests_in_memory()
 
@@ -229,7 +229,7 @@ def test_decompressed_bodies_count_in_the_memory_budget():
 
 
 def test_tiny_chunks_take_no_more_memory_than_large_ones():
-    """And none at all once it is answered, though the connection stays."""
+    """After the response, the memory is free although the connection stays open."""
     body = b"2\r\nxy\r\n" * 100_000
     head = b"POST /right HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""POST /explain/{model}, over a socket: what it says of a part is what asking without the part says."""
+"""POST /explain/{model}: the weight of a part equals the drop of the prediction without it."""
 
 import asyncio
 import io
@@ -88,7 +88,7 @@ def test_unexplainable_models_are_rejected(client, model, body, status, says):
 
 
 class Counting(Engine):
-    """Remembers how many rows it was asked for at once."""
+    """Records the batch sizes."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -112,7 +112,7 @@ def test_an_explanation_runs_a_limited_number_of_rows_in_small_batches(small_run
 
 
 class Slow(Engine):
-    """Takes its time with every batch."""
+    """Delays every batch."""
 
     async def infer(self, model, inputs, timeout=None):
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Each part is missing in a version of its own, nothing else is, and what is asked has a limit."""
+"""Each version lacks exactly one part, and the number of versions is limited."""
 
 from itertools import chain
 
@@ -52,7 +52,7 @@ def test_pixel_weights_are_the_mean_of_their_patches(image):
 
 
 def read(*texts):
-    """The words of each text, as the models are trained on them."""
+    """Compare with the words that the models are trained on."""
     return list(words(np.array(texts, dtype=object)))
 
 

@@ -1,4 +1,4 @@
-"""What the document promises is what the server does, whatever it is asked: schemathesis asks it over a real socket."""
+"""The server behaves as its OpenAPI document says; schemathesis generates the requests."""
 
 import io
 
@@ -45,7 +45,7 @@ def told(served):
 
 
 def ask(served, told, path, method, mode):
-    """Requests as the document has them, or not quite; each answer has a status and a body that stand in it."""
+    """Send valid or invalid requests; each response must have a documented status and body."""
 
     @FEW
     @given(case=schemathesis.openapi.from_dict(told)[path][method].as_strategy(generation_mode=mode))
@@ -68,7 +68,7 @@ def test_invalid_requests_are_rejected_as_documented(served, told, path, method)
 
 @pytest.mark.parametrize("name", ["iris_mlp", "mnist_gan", "imdb_lstm"])
 def test_every_documented_row_is_answered(served, small_run, name):
-    """A document of one model, whose rows are no other model's."""
+    """The document of a server with one model."""
     model = model_files([small_run.root / "models"])[name].load()
     predict = schemathesis.openapi.from_dict(openapi_document({name: model}, auth=False))["/predict/{name}"]["post"]
 
@@ -82,7 +82,7 @@ def test_every_documented_row_is_answered(served, small_run, name):
 
 
 def examples(told):
-    """Every example of a body, with the path of its model."""
+    """Yield the path and body of every example."""
     for path, item in told["paths"].items():
         body = item.get("post", {}).get("requestBody", {}).get("$ref", "").rpartition("/")[2]
         contents = told["components"]["requestBodies"].get(body, {}).get("content", {})

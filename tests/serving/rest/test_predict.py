@@ -1,4 +1,4 @@
-"""The short way: a row or a picture in, a label in words out."""
+"""POST /predict/{model} with a row or an image."""
 
 import io
 from pathlib import Path

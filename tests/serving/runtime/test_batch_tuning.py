@@ -1,4 +1,4 @@
-"""How a model is run is measured, so what is held here is what no measurement may change."""
+"""Properties of the batch policy that do not depend on the measurement."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Requests of many callers in runs of a model: each gets its own rows' answers, and goes wrong alone."""
+"""Batches of many requests: each request gets the outputs of its own rows, and fails alone."""
 
 import asyncio
 import threading
@@ -44,7 +44,7 @@ def fractions(repository):
 
 @pytest.fixture
 def held(fractions, monkeypatch):
-    """While it is not set, no run of `fractions` comes to its end."""
+    """Runs of `fractions` wait until this event is set."""
     go_on, run = threading.Event(), fractions.run
 
     def held_run(given):
@@ -57,7 +57,7 @@ def held(fractions, monkeypatch):
 
 
 def in_engine(repository, work, **limits):
-    """What `work(engine)` returns, in an engine and an event loop of its own."""
+    """Return the result of `work(engine)` in a new engine and event loop."""
 
     async def run():
         engine = Engine(repository, ServerConfig(**{"workers": 2} | limits))
@@ -74,7 +74,7 @@ def inputs(*rows):
 
 
 async def asked(engine, model, rows, pause=0):
-    """The sums of a request that comes after so many turns of the event loop, or why it was refused."""
+    """Return the sums of a request that arrives after `turns` of the event loop, or its error."""
     for _ in range(pause):
         await asyncio.sleep(0)
     try:
@@ -93,7 +93,7 @@ async def all_asked(engine, model, requests):
 
 
 def alone(model, row):
-    """What the row gets when it is run by itself."""
+    """Return the output or error of a row that is run alone."""
     try:
         outputs = model.run(inputs(row))
     except ModelFailedError:
@@ -102,7 +102,7 @@ def alone(model, row):
 
 
 def is_right(model, rows, answer):
-    """Each row's own answer, or what refuses one of them."""
+    """Return the outputs of the rows run alone, or the error of one of them."""
     by_row = [alone(model, row) for row in rows]
     return answer == by_row if all(isinstance(one, float) for one in by_row) else answer in by_row
 
@@ -120,7 +120,7 @@ plans = st.builds(
 @settings(deadline=None)
 @given(requests=requests, plan=plans, workers=st.integers(1, 3))
 def test_batched_outputs_equal_unbatched_outputs(repository, requests, plan, workers):
-    """Row by row, for whatever comes when, and nobody gets another's; what fails by itself is all that fails."""
+    """For any arrival times, each request gets its own rows' outputs, and only failing rows fail."""
     model = repository.get("fractions")
     model.policy = plan
     answers = in_engine(repository, lambda engine: all_asked(engine, model, requests), workers=workers)
@@ -233,7 +233,7 @@ def test_requests_above_max_request_rows_are_rejected(repository, fractions):
 
 @pytest.mark.parametrize("shift", [[[10, 20]], [[10, 20], [30, 40], [50, 60]]])
 def test_requests_with_optional_inputs_are_split_as_others(repository, shift):
-    """Of a model that runs rows one by one, so that they do not change each other's answers."""
+    """The model runs rows one by one, so that they do not change each other's outputs."""
     numbers, given = np.array([[1, 2], [1, 4], [8, 1]], np.float32), np.array(shift, np.float32)
     model = repository.get("scaled")
 

@@ -1,4 +1,4 @@
-"""Pictures that wait for a thread to decode them: few at a time, not too many, and not too long."""
+"""The image decoder limits its threads, its queue and its time."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ SECONDS = 20  # in which a test must have come to its end
 
 
 def decoding(work, most_waiting=4):
-    """What `work(decoding, held)` returns; decoding `held.wait` ends when `held` is set."""
+    """Return the result of `work(decoder, held)`; decoding `held.wait` ends when `held` is set."""
 
     async def run():
         held, pictures = threading.Event(), ImageDecoder(most_waiting)

@@ -1,4 +1,4 @@
-"""What a model in memory takes, before any protocol."""
+"""Inputs of a loaded model, without a protocol."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files of models as they come, change and break, in folders that are watched."""
+"""Model files that appear, change and break while the folders are watched."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ SECONDS = 20  # in which something must have been seen
 
 
 def watched(repository, change, condition):
-    """The repository as it is when `condition()` holds, some looks after `change()`."""
+    """Watch the repository after `change()` until `condition()` holds."""
 
     async def run():
         watching = asyncio.create_task(repository.watch(0.01))

@@ -1,4 +1,4 @@
-"""A real browser on our pages, which must ask nobody else and have nothing to complain of."""
+"""Open our pages in Chromium, and fail on requests to other servers and on console errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page, and what it asked for and complained of.
+    """A page, its requests to other servers, and its console messages.
 
     strangers: addresses that are not the page's own server; complaints: errors and warnings of the console.
     """
@@ -52,7 +52,7 @@ class Watched:
 
 @contextmanager
 def watched(browser: Browser, url: str, viewport: str = "desktop", **options: Any) -> Iterator[Watched]:
-    """The page at `url`, when it has stopped asking its server.
+    """Open the page at `url`, and wait until its requests are done.
 
     Raises:
         AssertionError: at the end, if it has asked another server, or complained.
@@ -77,7 +77,7 @@ def _strangers(asked: str, url: str) -> list[str]:
 
 
 def by_mouse(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draws on the pad; points are shares of its width and height."""
+    """Draw on the pad by mouse; points are fractions of its width and height."""
     place = _pad(page)
     for first, *rest in strokes:
         page.mouse.move(*place(first))
@@ -88,7 +88,7 @@ def by_mouse(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
 
 
 def by_finger(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """The same by touches, as the browser gets them from the screen."""
+    """Draw on the pad by touch events."""
     place, session = _pad(page), page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What the browser itself knows of a page: functions of JavaScript that look it over."""
+"""JavaScript functions that inspect a page: contrast, focus, overflow."""
 
 # The contrast of each text with what is behind it (WCAG 2.2, 1.4.3), which is the first ground that is not transparent.
 CONTRASTS = """() => {

@@ -1,4 +1,4 @@
-"""Pictures of the page for the README, of a running server: python -m tests.serving.ui.screenshots http://127.0.0.1:8080"""
+"""Take the README's screenshots of a running server: python -m tests.serving.ui.screenshots http://127.0.0.1:8080"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _draw(page: Page) -> None:
 
 
 def _of_panels(page: Page, first: str, last: str) -> bytes:
-    """All that is from the one panel to the other, with the page's own margins."""
+    """Take a screenshot from the first to the last panel, with the page's margins."""
     page.evaluate("scrollTo(0, 0)")
     upper, lower = (page.locator(f"#{name}").bounding_box() for name in (first, last))
     assert upper and lower

@@ -1,4 +1,4 @@
-"""The page to play with, in a real browser, on a real server, with models that can read a seven."""
+"""The page in a real browser, with trained models."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ SEVEN = [[(0.25, 0.2), (0.75, 0.18), (0.45, 0.85)]]
 
 @pytest.fixture(scope="module")
 def site(small_run, config, tmp_path_factory):
-    """A server of models that know something; its models may be added to."""
+    """A server of trained models, and its model folder."""
     folder = tmp_path_factory.mktemp("page") / "models"
     trained_models(small_run, config, folder)
     with serving(folder.parent, "--models", str(folder)) as served:
@@ -104,7 +104,7 @@ def test_every_image_classifier_predicts_and_can_be_explained(opened, url):
 
 
 def test_drawings_are_preprocessed_like_mnist(opened):
-    """Whatever its size and place: in a box of 20 x 20, its centre of mass in the middle, and the same pixels."""
+    """For any size and place: a box of 20 x 20, the centre of mass in the middle, the same pixels."""
     large = [[(10 * x, 10 * y) for x, y in stroke] for stroke in SEVEN]
     script = """async (strokes) => {
       const {toPixels, centreOfMass} = await import("/ui/js/digits.js"), size = {height: 28, width: 28};
@@ -197,7 +197,7 @@ def test_a_seed_determines_the_images(opened):
 
 
 def test_every_control_is_reached_by_the_tab_key(opened):
-    """Each stop has a name and a visible focus; none holds the key back."""
+    """Each stop has a name and a visible focus, and none traps the key."""
     opened.evaluate("document.activeElement.blur()")
     stops: list[tuple[str, str, bool]] = []
     while len(stops) < 80:

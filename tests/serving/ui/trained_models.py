@@ -1,4 +1,4 @@
-"""Models that know something: the small run's files, with two of them trained for longer, on more rows."""
+"""The small run's models, two of them trained longer on more rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MNIST_ROWS = 4000
 
 
 def trained_models(small_run: Copy, config: Config, folder: Path) -> None:
-    """Fills `folder` with <model>/model.onnx and validation.json of all documented models."""
+    """Write <model>/model.onnx and validation.json of all documented models to `folder`."""
     shutil.copytree(small_run.root / "models", folder, dirs_exist_ok=True)
     for name, epochs in EPOCHS.items():
         _train(small_run, config, name, epochs, folder / name)

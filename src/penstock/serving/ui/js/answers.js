@@ -1,4 +1,4 @@
-// The answers of several models to one question: a row each, of which one is looked at more closely.
+// Predictions of several models for one input: a row for each, and one of them selected.
 
 import { element, percent } from "./page.js";
 
@@ -7,7 +7,7 @@ const FEW_LETTERS = 2;
 export class Answers {
   #rows;
 
-  /** @param chosen is called with the model whose row was chosen; `pictured` rows have a small canvas each */
+  /** @param chosen is called with the model of the selected row; `pictured` adds a small canvas to each row */
   constructor(place, models, chosen, { pictured = false } = {}) {
     this.chosen = models[0];
     const group = `${place.id}-model`;
@@ -22,7 +22,7 @@ export class Answers {
     });
   }
 
-  /** @param answer of the server: label, probabilities by class, milliseconds; null for a question of nothing */
+  /** @param answer of the server: label, probabilities by class, milliseconds; null for an empty input */
   show(model, answer) {
     const { verdict, chart, time, radio } = this.#rows.get(model.name);
     const probability = answer ? answer.probabilities[answer.label] : 0;
@@ -35,7 +35,7 @@ export class Answers {
     );
   }
 
-  /** A small canvas in the model's row, for what it saw. */
+  /** The small canvas in the model's row, for its input. */
   thumbnail(model) {
     return this.#rows.get(model.name).thumbnail;
   }
@@ -62,7 +62,7 @@ function row(model, { group, checked, pictured }) {
   return { whole, radio, verdict, time, thumbnail, chart: show };
 }
 
-/** Columns where names are short, one bar from the middle where there are two classes, and bars with names else. */
+/** Columns for short class names, one bar from the middle for two classes, otherwise bars with names. */
 export function chartOf(classes) {
   if (classes.length === 2) return split(classes);
   return classes.every((name) => name.length <= FEW_LETTERS) ? columns(classes) : bars(classes);

@@ -1,12 +1,12 @@
-// The flower as it was measured, to scale, seen from above: three sepals, and between them three petals.
+// The flower to scale, from above: three sepals and, between them, three petals.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PARTS = { sepal: [0, 120, 240], petal: [60, 180, 300] };
-// In cm: a sepal may be 7.9 long, and one points upwards; downwards points a petal.
+// In cm. The longest sepal has 7.9; a sepal points upwards, a petal downwards.
 const SIDE = 8.2;
 const DEPTH = 7.2;
 
-/** Shows the picture if the features are lengths and widths of sepals and petals, else nothing. */
+/** Shows the flower if the features are lengths and widths of sepals and petals. */
 export class Blossom {
   #leaves;
   #names;
@@ -34,7 +34,7 @@ export class Blossom {
 
 const leaf = (part, angle) => made("path", { class: part, transform: `rotate(${angle})` });
 
-/** A leaf from the middle upwards; its curves are as wide as they should be at two thirds of the height. */
+/** A leaf from the centre upwards; it has its full width at two thirds of its height. */
 function outline(length, width) {
   const side = (sign) => `${sign * 0.42 * width} ${-0.3 * length}, ${sign * 0.95 * width} ${-length}`;
   return `M0 0 C${side(-1)}, 0 ${-length} C${0.95 * width} ${-length}, ${0.42 * width} ${-0.3 * length}, 0 0 Z`;

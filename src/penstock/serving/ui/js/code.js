@@ -1,4 +1,4 @@
-// Wander between the codes that an autoencoder gives four digits, and change single numbers of a code.
+// Interpolate between the latent vectors of four digits, and change single dimensions.
 
 import { CodeBars } from "./codebars.js";
 import { codesOf, imagesOf, mixed, sharesAt } from "./codes.js";
@@ -15,7 +15,7 @@ const CORNERS = ["top left", "top right", "bottom left", "bottom right"];
 const DIGITS = [3, 8, 1, 7];
 const CELLS = 7; // small images along each edge of the map
 
-/** Returns what asks again, for a server that was gone. */
+/** Returns a function that repeats the requests, for a server that was down. */
 export function codePanel(models, readers, trouble) {
   const newest = new Newest(work, (error) => trouble.report(error));
   const map = new CodeMap(byId("code-pad"), moved);
@@ -42,7 +42,7 @@ export function codePanel(models, readers, trouble) {
   changed();
   return changed;
 
-  /** Other corners or another model: all that is known is of the old ones. */
+  /** Drops all results when the corners or the model change. */
   function leave() {
     ground = null;
     reset();
@@ -87,7 +87,7 @@ export function codePanel(models, readers, trouble) {
   }
 }
 
-/** The corners' codes, and small images of all that lies between them, painted on the map. */
+/** Computes the latent vectors of the corners, and paints small decoded images on the map. */
 async function surveyed(model, digits, map) {
   const size = imageSize(model);
   const pixels = digits.map((value) => toPixels(digit(value), size));
@@ -122,7 +122,7 @@ function cornerChoice(corner, digits, which, changed) {
   return select;
 }
 
-/** What the first model that reads such images takes it for. */
+/** The prediction of the first classifier of such images. */
 async function read(image, size, readers) {
   const reader = readers.find((one) => imageSize(one).height === size.height && imageSize(one).width === size.width);
   if (!reader) return "";
@@ -130,7 +130,7 @@ async function read(image, size, readers) {
   return `${reader.name} reads a ${label}, ${percent(probabilities[label])}`;
 }
 
-/** Where one is, in words. */
+/** The position on the map in words. */
 function place(digits, at, changed) {
   const shares = new Map();
   sharesAt(at).forEach((share, which) => shares.set(digits[which], (shares.get(digits[which]) ?? 0) + share));

@@ -1,15 +1,15 @@
-// The numbers of a code as bars that one drags up and down; for the Tab key all of them are one stop.
+// The dimensions of a latent vector as bars to drag; for the Tab key they are one stop.
 
 import { element } from "./page.js";
 
-const ROOM = 1.25; // above the largest number of the corners' codes
+const HEADROOM = 1.25; // above the largest number of the corners' codes
 
 export class CodeBars {
   #place;
   #changed;
   #bars = [];
 
-  /** @param changed is called with a number's place in the code and its new value */
+  /** @param changed is called with the index of a dimension and its new value */
   constructor(place, changed) {
     this.#place = place;
     this.#changed = changed;
@@ -19,9 +19,9 @@ export class CodeBars {
   show(code, highest) {
     if (this.#bars.length !== code.length) this.#make(code.length);
     this.#bars.forEach((bar, at) => {
-      bar.max = (ROOM * highest).toFixed(2);
+      bar.max = (HEADROOM * highest).toFixed(2);
       bar.value = code[at];
-      bar.style.setProperty("--share", code[at] / (ROOM * highest));
+      bar.style.setProperty("--share", code[at] / (HEADROOM * highest));
     });
   }
 
@@ -41,7 +41,7 @@ export class CodeBars {
     this.#place.replaceChildren(...this.#bars);
   }
 
-  /** Left and right go to the neighbours, up and down change the number, as everywhere. */
+  /** Left and right select a dimension, up and down change its value. */
   #key(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step) return;

@@ -1,4 +1,4 @@
-// The map between four images, on which one points at a place, by mouse, pen, finger or keys.
+// The map between four images: select a point by mouse, pen, finger or keys.
 
 import { paintPixels } from "./heat.js";
 import { colour, inside, sharp, steered } from "./page.js";
@@ -30,7 +30,7 @@ export class CodeMap {
     document.addEventListener("theme", () => this.#paint());
   }
 
-  /** Small images of the whole map, row by row, `cells` along each edge. */
+  /** Paints small images over the map, row by row, `cells` along each edge. */
   show(images, size, cells) {
     [this.#images, this.#size, this.#cells] = [images, size, cells];
     this.#paint();
@@ -46,7 +46,7 @@ export class CodeMap {
     return this.#onto([(clientX - left) / width, (clientY - top) / height]);
   }
 
-  /** The corners' digits are the middles of the outermost images. */
+  /** The digits of the corners are at the centres of the outermost images. */
   #onto(shares) {
     const margin = 0.5 / (this.#cells ?? Infinity);
     return shares.map((share) => inside((share - margin) / (1 - 2 * margin)));

@@ -1,10 +1,10 @@
-// What an autoencoder makes of codes that no image has: the code of an image it is given, moved by `code_shift`.
+// Decode arbitrary latent vectors: the autoencoder adds `code_shift` to the latent vector of its input image.
 
 import { infer } from "./server.js";
 
 const SHIFT = "code_shift";
 
-/** Codes, a list of numbers each, of images in grey levels. */
+/** Encodes images in grey levels; one list of numbers each. */
 export async function codesOf(model, images) {
   const { code } = await infer(model, images.length, {
     [model.inputs[0].name]: images.flatMap((image) => Array.from(image)),
@@ -13,7 +13,7 @@ export async function codesOf(model, images) {
   return images.map((_, row) => code.slice(row * length, (row + 1) * length));
 }
 
-/** Images in grey levels, one for each code; `origin` is any image, with its own code. */
+/** Decodes latent vectors to images in grey levels; `origin` is any image with its own latent vector. */
 export async function imagesOf(model, codes, origin) {
   const shift = codes.flatMap((code) => code.map((number, at) => number - origin.code[at]));
   const pixels = codes.flatMap(() => Array.from(origin.pixels));
@@ -24,11 +24,11 @@ export async function imagesOf(model, codes, origin) {
   );
 }
 
-/** The mean of lists of numbers, each with its share. */
+/** The weighted mean of lists of numbers. */
 export const mixed = (lists, shares) =>
   lists[0].map((_, at) => lists.reduce((sum, list, which) => sum + shares[which] * list[at], 0));
 
-/** Shares of the four corners, top left, top right, bottom left, bottom right, at a point of the unit square. */
+/** Bilinear weights of the corners (top left, top right, bottom left, bottom right) at a point of the unit square. */
 export const sharesAt = ([right, down]) => [
   (1 - right) * (1 - down),
   right * (1 - down),

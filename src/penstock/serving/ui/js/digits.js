@@ -1,14 +1,14 @@
-// A drawing as MNIST would have it: fitted into a box of 20 x 20 pixels, anti-aliased, and moved so that its centre of
+// Preprocess a drawing like MNIST: scaled into a box of 20 x 20 pixels, anti-aliased, and moved so that its centre of
 // mass is the middle of 28 x 28 (http://yann.lecun.com/exdb/mnist/).
 //
-// Strokes are lists of points in units of the pad. They are drawn anew at the small size, not scaled as pixels are, so
-// that a small drawing gets lines as thick as a large one's, as a pen of one size would have left them.
+// Strokes are lists of points in units of the pad. They are drawn again at the small size instead of scaling pixels, so
+// that lines are equally thick for small and large drawings.
 
 const BOX = 20 / 28; // of the image's edge
 const PEN = 2.5 / 28;
 const FINE = 8; // strips of a pixel that are averaged
 
-/** Grey levels 0..255 of the strokes, row by row: white ink on black. */
+/** Renders the strokes to grey levels 0..255, row by row: white ink on black. */
 export function toPixels(strokes, { height, width }) {
   const points = strokes.flat();
   if (!points.length) return new Uint8Array(height * width);
@@ -21,7 +21,7 @@ export function toPixels(strokes, { height, width }) {
   return render(strokes, centred, edge, { height, width });
 }
 
-/** The scale and shift, from pad to pixels, that put the points with their ink into the box in the middle. */
+/** Scale and shift from pad to pixels that fit the strokes into the box in the middle. */
 function fit(points, edge) {
   const [left, right] = extent(points.map(([x]) => x));
   const [top, bottom] = extent(points.map(([, y]) => y));
@@ -48,14 +48,14 @@ function render(strokes, { scale, x, y }, edge, { height, width }) {
   return average(context.getImageData(0, 0, canvas.width, canvas.height).data, { height, width });
 }
 
-/** Draws the strokes into a context whose unit is the pad's. */
+/** Draws the strokes into a context in units of the pad. */
 export function trace(context, strokes, pen) {
   context.lineWidth = pen;
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
     context.beginPath();
     context.moveTo(...stroke[0]);
-    // A single point is a line of no length, whose round ends make a dot.
+    // A single point is a line of length zero; its round caps make a dot.
     for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) context.lineTo(...point);
     context.stroke();
   }
@@ -71,7 +71,7 @@ function average(rgba, { height, width }) {
   return Uint8Array.from(sums, (sum) => Math.round(sum / FINE ** 2));
 }
 
-/** Of the ink, in pixels. */
+/** Centre of mass of the ink, in pixels. */
 export function centreOfMass(pixels, { height, width }) {
   let ink = 0,
     x = 0,
@@ -84,6 +84,6 @@ export function centreOfMass(pixels, { height, width }) {
   return ink ? { x: x / ink, y: y / ink } : { x: width / 2, y: height / 2 };
 }
 
-/** Rows of pixels, as the server wants them. */
+/** Rows of pixels, as the server expects them. */
 export const inRows = (pixels, { height, width }) =>
   Array.from({ length: height }, (_, row) => Array.from(pixels.subarray(row * width, (row + 1) * width)));

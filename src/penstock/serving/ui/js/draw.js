@@ -1,4 +1,4 @@
-// Draw a digit: all models that read images answer, and show which pixels mattered.
+// Draw a digit: all image classifiers predict it and show the relevant pixels.
 
 import { Answers } from "./answers.js";
 import { inRows, toPixels } from "./digits.js";
@@ -22,7 +22,7 @@ const PLACES = [
   "at the bottom right",
 ];
 
-/** Returns what asks again, for a server that was gone. */
+/** Returns a function that repeats the requests, for a server that was down. */
 export function drawPanel(models, trouble) {
   const size = imageSize(models[0]);
   const answers = new Answers(byId("draw-answers"), models, showSeen, { pictured: true });
@@ -108,7 +108,7 @@ function example(value, pad) {
   return button;
 }
 
-/** The map in words: where, of nine places, most of what speaks for the answer and against it lies. */
+/** The weights in words: the place, of nine, with most support and most contradiction. */
 function described({ label, probability, weights }, name) {
   const place = (sign) => {
     const sums = PLACES.map(() => 0);

@@ -1,4 +1,4 @@
-// Move through a table's features: sliders, the probability of each class, and a map of the answers.
+// Change the features of a table: sliders, the probability of each class, and a map of the predictions.
 
 import { bars } from "./answers.js";
 import { Blossom } from "./blossom.js";
@@ -7,11 +7,11 @@ import { Newest } from "./newest.js";
 import { byId, choice, element, percent } from "./page.js";
 import { predict } from "./server.js";
 
-// Where a model does not say what its features were in the data.
+// For a model without the ranges of its features.
 const SOME_RANGE = [0, 10];
 const STEPS = 100;
 
-/** Returns what asks again, for a server that was gone. */
+/** Returns a function that repeats the requests, for a server that was down. */
 export function flowerPanel(models, trouble) {
   const newest = new Newest(work, (error) => trouble.report(error));
   const map = new FlowerMap(byId("flower-map"), byId("flower-axes"), placed);
@@ -36,7 +36,7 @@ export function flowerPanel(models, trouble) {
     changed();
   }
 
-  /** A point on the map: its two features move. */
+  /** Moves the two features of a point on the map. */
   function placed(moves) {
     for (const [at, value] of moves) inputs[at].value = value;
     changed();
@@ -64,7 +64,7 @@ export function flowerPanel(models, trouble) {
   }
 }
 
-/** Names and unit as the model's description of its input has them, "a, b and c in cm"; ranges of the data. */
+/** Names and unit from the model's description of its input, "a, b and c in cm"; ranges from the data. */
 function featuresOf(model) {
   const [, names, unit = ""] = /^(.*?)(?: in (\S+))?$/.exec(model.parameters.input ?? "");
   const named = names.split(/, (?:and )?/);
@@ -75,7 +75,7 @@ function featuresOf(model) {
   });
 }
 
-/** A power of ten that divides the range into some tens of steps. */
+/** A power of ten that divides the range into tens of steps. */
 const stepOf = (range) => 10 ** Math.ceil(Math.log10(range / STEPS));
 
 const shown = (value, { unit, step }) =>
@@ -83,7 +83,7 @@ const shown = (value, { unit, step }) =>
 
 function slider(id, min, max, step) {
   const input = element("input", { type: "range", id });
-  // In this order: a value is held to the limits of the moment.
+  // In this order: a value is clamped to the current limits.
   Object.assign(input, { min, max, step });
   input.value = (min + max) / 2;
   return input;

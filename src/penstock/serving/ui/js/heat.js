@@ -1,14 +1,14 @@
-// Weights as colours: what speaks for an answer in the accent colour, what speaks against it in the other one.
+// Weights as colours: support in the accent colour, contradiction in the other one.
 
 import { colour } from "./page.js";
 
-// Weights are differences of log-odds; below this the largest one is not blown up to the full colour.
+// Weights are drops of log-odds; smaller maxima than this are not scaled up to the full colour.
 const FAINT = 0.5;
 
-/** What a weight is measured by, so that the strongest of them is 1 or -1. */
+/** The scale of the weights, so that the largest is 1 or -1. */
 export const strongest = (weights) => weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), FAINT);
 
-/** Grey levels 0..255 as ink on paper of the colour `ground`, and over them each pixel's weight, if there are any. */
+/** Paints grey levels 0..255 as ink on the colour `ground`, and the weights of the pixels over them. */
 export function paintPixels(canvas, pixels, { height, width }, weights = null, ground = "seen") {
   canvas.width = width;
   canvas.height = height;

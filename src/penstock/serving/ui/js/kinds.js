@@ -1,4 +1,4 @@
-// What a model can do, found out from what it takes and gives; names of models and datasets are never looked at.
+// What a model can do, from its inputs and outputs; names of models and datasets do not matter.
 
 const input = (model) => model.inputs[0];
 const gives = (model, output) => model.outputs.some(({ name }) => name === output);
@@ -6,7 +6,7 @@ const classifies = (model) => gives(model, "probabilities") && model.classes?.le
 const takesImages = (model) => input(model).datatype === "UINT8" && input(model).shape.length === 3;
 const takesNumbers = (model) => input(model).datatype === "FP32" && input(model).shape.length === 2;
 
-/** Images of the shape that most of them take, since one drawing is shown to all. */
+/** Classifiers of the most frequent image shape, because one drawing is sent to all. */
 export function readers(models) {
   const images = models.filter((model) => classifies(model) && takesImages(model));
   const shapes = Map.groupBy(images, (model) => String(input(model).shape));
@@ -15,7 +15,7 @@ export function readers(models) {
 
 export const critics = (models) => models.filter((model) => classifies(model) && input(model).datatype === "BYTES");
 export const botanists = (models) => models.filter((model) => classifies(model) && takesNumbers(model));
-/** Those whose code can be moved. */
+/** Autoencoders with an input for the latent shift. */
 export const autoencoders = (models) =>
   models.filter(
     (model) =>
@@ -25,5 +25,5 @@ export const autoencoders = (models) =>
   );
 export const generators = (models) => models.filter((model) => takesNumbers(model) && gives(model, "image"));
 
-/** Height and width of the images that a model takes or, as a generator, gives. */
+/** Height and width of the images that a model takes or generates. */
 export const imageSize = (model, tensor = input(model)) => ({ height: tensor.shape[1], width: tensor.shape[2] });

@@ -1,4 +1,4 @@
-// Finds out what the server serves, and opens a panel for each kind of model that is there.
+// Loads the list of models, and opens a panel for each kind of model.
 
 import { codePanel } from "./code.js";
 import { drawPanel } from "./draw.js";

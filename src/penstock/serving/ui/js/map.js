@@ -1,10 +1,10 @@
-// What a model answers everywhere on a plane of two of its features, the others as the sliders have them.
+// Predictions on a plane of two features; the others have the values of the sliders.
 
 import { rgb } from "./heat.js";
 import { colour, sharp } from "./page.js";
 import { infer } from "./server.js";
 
-const CELLS = 24; // along each edge; their square is asked at once
+const CELLS = 24; // along each edge; all are predicted in one request
 const SPOT = 8; // radius of the point, in pixels
 const KINDS = 4; // colours of classes in the style sheet
 
@@ -18,7 +18,7 @@ export class FlowerMap {
   #values;
   #likely = null; // [CELLS x CELLS] of probabilities, rows from above
 
-  /** @param placed is called with pairs of a feature's number and its value, where one points at the map */
+  /** @param placed is called with pairs of feature index and value when a point is selected */
   constructor(canvas, caption, placed) {
     this.#canvas = canvas;
     this.#caption = caption;
@@ -36,7 +36,7 @@ export class FlowerMap {
   take(model, features) {
     this.#model = model;
     this.#features = features;
-    // The last two features lie along the edges.
+    // The axes are the last two features.
     this.#axes = [features.length - 2, features.length - 1].map((at) => Math.max(0, at));
     this.#likely = null;
     const [right, up] = this.#axes.map((at) => features[at].name);
@@ -62,7 +62,7 @@ export class FlowerMap {
     this.#paint();
   }
 
-  /** How far along an axis the middle of a cell lies, 0..1; rows of cells go down, the axis up. */
+  /** Position of the centre of a cell on an axis, 0..1; rows of cells go down, the axis goes up. */
   #share(cell, axis) {
     return axis === 0 ? ((cell % CELLS) + 0.5) / CELLS : 1 - (Math.floor(cell / CELLS) + 0.5) / CELLS;
   }
@@ -104,7 +104,7 @@ export class FlowerMap {
     return cells;
   }
 
-  /** Each class' name, in the middle of where it is the answer. */
+  /** Writes the name of each class in the middle of its area. */
   #names(context, edge) {
     context.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
     context.textAlign = "center";
@@ -119,7 +119,7 @@ export class FlowerMap {
       const half = context.measureText(name).width / 2 + 6;
       const x = Math.min(edge - half, Math.max(half, middle(0) * edge));
       const y = (1 - middle(1)) * edge + 4;
-      // Beside the point, where it would lie on the name.
+      // Beside the point, if it covers the name.
       const hidden = Math.abs(spot.x - x) < half + SPOT && Math.abs(spot.y - y) < 3 * SPOT;
       context.fillText(name, x, hidden ? spot.y + 3.5 * SPOT : y);
     });

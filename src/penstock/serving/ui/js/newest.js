@@ -1,4 +1,4 @@
-// One question at a time, and always the newest: what was asked in between is out of date and never sent.
+// One request at a time, and always for the newest input: older waiting inputs are dropped.
 
 export class Newest {
   #work;

@@ -1,4 +1,4 @@
-// A pad to draw on: by mouse, pen or finger, and by keys. It keeps strokes, lists of points in units of the pad.
+// A drawing pad for mouse, pen, finger and keys. It keeps strokes: lists of points in units of the pad.
 
 import { trace } from "./digits.js";
 import { colour, inside, sharp, steered } from "./page.js";
@@ -13,7 +13,7 @@ export class Pad {
   #pointer = null;
   #pen = { at: [0.5, 0.2], down: false };
 
-  /** @param changed is called after every change of `strokes`; `say` tells those who cannot see where the pen is */
+  /** @param changed is called after every change of `strokes`; `say` announces the state of the pen to screen readers */
   constructor(canvas, changed, say) {
     this.#canvas = canvas;
     this.#changed = changed;

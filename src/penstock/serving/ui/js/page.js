@@ -1,8 +1,8 @@
-// Small words for the document.
+// Helpers for the document.
 
 export const byId = (id) => document.getElementById(id);
 
-/** An element with properties, and with children after them. */
+/** Creates an element with properties and children. */
 export function element(tag, properties = {}, ...children) {
   const { dataset, ...rest } = properties;
   const made = Object.assign(document.createElement(tag), rest);
@@ -11,12 +11,12 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** The value of a colour of the style sheet, in the theme of the moment. */
+/** The value of a colour of the style sheet, in the current theme. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 export const percent = (share) => (share > 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`);
 
-/** A context whose unit is a CSS pixel, for a canvas as large as the style sheet says. */
+/** A context in CSS pixels, for a canvas of the size that the style sheet says. */
 export function sharp(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = devicePixelRatio;
@@ -30,7 +30,7 @@ export function sharp(canvas) {
   return context;
 }
 
-/** Buttons of which one is pressed; none at all where there is nothing to choose. */
+/** A group of buttons of which one is pressed; no buttons for a single choice. */
 export function choice(place, values, chosen, label = String) {
   place.hidden = values.length < 2;
   const buttons = values.map((value) => {
@@ -52,7 +52,7 @@ const STEP = 0.03;
 const FAR = 3; // steps with Shift
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Where an arrow key leads from a point of the unit square; nothing for other keys, which stay the browser's. */
+/** The target of an arrow key from a point of the unit square; undefined for other keys. */
 export function steered(event, [x, y]) {
   const direction = ARROWS[event.key];
   if (!direction || event.ctrlKey || event.altKey || event.metaKey) return null;

@@ -1,6 +1,6 @@
-// Random numbers that a seed decides, in every browser alike.
+// Random numbers from a seed, the same in every browser.
 
-/** Uniform numbers of 0..1 without 1: mulberry32, by Tommy Ettinger, public domain. */
+/** Uniform numbers in [0, 1): mulberry32, by Tommy Ettinger, public domain. */
 function uniform(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +11,7 @@ function uniform(seed) {
   };
 }
 
-/** Numbers of the standard normal distribution (Box and Muller, 1958), to four digits. */
+/** Standard normal numbers (Box and Muller, 1958), to four digits. */
 export function normal(seed, count) {
   const next = uniform(seed);
   return Array.from({ length: count }, () => {

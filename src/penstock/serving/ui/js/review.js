@@ -1,4 +1,4 @@
-// Write a review: all models that read texts give their verdict, and each word's weight in it.
+// Write a review: all text classifiers predict its label, and the weight of each word.
 
 import { Answers } from "./answers.js";
 import { Newest } from "./newest.js";
@@ -13,7 +13,7 @@ const EXAMPLES = {
   Irony: "If you love being lectured by cardboard villains, this is the perfect movie for you.",
 };
 
-/** Returns what asks again, for a server that was gone. */
+/** Returns a function that repeats the requests, for a server that was down. */
 export function reviewPanel(models, trouble) {
   const text = byId("review-text");
   const answers = new Answers(byId("review-answers"), models, changed);

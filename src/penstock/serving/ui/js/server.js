@@ -1,15 +1,15 @@
-// The server's HTTP interface, as far as this page uses it. Addresses are relative: the page works behind a prefix.
+// The server's HTTP interface, as far as this page uses it. URLs are relative, so that the page works behind a prefix.
 
-/** The server said no; the message is its own. */
-export class Refused extends Error {
+/** An error response; the message is the server's. */
+export class ErrorResponse extends Error {
   constructor(message, status) {
     super(message);
     this.status = status;
   }
 }
 
-/** Nobody answered. */
-export class Gone extends Error {}
+/** The server did not answer. */
+export class Unreachable extends Error {}
 
 const PATIENCE_MS = 20_000;
 const TOKEN = "token";
@@ -21,9 +21,9 @@ async function ask(path, body) {
     response = await fetch(path, { ...asked, headers: headers(), signal: AbortSignal.timeout(PATIENCE_MS) });
     answer = await response.json();
   } catch {
-    throw new Gone("The server does not answer.");
+    throw new Unreachable("The server does not answer.");
   }
-  if (!response.ok) throw new Refused(answer.error ?? response.statusText, response.status);
+  if (!response.ok) throw new ErrorResponse(answer.error ?? response.statusText, response.status);
   return answer;
 }
 
@@ -34,24 +34,24 @@ function headers() {
 /** The token of this tab, or null. */
 export const token = () => sessionStorage.getItem(TOKEN);
 
-/** A token for a server that wants one; the browser forgets it with the tab. */
+/** Keeps the token until the tab is closed. */
 export const useToken = (value) => sessionStorage.setItem(TOKEN, value);
 
-/** What each served model takes and gives, in the protocol's words. */
+/** The metadata of every served model. */
 export async function servedModels() {
   const names = Object.keys(await ask("models"));
   return Promise.all(names.map((name) => ask(`v2/models/${encodeURIComponent(name)}`)));
 }
 
-/** One row, as people ask: its label and probabilities, and the milliseconds it took the server. */
+/** Predicts one row: label, probabilities, and the server's time in milliseconds. */
 export const predict = (model, value) =>
   ask(`predict/${encodeURIComponent(model.name)}`, { [model.inputs[0].name]: value });
 
-/** One row, and what each part of it did to the answer. */
+/** Explains one row: the weight of each pixel or word. */
 export const explain = (model, value) =>
   ask(`explain/${encodeURIComponent(model.name)}`, { [model.inputs[0].name]: value });
 
-/** Many rows at once: `tensors` are flat numbers by input name, the answer flat numbers by output name. */
+/** Runs many rows: `tensors` are flat numbers by input name, the result flat numbers by output name. */
 export async function infer(model, rows, tensors) {
   const inputs = [...model.inputs, ...(model.optional_inputs ?? [])]
     .filter(({ name }) => name in tensors)
@@ -68,13 +68,13 @@ export async function infer(model, rows, tensors) {
 /** The server's own description of itself. */
 export const openapi = () => ask("openapi.json");
 
-/** Whether there is a server at all. */
+/** Whether the server answers. */
 export async function alive() {
   try {
     await ask("v2/health/live");
     return true;
   } catch (error) {
-    if (error instanceof Gone || error instanceof Refused) return false;
+    if (error instanceof Unreachable || error instanceof ErrorResponse) return false;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
-// The ten digits as strokes, for those who cannot or would rather not draw. A stroke is an SVG path of this page's own,
-// in a square of 100; the browser turns it into points.
+// The ten digits as strokes, for users who do not draw. A stroke is an SVG path of our own,
+// in a square of 100; the browser converts it to points.
 
 const PATHS = [
   ["M56 14 C34 12 26 36 27 54 C28 76 38 88 52 86 C68 84 75 66 74 46 C73 28 66 15 54 14"],

@@ -1,5 +1,5 @@
-// Light or dark: as the system has it, until the switch says otherwise. No module, so that it runs before the page is
-// painted. Whoever paints by hand listens for "theme" on the document.
+// Light or dark theme: the system's, until the button is used. Not a module, so that it runs before the page is
+// painted. Canvas code listens for "theme" on the document.
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -7,7 +7,7 @@
   try {
     chosen = localStorage.getItem("theme");
   } catch {
-    // Storage is switched off: the choice lasts as long as the page.
+    // Storage is disabled: the choice lasts as long as the page.
   }
 
   const show = () => {

@@ -1,6 +1,6 @@
-// What went wrong, told kindly, and whether it is over.
+// Shows errors of the server, and retries until it answers.
 
-import { Gone, Refused, alive, useToken } from "./server.js";
+import { Unreachable, ErrorResponse, alive, useToken } from "./server.js";
 
 const AGAIN_MS = 2000;
 
@@ -10,7 +10,7 @@ export class Trouble {
   #over;
   #gone = false;
 
-  /** @param form for a token, shown if the server wants one; `over` is called when it is worth asking again */
+  /** @param form for a token, shown if the server requires one; `over` is called when a request may succeed again */
   constructor(notice, form, over) {
     [this.#notice, this.#form, this.#over] = [notice, form, over];
     form.addEventListener("submit", (event) => {
@@ -21,16 +21,16 @@ export class Trouble {
     });
   }
 
-  /** Takes an error of the server's; any other is a mistake of this page, and thrown on. */
+  /** Shows an error of the server; any other error is a bug of this page and is thrown again. */
   report(error) {
-    if (error instanceof Gone) return this.#wait();
-    if (!(error instanceof Refused)) throw error;
+    if (error instanceof Unreachable) return this.#wait();
+    if (!(error instanceof ErrorResponse)) throw error;
     if (error.status === 401) return (this.#form.hidden = false);
     const busy = "The server is overloaded; your next change sends a new request.";
     this.#say(error.status === 503 ? busy : `The server says: ${error.message}`);
   }
 
-  /** An answer came: whatever was said of a refusal is past. */
+  /** Hides the error after a successful request. */
   past() {
     if (!this.#gone) this.#notice.hidden = true;
   }

@@ -1,4 +1,4 @@
-// A wall of what a generator draws from noise, and what the first model that reads such images takes each for.
+// Images that a generator draws from noise, with the prediction of the first classifier of such images.
 
 import { paintPixels } from "./heat.js";
 import { imageSize } from "./kinds.js";
@@ -9,7 +9,7 @@ import { infer } from "./server.js";
 
 const IMAGES = 40;
 
-/** Returns what asks again, for a server that was gone. */
+/** Returns a function that repeats the requests, for a server that was down. */
 export function wallPanel(generators, readers, trouble) {
   const newest = new Newest(work, (error) => trouble.report(error));
   const seed = byId("wall-seed");

@@ -1,4 +1,4 @@
-// A text whose words are coloured by their weights, and the heaviest of them as a list.
+// A text with words coloured by their weights, and a list of the largest weights.
 
 import { element } from "./page.js";
 import { strongest } from "./heat.js";
@@ -6,10 +6,10 @@ import { strongest } from "./heat.js";
 const LISTED = 8;
 const HARDLY = 0.05; // of the strongest weight: not coloured
 
-/** Where words stand is counted in characters, as Python does; JavaScript's strings count some twice. */
+/** Positions are in characters, as in Python; JavaScript's strings count some characters twice. */
 const characters = (text) => Array.from(text);
 
-/** The text as nodes, each weighed word marked. */
+/** The text as nodes, with a mark for each weighted word. */
 export function coloured(text, weights) {
   const letters = characters(text);
   const most = strongest(weights.map(({ weight }) => weight));
@@ -19,7 +19,7 @@ export function coloured(text, weights) {
     nodes.push(letters.slice(at, start).join(""), marked(letters.slice(start, end).join(""), weight / most));
     at = end;
   }
-  // A last line that is empty has a height only if something follows it.
+  // An empty last line has a height only if something follows it.
   return [...nodes, letters.slice(at).join(""), "\u200b"];
 }
 
@@ -30,7 +30,7 @@ function marked(words, share) {
   return mark;
 }
 
-/** Weights of an older text, for as much of a newer one as begins or ends alike: words keep them while one types. */
+/** Keeps the weights of an older text for the common beginning and end of a newer one, while the user types. */
 export function moved(weights, older, newer) {
   const [before, after] = [characters(older), characters(newer)];
   const shorter = Math.min(before.length, after.length);
@@ -46,7 +46,7 @@ export function moved(weights, older, newer) {
   });
 }
 
-/** List items of the words that weigh most, whichever way. */
+/** List items of the words with the largest weights, of either sign. */
 export function heaviest(text, weights, label) {
   const letters = characters(text);
   const sorted = [...weights].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, LISTED);
