@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from penstock.serving.auth import BearerAuth
 from penstock.serving.errors import RequestError
-from penstock.serving.http.compression import compress, decompress
+from penstock.serving.http.compression import accepted_encoding, compress, decompress
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.routes import Handler, Routes
 from penstock.serving.rest import explain, health, openapi, predict, static_files, v2
@@ -40,15 +40,15 @@ class Application:
         """Answer an authorized request; an error becomes an error response."""
         try:
             handler, request.path_parameters = self.routes.find(request.method, request.path)
-            if (encoding := request.headers.get(b"content-encoding")) is None:
+            if (body_encoding := request.headers.get(b"content-encoding")) is None:
                 response = await handler(request)
             else:
-                response = await self._respond_decompressed(handler, request, encoding)
+                response = await self._respond_decompressed(handler, request, body_encoding)
         except RequestError as error:
             response = self.error_response(error)
-        if (accepted := request.headers.get(b"accept-encoding")) is not None:
-            response = compress(response, accepted)
-        return response
+        accepted = request.headers.get(b"accept-encoding")
+        encoding = None if accepted is None else accepted_encoding(accepted)
+        return response if encoding is None else compress(response, encoding)
 
     def error_response(self, error: RequestError) -> Response:
         """Return {"error": message} with the status and headers of the error."""

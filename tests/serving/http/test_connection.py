@@ -273,3 +273,12 @@ def test_unknown_paths_and_methods_are_rejected(served, method, path, status):
 def test_tensors_must_be_json_or_bytes(served):
     response = httpx.post(f"{served.url}{PATH}", content=QUESTION, headers={"Content-Type": "image/png"})
     assert response.status_code == 415
+
+
+def test_files_of_the_page_are_compressed(served):
+    path = f"{served.url}/ui/vendor/swagger-ui-bundle.js"
+    plain = httpx.get(path, headers={"Accept-Encoding": "identity"})
+    compressed = httpx.get(path, headers={"Accept-Encoding": "gzip"})
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert int(compressed.headers["content-length"]) < len(plain.content) / 3
+    assert compressed.content == plain.content

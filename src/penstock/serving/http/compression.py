@@ -43,15 +43,14 @@ def decompress(body: bytes, encoding: bytes, max_size: int) -> bytes:
     return content
 
 
-def compress(response: Response, accepted: bytes) -> Response:
-    """Encode a response, if the client accepts it and the body is large enough.
+def accepted_encoding(accepted: bytes) -> bytes | None:
+    """Return the encoding to use for a client, by its header Accept-Encoding; None for no encoding."""
+    return next((name for name in WINDOW_BITS if _accepts(accepted, name)), None)
 
-    Args:
-        response: The response.
-        accepted: Value of the request header Accept-Encoding.
-    """
-    encoding = next((name for name in WINDOW_BITS if _accepts(accepted, name)), None)
-    if encoding is None or len(response.body) < MIN_SIZE:
+
+def compress(response: Response, encoding: bytes) -> Response:
+    """Encode a response, unless its body is small or encoded already."""
+    if len(response.body) < MIN_SIZE or any(name == b"content-encoding" for name, _ in response.headers):
         return response
     compressor = zlib.compressobj(LEVEL, wbits=WINDOW_BITS[encoding])
     body = compressor.compress(response.body) + compressor.flush()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+from penstock.serving.http.compression import accepted_encoding, compress
 from penstock.serving.http.messages import Request, Response
 from penstock.serving.http.routes import Handler, Routes
 from penstock.serving.runtime.engine import Engine
@@ -50,14 +52,19 @@ def _files() -> Iterator[tuple[str, Path]]:
 
 
 def _handler(file: Path) -> Handler:
-    """Return a handler that sends the file, or 304 if the browser has it already."""
+    """Return a handler that sends the file, or 304 if the browser has it already; it is compressed only once."""
     body, media_type = file.read_bytes(), MEDIA_TYPES[file.suffix]
     etag = b'"%s"' % hashlib.sha256(body).hexdigest()[:16].encode()
     headers = [*HEADERS, (b"etag", etag)]
 
+    @cache
+    def response(encoding: bytes | None) -> Response:
+        plain = Response(body, 200, media_type, headers)
+        return plain if encoding is None else compress(plain, encoding)
+
     async def send(request: Request) -> Response:
         if request.headers.get(b"if-none-match") == etag:
             return Response(b"", 304, media_type, headers)
-        return Response(body, 200, media_type, headers)
+        return response(accepted_encoding(request.headers.get(b"accept-encoding", b"")))
 
     return send
