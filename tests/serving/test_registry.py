@@ -83,6 +83,7 @@ def answer(served):
     return response.raise_for_status().json()["sum"]
 
 
+@pytest.mark.slow
 def test_a_moved_alias_is_followed_without_a_failed_request(register, environment, tmp_path):
     first = register(100.0)
     with serving(tmp_path, *CHAMPION, **environment) as served:

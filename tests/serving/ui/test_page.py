@@ -330,7 +330,10 @@ def test_the_page_asks_once_for_the_token(browser, site, tmp_path):
         seen.complaints.clear()
 
 
-@pytest.mark.parametrize("viewport", VIEWPORTS)
+@pytest.mark.parametrize(
+    "viewport",
+    [pytest.param(name, marks=[pytest.mark.slow] if name != "desktop" else []) for name in VIEWPORTS],
+)
 def test_the_api_viewer_shows_every_operation(browser, url, viewport):
     told = httpx.get(f"{url}/openapi.json").json()
     operations = [path for path, item in told["paths"].items() for method in item if method in ("get", "post")]
@@ -350,9 +353,9 @@ def test_the_api_viewer_shows_every_operation(browser, url, viewport):
         assert [found for found in seen.page.evaluate(CONTRASTS) if found[0] < 4.5] == []
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_the_api_viewer_has_enough_contrast_in_the_dark_theme(browser, url, theme):
-    with watched(browser, f"{url}/docs", color_scheme=theme) as seen:
+@pytest.mark.slow
+def test_the_api_viewer_has_enough_contrast_in_the_dark_theme(browser, url):
+    with watched(browser, f"{url}/docs", color_scheme="dark") as seen:
         expect(seen.page.locator(".opblock").first).to_be_visible()
         for operation in seen.page.locator(".opblock-summary-control").all():
             operation.click()
