@@ -24,7 +24,7 @@ repro: $(VENV)/.pipeline
 	@penstock repro $(jobs)
 
 tuned: repro
-	@python pipelines/tuned.py
+	@python scripts/tuned_pipeline.py
 	@penstock repro $(jobs) tuned/dvc.yaml
 	@penstock repro $(jobs) tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report

@@ -7,7 +7,7 @@ from penstock.export.graph import export
 from penstock.export.quantize import write_int8
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 
 

@@ -9,7 +9,7 @@ from penstock.core.paths import Project
 from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints

@@ -49,7 +49,9 @@ def main(project: Project, config: Config, name: str) -> None:
 
         save_weights(files.weights, fitted.weights, provenance, fitted.shown)
         write_history(files.history, fitted.epochs)
-        write_json(files.training_report, fitted.report() | ({"folds": folds} if folds else {}))
+        report = fitted.report() | ({"cv": folds} if folds else {})
+        write_json(files.training_report, report)
+        write_json(files.val_metrics, _val_metrics(report))
         run.log_metrics(_figures(fitted, folds))
         run.set_tags({"device": fitted.device})
         run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
@@ -63,6 +65,13 @@ def main(project: Project, config: Config, name: str) -> None:
     )
     if folds:
         note(f"cross-validation {folds['mean']:.4f} ± {folds['sd']:.4f} over {len(folds['scores'])} folds")
+
+
+def _val_metrics(report: dict[str, Any]) -> dict[str, float]:
+    """Return the loss of the chosen epoch, or all metrics where there is no loss, and the mean over the folds."""
+    val = report["validation"]
+    cv = {"cv_mean": report["cv"]["mean"]} if "cv" in report else {}
+    return ({"loss": val["loss"]} if "loss" in val else val) | cv
 
 
 def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:

@@ -1,27 +1,25 @@
-"""Prove one exported model on the raw test split, and register it: python pipelines/validate.py mnist_cnn"""
+"""Measure one exported model on the raw test split: python pipelines/validate.py mnist_cnn
+
+It fails only where the file and the trained network disagree; the register stage enforces the gates on scores.
+"""
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
-from penstock.config.models import ModelConfig
 from penstock.config.params import Config
 from penstock.core.console import figures, stage_line
-from penstock.core.paths import Project
-from penstock.evaluation.evaluate import Validation, evaluate
-from penstock.evaluation.parity import exported_answers
+from penstock.core.paths import ModelFiles, Project
+from penstock.evaluation.evaluate import Evaluation, evaluate
+from penstock.evaluation.gates import parity_checks, require_passed
 from penstock.evaluation.results import EvaluationInputs
 from penstock.evaluation.session import measure_latency, open_model
-from penstock.export.graph import read_model
-from penstock.io.files import read_json, sha256, write_arrays, write_json
+from penstock.io.files import write_arrays, write_csv, write_json
 from penstock.io.processed_dataset import ProcessedDataset
-from penstock.io.provenance import Provenance
 from penstock.io.weights import load_weights, read_shown
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
-from penstock.reporting.figures import figures_of
-from penstock.tracking.model_version import ModelVersionContent
+from penstock.reporting.figures import evaluation_figures
 from penstock.tracking.run import track_model
 
 EXAMPLE_ROWS = 3
@@ -34,55 +32,47 @@ def main(project: Project, config: Config, name: str) -> None:
     processed = ProcessedDataset(project.processed(model.dataset))
     network = build_network(model, processed.info)
     provenance = load_weights(files.weights, network)
+    inputs = EvaluationInputs(
+        processed=processed,
+        raw=project.raw(model.dataset),
+        baseline=project.baseline(model.baseline),
+        artifacts={artifact: tensor.numpy() for artifact, tensor in read_shown(files.weights).items()},
+    )
+    task = import_module(f"penstock.tasks.{model.task}.evaluation")
 
     with track_model(project, config, provenance) as run:
-        found = evaluate(
-            name,
-            model,
-            network,
-            EvaluationInputs(
-                processed=processed,
-                raw=project.raw(model.dataset),
-                baseline=project.baseline(model.baseline),
-                training=read_json(files.training_report),
-                shown={shown: tensor.numpy() for shown, tensor in read_shown(files.weights).items()},
-            ),
-            files.onnx,
-            files.int8,
-        )
-        latency = measure_latency(open_model(files.onnx), found.inputs)
-        int8_latency = measure_latency(open_model(files.int8), found.inputs, [1])
-        write_json(files.validation_report, found.report)
+        evaluation = evaluate(files, model, task, network, inputs)
+        _write(files, evaluation)
+        latency = measure_latency(open_model(files.onnx), evaluation.inputs)
+        int8_latency = measure_latency(open_model(files.int8), evaluation.inputs, [1])
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
-        write_arrays(files.examples, found.examples)
-
-        run.log_validation(_metrics(found, latency, int8_latency), _gates(found, model), found.report["onnx"]["sha256"])
-        for figure, content in figures_of(found.report, found.examples, processed.info.classes).items():
+        run.log_validation(_metrics(evaluation, latency, int8_latency), {}, evaluation.report["onnx"]["sha256"])
+        drawn = evaluation_figures(evaluation.per_class, evaluation.examples, processed.info.classes)
+        for figure, content in drawn.items():
             run.log_file(figure, content)
-        found.require_gates(block)
-        write_json(files.proof, _proof(found, provenance))
-        run.register(_registrable(name, files.onnx, found, provenance))
-        if found.report["int8"]["adopted"]:
-            run.register(_registrable(f"{name}.int8", files.int8, found, provenance))
+        require_passed(parity_checks(model, evaluation.report), f"{block}.{name}.gates")
 
-    report = found.report
+    report = evaluation.report
     stage_line(
         "validate",
         name,
         f"{figures(report['test'])} on {report['samples']:,} samples, parity "
-        f"{report['parity']['max_abs_diff']:.1e}, all gates passed -> {project.shown(files.validation_report)}",
+        f"{report['parity']['max_abs_diff']:.1e} -> {project.shown(files.validation_report)}",
     )
 
 
-def _proof(found: Validation, provenance: Provenance) -> dict[str, str]:
-    """The files that may be served: the exact one, and an int8 candidate that is adopted."""
-    int8 = found.report["int8"]
-    adopted = {"int8_sha256": int8["sha256"]} if int8["adopted"] else {}
-    return {"sha256": found.report["onnx"]["sha256"], **adopted, **asdict(provenance)}
+def _write(files: ModelFiles, evaluation: Evaluation) -> None:
+    primary = next(iter(evaluation.report["test"]))
+    write_json(files.validation_report, evaluation.report)
+    write_json(files.test_metrics, {primary: evaluation.report["test"][primary]})
+    write_csv(files.per_class, evaluation.per_class)
+    example = evaluation.inputs[:EXAMPLE_ROWS]
+    example_inputs = example.astype(str) if example.dtype == object else example  # numpy would pickle objects
+    write_arrays(files.examples, {**evaluation.examples, "example_inputs": example_inputs})
 
 
-def _metrics(found: Validation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
-    report = found.report
+def _metrics(evaluation: Evaluation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
+    report = evaluation.report
     metrics = {f"{section}/{name}": value for section in SECTIONS for name, value in _numbers(report[section])}
     metrics |= {f"latency/{size}_ms": milliseconds for size, milliseconds in latency.items()}
     metrics |= {f"int8/latency_{size}_ms": milliseconds for size, milliseconds in int8_latency.items()}
@@ -94,25 +84,6 @@ SECTIONS = ("test", "baseline", "parity", "int8")  # of validation.json, and of 
 
 def _numbers(section: dict[str, Any]) -> Iterator[tuple[str, float]]:
     return ((name, value) for name, value in section.items() if type(value) in (int, float))
-
-
-def _gates(found: Validation, model: ModelConfig) -> dict[str, str]:
-    """Tags: a gate may change without the run becoming another one, which a parameter of MLflow may not."""
-    limits = {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()}
-    return limits | {"gate": "passed" if found.report["gate"]["passed"] else "missed"}
-
-
-def _registrable(name: str, path: Path, found: Validation, provenance: Provenance) -> ModelVersionContent:
-    session, example = open_model(path), found.inputs[:EXAMPLE_ROWS]
-    return ModelVersionContent(
-        name=name,
-        proto=read_model(path),
-        sha256=sha256(path),
-        input_name=session.get_inputs()[0].name,
-        example=example,
-        answers=exported_answers(session, example, EXAMPLE_ROWS),
-        provenance=provenance,
-    )
 
 
 if __name__ == "__main__":

@@ -95,24 +95,21 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 
 def _repro(chosen: argparse.Namespace) -> None:
-    from penstock.orchestration.last_look import NOTHING_TO_DO, LastLook
-
-    project = Project.find()
-    if LastLook(project, chosen.target).still_holds():
-        print(NOTHING_TO_DO)
-        return
     from penstock.config.loading import load_config
-    from penstock.orchestration.dvc_patches import mend, run
+    from penstock.orchestration.dvc_patches import repair_locks, run
     from penstock.orchestration.resources import shares_of_gpus, stages_at_once
 
-    mend(project)
-    settings = load_config(project.params).trainer
-    jobs = chosen.jobs or stages_at_once(settings)
+    project = Project.find()
+    repair_locks(project)
+    config = load_config(project.params)
+    jobs = chosen.jobs or stages_at_once(config.trainer)
     if jobs == 1:
         sys.exit(run(["repro", *chosen.target], project.root))
     from penstock.orchestration.scheduler import repro
 
-    repro(project.root, chosen.target, jobs, shares_of_gpus(settings))
+    epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
+    epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
+    repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

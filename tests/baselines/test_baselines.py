@@ -11,7 +11,7 @@ from penstock.config.models import PcaBaselineConfig
 from penstock.core.errors import WrongSettingError
 from penstock.evaluation.fid_reference import ReferenceClassifier
 from penstock.io.processed_dataset import ProcessedDataset, save_array
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.models.common.classifier import probabilities
 from tests.models.documented import DATA
 

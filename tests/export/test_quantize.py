@@ -11,7 +11,7 @@ from penstock.export.graph import Served, network_graph, write_model
 from penstock.export.latent_shift import with_code_shift
 from penstock.export.quantize import write_int8
 from penstock.models.autoencoder import Autoencoder
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from tests.models.documented import DATA
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)

@@ -8,7 +8,7 @@ import torch
 from penstock.config.networks import AttentionConfig
 from penstock.core.errors import WrongSettingError
 from penstock.models.attention import AttentionNetwork
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.models.common.classifier import predicted, probabilities
 from penstock.models.common.inputs import Pixels, Standardize
 from penstock.models.common.layers import ACTIVATIONS, Step, masked_max, masked_mean

@@ -15,7 +15,7 @@ from penstock.data.datasets.base import load_dataset, raw_split_for
 from penstock.evaluation.parity import trained_answers
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.serving.runtime.repository import Repository
 from tests.conftest import REPOSITORY
 from tests.helpers.processes import answers, free_port, wait_until

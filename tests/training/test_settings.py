@@ -11,7 +11,7 @@ from penstock.config.training import AugmentationConfig, OptimizerConfig, Schedu
 from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.processed_dataset import ArraySplit
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.tasks.classification import module as classification
 from penstock.training.augmentation import augment
 from penstock.training.fit import build_module, fit

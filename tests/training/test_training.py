@@ -9,7 +9,7 @@ from penstock.config.training import AdamConfig, OneCycleScheduleConfig
 from penstock.core.errors import ConfigError, TrainingError, WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.tasks.classification.module import loss_of
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import write_history

@@ -73,8 +73,8 @@ class Config(BaseConfig):
             "tuned": self.tuned,
         }
         for name, judge in self.judges.items():
-            _require(judge.classifier, self.tuned, "classifier", "judges", name)
-            if self.tuned[judge.classifier].dataset != judge.dataset:
+            _require(judge.classifier, self.models, "classifier", "judges", name)
+            if self.models[judge.classifier].dataset != judge.dataset:
                 raise mistake(f"{judge.classifier} is of another dataset", at=["judges", name, "classifier"])
         for block, entries in blocks.items():
             for name, entry in entries.items():

@@ -46,10 +46,13 @@ class Project:
         return self.root / "tuned" / "dvc.yaml"
 
     @property
+    def seeds_pipeline(self) -> Path:
+        return self.root / "tuned" / "seeds" / "dvc.yaml"
+
+    @property
     def dvc_locks(self) -> list[Path]:
         """Where DVC keeps what it knows of stages that have run, for each file of stages."""
-        tuned = self.tuned_pipeline.parent
-        return [folder / "dvc.lock" for folder in (self.root, tuned, tuned / "seeds")]
+        return [path.with_name("dvc.lock") for path in (self.pipeline, self.tuned_pipeline, self.seeds_pipeline)]
 
     @property
     def scratch(self) -> Path:
@@ -57,13 +60,8 @@ class Project:
         return self.root / ".penstock"
 
     @property
-    def durations(self) -> Path:
-        return self.scratch / "seconds_of_stages.json"
-
-    @property
-    def last_look(self) -> Path:
-        """What `penstock repro` looked at when nothing was to do."""
-        return self.scratch / "last_look.json"
+    def stage_timings(self) -> Path:
+        return self.scratch / "stage_timings.json"
 
     def checkpoints(self, stage: str, model: str) -> Path:
         return self.scratch / "checkpoints" / stage / model
@@ -121,13 +119,13 @@ class ModelFiles:
         return self.home / "models" / self.name / INT8
 
     @property
-    def proof(self) -> Path:
-        """Written when a model has passed its gates: the server takes no file without it."""
+    def validation(self) -> Path:
+        """Written by the register stage once every gate has passed; the server accepts no file without it."""
         return self.home / "models" / self.name / VALIDATION
 
     @property
     def examples(self) -> Path:
-        """Arrays of what the model answered, for figures."""
+        """Predictions for figures, and a few raw input rows as the example of a registered model."""
         return self.home / "models" / self.name / "examples.npz"
 
     @property
@@ -137,6 +135,21 @@ class ModelFiles:
     @property
     def training_report(self) -> Path:
         return self.home / "reports" / self.name / "training.json"
+
+    @property
+    def val_metrics(self) -> Path:
+        """The validation metrics of the chosen epoch, as a DVC metrics file."""
+        return self.home / "reports" / self.name / "val.json"
+
+    @property
+    def test_metrics(self) -> Path:
+        """The primary test metric, as a DVC metrics file."""
+        return self.home / "reports" / self.name / "test.json"
+
+    @property
+    def per_class(self) -> Path:
+        """Test results by class, as a DVC plot."""
+        return self.home / "reports" / self.name / "per_class.csv"
 
     @property
     def seeds_report(self) -> Path:

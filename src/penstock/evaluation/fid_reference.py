@@ -1,4 +1,4 @@
-"""A trained classifier as the judge of generated images: what it sees in the real ones."""
+"""Export the reference classifier of the Frechet distance, with the statistics of its features of real images."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from torch import Tensor, nn
 
 from penstock.core.errors import WrongSettingError
-from penstock.evaluation.frechet import Statistics, impression
-from penstock.evaluation.parity import exported_answers
-from penstock.evaluation.session import open_model
-from penstock.export.graph import network_graph, write_model
+from penstock.evaluation.frechet import REFERENCE, Statistics, image_quality
+from penstock.evaluation.session import onnx_outputs, open_model
+from penstock.export.graph import network_graph
+from penstock.export.onnx_file import write_model
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.models.common.base import ExportableModel
 from penstock.models.common.classifier import Classifier, probabilities
 
 OUTPUTS = ("probabilities", "features")
-AT_ONCE = 256
+BATCH_SIZE = 256
 
 
 class ReferenceClassifier(nn.Module):
-    """Pixels uint8 [N, height, width] to probabilities [N, C] and what the last layer sees, [N, D]."""
+    """Map pixels uint8 [N, height, width] to probabilities [N, C] and the inputs of the last layer, features [N, D]."""
 
     def __init__(self, classifier: ExportableModel) -> None:
         super().__init__()
@@ -37,17 +37,20 @@ class ReferenceClassifier(nn.Module):
 
 
 def write_fid_reference(classifier: ExportableModel, processed: ProcessedDataset, folder: Path) -> dict[str, Any]:
-    """Writes judge.onnx and the statistics of its features of all test images; returns what it says of these.
+    """Write reference.onnx and the statistics of its features of all test images.
+
+    Returns:
+        Accuracy and image quality of the real test images: the content of baseline.json.
 
     Raises:
-        WrongSettingError: the classifier has no last layer but one.
+        WrongSettingError: The classifier has no last layer behind other layers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "judge.onnx"
+    path = folder / REFERENCE
     write_model(path, network_graph(ReferenceClassifier(classifier), classifier.input_spec, OUTPUTS, recurrent=False))
     test = processed.split("test")
-    seen = exported_answers(open_model(path), np.asarray(test.inputs), AT_ONCE)
-    Statistics.of(seen["features"]).save(folder)
-    likely = seen["probabilities"]
-    accuracy = float((likely.argmax(axis=1) == test.labels).mean())
-    return {"accuracy": round(accuracy, 6)} | impression(likely)
+    outputs = onnx_outputs(open_model(path), np.asarray(test.inputs), BATCH_SIZE)
+    Statistics.of(outputs["features"]).save(folder)
+    probabilities_NC = outputs["probabilities"]
+    accuracy = float((probabilities_NC.argmax(axis=1) == test.labels).mean())
+    return {"accuracy": round(accuracy, 6)} | image_quality(probabilities_NC)

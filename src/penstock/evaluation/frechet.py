@@ -1,4 +1,8 @@
-"""How different two sets of images are, in the eyes of a classifier."""
+"""Measure how different two sets of images are, by the features of a classifier.
+
+Heusel et al., 2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium",
+arXiv:1706.08500.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,21 @@ from numpy.typing import NDArray
 
 from penstock.io.files import write_arrays
 
+REFERENCE = "reference.onnx"  # the classifier, in the folder of its statistics
+
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean [D] and covariance [D, D] of feature vectors, float64."""
+    """Mean and covariance of feature vectors."""
 
     mean: NDArray[np.float64]
+    """float64 [D]."""
     covariance: NDArray[np.float64]
+    """float64 [D, D]."""
 
     @classmethod
     def of(cls, features: NDArray[np.float32]) -> Statistics:
-        """features: [rows, D]."""
+        """Compute the statistics of features [rows, D]."""
         wide = features.astype(np.float64)
         return cls(wide.mean(axis=0), np.cov(wide, rowvar=False))
 
@@ -34,12 +42,12 @@ class Statistics:
 
 
 def class_shares(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How often each class is the likeliest, out of [rows, classes]: shares [classes]."""
+    """Return how often each class has the highest of the probabilities [rows, classes], as shares [classes]."""
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
-def impression(probabilities: NDArray[np.float32]) -> dict[str, float]:
-    """Whether a class is forgotten and whether the images are clear, as baseline.json and validation.json have it."""
+def image_quality(probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """Return the share of the rarest class (mode collapse) and the mean confidence (sharpness)."""
     return {
         "smallest_class_share": round(float(class_shares(probabilities).min()), 6),
         "mean_confidence": round(float(probabilities.max(axis=1).mean()), 6),
@@ -47,10 +55,10 @@ def impression(probabilities: NDArray[np.float32]) -> dict[str, float]:
 
 
 def frechet_distance(one: Statistics, other: Statistics) -> float:
-    """Of two normal distributions (Dowson and Landau, 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
+    """Return the Frechet distance of two normal distributions (Dowson and Landau, 1982).
 
-    The trace of the root is the sum of the singular values of C1^(1/2) C2^(1/2), which are real where rounding makes
-    the root of the product complex.
+    It is |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The trace of the root is the sum of the singular values of
+    C1^(1/2) C2^(1/2). These are real, where rounding makes the root of the product complex.
     """
     roots = [_root(statistics.covariance) for statistics in (one, other)]
     of_root = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()

@@ -1,81 +1,58 @@
-"""What a judge of answers is given, and what it says."""
+"""Define what a task's evaluation receives and returns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import onnxruntime
 from numpy.typing import NDArray
 
 from penstock.data.datasets.base import RawSplit
-from penstock.evaluation.parity import Answers
+from penstock.evaluation.session import Outputs
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import read_json
-from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.models.common.base import ExportableModel
 
 
-@dataclass(frozen=True)
-class Check:
-    """A gate: `value` must be at least (or at most) `limit`."""
-
-    value: float
-    limit: float
-    at_least: bool
-
-    @property
-    def passed(self) -> bool:
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
-
-    def report(self) -> dict[str, Any]:
-        return {"value": self.value, "limit": self.limit, "passed": self.passed}
-
-    def __str__(self) -> str:
-        wanted = "at least" if self.at_least else "at most"
-        return f"{self.value:g}, {wanted} {self.limit:g}, missed by {abs(self.value - self.limit):.2g}"
-
-
 class Metric(NamedTuple):
-    """What answers to a task are judged by: its name, what it is of some answers, and whether more of it is better."""
+    """The name and value of the metric that a task is compared by."""
 
     name: str
     value: float
-    greater_is_better: bool
 
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """What a validation draws on besides the model.
-
-    raw: folder of the dataset's raw files; baseline: folder of what the score is held against; training: training.json
-    of the same model; shown: what training left to be shown.
-    """
+    """What an evaluation reads besides the model."""
 
     processed: ProcessedDataset
     raw: Path
+    """Folder of the dataset's raw files."""
     baseline: Path
-    training: Mapping[str, Any]
-    shown: Mapping[str, NDArray[Any]]
+    """Folder of the baseline that the score is compared with."""
+    artifacts: Mapping[str, NDArray[Any]]
+    """Arrays that training left to be shown."""
 
-    def baseline_figures(self) -> dict[str, Any]:
+    def baseline_metrics(self) -> dict[str, Any]:
         return read_json(self.baseline / "baseline.json")
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """network: the trained one; path, session: of the exported file; test: the raw test split; inputs, answers: what
-    the session was asked, and what it answered."""
+    """An exported file and its outputs for the test inputs."""
 
     evaluation_inputs: EvaluationInputs
     network: ExportableModel
+    """The trained network that the file was exported from."""
     path: Path
     session: onnxruntime.InferenceSession
     test: RawSplit
     inputs: NDArray[Any]
-    answers: Answers
+    outputs: Outputs
 
     @property
     def info(self) -> DatasetInfo:
@@ -84,11 +61,33 @@ class Predictions:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """test: figures on test data; baseline: the same figures of the baseline; checks: the gates of the task; details:
-    more for validation.json; examples: arrays for figures."""
+    """What a task measured."""
 
-    test: Mapping[str, Any]
-    baseline: Mapping[str, Any]
-    checks: Mapping[str, Check]
+    test: Mapping[str, float]
+    """Metrics of the test split, the primary one first."""
+    baseline: Mapping[str, float]
+    """Metrics of the baseline."""
+    per_class: Sequence[Mapping[str, Any]]
+    """Rows of per_class.csv."""
     examples: Mapping[str, NDArray[Any]]
-    details: Mapping[str, Any] = field(default_factory=dict)
+    """Arrays for figures."""
+    parity: Mapping[str, float] = field(default_factory=dict)
+    """Comparisons of the file with the network that only this task makes."""
+
+
+class TaskEvaluation(Protocol):
+    """The module `evaluation` of a package in penstock.tasks."""
+
+    def eval_inputs(
+        self, test: RawSplit, processed: ArraySplit, network: ExportableModel
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the raw inputs of the file and the processed inputs of the network, row by row the same."""
+        ...
+
+    def primary_metric(self, predictions: Predictions) -> Metric:
+        """Return the metric that the task is compared by."""
+        ...
+
+    def evaluate(self, model: Any, predictions: Predictions) -> TaskResult:  # noqa: ANN401
+        """Return everything that the task measures."""
+        ...

@@ -1,51 +1,70 @@
-"""Opening and timing an exported file."""
+"""Open, run and time an exported file."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 
 from penstock.core.errors import MissingFileError
-from penstock.evaluation.parity import BATCH_SIZES, exported_answers
 
-# Of each batch size, as many calls as fit into the time: a batch of a recurrent network takes a fifth of it.
-MOST_CALLS, FEWEST_CALLS = 50, 5
-SECONDS_OF_A_SIZE = 1.0
-ERRORS = 3  # onnxruntime's warnings are about what we want: an input that has a default is no constant
+BATCH_SIZES = (1, 7, 256)
+# Every batch size gets as many calls as fit into the time: a batch of a recurrent network takes a fifth of it.
+MAX_CALLS, MIN_CALLS = 50, 5
+SECONDS_PER_BATCH_SIZE = 1.0
+ERROR_SEVERITY = 3  # onnxruntime warns about an input that has a default, which is intended
+
+# Outputs by name, each [rows, ...].
+Outputs = dict[str, NDArray[Any]]
 
 
 def open_model(path: Path) -> onnxruntime.InferenceSession:
+    """Open an exported file.
+
+    Raises:
+        MissingFileError: There is no such file.
+    """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
     return open_session(path)
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """A file, or the bytes of one; it computes with as many threads as torch does in this process."""
+    """Open a file, or the bytes of one, with the number of threads that this process computes with."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = ERRORS
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # set by `use_threads`; 0 is automatic
+    options.log_severity_level = ERROR_SEVERITY
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], batch_size: int) -> Outputs:
+    """Run all rows of raw inputs through the session, `batch_size` at a time."""
+    name = session.get_inputs()[0].name
+    names = [output.name for output in session.get_outputs()]
+    batches = [
+        session.run(names, {name: inputs[start : start + batch_size]}) for start in range(0, len(inputs), batch_size)
+    ]
+    return {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches, strict=True), strict=True)}
 
 
 def measure_latency(
     session: onnxruntime.InferenceSession, inputs: NDArray[Any], sizes: Sequence[int] = BATCH_SIZES
 ) -> dict[str, float]:
-    """Median milliseconds of a call, per batch size; never twice the same."""
-    return {f"batch_{size}": round(1000 * median(_seconds_of_calls(session, inputs[:size])), 4) for size in sizes}
+    """Return the median time of a call in milliseconds, by batch size; it differs between runs."""
+    return {f"batch_{size}": round(1000 * median(_call_seconds(session, inputs[:size])), 4) for size in sizes}
 
 
-def _seconds_of_calls(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> list[float]:
+def _call_seconds(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> list[float]:
     calls: list[float] = []
-    while len(calls) < FEWEST_CALLS or (len(calls) < MOST_CALLS and sum(calls) < SECONDS_OF_A_SIZE):
+    while len(calls) < MIN_CALLS or (len(calls) < MAX_CALLS and sum(calls) < SECONDS_PER_BATCH_SIZE):
         started = time.perf_counter()
-        exported_answers(session, batch, len(batch))
+        onnx_outputs(session, batch, len(batch))
         calls.append(time.perf_counter() - started)
     return calls

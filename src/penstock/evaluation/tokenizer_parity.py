@@ -1,4 +1,4 @@
-"""What is proven of text models besides their answers: the words, and texts that nobody expected."""
+"""Compare the tokenizer in an exported graph with preprocessing, and the outputs for unusual texts."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ import onnxruntime
 
 from penstock.data.datasets.base import RawSplit, raw_split_for
 from penstock.data.preprocessing.text import TextEncoder, restricted
-from penstock.evaluation.parity import difference, exported_answers, trained_answers
-from penstock.evaluation.session import open_session
+from penstock.evaluation.parity import max_abs_diff, network_outputs
+from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.export.graph import TEXT, TOKEN_IDS
 from penstock.io.dataset_info import FIRST_WORD
 from penstock.io.processed_dataset import SPLITS, ProcessedDataset
 from penstock.models.common.base import ExportableModel
 
 BATCH_SIZE = 256
-# Without a word, shorter and longer than any network takes, with nothing known, with nothing but markup.
+# Texts without words, longer than any network reads, without known words, and of nothing but markup.
 EXTREMES = ("", " ", "good", "good " * 5000, "qwxzj " * 300, "<br /><br/>", "\u00e9\u4e2d\U0001f600!?", "It's\n10/10\t")
 
 
 def difference_at_extremes(
     session: onnxruntime.InferenceSession, network: ExportableModel, processed: ProcessedDataset
 ) -> float:
-    """The largest difference of answers to extreme texts, each by itself and all at once."""
+    """Return the largest difference of outputs for extreme texts, one at a time and all at once."""
     texts = np.array(EXTREMES, dtype=object)
-    trained = trained_answers(network, _encoder(network, processed).encode(texts))
-    return max(difference(exported_answers(session, texts, size), trained) for size in (1, len(texts)))
+    trained = network_outputs(network, _encoder(network, processed).encode(texts))
+    return max(max_abs_diff(onnx_outputs(session, texts, size), trained) for size in (1, len(texts)))
 
 
 def equal_token_ids(
     path: Path, network: ExportableModel, processed: ProcessedDataset, parts: Mapping[str, RawSplit]
-) -> tuple[float, int]:
-    """Share of the texts of all splits whose ids in the graph are those that lie on disk, and how many texts there are.
+) -> float:
+    """Return the share of the texts of all splits whose token ids in the graph equal those on disk.
 
-    What the splits leave out of the official parts are repeats of texts that are in them.
+    Rows of the official files that the splits leave out are duplicates of rows that are in them.
     """
     session = open_session(_up_to(path, TOKEN_IDS))
     (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
     equal = texts = 0
     for split in SPLITS:
         part = raw_split_for(parts, "test" if split == "test" else "train")[processed.rows(split)]
-        ids = exported_answers(session, part.inputs, BATCH_SIZE)[TOKEN_IDS]
+        ids = onnx_outputs(session, part.inputs, BATCH_SIZE)[TOKEN_IDS]
         on_disk = restricted(processed.split(split).inputs, vocabulary, length)
         equal += int((ids == on_disk).all(axis=1).sum())
         texts += len(ids)
-    return equal / texts, texts
+    return equal / texts
 
 
 def _encoder(network: ExportableModel, processed: ProcessedDataset) -> TextEncoder:
-    """Preprocessing's rules, for the words that the network takes."""
+    """Return the encoder of preprocessing, restricted to the vocabulary and length of the network."""
     (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
     return TextEncoder(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
 
 
 def _up_to(path: Path, output: str) -> bytes:
-    """The part of the exported graph that computes one inner value."""
+    """Return the part of the exported graph that computes one inner value."""
     proto = onnx.shape_inference.infer_shapes(onnx.load(path))
     part: onnx.ModelProto = onnx.utils.Extractor(proto).extract_model([TEXT], [output])
     content: bytes = part.SerializeToString()

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from penstock.config.models import ModelConfig
 from penstock.core.errors import PenstockError
 from penstock.export.latent_shift import CODE, with_code_shift
+from penstock.export.onnx_file import write_model
 from penstock.export.tokenizer_graph import IR_VERSION, OPSETS, text_graph
 from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
-from penstock.io.files import write_bytes
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
 from penstock.models.common.base import ExportableModel, InputSpec
@@ -81,14 +81,6 @@ def export(
         raise PenstockError(f"{name}: the exported graph does not pass the ONNX checker: {error}") from None
     write_model(path, proto)
     return Exported(path.stat().st_size, len(proto.graph.node), proto.graph.input[0].name, network.outputs)
-
-
-def read_model(path: Path) -> onnx.ModelProto:
-    return onnx.load(path)
-
-
-def write_model(path: Path, proto: onnx.ModelProto) -> None:
-    write_bytes(path, proto.SerializeToString(deterministic=True))
 
 
 def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:

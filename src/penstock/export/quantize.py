@@ -15,7 +15,8 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import quantize_dynamic
 
-from penstock.export.graph import read_model, strip, write_model
+from penstock.export.graph import strip
+from penstock.export.onnx_file import read_model, write_model
 
 
 def write_int8(path: Path, onnx_path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from penstock.config.params import Config, TrainerConfig
@@ -50,7 +51,7 @@ def _devices(settings: TrainerConfig) -> dict[str, Any]:
 
 
 def training_provenance(project: Project, config: Config, model: str) -> Provenance:
-    """The provenance of a training that is about to begin."""
+    """Return the provenance of a training that is about to begin."""
     return Provenance(
         model=model,
         data=dvc_directory_hash(project.processed(config.model(model).dataset)),
@@ -60,18 +61,25 @@ def training_provenance(project: Project, config: Config, model: str) -> Provena
 
 
 def _sources(project: Project, config: Config, model: str) -> list[str]:
-    """The sources that dvc.yaml lists for the stage: when one of them changes, the stage runs again."""
+    """Return the Python files that the train stage of dvc.yaml depends on, those of its folders included."""
     from ruamel.yaml import YAML
 
     stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
     settings = config.model(model)
-    meaning = {
+    values = {
         "${item.task}": settings.task,
         "${item.network.kind}": settings.network.kind,
         "${item.dataset}": settings.dataset,
         "${key}": model,
     }
-    sources = [dep for dep in stages["train"]["do"]["deps"] if dep.endswith(".py")]
-    for placeholder, value in meaning.items():
-        sources = [source.replace(placeholder, value) for source in sources]
-    return sorted(sources)
+    found: set[str] = set()
+    for dep in stages["train"]["do"]["deps"]:
+        for placeholder, value in values.items():
+            dep = dep.replace(placeholder, value)  # noqa: PLW2901
+        if dep.startswith(("src/", "pipelines/")):
+            found |= {path.relative_to(project.root).as_posix() for path in _python_files(project.root / dep)}
+    return sorted(found)
+
+
+def _python_files(path: Path) -> list[Path]:
+    return [file for file in path.rglob("*.py") if file.is_file()] if path.is_dir() else [path]

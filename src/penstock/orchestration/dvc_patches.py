@@ -44,7 +44,7 @@ _read_by_dvc = param.read_param_file
 
 def dvc(arguments: Sequence[str]) -> int:
     """Runs a command of DVC in this process; returns its exit code."""
-    change_dvc()
+    patch_dvc()
     with children_interrupted_with_us():
         exit_code: int = main(list(arguments))
     return exit_code
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], root: Path) -> int:
         return process.wait()
 
 
-def change_dvc() -> None:
+def patch_dvc() -> None:
     """From here on, in this process, DVC is as the head of this module says."""
     _common._dump_data = _dump_whole
     rwlock.psutil = SimpleNamespace(pid_exists=_is_alive)
@@ -107,7 +107,7 @@ def _content(fs: Any, path: str, _state: tuple[int, ...]) -> Any:  # noqa: ANN40
     return _read_by_dvc(fs, path)
 
 
-def mend(project: Project) -> None:
+def repair_locks(project: Project) -> None:
     """Makes readable again what a `dvc repro` that was killed has cut short: the stages before the cut stay known.
 
     Raises:

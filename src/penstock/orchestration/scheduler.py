@@ -1,8 +1,8 @@
-"""`penstock repro`: DVC's stages side by side.
+"""Run the stages of a DVC pipeline in parallel: `penstock repro`.
 
-DVC runs one stage after the other, but gives up its lock while a stage's command runs, and merges what each process
-writes into dvc.lock. So every stage here is a `dvc repro --single-item` of its own, begun when all that it needs is
-done; what it reads, writes and remembers is DVC's business, as ever.
+DVC runs stages one after another. But it releases its lock while the command of a stage runs, and merges what each
+process writes into dvc.lock. So every stage here is a process of its own, `dvc repro --single-item STAGE`, started when
+all that it depends on is done. What a stage reads, writes and caches is up to DVC.
 """
 
 from __future__ import annotations
@@ -29,50 +29,46 @@ from penstock.core import console
 from penstock.core.errors import StageError
 from penstock.core.paths import Project
 from penstock.core.signals import children_interrupted_with_us
-from penstock.orchestration.dvc_patches import DVC, change_dvc
-from penstock.orchestration.last_look import NOTHING_TO_DO, LastLook
-from penstock.orchestration.looked_at import lock_of, looked_at
-from penstock.orchestration.stage_timings import Durations
+from penstock.orchestration.dvc_patches import DVC, patch_dvc
+from penstock.orchestration.stage_timings import StageTimings
+
+UP_TO_DATE = "nothing to do: all stages are up to date"
 
 
-def repro(root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = ()) -> None:
-    """Runs the stages that are not up to date, up to `jobs` at once: what `dvc repro` would write, times apart.
+def repro(
+    root: Path, targets: Sequence[str], jobs: int, gpus: Sequence[str] = (), epochs: Mapping[str, int] | None = None
+) -> None:
+    """Run the stages that are not up to date, up to `jobs` at once; the outcome is that of `dvc repro`.
 
-    A stage that fails stops only what depends on it. An interruption is passed on to the stages that run, and nothing
-    new is begun.
+    A stage that fails stops only the stages that depend on it. An interruption is passed on to the running stages, and
+    no other stage is started.
 
     Args:
-        root: of the project, which the targets are relative to.
-        targets: stages or files of stages, with all that they need; none is dvc.yaml.
-        gpus: what each stage may see of them, as CUDA_VISIBLE_DEVICES has it; dealt out in turn. None is whatever there
-            is.
+        root: Folder of the project, which the targets are relative to.
+        targets: Stages, or files of stages, with all that they need; dvc.yaml if empty.
+        gpus: Values of CUDA_VISIBLE_DEVICES, assigned to the jobs in turn; every stage sees all GPUs if empty.
+        epochs: Of stages by address; stages that have not run here are scheduled by them. 1 if not given.
 
     Raises:
-        StageError: stages failed, with their names and those that could not run without them; or DVC cannot make out
-            what to run.
+        StageError: Stages failed (the message names them, and those that could not run without them), or DVC cannot
+            read the pipeline.
     """
-    change_dvc()
-    project, begun = Project(root), time.time_ns()
-    last = LastLook(project, targets)
+    patch_dvc()
     try:
         with chdir(root), Repo(_wait_for_lock=True) as repo:
             plan = _plan(repo, targets)
-            paths = looked_at(repo, [planned.stage for planned in plan.values()])
-            seen = None if paths is None else last.see(paths)
-            runner = _Runner(repo, plan, jobs, gpus, Durations(project.durations))
-            with _in_the_order_of(plan, repo):
-                went_well = runner.run()
+            runner = _Runner(repo, plan, jobs, gpus, StageTimings(Project(root).stage_timings), epochs or {})
+            with _locks_in_plan_order(plan, repo):
+                succeeded = runner.run()
     except DvcException as error:
         raise StageError(str(error)) from None
-    failed = [name for name, well in went_well.items() if not well]
-    left = [name for name in plan if name not in went_well]
+    failed = [name for name, success in succeeded.items() if not success]
+    left = [name for name in plan if name not in succeeded]
     if failed:
         without = f"; not run without {'it' if len(failed) == 1 else 'them'}: {', '.join(left)}" if left else ""
         raise StageError(f"{', '.join(failed)} failed{without}")
-    if not runner.has_begun_any:
-        if seen is not None:
-            last.keep(seen, begun)
-        console.output.print(NOTHING_TO_DO)
+    if not runner.started_any:
+        console.output.print(UP_TO_DATE)
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class _Planned:
 
 
 def _plan(repo: Repo, targets: Sequence[str]) -> dict[str, _Planned]:
-    """Stages by address, in the order in which DVC would run them."""
+    """Return the stages by address, in the order in which DVC would run them."""
     graph = get_active_graph(repo.index.graph)
     wanted = [stage for target in targets or ["dvc.yaml"] for stage in _stages(repo, target)]
     steps: list[Stage] = plan_repro(graph, wanted)
@@ -93,61 +89,64 @@ def _plan(repo: Repo, targets: Sequence[str]) -> dict[str, _Planned]:
 
 
 def _stages(repo: Repo, target: str) -> list[Stage]:
-    """What DVC would collect; of a file that it has read already it would read every stage again."""
+    """Return the stages of a target; DVC itself would parse a whole file of stages again."""
     known = [stage for stage in repo.index.stages if stage.path_in_repo == target]
     return known or list(repo.stage.collect(target))
 
 
 class _Runner:
-    """Begins each stage of a plan when all that it needs is done.
-
-    has_begun_any: whether there was one that was not up to date.
-    """
+    """Start each stage of a plan when all that it depends on is done."""
 
     def __init__(
-        self, repo: Repo, plan: Mapping[str, _Planned], jobs: int, gpus: Sequence[str], durations: Durations
+        self,
+        repo: Repo,
+        plan: Mapping[str, _Planned],
+        jobs: int,
+        gpus: Sequence[str],
+        timings: StageTimings,
+        epochs: Mapping[str, int],
     ) -> None:
         self.repo = repo
         self.plan = plan
         self.jobs = jobs
-        self._places = _places(jobs, gpus)
-        self._durations = durations
-        self._order = _longest_chain_first(plan, durations)
+        self._environments = _environments(jobs, gpus)
+        self._timings = timings
+        self._order = _longest_chain_first(plan, timings, epochs)
         self._sorter = TopologicalSorter({name: planned.needs for name, planned in plan.items()})
         self._ready: list[str] = []
         self._running: dict[Future[float | None], str] = {}
-        self._went_well: dict[str, bool] = {}
-        self._beginning = Lock()
-        self._is_over = False
-        self.has_begun_any = False
+        self._succeeded: dict[str, bool] = {}
+        self._starting = Lock()
+        self._stopped = False
+        self.started_any = False
 
     def run(self) -> dict[str, bool]:
-        """Whether each stage that had all it needs went well; one that is up to date did, before."""
+        """Run the plan; return whether each stage that could run succeeded. A stage that is up to date did."""
         self._sorter.prepare()
-        with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us(), self._nothing_begun_afterwards():
+        with ThreadPoolExecutor(self.jobs) as pool, children_interrupted_with_us(), self._no_later_start():
             while True:
                 while len(self._running) < self.jobs and (name := self._next_stale()):
-                    self.has_begun_any = True
+                    self.started_any = True
                     self._running[pool.submit(self._run_one, name)] = name
                 if not self._running:
-                    return self._went_well
+                    return self._succeeded
                 for future in wait(self._running, return_when=FIRST_COMPLETED).done:
                     name, seconds = self._running.pop(future), future.result()
                     if seconds is not None:
-                        self._durations.keep(name, seconds)
-                    self._done(name, went_well=seconds is not None)
+                        self._timings.keep(name, seconds)
+                    self._done(name, success=seconds is not None)
 
     @contextmanager
-    def _nothing_begun_afterwards(self) -> Iterator[None]:
-        """Whoever then looks at the children of this process sees all that there will be."""
+    def _no_later_start(self) -> Iterator[None]:
+        """Start no process after the block, so that an interruption reaches every child of this process."""
         try:
             yield
         finally:
-            with self._beginning:
-                self._is_over = True
+            with self._starting:
+                self._stopped = True
 
     def _next_stale(self) -> str | None:
-        """The first of those that are ready and not up to date; with those that are up to date it is done at once."""
+        """Return the next stage that is ready and not up to date; mark those that are up to date as done."""
         while self._ready or self._sorter.is_active():
             self._ready = sorted([*self._ready, *self._sorter.get_ready()], key=self._order.__getitem__)
             if not self._ready:
@@ -156,27 +155,27 @@ class _Runner:
             with self.repo.lock:
                 if self.plan[name].stage.changed():
                     return name
-            self._done(name, went_well=True)
+            self._done(name, success=True)
         return None
 
-    def _done(self, name: str, *, went_well: bool) -> None:
-        self._went_well[name] = went_well
-        if went_well:
+    def _done(self, name: str, *, success: bool) -> None:
+        self._succeeded[name] = success
+        if success:
             self._sorter.done(name)
 
     def _run_one(self, name: str) -> float | None:
-        """One stage in a process of its own; its lines carry its name. Returns the seconds it took, if it went well."""
+        """Run one stage in its own process, its name before each line; return its seconds, or None if it failed."""
         begun = time.monotonic()
-        place = self._places.get()
-        last = len(self._went_well) == len(self.plan) - 1
+        environment = self._environments.get()
+        last = len(self._succeeded) == len(self.plan) - 1
         title = "" if last else f"{name:<{max(map(len, self.plan))}} | "
         command = [*DVC, "--wait-for-lock", "repro", "--single-item", name]
         try:
-            with self._beginning:
-                if self._is_over:
+            with self._starting:
+                if self._stopped:
                     return None
                 process = subprocess.Popen(
-                    command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                    command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
                 )
             with process:
                 assert process.stdout is not None
@@ -185,14 +184,17 @@ class _Runner:
                     console.output.print(f"{title}{text}", markup=False, emoji=False)
             return time.monotonic() - begun if process.returncode == 0 else None
         finally:
-            self._places.put(place)
+            self._environments.put(environment)
 
 
-def _longest_chain_first(plan: Mapping[str, _Planned], durations: Durations) -> dict[str, int]:
-    """The place of each stage: first what takes longest with all that waits for it, one behind the other; among equals
-    in DVC's order."""
-    epochs = {name: int((planned.stage.meta or {}).get("epochs", 1)) for name, planned in plan.items()}
-    seconds = durations.expected(epochs)
+def _longest_chain_first(
+    plan: Mapping[str, _Planned], timings: StageTimings, epochs: Mapping[str, int]
+) -> dict[str, int]:
+    """Rank the stages by the expected seconds of the longest chain that each one starts, longest first.
+
+    Stages of equal length stay in DVC's order.
+    """
+    seconds = timings.expected({name: epochs.get(name, 1) for name in plan})
     lengths: dict[str, float] = {}
     for name in reversed(list(plan)):
         behind = max((lengths[other] for other in lengths if name in plan[other].needs), default=0)
@@ -200,17 +202,17 @@ def _longest_chain_first(plan: Mapping[str, _Planned], durations: Durations) -> 
     return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -lengths[name]))}
 
 
-def _places(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
-    """The environment of each job."""
-    places: SimpleQueue[dict[str, str]] = SimpleQueue()
+def _environments(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
+    """Return the environment variables of each job."""
+    environments: SimpleQueue[dict[str, str]] = SimpleQueue()
     for job in range(jobs):
-        places.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
-    return places
+        environments.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
+    return environments
 
 
 @contextmanager
-def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]:
-    """Afterwards, what is new in a dvc.lock stands in the order of the plan, whichever stage was done first."""
+def _locks_in_plan_order(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]:
+    """Sort what the block adds to a dvc.lock by the plan, whichever stage finished first."""
     files: dict[Path, list[str]] = {}
     for stage in (planned.stage for planned in plan.values()):
         if isinstance(stage, PipelineStage):
@@ -223,6 +225,10 @@ def _in_the_order_of(plan: Mapping[str, _Planned], repo: Repo) -> Iterator[None]
             if _text(lock) != before[lock]:
                 known = _names(before[lock], lock)
                 _put_in_order(repo, lock, [*known, *(name for name in names if name not in known)])
+
+
+def lock_of(stage: PipelineStage) -> Path:
+    return Path(stage.dvcfile._lockfile.path)  # DVC has no public way to it
 
 
 def _put_in_order(repo: Repo, lock: Path, order: Sequence[str]) -> None:

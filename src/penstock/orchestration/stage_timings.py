@@ -1,4 +1,4 @@
-"""How long stages took when they last ran in this folder, which no file in git says."""
+"""Remember how long stages took when they last ran in this folder; no file in git says it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from penstock.core.errors import MissingFileError
 from penstock.io.files import read_json, write_json
 
 
-class Durations:
-    """Seconds of stages by address, in a file."""
+class StageTimings:
+    """Seconds of stages by address, kept in a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -19,19 +19,19 @@ class Durations:
 
     def keep(self, stage: str, seconds: float) -> None:
         self._seconds[stage] = round(seconds, 1)
-        with suppress(OSError):  # what is only good for a guess stops nothing
+        with suppress(OSError):  # an estimate is not worth an error
             write_json(self._file, self._seconds)
 
     def expected(self, epochs: Mapping[str, int]) -> dict[str, float]:
-        """Of each stage what it took the last time; of one that has not run here a guess by its epochs."""
+        """Return the last seconds of each stage; of a stage that has not run here, an estimate by its epochs."""
         known = epochs.keys() & self._seconds.keys()
-        of_known = sum(self._seconds[stage] for stage in known)
-        an_epoch = of_known / sum(epochs[stage] for stage in known) if known else 1
-        return {stage: self._seconds.get(stage, epochs[stage] * an_epoch) for stage in epochs}
+        seconds_of_known = sum(self._seconds[stage] for stage in known)
+        seconds_per_epoch = seconds_of_known / sum(epochs[stage] for stage in known) if known else 1
+        return {stage: self._seconds.get(stage, epochs[stage] * seconds_per_epoch) for stage in epochs}
 
 
 def _read(file: Path) -> dict[str, float]:
-    """What is no number of seconds, or no such file, is not known."""
+    """Read the file; whatever is not a number of seconds is ignored."""
     try:
         kept = read_json(file)
     except (MissingFileError, OSError):

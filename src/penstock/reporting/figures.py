@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from penstock.io.files import read_csv
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,12 +21,12 @@ TRAINING, VALIDATION = "#94a3b8", "#0f766e"
 
 History = list[dict[str, float]]
 Examples = Mapping[str, NDArray[Any]]
+Figures = dict[str, bytes]
 
 
 def read_history(path: Path) -> History:
-    """The rows of a history.csv."""
-    with path.open(encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    """Read the rows of a history.csv."""
+    return [{key: float(value) for key, value in row.items()} for row in read_csv(path)]
 
 
 def learning_curves(title: str, history: History) -> Figure:
@@ -69,16 +70,21 @@ def all_learning_curves(histories: Mapping[str, History]) -> Figure:
     return figure
 
 
-def figures_of(report: Mapping[str, Any], examples: Examples, classes: Sequence[str]) -> dict[str, bytes]:
-    """What there is to look at of a validated model, as image files by name.
+def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Examples, classes: Sequence[str]) -> Figures:
+    """Draw what there is to see of a validated model.
 
     Args:
-        report: validation.json; examples: examples.npz; classes: names, in the order of the labels.
+        per_class: The rows of per_class.csv.
+        examples: The arrays of examples.npz.
+        classes: Names in the order of the labels.
+
+    Returns:
+        Image files by name.
     """
     files = {}
-    if "confusion" in report:
-        files["confusion_matrix.png"] = png(confusion_matrix("", report["confusion"], classes))
-    if "answered" in examples and "images" in examples and len(examples["images"]):
+    if "predicted" in per_class[0]:
+        files["confusion_matrix.png"] = png(confusion_matrix("", _counts(per_class, classes), classes))
+    if "predicted" in examples and "images" in examples and len(examples["images"]):
         files["mistakes.png"] = png(mistakes(examples, classes))
     if "reconstructions" in examples:
         files["reconstructions.png"] = png(reconstructions(examples["images"], examples["reconstructions"]))
@@ -88,11 +94,16 @@ def figures_of(report: Mapping[str, Any], examples: Examples, classes: Sequence[
     return files
 
 
+def _counts(per_class: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the confusion matrix [actual, predicted]; the rows are in that order."""
+    return np.array([int(row["count"]) for row in per_class]).reshape(len(classes), len(classes))
+
+
 def mistakes(examples: Examples, classes: Sequence[str]) -> Figure:
-    """The wrong answers that were given with the most confidence: true class, answered class."""
+    """Draw the wrong predictions with the highest confidence: actual class, predicted class."""
     figure = grid(examples["images"], columns=8)
-    for axes, label, answered in zip(figure.axes, examples["labels"], examples["answered"], strict=False):
-        axes.set_title(f"{classes[label]} \N{RIGHTWARDS ARROW} {classes[answered]}", fontsize=8, pad=2)
+    for axes, label, predicted in zip(figure.axes, examples["labels"], examples["predicted"], strict=False):
+        axes.set_title(f"{classes[label]} \N{RIGHTWARDS ARROW} {classes[predicted]}", fontsize=8, pad=2)
     return figure
 
 
@@ -130,9 +141,8 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def confusion_matrix(title: str, confusion: list[list[int]], classes: Sequence[str]) -> Figure:
-    """How often each true class (rows) was answered as each class; the colour is the share of the row."""
-    counts = np.array(confusion)
+def confusion_matrix(title: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+    """Draw how often each actual class (rows) was predicted as each class; the colour is the share of the row."""
     figure = _empty((1.8 + 0.5 * len(classes), 1.6 + 0.45 * len(classes)))
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -144,7 +154,7 @@ def confusion_matrix(title: str, confusion: list[list[int]], classes: Sequence[s
     ticks = range(len(classes))
     axes.set_xticks(ticks, classes, rotation=45 if max(map(len, classes)) > 2 else 0, fontsize=8)
     axes.set_yticks(ticks, classes, fontsize=8)
-    axes.set(xlabel="answered", ylabel="true")
+    axes.set(xlabel="predicted", ylabel="actual")
     axes.set_title(title, fontsize=10, fontweight="bold")
     return figure
 

@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from penstock.config.params import Config
 from penstock.core.console import file_size
 from penstock.core.paths import Project
-from penstock.io.files import read_json, write_bytes, write_text
-from penstock.reporting.figures import all_learning_curves, figures_of, learning_curves, png, read_history
+from penstock.io.files import read_csv, read_json, write_bytes, write_text
+from penstock.reporting.figures import all_learning_curves, evaluation_figures, learning_curves, png, read_history
 from penstock.reporting.results import Result
 
 
@@ -24,7 +24,7 @@ def write_page(project: Project, config: Config, results: list[Result]) -> Path:
         files = {"learning_curves.png": png(learning_curves("", read_history(result.files.history)))}
         if result.files.examples.is_file():
             with np.load(result.files.examples) as examples:
-                files |= figures_of(result.validation, dict(examples), classes)
+                files |= evaluation_figures(read_csv(result.files.per_class), dict(examples), classes)
         figures[result.name] = [f"figures/{result.name}_{name}" for name in files]
         for path, content in zip(figures[result.name], files.values(), strict=True):
             write_bytes(project.results / path, content)

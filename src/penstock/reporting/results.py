@@ -13,6 +13,7 @@ from penstock.config.models import ModelConfig
 from penstock.config.params import Config
 from penstock.core.console import file_size, output
 from penstock.core.paths import ModelFiles, Project
+from penstock.evaluation.gates import Checks, registration_checks
 from penstock.io.files import read_json
 
 
@@ -53,14 +54,19 @@ class Result:
     @property
     def repeated_text(self) -> str:
         """Mean and standard deviation over seeds, or over folds, where there are any."""
-        for kind, found in (("seeds", self.seeds), ("folds", self.training.get("folds"))):
+        for kind, found in (("seeds", self.seeds), ("folds", self.training.get("cv"))):
             if found:
                 return f"{found['mean']:.4f} ± {found['sd']:.4f} ({len(found['scores'])} {kind})"
         return ""
 
     @property
+    def checks(self) -> Checks:
+        """The measured values and the present limits of params.yaml."""
+        return registration_checks(self.model, self.training, self.validation)
+
+    @property
     def passed(self) -> bool:
-        return bool(self.validation["gate"]["passed"])
+        return all(check.passed for check in self.checks.values())
 
 
 UNBOUNDED = 10_000

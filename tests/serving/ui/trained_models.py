@@ -12,7 +12,7 @@ from penstock.export.graph import export
 from penstock.io.files import sha256, write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.training.fit import fit
 from tests.helpers.small_project import Copy
 

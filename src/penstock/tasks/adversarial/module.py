@@ -15,7 +15,7 @@ from penstock.config.models import AdversarialConfig
 from penstock.config.training import AdversarialTrainingConfig
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.models.gan import Gan
 from penstock.training.module import BaseModule
 from penstock.training.optimizers import build_optimizer, build_schedule

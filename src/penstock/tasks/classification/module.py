@@ -9,7 +9,7 @@ from penstock.config.models import ClassificationConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.models.common.classifier import Classifier, Loss, predicted, probabilities
 from penstock.training.augmentation import augment
 from penstock.training.module import BaseModule, SupervisedModule

@@ -10,7 +10,7 @@ from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.autoencoder import Autoencoder
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.training.module import BaseModule, SupervisedModule
 
 

@@ -1,4 +1,4 @@
-"""Let a trained classifier look at the real test images: python pipelines/judge.py mnist_judge"""
+"""Prepare the reference of the Frechet distance, a trained classifier: python pipelines/fid_reference.py NAME"""
 
 from penstock.config.params import Config
 from penstock.core.console import stage_line
@@ -7,7 +7,7 @@ from penstock.evaluation.fid_reference import write_fid_reference
 from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 
 
@@ -15,14 +15,14 @@ def main(project: Project, config: Config, name: str) -> None:
     settings = config.judge(name)
     processed = ProcessedDataset(project.processed(settings.dataset))
     classifier = build_network(config.model(settings.classifier), processed.info)
-    load_weights(project.model(settings.classifier, "tuned").weights, classifier)
+    load_weights(project.model(settings.classifier, "models").weights, classifier)
     folder = project.baseline(name)
-    figures = write_fid_reference(classifier, processed, folder)
-    write_json(folder / "baseline.json", figures)
+    metrics = write_fid_reference(classifier, processed, folder)
+    write_json(folder / "baseline.json", metrics)
     stage_line(
-        "judge",
+        "fid_reference",
         name,
-        f"{settings.classifier}, right on {figures['accuracy']:.4f} of the real test images -> {project.shown(folder)}",
+        f"{settings.classifier}, test accuracy {metrics['accuracy']:.4f} -> {project.shown(folder)}",
     )
 
 

@@ -1,0 +1,106 @@
+"""Compare what was measured with the limits that params.yaml sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.config.models import ADOPTED, ModelConfig
+from penstock.core.errors import GateError
+
+Report = Mapping[str, Any]
+
+# Gates on scores: the section and key of the measured value, and whether the gate is a lower limit.
+SCORE_GATES = {
+    "accuracy": ("test", "accuracy", True),
+    "cross_validation": ("cv", "mean", True),
+    "mean_squared_error": ("test", "mean_squared_error", False),
+    "frechet_ratio": ("test", "frechet_ratio", False),
+    "class_share": ("test", "smallest_class_share", True),
+}
+# Of the primary metrics; the others are better the lower they are.
+HIGHER_IS_BETTER = frozenset({"accuracy"})
+# Keys of `parity` in validation.json that must be exactly 1: shares of test rows.
+SHARES = ("agreement", "token_ids")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A measured value and the limit that it must keep."""
+
+    value: float
+    limit: float
+    at_least: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def __str__(self) -> str:
+        wanted = "at least" if self.at_least else "at most"
+        return f"{self.value:g}, must be {wanted} {self.limit:g}"
+
+
+Checks = dict[str, Check]
+
+
+def parity_checks(model: ModelConfig, validation: Report) -> Checks:
+    """Return the checks that the exported file computes what the trained network computes."""
+    parity = validation["parity"]
+    checks = {"parity": Check(parity["max_abs_diff"], model.gates.parity, at_least=False)}
+    checks |= {share: Check(parity[share], 1.0, at_least=True) for share in SHARES if share in parity}
+    if "code_shift" in parity:
+        checks["code_shift"] = Check(parity["code_shift"], model.gates.parity, at_least=False)
+        checks["code_shift_by_zeros"] = Check(parity["code_shift_by_zeros"], 0.0, at_least=False)
+    return checks
+
+
+def score_checks(model: ModelConfig, training: Report, validation: Report) -> Checks:
+    """Return the checks of the model's scores.
+
+    Args:
+        training: training.json.
+        validation: validation.json of the same model.
+    """
+    measured = {"test": validation["test"], "cv": training.get("cv", {})}
+    limits = model.gates.model_dump()
+    return {
+        gate: Check(measured[section][key], limits[gate], at_least)
+        for gate, (section, key, at_least) in SCORE_GATES.items()
+        if limits.get(gate) is not None
+    }
+
+
+def int8_checks(model: ModelConfig, validation: Report) -> Checks:
+    """Return the checks of the int8 file: nearly as good as the exact file, and smaller."""
+    int8, exact = validation["int8"], validation["test"]
+    metric = next(iter(exact))
+    at_least = metric in HIGHER_IS_BETTER
+    limit = exact[metric] - model.gates.int8 if at_least else exact[metric] + model.gates.int8
+    return {
+        f"int8 ({metric})": Check(int8[metric], round(limit, 6), at_least),
+        "int8 (bytes)": Check(int8["bytes"], validation["onnx"]["bytes"] - 1, at_least=False),
+    }
+
+
+def registration_checks(model: ModelConfig, training: Report, validation: Report) -> Checks:
+    """Return every check that a model must pass to be registered and served."""
+    checks = score_checks(model, training, validation) | parity_checks(model, validation)
+    return checks | (int8_checks(model, validation) if serves_int8(model) else {})
+
+
+def serves_int8(model: ModelConfig) -> bool:
+    """Return whether the int8 file of a model is served beside the exact one."""
+    return model.int8 == ADOPTED
+
+
+def require_passed(checks: Checks, place: str) -> None:
+    """Raise `GateError` with one line for each check that failed.
+
+    Args:
+        place: The gates in params.yaml, such as `models.iris_mlp.gates`.
+    """
+    failed = [f"{place}.{gate}: {check}" for gate, check in checks.items() if not check.passed]
+    if failed:
+        raise GateError("\n".join(failed))
