@@ -32,7 +32,7 @@ tuned: repro
 demo: $(VENV)/.pipeline
 	@penstock check
 	@$(without_git)
-	@dvc repro validate@iris_mlp
+	@dvc repro register@iris_mlp
 	@penstock results
 	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
 

@@ -73,7 +73,17 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
 
 def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
     output = newcomer_run.output
-    for stage in ("download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"):
+    for stage in (
+        "download",
+        "preprocess",
+        "baseline",
+        "train",
+        "export",
+        "validate",
+        "register",
+        "fid_reference",
+        "report",
+    ):
         assert re.search(rf"^(\S+ +\| )?{stage} +\w+ .*-> ", output, re.MULTILINE), stage
     table = output[output.rindex("model  ") :]
     assert all(model in table for model in E2E_MODELS)
@@ -166,7 +176,7 @@ def test_the_model_to_add_is_one_entry(changed_run):
     path.write_text(f"{text[:position]}\n{example}{text[position:]}")
     (name,) = re.findall(r"^  (\w+):$", example, re.MULTILINE)
     changed_run.edit_params(**{f"models__{name}__gates__accuracy": 0})
-    changed_run.run("dvc", "repro", f"validate@{name}")
+    changed_run.run("dvc", "repro", f"register@{name}")
     assert name in changed_run.run("penstock", "results").stdout
 
 

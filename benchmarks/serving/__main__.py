@@ -83,7 +83,7 @@ def copy_models(project: Project, folder: Path) -> None:
     for model in MODELS:
         files = project.model(model, "models")
         (folder / model).mkdir(parents=True)
-        for path in (files.onnx, files.proof):
+        for path in (files.onnx, files.validation):
             shutil.copy(path, folder / model)
 
 

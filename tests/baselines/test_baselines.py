@@ -35,15 +35,15 @@ def test_as_many_components_as_there_are_leave_nothing(processed, tmp_path, coun
     assert (error > 1e-4) == left
 
 
-def test_the_judge_answers_as_its_classifier_and_shows_what_the_last_layer_sees(config):
-    classifier: Any = build_network(config.model("mnist_cnn_tuned"), DATA["mnist"]).eval()
+def test_the_reference_predicts_as_its_classifier_and_returns_the_features_of_the_last_layer(config):
+    classifier: Any = build_network(config.model("mnist_cnn_deep"), DATA["mnist"]).eval()
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    likely, features = ReferenceClassifier(classifier)(images)
-    assert torch.allclose(likely, probabilities(classifier(images)))
-    assert features.shape == (3, 1600)
+    predicted, features = ReferenceClassifier(classifier)(images)
+    assert torch.allclose(predicted, probabilities(classifier(images)))
+    assert features.shape == (3, 64)
     assert torch.allclose(classifier.network[-1](features), classifier(images))
 
 
-def test_a_judge_needs_layers_in_a_row(config):
+def test_a_reference_needs_layers_in_a_row(config):
     with pytest.raises(WrongSettingError, match="classifier: must be a convolutional network or an mlp"):
         ReferenceClassifier(build_network(config.model("mnist_lstm"), DATA["mnist"]))

@@ -44,7 +44,12 @@ def test_the_shipped_file_is_valid(config):
         ("baseline: mnist_linear", "baseline: mnist_components", "models.mnist_cnn.baseline", "held against linear"),
         ("{dataset: mnist, cl", "{dataset: imdb, cl", "judges.mnist_judge", "is of another dataset"),
         ("0.985, cross_validation: null", "0.985, cross_validation: 0.9", "mnist_cnn.gates.cross_validation", "true"),
-        ("classifier: mnist_cnn_tuned", "classifier: mnist_cnn", "judges.mnist_judge.classifier", "unknown classifier"),
+        (
+            "classifier: mnist_cnn_deep",
+            "classifier: mnist_cnn_tuned",
+            "judges.mnist_judge.classifier",
+            "unknown classifier",
+        ),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
         (
             "dataset: iris}",

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from penstock.config.networks import AutoencoderConfig
-from penstock.export.graph import Served, network_graph, write_model
+from penstock.export.graph import Served, network_graph
 from penstock.export.latent_shift import with_code_shift
+from penstock.export.onnx_file import write_model
 from penstock.export.quantize import write_int8
 from penstock.models.autoencoder import Autoencoder
 from penstock.models.common.build import build_network

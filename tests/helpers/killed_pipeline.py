@@ -18,8 +18,8 @@ from mlflow.entities import Run
 from tests.helpers.small_project import Copy, small_repository
 
 Moment = Callable[[Path], bool]
-# A model of each kind: classification, reconstruction, GAN, with the judge that the last one waits for left out.
-TARGETS = ("validate@iris_mlp", "validate@mnist_autoencoder", "export@mnist_gan")
+# A model of each kind: classification, reconstruction, GAN, without the reference classifier of the last one.
+TARGETS = ("register@iris_mlp", "register@mnist_autoencoder", "export@mnist_gan")
 MODELS = [target.partition("@")[2] for target in TARGETS]
 EPOCHS = 2
 SECONDS_TO_FINISH = 600

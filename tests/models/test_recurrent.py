@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from penstock.models.recurrence import tanh_states
+from penstock.models.common.recurrence import tanh_states
 from penstock.models.recurrent import Direction, RecurrentNetwork
 from tests.models.documented import recurrent_settings
 

@@ -1,4 +1,4 @@
-"""dvc.yaml names, for every stage, the modules that its script really imports, and no others."""
+"""dvc.yaml lists, for every stage, the files and folders of the modules that its script imports, and no others."""
 
 import ast
 import re
@@ -7,22 +7,23 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.tuned import tuned_pipeline
+from penstock.io.provenance import python_files
+from scripts.tuned_pipeline import seeds_pipeline, tuned_pipeline
 
 # They cannot change an output (dvc.yaml says why); a stage need not run again for them.
-HARMLESS = {
-    "penstock",
-    "penstock.core.console",
-    "penstock.core.cpu",
-    "penstock.core.errors",
-    "penstock.core.signals",
-    "penstock.orchestration.resources",
-    "penstock.core.paths",
-    "penstock.core.distributed",
-    "penstock.orchestration.stage_runner",
-}
-TALKING = ("penstock.tracking", "penstock.reporting")
-STAGES = ["download", "preprocess", "baseline", "train", "export", "validate", "judge", "report"]
+HARMLESS = ("penstock.config", "penstock.core", "penstock.orchestration", "penstock.tracking")
+STAGES = [
+    "download",
+    "preprocess",
+    "baseline",
+    "train",
+    "export",
+    "validate",
+    "register",
+    "fid_reference",
+    "report",
+    "seeds",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +36,22 @@ def params(repository):
     return YAML(typ="safe").load((repository / "params.yaml").read_text())
 
 
-def imported(graph, modules, leave_out):
-    """Modules of ours that these are or import, directly or not, with the packages around them."""
+def is_harmless(module, stage):
+    inside = f"{module}."
+    return any(inside.startswith(f"{package}.") for package in HARMLESS) or (
+        stage != "report" and inside.startswith("penstock.reporting.")
+    )
+
+
+def imported(graph, modules, stage):
+    """The modules and what they import, directly or not, without harmless ones and without packages."""
     todo, seen = list(modules), set()
     while todo:
         module = todo.pop()
-        if module in seen or leave_out(module):
-            continue
-        seen.add(module)
-        todo += graph.find_modules_directly_imported_by(module)
-        todo += [module.rpartition(".")[0]] if "." in module else []
-    return seen
+        if module not in seen and not is_harmless(module, stage):
+            seen.add(module)
+            todo += graph.find_modules_directly_imported_by(module)
+    return {module for module in seen if not graph.find_children(module)}
 
 
 def imported_by_script(graph, script):
@@ -70,44 +76,53 @@ def resolved(dep, key, item):
     return re.sub(r"\$\{([\w.]+)\}", value, dep)
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "stage"), [*(("dvc.yaml", stage) for stage in STAGES), ("tuned/seeds/dvc.yaml", "seeds")]
-)
-def test_the_declared_modules_are_the_imported_ones(repository, params, graph, pipeline, stage):
-    """Those of the script, and those that it imports by a name in params.yaml (`${`), with what these import."""
+def modules_of(repository, path):
+    """The modules of a file, or of all files of a folder, as names; packages left out."""
+    files = python_files(repository / path)
+    names = [file.relative_to(repository / "src").with_suffix("").as_posix().replace("/", ".") for file in files]
+    return {name for name in names if not name.endswith("__init__")}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_declared_modules_are_the_imported_ones(repository, params, graph, stage):
+    """Those of the script, and those that it imports by a name in params.yaml (`${`), with what these import.
+
+    A folder is needed if one of its modules is.
+    """
+    pipeline = "tuned/seeds/dvc.yaml" if stage == "seeds" else "dvc.yaml"
     declared = YAML(typ="safe").load((repository / pipeline).read_text())["stages"][stage]
     deps = declared.get("do", declared)["deps"]
     assert f"pipelines/{stage}.py" in deps
-    sources = [dep for dep in deps if dep.startswith("src/") and dep.endswith(".py")]
+    sources = [dep for dep in deps if dep.startswith("src/")]
     entries = params[declared["foreach"][2:-1]] if "foreach" in declared else {"": {}}
-
-    def leave_out(module):
-        settings = module.startswith("penstock.config")
-        talks = module.startswith(TALKING) and (stage != "report" or "tracking" in module)
-        return module in HARMLESS or settings or talks
-
-    named, needed = set(), set()
+    unneeded = set(sources)
     for key, item in entries.items():
-        modules = {module_of(resolved(source, key, item)) for source in sources}
-        by_name = {module_of(resolved(source, key, item)) for source in sources if "${" in source}
-        own = imported(graph, imported_by_script(graph, repository / "pipelines" / f"{stage}.py") | by_name, leave_out)
-        assert own <= modules, key
-        named |= modules
-        needed |= own
-    assert named == needed
+        declared_modules = {source: modules_of(repository, resolved(source, key, item)) for source in sources}
+        by_name = set().union(*(declared_modules[source] for source in sources if "${" in source))
+        script = imported_by_script(graph, repository / "pipelines" / f"{stage}.py")
+        needed = imported(graph, script | by_name, stage)
+        assert needed <= set().union(*declared_modules.values()), key
+        unneeded -= {source for source, modules in declared_modules.items() if modules & needed}
+    assert not unneeded
 
 
-def test_the_tuned_pipeline_is_that_of_the_models_with_other_names(repository):
-    written = (repository / "tuned/dvc.yaml").read_text()
-    assert written == tuned_pipeline((repository / "dvc.yaml").read_text()), "run `python pipelines/tuned.py`"
+def test_packages_outside_the_listed_folders_have_no_code(repository):
+    """Python runs them, and no stage depends on them."""
+    text = (repository / "dvc.yaml").read_text()
+    for file in (repository / "src/penstock").rglob("__init__.py"):
+        if not re.search(rf"- {file.parent.relative_to(repository).as_posix()}$", text, re.MULTILINE):
+            body = ast.parse(file.read_text()).body
+            assert all(isinstance(node, ast.Expr) for node in body), file
 
 
-def module_of(path):
-    return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+def test_the_tuned_pipelines_are_written_from_dvc_yaml(repository):
+    pipeline, hint = (repository / "dvc.yaml").read_text(), "run `python scripts/tuned_pipeline.py`"
+    assert (repository / "tuned/dvc.yaml").read_text() == tuned_pipeline(pipeline), hint
+    assert (repository / "tuned/seeds/dvc.yaml").read_text() == seeds_pipeline(pipeline), hint
 
 
 def test_every_path_below_src_exists(repository):
     stages = YAML(typ="safe").load((repository / "dvc.yaml").read_text())["stages"]
     deps = [dep for stage in stages.values() for dep in stage.get("do", stage)["deps"]]
-    missing = [dep for dep in deps if dep.startswith("src/") and "${" not in dep and not (repository / dep).is_file()]
+    missing = [dep for dep in deps if dep.startswith("src/") and "${" not in dep and not (repository / dep).exists()]
     assert not missing

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from penstock.core.paths import Project
-from penstock.orchestration.dvc_patches import mend
+from penstock.orchestration.dvc_patches import repair_locks
 from tests.helpers.killed_pipeline import (
     EPOCHS,
     MODELS,
@@ -58,7 +58,7 @@ def test_a_lock_that_dvc_has_left_cut_short_is_mended(changed_run, share):
     cut = int(share * len(whole))
     lock.write_text(whole[:cut].rstrip("\n"))  # what ends with a line may be whole
     *before_the_cut, _ = re.findall(r"^  (\S+)", lock.read_text(), re.MULTILINE) or [""]
-    mend(Project(changed_run.root))
+    repair_locks(Project(changed_run.root))
     kept = lock.read_text() if lock.is_file() else ""
     assert whole.startswith(kept)
     assert re.findall(r"^  (\S+)", kept, re.MULTILINE) == before_the_cut

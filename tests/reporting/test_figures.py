@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from penstock.reporting.figures import all_learning_curves, animation, figures_of, grid, learning_curves
+from penstock.reporting.figures import all_learning_curves, animation, evaluation_figures, grid, learning_curves
 
 HISTORY = [
     {"epoch": 1.0, "train_loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5, "learning_rate": 0.1},
@@ -54,10 +54,10 @@ def test_an_animation_has_a_frame_for_every_epoch_that_stays_on_the_last():
             {"samples.png", "samples_per_epoch.gif"},
         ),
         (
-            {"images": np.zeros((1, 4, 4), np.uint8), "labels": np.array([0]), "answered": np.array([1])},
+            {"images": np.zeros((1, 4, 4), np.uint8), "labels": np.array([0]), "predicted": np.array([1])},
             {"mistakes.png"},
         ),
     ],
 )
 def test_what_there_is_to_see_depends_on_the_answers(examples, names):
-    assert figures_of({}, examples, ("a", "b")).keys() == names
+    assert evaluation_figures([{"class": "a"}], examples, ("a", "b")).keys() == names

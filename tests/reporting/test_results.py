@@ -15,7 +15,8 @@ def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
         "test": {"mean_squared_error": 0.0072},
         "baseline": {"mean_squared_error": 0.0168},
         "onnx": {"bytes": 4_300_000},
-        "gate": {"passed": True},
+        "parity": {"max_abs_diff": 0.0},
+        "int8": {"mean_squared_error": 0.0072, "bytes": 1_000_000},
     }
     result = Result(
         name=name,

@@ -12,7 +12,7 @@ import pytest
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
 from penstock.data.datasets.base import load_dataset, raw_split_for
-from penstock.evaluation.parity import trained_answers
+from penstock.evaluation.parity import network_outputs
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
 from penstock.models.common.build import build_network
@@ -56,7 +56,7 @@ def test_served_outputs_equal_the_trained_network(server, small_run, name, batch
     load_weights(project.model(name, "models").weights, network)
     raw = load_dataset(model.dataset).read(project.raw(model.dataset))
     rows = raw_split_for(raw, "test")[processed.rows("test")].inputs[:batch_size]
-    trained = trained_answers(network, processed.split("test").inputs[: len(rows)])
+    trained = network_outputs(network, processed.split("test").inputs[: len(rows)])
 
     described = server.get(f"/v2/models/{name}").json()
     answer = server.post(f"/v2/models/{name}/infer", json=request_of(described, rows)).json()
@@ -92,7 +92,6 @@ def test_short_routes_predict(server):
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     answer = server.post("/predict/iris_mlp", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
     assert answer["probabilities"].keys() == {"setosa", "versicolor", "virginica"}
-    # mnist_cnn_tuned is there because the GAN's judge is made of it; it has not been validated itself.
     assert server.get("/models").json().keys() == SERVED
     assert server.get("/v2").json()["name"] == "penstock"
 

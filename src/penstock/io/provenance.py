@@ -77,9 +77,10 @@ def _sources(project: Project, config: Config, model: str) -> list[str]:
         for placeholder, value in values.items():
             dep = dep.replace(placeholder, value)  # noqa: PLW2901
         if dep.startswith(("src/", "pipelines/")):
-            found |= {path.relative_to(project.root).as_posix() for path in _python_files(project.root / dep)}
+            found |= {path.relative_to(project.root).as_posix() for path in python_files(project.root / dep)}
     return sorted(found)
 
 
-def _python_files(path: Path) -> list[Path]:
+def python_files(path: Path) -> list[Path]:
+    """Return the Python files of a folder, or the file itself."""
     return [file for file in path.rglob("*.py") if file.is_file()] if path.is_dir() else [path]

@@ -19,7 +19,7 @@ from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import PADDING, DatasetInfo
 from penstock.models.common.inputs import WordEmbedding
 from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
-from penstock.models.recurrence import tanh_states
+from penstock.models.common.recurrence import tanh_states
 
 Cell = Literal["rnn", "gru", "lstm"]
 
