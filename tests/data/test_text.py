@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from penstock.config.data import TextConfig
 from penstock.data.preprocessing import text as text_inputs
-from penstock.data.preprocessing.text import BREAK, TextEncoder, fit, words
+from penstock.data.preprocessing.text import TextEncoder, fit, words
 from penstock.export.tokenizer_graph import text_graph
+from penstock.io.text_rules import LINE_BREAK
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
 ENCODER = TextEncoder(VOCABULARY, length=6, vocabulary=10)
@@ -39,7 +40,7 @@ def test_the_graph_equals_preprocessing_on_any_texts_in_blocks_of_any_size(graph
 @settings(deadline=None)
 @given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), at_once=st.integers(1, 6))
 def test_words_and_their_counts_are_those_of_plain_expressions(texts, at_once):
-    expected = [re.findall("[a-z0-9']+", _ascii_lower(re.sub(BREAK, " ", text))) for text in texts]
+    expected = [re.findall("[a-z0-9']+", _ascii_lower(re.sub(LINE_BREAK, " ", text))) for text in texts]
     counts = Counter(chain.from_iterable(expected))
     with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
         rows = np.array(texts, dtype=object)

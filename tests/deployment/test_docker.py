@@ -22,9 +22,9 @@ def test_the_context_has_models_and_their_validation(context):
     for name, files in recorded.items():
         folder = context / "models" / name.removesuffix(".int8")
         assert files == {path: sha256(folder / path) for path in files}
-        proof = read_json(folder / "validation.json")
+        validation = read_json(folder / "validation.json")
         assert files.keys() - {"validation.json"} < {"model.onnx", "model.int8.onnx"}
-        assert set(files.values()) & {proof["sha256"], proof.get("int8_sha256")}
+        assert set(files.values()) & {validation["sha256"], validation.get("int8_sha256")}
 
 
 def test_the_image_runs_without_root_and_has_a_health_check(context):

@@ -36,9 +36,9 @@ def test_int8_outputs_equal_those_of_each_row_alone(served, small_run):
 
 
 def test_int8_models_are_served_beside_the_float_model(served, small_run):
-    proof = read_json(small_run.root / "models/imdb_lstm/validation.json")
+    validation = read_json(small_run.root / "models/imdb_lstm/validation.json")
     exact, int8 = (httpx.get(f"{served.url}/v2/models/{name}").json() for name in ("imdb_lstm", "imdb_lstm.int8"))
-    assert (exact["versions"], int8["versions"]) == ([proof["sha256"][:12]], [proof["int8_sha256"][:12]])
+    assert (exact["versions"], int8["versions"]) == ([validation["sha256"][:12]], [validation["int8_sha256"][:12]])
     assert int8["parameters"] == exact["parameters"] | {"precision": "int8"}
 
 
@@ -50,8 +50,8 @@ def test_unadopted_int8_candidates_are_not_served(served):
 
 def test_a_changed_int8_candidate_is_rejected_alone(small_run, tmp_path):
     shutil.copytree(small_run.root / "models/imdb_lstm", tmp_path / "imdb_lstm")
-    proof = read_json(tmp_path / "imdb_lstm/validation.json")
-    write_json(tmp_path / "imdb_lstm/validation.json", proof | {"int8_sha256": proof["sha256"]})
+    validation = read_json(tmp_path / "imdb_lstm/validation.json")
+    write_json(tmp_path / "imdb_lstm/validation.json", validation | {"int8_sha256": validation["sha256"]})
     repository = Repository([tmp_path])
     repository.load()
     assert repository.names == ["imdb_lstm"]

@@ -118,9 +118,9 @@ def save_bytes(folder: Path, name: str, content: bytes) -> str:
 
 def adopt(folder: Path, name: str, candidate: onnx.ModelProto) -> None:
     """Write an int8 candidate that is served beside a saved model."""
-    content, proof = candidate.SerializeToString(), folder / name / "validation.json"
+    content, validation = candidate.SerializeToString(), folder / name / "validation.json"
     write_bytes(folder / name / "model.int8.onnx", content)
-    write_json(proof, read_json(proof) | {"int8_sha256": hashlib.sha256(content).hexdigest()})
+    write_json(validation, read_json(validation) | {"int8_sha256": hashlib.sha256(content).hexdigest()})
 
 
 def _model(nodes, takes, gives, constants, **metadata):

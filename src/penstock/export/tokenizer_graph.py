@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from penstock.data.preprocessing.text import BREAK, NO_WORD
 from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
+from penstock.io.text_rules import LINE_BREAK, NOT_WORD
 
 OPSETS = {"": 20, "ai.onnx.ml": 4, "com.microsoft": 1}
 IR_VERSION = 10
@@ -39,7 +39,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             mark=0,
             mincharnum=1,
             pad_value="",
-            separators=[BREAK, NO_WORD],
+            separators=[LINE_BREAK, NOT_WORD],
         ),
         # One empty token in front of each row: there is always something to gather.
         helper.make_node("Shape", [text], ["batch"]),

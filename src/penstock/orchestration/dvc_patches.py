@@ -32,6 +32,7 @@ from voluptuous import Invalid
 
 from penstock.core import console
 from penstock.core.errors import ConfigError
+from penstock.core.file_state import FileState
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, children_interrupted_with_us
 from penstock.io.files import atomic_write, write_text
@@ -95,15 +96,14 @@ def _read_param_file(
     """Out of a file that has been read before, if it is as it was: DVC reads it for every stage, and looks at all of it
     for every key."""
     if fs.protocol == "local" and key_paths and flatten:
-        state = Path(path).stat()
-        content = _content(fs, path, (state.st_mtime_ns, state.st_size, state.st_ino))
+        content = _content(fs, path, FileState.of(Path(path)))
         with suppress(LookupError, TypeError):  # a pattern, or a key that is not there: DVC knows better
             return {key: reduce(getitem, key.split("."), content) for key in key_paths}
     return _read_by_dvc(fs, path, key_paths, flatten, **options)
 
 
 @lru_cache(maxsize=4)
-def _content(fs: Any, path: str, _state: tuple[int, ...]) -> Any:  # noqa: ANN401
+def _content(fs: Any, path: str, _state: FileState | None) -> Any:  # noqa: ANN401
     return _read_by_dvc(fs, path)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.io.text_rules import LINE_BREAK, WORD
 from penstock.serving.errors import InputError
 
 # A patch is two steps wide and overlaps its neighbours by half: at most 13 x 13 patches for any image size.
@@ -23,8 +24,8 @@ STEPS_PER_EDGE = 14
 # Words are left out one by one; in longer texts, neighbours are left out group_size.
 MAX_TEXT_PARTS = 256
 MAX_TEXT_LENGTH = 20_000
-# Words as the models' tokenizer splits them; an HTML line break is not a word.
-_WORD = re.compile(r"<[bB][rR] */?>|([A-Za-z0-9']+)")
+# The group is a word; an HTML line break is none.
+_WORD = re.compile(f"{LINE_BREAK}|({WORD})")
 # A probability of 0 has no logarithm.
 _EPSILON = 1e-12
 
