@@ -7,12 +7,15 @@ from penstock.config.params import Config
 from penstock.core.console import figures, note, stage_line
 from penstock.core.distributed import is_rank_zero
 from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
-from penstock.io.provenance import training_provenance, training_relevant_settings
+from penstock.io.provenance import Provenance, training_provenance, training_relevant_settings
 from penstock.io.weights import save_weights
+from penstock.models.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
+from penstock.tracking.description import RunDescription
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import cross_validate
@@ -33,6 +36,7 @@ def main(project: Project, config: Config, name: str) -> None:
     with track_model(project, config, provenance) as run:
         run.log_parameters(training_relevant_settings(config, name))
         run.log_dataset(processed.info, provenance, project.shown(processed.folder))
+        run.log_description(_description(project, config, processed.info, provenance))
 
         def on_epoch(epoch: Epoch, epochs: int) -> None:
             _show(epoch, epochs)
@@ -72,6 +76,22 @@ def _val_metrics(report: dict[str, Any]) -> dict[str, float]:
     val = report["validation"]
     cv = {"cv_mean": report["cv"]["mean"]} if "cv" in report else {}
     return ({"loss": val["loss"]} if "loss" in val else val) | cv
+
+
+def _description(project: Project, config: Config, info: DatasetInfo, provenance: Provenance) -> RunDescription:
+    name = provenance.model
+    model, block = config.model(name), config.block_of_model(name)
+    network = build_network(model, info)
+    return RunDescription(
+        model=name,
+        reference=model.documented,
+        architecture=str(network),
+        parameters=network.count_parameters(),
+        info=info,
+        data=provenance.data,
+        stage=f"train@{name}" if block == "models" else f"{project.shown(project.tuned_pipeline)}:train@{name}",
+        onnx=project.shown(project.model(name, block).onnx),
+    )
 
 
 def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:

@@ -158,4 +158,4 @@ def test_a_missing_tracking_uri_gives_a_hint(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI: set it to where MLflow is")
+    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI: set it to MLflow's address")

@@ -1,4 +1,4 @@
-"""One run per computation, each figure once, and a server that is not there never stops training."""
+"""One run per computation, each metric once; an unreachable server never stops training."""
 
 import sqlite3
 import subprocess
@@ -20,14 +20,14 @@ from penstock.reporting.figures import png
 from penstock.tracking.queries import training_seconds
 from penstock.tracking.run import track_model
 from penstock.tracking.spool import spool_dir
+from penstock.tracking.tags import WORKED
 from penstock.tracking.uri import tracking_uri
+from penstock.tracking.worked_time import WorkedTime
 from tests.helpers.processes import wait_until
 from tests.tracking.mlflow_server import MlflowServer
 
-LINEAGE = Provenance(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
-MANIFEST = DatasetInfo(
-    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers"
-)
+PROVENANCE = Provenance(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
+INFO = DatasetInfo(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def runs(project, config):
-    """All runs of the experiment, as MLflow has them."""
+    """A client, and all runs."""
 
     def runs():
         client = MlflowClient(tracking_uri(project, config))
@@ -55,14 +55,14 @@ def mlflow_server(tmp_path_factory):
     server.kill()
 
 
-def elsewhere(config: Config, uri: str) -> Config:
+def with_uri(config: Config, uri: str) -> Config:
     return config.model_copy(update={"tracking": config.tracking.model_copy(update={"uri": uri})})
 
 
 def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, runs):
-    with track_model(project, config, LINEAGE) as run:
+    with track_model(project, config, PROVENANCE) as run:
         run.log_parameters(training_relevant_settings(config, "iris_mlp"))
-        run.log_dataset(MANIFEST, LINEAGE, "data/processed/iris")
+        run.log_dataset(INFO, PROVENANCE, "data/processed/iris")
         run.log_metrics({"val/loss": 0.5, "learning_rate": 0.1}, step=1)
         run.log_file("learning_curves.png", png(Figure()))
     client, (found,) = runs()
@@ -72,13 +72,13 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     assert found.data.params["network.hidden"] == "[10]"
     assert found.data.params["dataset.split.seed"] == "42"
     assert found.data.metrics == {"val/loss": 0.5, "learning_rate": 0.1}
-    assert found.data.tags["dvc.data"] == LINEAGE.data
+    assert found.data.tags["dvc.data"] == PROVENANCE.data
     assert found.data.tags["mlflow.source.git.commit"] == "none"
-    assert found.inputs.dataset_inputs[0].dataset.digest == LINEAGE.data
+    assert found.inputs.dataset_inputs[0].dataset.digest == PROVENANCE.data
     assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["learning_curves.png"]
 
 
-def test_stages_that_begin_at_once_make_the_database_once(repository, project, config, runs):
+def test_concurrent_stages_create_the_database_once(repository, project, config, runs):
     """Two real processes, on a database that neither finds."""
     script = f"""
 import sys
@@ -112,14 +112,14 @@ with track_model(Project(Path({str(project.root)!r})), config, Provenance(sys.ar
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [process.communicate()[1] for process in processes]
-    assert not any("MLflow" in text for text in said), said
+    warnings = [process.communicate()[1] for process in processes]
+    assert not any("MLflow" in text for text in warnings), warnings
     _, found = runs()
     assert {run.info.run_name for run in found} == set(names)
 
 
 def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs, capfd):
-    """A real second process that dies in the middle of an epoch, without a chance to say so."""
+    """A real second process is killed in the middle of an epoch."""
     script = f"""
 import os, signal
 from pathlib import Path
@@ -129,7 +129,7 @@ from penstock.core.paths import Project
 from penstock.reporting.figures import png
 from penstock.tracking.run import track_model
 config = load_config(Path({str(project.root / "params.yaml")!r}))
-with track_model(Project(Path({str(project.root)!r})), config, Provenance(**{vars(LINEAGE)!r})) as run:
+with track_model(Project(Path({str(project.root)!r})), config, Provenance(**{vars(PROVENANCE)!r})) as run:
     for step in (1, 2):
         run.log_metrics({{"train/loss": 1 / step}}, step=step)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -137,8 +137,8 @@ with track_model(Project(Path({str(project.root)!r})), config, Provenance(**{var
     (project.root / "params.yaml").write_text((repository / "params.yaml").read_text())
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -9
-    # At once: the process that tells MLflow may still be at it.
-    with track_model(project, config, LINEAGE) as run:
+    # At once: the uploader of the killed process may still be running.
+    with track_model(project, config, PROVENANCE) as run:
         for step in (1, 2, 3):
             run.log_metrics({"train/loss": 1 / step}, step=step)
     client, (found,) = runs()
@@ -148,16 +148,16 @@ with track_model(Project(Path({str(project.root)!r})), config, Provenance(**{var
     assert capfd.readouterr().err == ""
 
 
-def test_a_sender_that_dies_takes_nothing_with_it(project, config, runs, monkeypatch):
+def test_events_survive_a_dead_uploader(project, config, runs, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/bin/true")
-        with track_model(project, config, LINEAGE) as run:
+        with track_model(project, config, PROVENANCE) as run:
             time.sleep(0.2)
             run.log_metrics({"train/loss": 1.0}, step=1)
-    with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
+    with track_model(project, config, replace(PROVENANCE, model="mnist_cnn")):
         pass
-    told = {run.info.run_name: (run.info.status, run.data.metrics) for run in runs()[1]}
-    assert told == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+    logged = {run.info.run_name: (run.info.status, run.data.metrics) for run in runs()[1]}
+    assert logged == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
 
 
 def test_no_stage_imports_mlflow_or_matplotlib():
@@ -165,62 +165,62 @@ def test_no_stage_imports_mlflow_or_matplotlib():
 import sys, pipelines.train, pipelines.validate, pipelines.seeds
 print({"mlflow", "matplotlib"} & {*sys.modules})
 """
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout == "set()\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
-def test_a_run_that_fails_says_so(project, config, runs):
-    with pytest.raises(RuntimeError), track_model(project, config, LINEAGE):
+def test_a_stage_that_fails_ends_its_run_as_failed(project, config, runs):
+    with pytest.raises(RuntimeError), track_model(project, config, PROVENANCE):
         raise RuntimeError
     assert runs()[1][0].info.status == "FAILED"
 
 
-def test_the_seconds_of_a_run_are_found_by_the_lineage_in_the_weights(project, config):
-    with track_model(project, config, LINEAGE) as run:
+def test_training_seconds_are_found_by_the_provenance_in_the_weights(project, config):
+    with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"time/train_seconds": 12.5})
     assert training_seconds(project, config) == {}
-    save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
+    save_weights(project.model("iris_mlp", "models").weights, {}, PROVENANCE, {})
     assert training_seconds(project, config) == {"iris_mlp": 12.5}
-    save_weights(project.model("iris_mlp", "models").weights, {}, replace(LINEAGE, code="other"), {})
+    save_weights(project.model("iris_mlp", "models").weights, {}, replace(PROVENANCE, code="other"), {})
     assert training_seconds(project, config) == {}
 
 
-def test_a_server_that_is_not_there_is_one_warning_and_work_goes_on(project, config, capfd, monkeypatch):
+def test_an_unreachable_server_gives_one_warning_and_the_stage_goes_on(project, config, capfd, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = elsewhere(config, "http://127.0.0.1:9")
-    with track_model(project, away, LINEAGE) as run:
+    away = with_uri(config, "http://127.0.0.1:9")
+    with track_model(project, away, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
         run.log_file("learning_curves.png", png(Figure()))
     warnings = capfd.readouterr().err
     assert warnings.count("warning:") == 1
-    assert "http://127.0.0.1:9 cannot be used; going on without it" in warnings
-    save_weights(project.model("iris_mlp", "models").weights, {}, LINEAGE, {})
+    assert "cannot use MLflow at http://127.0.0.1:9; going on without it" in warnings
+    save_weights(project.model("iris_mlp", "models").weights, {}, PROVENANCE, {})
     assert training_seconds(project, away) == {}
 
 
-def test_an_outbox_that_cannot_be_written_is_one_warning_and_work_goes_on(project, config, capsys):
+def test_an_unwritable_spool_gives_one_warning_and_the_stage_goes_on(project, config, capsys):
     project.scratch.write_text("a file where a folder should be")
-    with track_model(project, config, LINEAGE) as run:
+    with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
-    assert capsys.readouterr().err.count("warning: nothing can be written down for MLflow") == 1
+    assert capsys.readouterr().err.count("warning: cannot write to .penstock/spool") == 1
 
 
-def test_what_one_stage_could_not_say_the_next_one_says(project, config, runs, capfd):
+def test_the_next_stage_uploads_what_this_one_could_not(project, config, runs, capfd):
     broken = project.root / "mlflow.db"
     broken.write_bytes(b"not a database, " * 1000)
-    with track_model(project, config, LINEAGE) as run:
+    with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
     assert capfd.readouterr().err.count("warning:") == 1
     broken.unlink()
-    with track_model(project, config, replace(LINEAGE, model="mnist_cnn")):
+    with track_model(project, config, replace(PROVENANCE, model="mnist_cnn")):
         pass
     _, found = runs()
-    told = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
-    assert told == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
+    logged = {run.info.run_name: (run.info.status, run.data.metrics) for run in found}
+    assert logged == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
-def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, capfd, mlflow_server):
+def test_a_server_that_restarts_gets_everything(project, config, capfd, mlflow_server):
     """A real server, killed in the middle of a training."""
     client = MlflowClient(mlflow_server.uri)
 
@@ -230,7 +230,7 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
         return [metric.step for run in found for metric in client.get_metric_history(run.info.run_id, "train/loss")]
 
     mlflow_server.start()
-    with track_model(project, elsewhere(config, mlflow_server.uri), LINEAGE) as run:
+    with track_model(project, with_uri(config, mlflow_server.uri), PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
         wait_until(lambda: steps() == [1])
         mlflow_server.kill()
@@ -239,26 +239,28 @@ def test_a_server_that_dies_and_comes_back_is_told_everything(project, config, c
         mlflow_server.start()
         run.log_metrics({"train/loss": 0.25}, step=3)
     assert steps() == [1, 2, 3]
+    (found,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert found.info.end_time - found.info.start_time == WorkedTime.parse(found.data.tags[WORKED]).total > 0
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
-def test_a_database_that_is_locked_is_told_when_it_is_free(project, config, runs, capfd):
-    with track_model(project, config, LINEAGE) as run:
+def test_a_locked_database_gets_everything_once_it_is_free(project, config, runs, capfd):
+    with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
     with closing(sqlite3.connect(project.root / "mlflow.db", isolation_level=None)) as another:
         another.execute("BEGIN EXCLUSIVE")
-        with track_model(project, config, LINEAGE) as run:
+        with track_model(project, config, PROVENANCE) as run:
             run.log_metrics({"train/loss": 0.5}, step=2)
     assert capfd.readouterr().err.count("going on without it") == 1
-    with track_model(project, config, LINEAGE):
+    with track_model(project, config, PROVENANCE):
         pass
     client, (found,) = runs()
     assert [metric.step for metric in client.get_metric_history(found.info.run_id, "train/loss")] == [1, 2]
     assert found.info.status == "FINISHED"
 
 
-def test_the_database_is_absolute_and_the_environment_goes_first(project, config, monkeypatch):
+def test_the_database_path_is_absolute_and_the_environment_has_precedence(project, config, monkeypatch):
     assert tracking_uri(project, config) == f"sqlite:///{project.root}/mlflow.db"
-    assert tracking_uri(project, elsewhere(config, "http://host:5000")) == "http://host:5000"
+    assert tracking_uri(project, with_uri(config, "http://host:5000")) == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
     assert tracking_uri(project, config) == "http://other:5000"

@@ -1,20 +1,22 @@
-"""Tags that say on what and from what source a run was made."""
+"""Tags of a run about the machine, the libraries, the source code and the DVC experiment."""
 
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-KEY = "penstock.key"  # by which later stages find the run of a computation
+from penstock.tracking.tags import COMMIT, DVC_BASELINE, DVC_EXPERIMENT
+
 LIBRARIES = ("torch", "pytorch-lightning", "mlflow", "dvc", "onnx", "onnxruntime")
 
 
 def describe(root: Path) -> dict[str, str]:
-    """MLflow's own source tags, the versions, and the machine's kind (not its name)."""
+    """Return tags of the source code, the libraries, the kind of machine, and the DVC experiment, if any."""
     versions = {f"version.{library}": version(library) for library in LIBRARIES}
     return versions | {
         "version.python": platform.python_version(),
@@ -22,19 +24,26 @@ def describe(root: Path) -> dict[str, str]:
         "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": git_commit(root),
+        COMMIT: git_commit(root),
+        **_dvc_experiment(),
     }
+
+
+def _dvc_experiment() -> dict[str, str]:
+    """`dvc exp run` sets these variables for its stages."""
+    variables = {DVC_EXPERIMENT: "DVC_EXP_NAME", DVC_BASELINE: "DVC_EXP_BASELINE_REV"}
+    return {tag: os.environ[variable] for tag, variable in variables.items() if os.environ.get(variable)}
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # in a container the user may have no name
         return "unknown"
 
 
 def git_commit(root: Path) -> str:
-    """The commit that is checked out, with "+changes" where files differ from it; "none" outside git."""
+    """Return the commit that is checked out, with "+changes" if files differ from it; "none" outside git."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
         changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "src", "pipelines", "params.yaml")
@@ -43,7 +52,7 @@ def git_commit(root: Path) -> str:
     return f"{commit}+changes" if changes else commit
 
 
-# Without a lock of git's index, which another stage's DVC may want at the same moment.
+# No lock of git's index: DVC may need it for another stage at the same moment.
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "--no-optional-locks", *arguments], cwd=root, check=True, capture_output=True, text=True

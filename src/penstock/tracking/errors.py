@@ -1,4 +1,4 @@
-"""What MLflow and the stores behind it raise, in a line."""
+"""Errors of MLflow and of the stores behind it, each as one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
 
-# Besides those of a store: ImportError is a missing driver, ValueError an address that is none.
+# OSError: the server or a store. ImportError: a missing driver. ValueError: an invalid address.
 OF_MLFLOW = (MlflowException, OSError, ImportError, ValueError)
 
 
@@ -16,13 +16,13 @@ def first_line(error: Exception) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what it says, or as much as fits into one of ours."""
+    """Return the first line of its message, cut to what fits into one of our messages."""
     return first_line(error)[:200]
 
 
 @contextmanager
 def failures_of_storage() -> Iterator[None]:
-    """Artifacts may be kept by any plugin, each with errors of its own: these are MLflow's from here on."""
+    """Turn any error of an artifact store into `MlflowException`: stores are plugins with errors of their own."""
     try:
         yield
     except OF_MLFLOW:

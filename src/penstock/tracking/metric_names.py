@@ -1,15 +1,14 @@
-"""What a metric's name says: the part before the slash is its section in MLflow's charts (docs/metrics.md)."""
+"""What the name of a metric says: the part before the slash is its section in MLflow's charts (docs/metrics.md)."""
 
 from __future__ import annotations
 
-# Metrics of time differ from one measurement to the next.
 _TIMED = ("time/", "latency/", "int8/latency_")
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 _RENAMED = {"val/real_score": "val/d_real", "val/drawn_score": "val/d_fake"}
 
 
 def is_timed(name: str) -> bool:
-    """Return whether a metric is a duration or a rate, which no two measurements have in common."""
+    """Return whether a metric is a duration or a rate: every measurement gives another value."""
     return name.startswith(_TIMED)
 
 

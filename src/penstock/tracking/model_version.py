@@ -1,4 +1,4 @@
-"""What is put into MLflow's model registry: one version per ONNX file that passed its gates."""
+"""The content of a version in MLflow's model registry: one per ONNX file that passed its gates."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.io.provenance import Provenance
+from penstock.tracking.tags import ONNX_SHA256
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersionContent:
-    """proto: the onnx.ModelProto; example: raw inputs [rows, ...] and answers: its outputs by name, for them."""
+    """Everything that MLflow is told about a version."""
 
     name: str
     proto: Any
+    """`onnx.ModelProto`."""
     sha256: str
     input_name: str
     example: NDArray[Any]
+    """Raw inputs [rows, ...]."""
     answers: dict[str, NDArray[Any]]
+    """Outputs for the example, by name."""
     provenance: Provenance
 
     def content(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return everything as JSON types."""
         return {
             "name": self.name,
             "proto": base64.b64encode(self.proto.SerializeToString()).decode(),
@@ -33,7 +37,7 @@ class ModelVersionContent:
             "example": {self.input_name: _written(self.example)},
             "answers": {name: _written(answer) for name, answer in self.answers.items()},
             "tags": {
-                "onnx.sha256": self.sha256,
+                ONNX_SHA256: self.sha256,
                 "dvc.data": self.provenance.data,
                 "parameters": self.provenance.parameters,
             },
@@ -41,7 +45,7 @@ class ModelVersionContent:
 
 
 def arrays(written: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """The arrays of `ValidatedModel.content`, read again."""
+    """Return the arrays of a part of `ModelVersionContent.content`, by name."""
     return {name: np.array(array["values"], dtype=array["dtype"]) for name, array in written.items()}
 
 

@@ -1,11 +1,11 @@
-"""What a stage tells MLflow: one run per model and computation.
+"""What a stage logs to MLflow: one run per model and computation.
 
-MLflow takes seconds to import, and a server may be slow, dead or only away for a while. So a stage writes down what it
-has to say (`outbox`), and a process of its own tells MLflow meanwhile (`sender`): no stage waits before its end, and
-none fails for it. What could not be delivered stays on disk for a later stage.
+MLflow takes seconds to import, and a server may be slow, dead or away for a while. So a stage writes events to its log
+in the spool, and a process beside it uploads them (`uploader_process`): no stage waits before its end, and none fails
+because of MLflow. What could not be uploaded stays on disk for a later stage.
 
-The run is found again by the provenance's key: a stage that was killed and started anew, and the later stages of the
-same model, go on with the run that the first one began, and nothing is said twice (`delivery`).
+Runs are found by the key of the provenance. A stage that was killed and started again, and the later stages of the same
+model, continue the run that the first stage created, and nothing is logged twice (`run_writer`).
 """
 
 from __future__ import annotations
@@ -26,24 +26,27 @@ from penstock.core.signals import Interrupted
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance
 from penstock.tracking import environment
-from penstock.tracking.environment import KEY
+from penstock.tracking.description import RunDescription
 from penstock.tracking.metric_names import slashed
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.spool import EventLog, spool_dir
+from penstock.tracking.tags import DVC_EXPERIMENT, KEY
 from penstock.tracking.uri import URI, tracking_uri
 
 SECONDS_TO_FINISH = 180.0
 
-Say = Callable[[str, dict[str, Any]], None]
+Emit = Callable[[str, dict[str, Any]], None]
 
 
 @contextmanager
 def track_model(project: Project, config: Config, provenance: Provenance) -> Iterator[TrackedRun]:
-    """The run of this provenance, found or begun. It ends as finished, as failed after an error, or as killed after a
-    signal. Of several processes the first one speaks."""
-    with _sender(project, tracking_uri(project, config)) as say:
-        run = TrackedRun(say)
-        run.begin(project, config.model(provenance.model).dataset, provenance)
+    """Find or create the run of a provenance, and end it with the block.
+
+    It ends as finished, as failed after an error, or as killed after a signal. Of several processes only rank zero
+    logs.
+    """
+    with _spooled(project, tracking_uri(project, config)) as emit:
+        run = TrackedRun(emit, project, config.model(provenance.model).dataset, provenance)
         try:
             yield run
         except Interrupted:
@@ -56,27 +59,27 @@ def track_model(project: Project, config: Config, provenance: Provenance) -> Ite
 
 
 @contextmanager
-def _sender(project: Project, uri: str) -> Iterator[Say]:
-    """A letter, and the process that delivers it; in the end it is delivered, or waits for a later stage."""
+def _spooled(project: Project, uri: str) -> Iterator[Emit]:
+    """Open an event log, start the process that uploads it, and wait at the end for both."""
     with ExitStack() as ending:
-        say: Say = _to_nobody
+        emit: Emit = _emit_nothing
         if not is_rank_zero():
-            yield say
+            yield emit
             return
         try:
-            letter = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
-            command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(letter.path)]
+            log = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
+            command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(log.path)]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
         except OSError as error:
             _warn(error)
         else:
             ending.callback(_let_it_finish, process)
-            say = _Writer(letter, process)
-        yield say
+            emit = _Emitter(log, process)
+        yield emit
 
 
-def _to_nobody(_what: str, _content: dict[str, Any]) -> None:
-    """Where nothing can be written down."""
+def _emit_nothing(_kind: str, _content: dict[str, Any]) -> None:
+    """Used where the spool cannot be written, and on ranks above zero."""
 
 
 def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
@@ -90,40 +93,49 @@ def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-class _Writer:
-    """Writes into the letter until that fails, and tells the process about it."""
+class _Emitter:
+    """Appends events to the log until that fails, and tells the uploader."""
 
-    def __init__(self, letter: EventLog, process: subprocess.Popen[bytes]) -> None:
-        self.letter = letter
+    def __init__(self, log: EventLog, process: subprocess.Popen[bytes]) -> None:
+        self.log = log
         self.process = process
-        self.lost = False
+        self.failed = False
 
-    def __call__(self, what: str, content: dict[str, Any]) -> None:
-        if self.lost:
+    def __call__(self, kind: str, content: dict[str, Any]) -> None:
+        if self.failed:
             return
         try:
-            self.letter.add(what, content)
+            self.log.add(kind, content)
         except OSError as error:
-            self.lost = True
+            self.failed = True
             _warn(error)
             return
         assert self.process.stdin
-        with suppress(BrokenPipeError):  # where the process has died, the letter waits for a later stage
+        with suppress(BrokenPipeError):  # the uploader has died: a later stage uploads the log
             self.process.stdin.write(b"\n")
             self.process.stdin.flush()
 
 
 def _warn(error: OSError) -> None:
-    console.warn(f"nothing can be written down for MLflow; going on without it ({error})")
+    console.warn(f"cannot write to .penstock/spool; going on without MLflow ({error})")
 
 
 class TrackedRun:
-    """What can be said of a run; made by `track_model`."""
+    """A run of MLflow, for the stage that logs to it; made by `track_model`.
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    Args:
+        emit: Takes each event.
+        experiment: Name of MLflow's experiment.
+    """
 
-    def begin(self, project: Project, experiment: str, provenance: Provenance) -> None:
+    def __init__(self, emit: Emit, project: Project, experiment: str, provenance: Provenance) -> None:
+        self.experiment = experiment
+        self.key = provenance.key
+        self._emit = emit
+        self._environment = environment.describe(project.root)
+        self._begin(project, provenance)
+
+    def _begin(self, project: Project, provenance: Provenance) -> None:
         identity = {
             KEY: provenance.key,
             "model": provenance.model,
@@ -131,24 +143,31 @@ class TrackedRun:
             "parameters": provenance.parameters,
             "code": provenance.code,
         }
+        dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
-            "experiment": experiment,
-            "artifacts": (project.root / "mlruns" / experiment).as_uri(),
-            "name": provenance.model,
+            "experiment": self.experiment,
+            "artifacts": (project.root / "mlruns" / self.experiment).as_uri(),
+            "name": f"{provenance.model} ({dvc_experiment})" if dvc_experiment else provenance.model,
             "identity": identity,
-            "environment": environment.describe(project.root),
+            "environment": self._environment,
         }
-        self._say("begin", content)
+        self._emit("begin", content)
 
     def end(self, status: str) -> None:
-        self._say("end", {"status": status})
+        """End the run with a status of MLflow. The next stage of the model continues it."""
+        self._emit("end", {"status": status})
+
+    def log_description(self, description: RunDescription) -> None:
+        """Describe the run and its experiment, unless they have a description."""
+        content = {"run": description.run(self._environment), "experiment": description.experiment()}
+        self._emit("description", content)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Nested settings under dotted keys; a list of plain values stays one value."""
-        self._say("parameters", {key: str(value) for key, value in _flatten(parameters)})
+        """Log nested settings under dotted keys; a list of plain values is one value."""
+        self._emit("parameters", {key: str(value) for key, value in _flatten(parameters)})
 
     def log_dataset(self, info: DatasetInfo, provenance: Provenance, source: str) -> None:
-        """The processed dataset as the run's input, under DVC's hash."""
+        """Log the processed dataset as the run's input, with DVC's hash as its digest."""
         content = {
             "name": info.dataset,
             "digest": provenance.data,
@@ -156,33 +175,34 @@ class TrackedRun:
             "source": f'{{"uri": "{source}"}}',
             "profile": f'{{"shape": {list(info.shape)}, "classes": {len(info.classes)}}}',
         }
-        self._say("dataset", content)
+        self._emit("dataset", content)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Figures at a step; what the run has there already is not said twice."""
-        self._say("metrics", {"metrics": _plain(metrics), "step": step})
+        """Log metrics at a step. Those that the run has there already are not logged again."""
+        self._emit("metrics", {"metrics": _plain(metrics), "step": step})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
-        """The figures of one fold or seed, as a child run of its own; what is there already is not said twice."""
-        self._say("repeat", {"name": name, "metrics": _plain(metrics)})
+        """Log one fold or seed as a child run. A child run that is there already is not changed."""
+        self._emit("repeat", {"name": name, "metrics": _plain(metrics)})
 
     def log_validation(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
         """Log the metrics of an ONNX file; those of another file replace them."""
-        self._say("validation", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
+        self._emit("validation", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        self._say("tags", dict(tags))
+        self._emit("tags", dict(tags))
 
     def log_file(self, name: str, content: bytes) -> None:
-        self._say("file", {"name": name, "base64": base64.b64encode(content).decode()})
+        """Log a file as an artifact."""
+        self._emit("file", {"name": name, "base64": base64.b64encode(content).decode()})
 
     def register(self, model: ModelVersionContent) -> None:
-        """Puts a model that passed its gates into the registry, once, and makes it the champion."""
-        self._say("register", model.content())
+        """Register a model that passed its gates, once, and make it the champion."""
+        self._emit("register", model.content())
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
-    """As JSON has them, which knows none of numpy's numbers."""
+    """JSON has no numbers of numpy."""
     return {slashed(key): float(value) for key, value in metrics.items()}
 
 

@@ -1,8 +1,7 @@
-"""What stages have to tell MLflow, on disk until MLflow has been told.
+"""The spool: what stages log, on disk until it has been uploaded to MLflow.
 
-Each stage writes one letter: a file with a line of JSON for every message, in order. Who delivers it reads it from the
-start or from where it stopped. A letter whose writer was killed ends in the middle of a message at worst, and says all
-that came before.
+Each stage writes one event log: a file with one line of JSON per event, in order. An uploader reads it from the start,
+or from where it stopped. The log of a killed stage ends in a partial line at worst; all lines before it count.
 """
 
 from __future__ import annotations
@@ -21,94 +20,108 @@ from filelock import FileLock, Timeout
 from penstock.core.paths import Project
 from penstock.tracking.uri import label_of
 
-_ENDING = ".jsonl"
-SECONDS_TO_WAIT = 60.0
+_SUFFIX = ".jsonl"
+LOCK_TIMEOUT_SECONDS = 60.0
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
-    """what: its kind, for `penstock.tracking.uploader`; content: as JSON has it; at: milliseconds since 1970."""
+class Event:
+    """One line of an event log."""
 
-    what: str
+    kind: str
+    """Selects the method of `penstock.tracking.run_writer.RunWriter` that handles it."""
     content: dict[str, Any]
     at: int
+    """Milliseconds since 1970."""
 
 
 class EventLog:
-    """A letter that a living stage writes; nobody else delivers it until `close`, or until the stage has died."""
+    """The event log of a running stage. No other process uploads it before `close` or the end of this process.
 
-    def __init__(self, outbox: Path, uri: str) -> None:
-        outbox.mkdir(parents=True, exist_ok=True)
-        self.path = outbox / f"{time.time_ns()}-{os.getpid()}.{label_of(uri)}{_ENDING}"
+    Args:
+        spool: Folder of the event logs; created if it is missing.
+        uri: Where MLflow is.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, spool: Path, uri: str) -> None:
+        spool.mkdir(parents=True, exist_ok=True)
+        self.path = spool / f"{time.time_ns()}-{os.getpid()}.{label_of(uri)}{_SUFFIX}"
         self._lock = _lock_of(self.path)
         self._lock.acquire()
         self._file = self.path.open("ab")
 
-    def add(self, what: str, content: dict[str, Any]) -> None:
-        message = Message(what=what, content=content, at=int(time.time() * 1000))
-        self._file.write(json.dumps(asdict(message)).encode() + b"\n")
+    def add(self, kind: str, content: dict[str, Any]) -> None:
+        """Append an event. Raises `OSError`."""
+        event = Event(kind=kind, content=content, at=int(time.time() * 1000))
+        self._file.write(json.dumps(asdict(event)).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:
-        with suppress(OSError):  # of a full disk, which `add` has told of
+        with suppress(OSError):  # `add` has reported the full disk
             self._file.close()
         self._lock.release()
 
 
 def spool_dir(project: Project) -> Path:
-    return project.scratch / "outbox"
+    return project.scratch / "spool"
 
 
-def messages(letter: Path, offset: int = 0) -> Iterator[tuple[Message, int]]:
-    """The whole messages from a byte of the letter on, each with the byte behind it; lines that are none are kept as
-    messages of a kind that nobody knows."""
-    with letter.open("rb") as file:
+def read_events(log: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:
+    """Yield the complete events behind a byte offset, each with the offset behind it.
+
+    A line that is no event becomes an event of kind `UNREADABLE`.
+    """
+    with log.open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
             try:
-                message = Message(**json.loads(line))
+                event = Event(**json.loads(line))
             except (ValueError, TypeError):
-                message = Message(what="unreadable", content={"line": line.decode(errors="replace")}, at=0)
-            yield message, offset
+                event = Event(kind=UNREADABLE, content={"line": line.decode(errors="replace")}, at=0)
+            yield event, offset
 
 
-def pending_logs(outbox: Path, uri: str) -> list[Path]:
-    """Letters to this MLflow that no living stage writes, oldest first.
+def pending_logs(spool: Path, uri: str) -> list[Path]:
+    """Return the event logs for this MLflow whose stages have ended, oldest first.
 
-    Those to another address wait until that one is used again.
+    Logs for another address wait until that address is used again.
     """
-    return [letter for letter in sorted(outbox.glob(f"*.{label_of(uri)}{_ENDING}")) if not _is_written(letter)]
+    return [log for log in sorted(spool.glob(f"*.{label_of(uri)}{_SUFFIX}")) if not _is_open(log)]
 
 
-def uploader_lock(outbox: Path, uri: str) -> FileLock:
-    """Of all processes, one at a time tells this MLflow something: two could each begin the same run."""
-    return FileLock(outbox / f"{label_of(uri)}.lock", timeout=SECONDS_TO_WAIT)
+def uploader_lock(spool: Path, uri: str) -> FileLock:
+    """Return the lock of the one process that may upload to this MLflow: two could both create the same run."""
+    return FileLock(spool / f"{label_of(uri)}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
 
-def discard(letter: Path) -> None:
-    """A letter that has been delivered."""
-    letter.unlink(missing_ok=True)
-    Path(_lock_of(letter).lock_file).unlink(missing_ok=True)
+def discard(log: Path) -> None:
+    """Delete an event log that has been uploaded."""
+    log.unlink(missing_ok=True)
+    Path(_lock_of(log).lock_file).unlink(missing_ok=True)
 
 
-def quarantine(letter: Path, message: Message) -> Path:
-    """Keeps what MLflow refuses where nobody delivers it again."""
-    refused = letter.with_suffix(".refused")
-    with refused.open("a") as file:
-        file.write(json.dumps(asdict(message)) + "\n")
-    return refused
+def quarantine(log: Path, event: Event) -> Path:
+    """Move an event that MLflow rejects to a file beside its log, which is not uploaded again."""
+    rejected = log.with_suffix(".rejected")
+    with rejected.open("a") as file:
+        file.write(json.dumps(asdict(event)) + "\n")
+    return rejected
 
 
-def _is_written(letter: Path) -> bool:
+def _is_open(log: Path) -> bool:
     try:
-        with _lock_of(letter).acquire(timeout=0):
+        with _lock_of(log).acquire(timeout=0):
             return False
     except Timeout:
         return True
 
 
-def _lock_of(letter: Path) -> FileLock:
-    return FileLock(letter.with_suffix(".lock"))
+def _lock_of(log: Path) -> FileLock:
+    return FileLock(log.with_suffix(".lock"))

@@ -1,8 +1,8 @@
-"""The process beside a stage that tells MLflow what the stage writes down; `penstock.tracking.run` starts it.
+"""The process beside a stage that uploads its event log; `penstock.tracking.run` starts it.
 
-    MLFLOW_TRACKING_URI=... python -m penstock.tracking.uploader_process LETTER
+    MLFLOW_TRACKING_URI=... python -m penstock.tracking.uploader_process LOG
 
-A line on standard input says that the letter has grown; its end, that the stage is over, one way or the other.
+A line on standard input means that the log has grown. The end of standard input means that the stage has ended.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from penstock.core.signals import SIGNALS
 from penstock.tracking.uri import URI
 
 
-def main(letter: Path, uri: str) -> None:
-    # They are for the stage, whose last words still have to arrive; the end of standard input comes in any case.
+def main(log: Path, uri: str) -> None:
+    # Signals are for the stage, whose last events are still to come. Standard input ends in any case.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    from penstock.tracking.tail import TailingUploader  # seconds for MLflow, in which signals may come already
+    from penstock.tracking.tail import TailingUploader  # imports MLflow for seconds, in which a signal may come
 
-    growing = TailingUploader(letter, uri)
+    uploader = TailingUploader(log, uri)
     for _ in sys.stdin.buffer:
-        growing.upload_pending()
-    growing.finish()
+        uploader.upload_pending()
+    uploader.finish()
 
 
 if __name__ == "__main__":

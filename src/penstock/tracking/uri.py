@@ -1,4 +1,4 @@
-"""Where MLflow is, and how long it is waited for."""
+"""Where MLflow is, and its timeouts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TIMEOUT_SECONDS, RETRIES = 10, 2
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """MLFLOW_TRACKING_URI, or `tracking.uri`; a database file is absolute, wherever the command is run from."""
+    """Return MLFLOW_TRACKING_URI, or `tracking.uri`. The path of a database file is absolute."""
     uri = os.environ.get(URI) or config.tracking.uri
     return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def registry_uri() -> str:
-    """MLFLOW_TRACKING_URI, or that of the project in the working directory.
+    """Return MLFLOW_TRACKING_URI, or that of the project in the working directory.
 
     Raises:
         ConfigError: there is neither.
@@ -38,19 +38,19 @@ def registry_uri() -> str:
         project = Project.find()
         return tracking_uri(project, load_config(project.params))
     except (ConfigError, ModuleNotFoundError) as error:
-        raise ConfigError(f"{URI}: set it to where MLflow is, for here is no project that says it ({error})") from None
+        raise ConfigError(f"{URI}: set it to MLflow's address; no project here names one ({error})") from None
 
 
 def label_of(uri: str) -> str:
-    """A name for it without its user and password, which may change and are nobody's business."""
+    """Return a short name of the address, without its user and password."""
     scheme, separator, rest = uri.rstrip("/").partition("://")
     return canonical_hash([scheme, rest.rpartition("@")[2] if separator else ""])[:8]
 
 
 def be_brief() -> None:
-    """MLflow's defaults retry an unreachable server for minutes, and say on the terminal what nobody asked for.
+    """Quieten MLflow and shorten its timeouts: by default it retries an unreachable server for minutes.
 
-    For a process of MLflow's own, and those that it starts.
+    For a process that only talks to MLflow, and for its children.
     """
     for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
         logging.getLogger(library).setLevel(logging.ERROR)

@@ -1,0 +1,56 @@
+"""A client of an MLflow that answers, and what goes wrong with one."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from penstock.core import console
+from penstock.tracking.errors import OF_MLFLOW, reason_of
+from penstock.tracking.tags import KEY
+from penstock.tracking.uri import SQLITE, be_brief
+
+# What MLflow raises for a server or a database that it cannot use; some of it is SQLAlchemy's own.
+UNREACHABLE = (*OF_MLFLOW, SQLAlchemyError)
+REJECTED = (400, 404)
+
+be_brief()
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of an MLflow that answers.
+
+    Raises:
+        any of UNREACHABLE.
+    """
+    with creation_lock(uri):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def creation_lock(uri: str) -> AbstractContextManager[object]:
+    """Return the lock under which a process creates tables or experiments in a database file."""
+    return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
+
+
+def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
+    """Return the run of a computation, if there is one."""
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
+    return found[0] if found else None
+
+
+def is_rejection(error: MlflowException) -> bool:
+    """Return whether MLflow will never accept the request, however often it is repeated."""
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return status in REJECTED
+
+
+def warn_unreachable(uri: str, error: Exception) -> None:
+    spooled = "events stay in .penstock/spool; the next stage or `penstock results` uploads them"
+    console.warn(f"cannot use MLflow at {uri}; going on without it; {spooled} ({reason_of(error)})")

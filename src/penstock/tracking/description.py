@@ -1,0 +1,75 @@
+"""Descriptions of runs and experiments, as Markdown for MLflow's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from penstock.io.dataset_info import DatasetInfo
+from penstock.tracking.tags import COMMIT, DVC_EXPERIMENT
+
+LONGEST_ARCHITECTURE = 4000  # characters; a tag of MLflow has room for 8,000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDescription:
+    """What the page of a run says about a model."""
+
+    model: str
+    reference: str
+    """What is documented of the model."""
+    architecture: str
+    """The layers, as PyTorch prints them."""
+    parameters: int
+    info: DatasetInfo
+    data: str
+    """DVC's hash of the processed dataset."""
+    stage: str
+    """DVC's name of the stage that trains it."""
+    onnx: str
+    """Path of the exported file in the project."""
+
+    def run(self, environment: Mapping[str, str]) -> str:
+        """Return the description of the run.
+
+        Args:
+            environment: Tags of `penstock.tracking.environment.describe`.
+        """
+        return "\n\n".join(
+            [
+                f"## {self.model}",
+                self.reference,
+                f"**Architecture**: {self.parameters:,} trainable parameters",
+                f"```text\n{_shortened(self.architecture)}\n```",
+                f"**Dataset**: `{self.info.dataset}`, {self.info.description}. Digest: `{self.data}`",
+                f"**Reproduce**\n\n```sh\n{self._commands(environment)}\n```",
+                f"**Serve**: `{self.onnx}`; after it has passed its gates also `models:/{self.model}@champion`",
+            ]
+        )
+
+    def experiment(self) -> str:
+        """Return the description of the experiment."""
+        return "\n\n".join(
+            [
+                f"Models trained on **{self.info.dataset}**: {self.info.description}.",
+                "- One run for each model, data, parameters and code (tag `penstock.key`).\n"
+                "- Each fold of a cross-validation and each seed is a child run.\n"
+                "- Duration is the time worked, without the time between stages.\n"
+                "- Metrics are explained in docs/metrics.md.",
+            ]
+        )
+
+    def _commands(self, environment: Mapping[str, str]) -> str:
+        commit, _, changes = environment.get(COMMIT, "none").partition("+")
+        checkout = [] if commit == "none" else [f"git checkout {commit}"]
+        if name := environment.get(DVC_EXPERIMENT):
+            checkout.append(f"dvc exp apply {name}")
+        elif changes:
+            checkout.append("# and apply the changes that were not committed")
+        return "\n".join([*checkout, f"dvc repro {self.stage}"])
+
+
+def _shortened(architecture: str) -> str:
+    if len(architecture) <= LONGEST_ARCHITECTURE:
+        return architecture
+    return architecture[:LONGEST_ARCHITECTURE].rpartition("\n")[0] + "\n..."

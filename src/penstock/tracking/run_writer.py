@@ -1,0 +1,177 @@
+"""Writes the events of one run to MLflow. Writing an event a second time changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+
+from penstock.tracking.client import creation_lock, find_run
+from penstock.tracking.errors import failures_of_storage
+from penstock.tracking.metric_names import is_timed
+from penstock.tracking.registration import register
+from penstock.tracking.spool import Event
+from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, ONNX_SHA256, PARENT, WORKED
+from penstock.tracking.uri import SQLITE
+from penstock.tracking.worked_time import WorkedTime
+
+
+class RunWriter:
+    """Writes to the run that the first event, `begin`, finds or creates."""
+
+    def __init__(self, client: MlflowClient, uri: str) -> None:
+        self.uri = uri
+        self._client = client
+        self._experiment_id = ""
+        self._run_id = ""
+        self._identity: dict[str, str] = {}
+        self._created = 0
+        self._began = 0
+        self._last_event = 0
+        self._ended = False
+        self._logged: dict[tuple[str, int], float] = {}
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            "begin": self._begin,
+            "description": self._description,
+            "parameters": self._parameters,
+            "dataset": self._dataset,
+            "metrics": self._metrics,
+            "repeat": self._repeat,
+            "validation": self._validation,
+            "tags": self._tags,
+            "file": self._file,
+            "register": self._register,
+            "end": self._end,
+        }
+
+    def write(self, event: Event) -> None:
+        """Write one event.
+
+        Raises:
+            KeyError, TypeError: the event is not understood.
+            MlflowException: MLflow rejects the event.
+            any of UNREACHABLE: MLflow cannot be used.
+        """
+        self._handlers[event.kind](event)
+        self._last_event = event.at
+
+    def close(self) -> None:
+        """End the run as killed, at its last event, unless an end event came."""
+        if self._run_id and not self._ended:
+            self._terminate("KILLED", self._last_event)
+
+    def _begin(self, event: Event) -> None:
+        content = event.content
+        self._identity = content["identity"]
+        with creation_lock(self.uri):
+            self._experiment_id = self._experiment(content["experiment"], content["artifacts"])
+        run = find_run(self._client, self._experiment_id, self._identity[KEY])
+        if run is None:
+            tags = content["environment"] | self._identity
+            run = self._client.create_run(self._experiment_id, start_time=event.at, run_name=content["name"], tags=tags)
+        self._run_id, self._created = run.info.run_id, run.info.start_time
+        self._began, self._ended = event.at, False
+        self._logged = self._history(run)
+        self._client.update_run(self._run_id, status="RUNNING")
+
+    def _experiment(self, name: str, artifacts: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            experiment_id: str = found.experiment_id
+            return experiment_id
+        local = artifacts if self.uri.startswith(SQLITE) else None
+        return self._client.create_experiment(name, artifact_location=local)
+
+    def _history(self, run: Run) -> dict[tuple[str, int], float]:
+        return {
+            (metric.key, metric.step): metric.value
+            for key in run.data.metrics
+            for metric in self._client.get_metric_history(run.info.run_id, key)
+        }
+
+    def _end(self, event: Event) -> None:
+        self._terminate(event.content["status"], event.at)
+
+    def _terminate(self, status: str, at: int) -> None:
+        """End the run. Its end time is its start plus the time worked, which is what MLflow's Duration shows."""
+        worked = WorkedTime.parse(self._tags_of_run().get(WORKED, ""))
+        worked = worked.add(self._began - self._created, at - self._created)
+        self._set_tags({WORKED: str(worked)})
+        self._client.set_terminated(self._run_id, status, end_time=self._created + worked.total)
+        self._ended = True
+
+    def _description(self, event: Event) -> None:
+        """Describe the run and its experiment, unless somebody has."""
+        if DESCRIPTION not in self._tags_of_run():
+            self._set_tags({DESCRIPTION: event.content["run"]})
+        known = self._client.get_experiment(self._experiment_id).tags
+        for tag, value in (EXPERIMENT_KIND | {DESCRIPTION: event.content["experiment"]}).items():
+            if tag not in known:
+                self._client.set_experiment_tag(self._experiment_id, tag, value)
+
+    def _parameters(self, event: Event) -> None:
+        self._client.log_batch(self._run_id, params=[Param(key, value) for key, value in event.content.items()])
+
+    def _dataset(self, event: Event) -> None:
+        inputs = [DatasetInput(Dataset(**event.content), [InputTag("mlflow.data.context", "training")])]
+        self._client.log_inputs(self._run_id, inputs)
+
+    def _metrics(self, event: Event) -> None:
+        self._log_metrics(event.content["metrics"], event.content["step"], event.at)
+
+    def _log_metrics(self, metrics: Mapping[str, float], step: int, at: int) -> None:
+        new = {key: value for key, value in metrics.items() if not self._has(key, step, value)}
+        self._client.log_batch(self._run_id, [Metric(key, value, at, step) for key, value in new.items()])
+        self._logged |= {(key, step): value for key, value in new.items()}
+
+    def _has(self, key: str, step: int, value: float) -> bool:
+        """Return whether the run has the metric: a timing at any value, every other metric at this one."""
+        logged = self._logged.get((key, step))
+        return logged is not None and (is_timed(key) or logged == value)
+
+    def _repeat(self, event: Event) -> None:
+        """Log a fold or seed as a finished child run, which began with the event before."""
+        name, metrics = event.content["name"], event.content["metrics"]
+        key = f"{self._identity[KEY]}/{name}"
+        begun = find_run(self._client, self._experiment_id, key)
+        if begun is not None and begun.info.status == "FINISHED":
+            return
+        tags = {**self._identity, KEY: key, PARENT: self._run_id}
+        run = begun or self._client.create_run(
+            self._experiment_id, start_time=self._last_event, run_name=name, tags=tags
+        )
+        child = run.info.run_id
+        self._client.log_batch(child, [Metric(metric, value, event.at, 0) for metric, value in metrics.items()])
+        self._client.set_terminated(child, end_time=event.at)
+
+    def _validation(self, event: Event) -> None:
+        metrics, sha256 = event.content["metrics"], event.content["sha256"]
+        if self._tags_of_run().get(ONNX_SHA256) != sha256:
+            self._logged = {at: value for at, value in self._logged.items() if at[0] not in metrics}
+        self._log_metrics(metrics, 0, event.at)
+        # Last: without this tag the metrics count as new.
+        self._set_tags({**event.content["tags"], ONNX_SHA256: sha256})
+
+    def _tags(self, event: Event) -> None:
+        self._set_tags(event.content)
+
+    def _tags_of_run(self) -> dict[str, str]:
+        tags: dict[str, str] = self._client.get_run(self._run_id).data.tags
+        return tags
+
+    def _set_tags(self, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(self._run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
+
+    def _file(self, event: Event) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / event.content["name"]
+            path.write_bytes(base64.b64decode(event.content["base64"]))
+            with failures_of_storage():
+                self._client.log_artifact(self._run_id, str(path))
+
+    def _register(self, event: Event) -> None:
+        register(self._client, self.uri, self._run_id, event.content)

@@ -1,0 +1,87 @@
+"""Descriptions of runs and experiments, and the DVC experiment that a run belongs to."""
+
+from contextlib import closing
+
+import pytest
+from mlflow import MlflowClient
+
+from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
+from penstock.io.provenance import Provenance
+from penstock.tracking.description import RunDescription
+from penstock.tracking.run import TrackedRun
+from penstock.tracking.spool import EventLog, spool_dir
+from penstock.tracking.uploader import Uploader
+
+PROVENANCE = Provenance(model="iris_mlp", data="0123.dir", parameters="p", code="c")
+INFO = DatasetInfo(
+    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="lengths in cm"
+)
+DESCRIPTION = RunDescription(
+    model="iris_mlp",
+    reference="Keras reaches 0.967.",
+    architecture="Linear(in_features=4, out_features=3)",
+    parameters=1234,
+    info=INFO,
+    data="0123.dir",
+    stage="train@iris_mlp",
+    onnx="models/iris_mlp/model.onnx",
+)
+
+
+@pytest.fixture
+def upload(tmp_path):
+    """Uploads what `log` tells a run; returns a client, the run and its experiment."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+
+    def upload(log):
+        project = Project(tmp_path)
+        with closing(EventLog(spool_dir(project), uri)) as events:
+            log(TrackedRun(events.add, project, "iris", PROVENANCE))
+        Uploader(events.path, uri).upload_pending()
+        client = MlflowClient(uri)
+        (experiment,) = client.search_experiments(filter_string="name = 'iris'")
+        (run,) = client.search_runs([experiment.experiment_id])
+        return client, run, experiment
+
+    return upload
+
+
+def test_a_run_and_its_experiment_have_descriptions(upload):
+    _, run, experiment = upload(lambda run: run.log_description(DESCRIPTION))
+    description = run.data.tags["mlflow.note.content"]
+    for part in ("Keras reaches 0.967.", "1,234", "Linear(in_features=4", "0123.dir", "model.onnx", "dvc repro train@"):
+        assert part in description
+    assert "lengths in cm" in experiment.tags["mlflow.note.content"]
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_description_by_a_person_is_kept(upload):
+    client, run, experiment = upload(lambda run: None)
+    client.set_tag(run.info.run_id, "mlflow.note.content", "mine")
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "ours")
+    _, run, experiment = upload(lambda run: run.log_description(DESCRIPTION))
+    assert (run.data.tags["mlflow.note.content"], experiment.tags["mlflow.note.content"]) == ("mine", "ours")
+
+
+@pytest.mark.parametrize(
+    ("environment", "commands"),
+    [
+        ({"mlflow.source.git.commit": "none"}, "dvc repro train@iris_mlp"),
+        ({"mlflow.source.git.commit": "abc"}, "git checkout abc\ndvc repro train@iris_mlp"),
+        (
+            {"mlflow.source.git.commit": "abc+changes", "dvc.exp.name": "puffy-lion"},
+            "git checkout abc\ndvc exp apply puffy-lion\ndvc repro train@iris_mlp",
+        ),
+    ],
+)
+def test_a_description_says_how_to_reproduce_the_run(environment, commands):
+    assert f"```sh\n{commands}\n```" in DESCRIPTION.run(environment)
+
+
+def test_a_run_of_a_dvc_experiment_names_it(upload, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-lion")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc")
+    _, run, _ = upload(lambda run: None)
+    assert run.info.run_name == "iris_mlp (puffy-lion)"
+    assert (run.data.tags["dvc.exp.name"], run.data.tags["dvc.exp.baseline_rev"]) == ("puffy-lion", "abc")
