@@ -174,9 +174,9 @@ def _serve(chosen: argparse.Namespace) -> None:
     if not chosen.registered:
         serve([chosen.models] if chosen.models else Project.find().served, config)
         return
-    from penstock.registry.sync import following
+    from penstock.registry.sync import synced_models
 
-    with following(chosen.registered, chosen.registry_poll_seconds) as folder:
+    with synced_models(chosen.registered, chosen.registry_poll_seconds) as folder:
         serve([folder, chosen.models] if chosen.models else [folder], config)
 
 

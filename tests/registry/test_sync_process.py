@@ -5,28 +5,28 @@ from mlflow.entities.model_registry import ModelVersion, ModelVersionTag
 from penstock.registry import download as registry_download
 from penstock.registry import sync_process
 from penstock.registry.model_uri import ModelURI
-from penstock.registry.sync_process import Follower
+from penstock.registry.sync_process import RegistrySync
 
 
-def test_a_store_with_errors_of_its_own_changes_nothing_and_is_said_once(tmp_path, monkeypatch, capsys):
+def test_an_error_of_the_artifact_store_changes_nothing_and_is_one_warning(tmp_path, monkeypatch, capsys):
     def download(**_):
         raise RuntimeError("the bucket is away\nand more")
 
     version = ModelVersion("fractions", "1", 0, tags=[ModelVersionTag("onnx.sha256", "0")])
-    monkeypatch.setattr(sync_process, "find_version", lambda client, wanted: version)
+    monkeypatch.setattr(sync_process, "find_version", lambda client, uri: version)
     monkeypatch.setattr(registry_download, "download_artifacts", download)
-    following = Follower("sqlite://", tmp_path, tmp_path, [ModelURI.parse("models:/fractions@champion")])
+    registry = RegistrySync("sqlite://", tmp_path, tmp_path, [ModelURI.parse("models:/fractions@champion")])
     capsys.readouterr()
     for _ in range(2):
-        following.look_again()
+        registry.poll()
     assert capsys.readouterr().err == ("warning: models:/fractions@champion: MLflow at sqlite://: the bucket is away\n")
 
 
-def test_a_link_that_was_left_half_made_is_no_hindrance(tmp_path, monkeypatch):
-    monkeypatch.setattr(sync_process, "find_version", lambda client, wanted: None)
-    monkeypatch.setattr(sync_process, "bring", lambda version, cache: tmp_path / "home")
+def test_a_link_left_by_a_failed_attempt_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(sync_process, "find_version", lambda client, uri: None)
+    monkeypatch.setattr(sync_process, "download_version", lambda version, cache: tmp_path / "home")
     folder = tmp_path / "links"
     folder.mkdir()
     (folder / ".fractions.new").symlink_to(tmp_path / "elsewhere")
-    Follower("sqlite://", tmp_path, folder, [ModelURI.parse("models:/fractions@champion")]).look()
+    RegistrySync("sqlite://", tmp_path, folder, [ModelURI.parse("models:/fractions@champion")]).sync()
     assert [(path.name, path.readlink()) for path in folder.iterdir()] == [("fractions", tmp_path / "home")]

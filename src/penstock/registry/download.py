@@ -1,4 +1,4 @@
-"""The file of a registered version, out of MLflow into a cache, with what the server wants beside it.
+"""Downloads registered versions from MLflow into a cache, in the layout that the server loads.
 
 CACHE/<name>/<version>/model.onnx, validation.json, origin.json
 """
@@ -17,46 +17,44 @@ from penstock.core.model_files import DIGESTS, ONNX, ORIGIN, VALIDATION
 from penstock.io.files import sha256, write_bytes, write_json
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import failures_of_storage
-
-# A version's tags, as registration wrote them.
-DIGEST, DATA, PARAMETERS = "onnx.sha256", "dvc.data", "parameters"
+from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 
-def find_version(client: MlflowClient, wanted: ModelURI) -> ModelVersion:
-    """Raises `MlflowException` where there is none."""
-    if wanted.alias:
-        return client.get_model_version_by_alias(wanted.name, wanted.alias)
-    return client.get_model_version(wanted.name, wanted.version)
+def find_version(client: MlflowClient, uri: ModelURI) -> ModelVersion:
+    """Return the version that a URI names. Raises `MlflowException` if there is none."""
+    if uri.alias:
+        return client.get_model_version_by_alias(uri.name, uri.alias)
+    return client.get_model_version(uri.name, uri.version)
 
 
-def bring(version: ModelVersion, cache: Path) -> Path:
-    """The version's folder in the cache, of the very file that was validated.
+def download_version(version: ModelVersion, cache: Path) -> Path:
+    """Download a version, unless it is cached, and return its folder in the cache.
 
     Raises:
-        PenstockError: the version does not say which file that is, or its file is another one.
-        MlflowException, OSError: the file cannot be had.
+        PenstockError: the version has no digest, or its file is not the one that was validated.
+        MlflowException, OSError: the file cannot be downloaded.
     """
     uri = f"models:/{version.name}/{version.version}"
-    digest = version.tags.get(DIGEST)
+    digest = version.tags.get(ONNX_SHA256)
     if digest is None:
-        raise PenstockError(f"{uri}: has no tag {DIGEST}; register it by `dvc repro`")
-    home = cache / version.name / str(version.version)
-    if not _is_there(home, digest):
-        _download(uri, digest, home)
-        write_json(home / ORIGIN, {"run_id": version.run_id, "source": uri})
+        raise PenstockError(f"{uri}: has no tag {ONNX_SHA256}; register it by `dvc repro`")
+    folder = cache / version.name / str(version.version)
+    if not _is_cached(folder, digest):
+        _download(uri, digest, folder)
+        write_json(folder / ORIGIN, {"run_id": version.run_id, "source": uri})
         provenance = {"data": version.tags.get(DATA, ""), "parameters": version.tags.get(PARAMETERS, "")}
-        write_json(home / VALIDATION, {DIGESTS[ONNX]: digest, "model": version.name, **provenance})
-    return home
+        write_json(folder / VALIDATION, {DIGESTS[ONNX]: digest, "model": version.name, **provenance})
+    return folder
 
 
-def _is_there(home: Path, digest: str) -> bool:
-    return (home / VALIDATION).is_file() and (home / ONNX).is_file() and sha256(home / ONNX) == digest
+def _is_cached(folder: Path, digest: str) -> bool:
+    return (folder / VALIDATION).is_file() and (folder / ONNX).is_file() and sha256(folder / ONNX) == digest
 
 
-def _download(uri: str, digest: str, home: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def _download(uri: str, digest: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
         with failures_of_storage():
-            path = Path(download_artifacts(artifact_uri=f"{uri}/{ONNX}", dst_path=folder))
+            path = Path(download_artifacts(artifact_uri=f"{uri}/{ONNX}", dst_path=temporary))
         if sha256(path) != digest:
             raise PenstockError(f"{uri}: the file in MLflow is not the one that was validated; it is not served")
-        write_bytes(home / ONNX, path.read_bytes())
+        write_bytes(folder / ONNX, path.read_bytes())

@@ -1,4 +1,4 @@
-"""Which model of the registry is meant, as MLflow writes it."""
+"""URIs of models in MLflow's registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORM = re.compile(r"models:/(?P<name>\w[\w.-]*)(@(?P<alias>[\w.-]+)|/(?P<versio
 
 @dataclass(frozen=True)
 class ModelURI:
-    """`models:/NAME@ALIAS`, the version that the alias is on, or `models:/NAME/VERSION`; one of the two is empty."""
+    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`. Either the alias or the version is empty."""
 
     name: str
     alias: str
@@ -20,10 +20,14 @@ class ModelURI:
 
     @classmethod
     def parse(cls, text: str) -> ModelURI:
-        """Raises `ConfigError`."""
+        """Parse a URI.
+
+        Raises:
+            ConfigError: it has neither form.
+        """
         match = _FORM.fullmatch(text)
         if match is None:
-            raise ConfigError(f"{text}: wants models:/NAME@ALIAS or models:/NAME/VERSION")
+            raise ConfigError(f"{text}: write models:/NAME@ALIAS or models:/NAME/VERSION")
         return cls(match["name"], match["alias"] or "", match["version"] or "")
 
     def __str__(self) -> str:

@@ -1,10 +1,10 @@
-"""The process beside a server that brings it models from MLflow's registry; `penstock.registry.sync` starts it.
+"""The process beside a server that downloads models from MLflow's registry; `penstock.registry.sync` starts it.
 
-    MLFLOW_TRACKING_URI=... python -m penstock.registry.sync_process CACHE SECONDS models:/NAME@ALIAS...
+    MLFLOW_TRACKING_URI=... python -m penstock.registry.sync_process CACHE POLL_SECONDS models:/NAME@ALIAS...
 
-It makes a folder of links to what is in the cache, says which, and looks every so many seconds whether an alias has
-moved: then the link is another one, in one step, and the server takes up what is behind it. What cannot be brought
-changes nothing. The end of standard input, however the server ended, ends it, and takes the folder away.
+It makes a folder of links into the cache, prints its path, and checks the aliases every few seconds. When an alias has
+moved, its link is replaced in one step, and the server loads what is behind it. A model that cannot be downloaded stays
+as it was. The end of standard input, however the server ended, ends the process, which removes the folder.
 """
 
 from __future__ import annotations
@@ -24,90 +24,90 @@ from mlflow import MlflowClient
 
 from penstock.core.errors import PenstockError
 from penstock.core.signals import SIGNALS
-from penstock.registry.download import bring, find_version
+from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import OF_MLFLOW, first_line
 from penstock.tracking.uri import URI, be_brief, label_of
 
-# Whatever keeps a model from being brought, once MLflow itself was found.
+# What can keep a model from being downloaded.
 FAILURES = (PenstockError, *OF_MLFLOW)
 
 
-class Follower:
-    """Links by the names of models, in `folder`, to their versions in `cache`."""
+class RegistrySync:
+    """Links in `folder`, by the names of models, to their versions in `cache`."""
 
-    def __init__(self, uri: str, cache: Path, folder: Path, wanted: Sequence[ModelURI]) -> None:
-        self.uri = uri
-        self.cache = cache / label_of(uri)
+    def __init__(self, address: str, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
+        self.address = address
+        self.cache = cache / label_of(address)
         self.folder = folder
-        self.wanted = wanted
+        self.uris = uris
         self._client = MlflowClient()
         self._linked: dict[str, Path] = {}
         self._warned: dict[str, str] = {}
 
-    def look(self) -> None:
-        """Raises `PenstockError` for the first model that cannot be brought."""
-        for wanted in self.wanted:
+    def sync(self) -> None:
+        """Link every model. Raises `PenstockError` for the first that cannot be downloaded."""
+        for uri in self.uris:
             try:
-                self._link(wanted)
+                self._link(uri)
             except FAILURES as error:
-                raise PenstockError(self._reason(wanted, error)) from None
+                raise PenstockError(self._reason(uri, error)) from None
 
-    def look_again(self) -> None:
-        """The same, but a model that cannot be brought stays what it was; the reason is said once."""
-        for wanted in self.wanted:
+    def poll(self) -> None:
+        """Link what has changed. A model that cannot be downloaded stays as it was; each reason is one warning."""
+        for uri in self.uris:
             try:
-                self._link(wanted)
-                self._warned.pop(wanted.name, None)
+                self._link(uri)
+                self._warned.pop(uri.name, None)
             except FAILURES as error:
-                self._warn(wanted, self._reason(wanted, error))
+                self._warn(uri, self._reason(uri, error))
 
-    def _link(self, wanted: ModelURI) -> None:
-        home = bring(find_version(self._client, wanted), self.cache)
-        if self._linked.get(wanted.name) == home:
+    def _link(self, uri: ModelURI) -> None:
+        version = download_version(find_version(self._client, uri), self.cache)
+        if self._linked.get(uri.name) == version:
             return
-        new = self.folder / f".{wanted.name}.new"
-        new.unlink(missing_ok=True)  # of a look that failed in between
-        new.symlink_to(home.resolve())
-        new.replace(self.folder / wanted.name)
-        self._linked[wanted.name] = home
+        new = self.folder / f".{uri.name}.new"
+        new.unlink(missing_ok=True)  # left by a failed attempt
+        new.symlink_to(version.resolve())
+        new.replace(self.folder / uri.name)
+        self._linked[uri.name] = version
 
-    def _reason(self, wanted: ModelURI, error: Exception) -> str:
-        """In a line; ours name the model themselves."""
+    def _reason(self, uri: ModelURI, error: Exception) -> str:
+        """Return one line; our own errors name the model themselves."""
         reason = first_line(error)
-        return reason if isinstance(error, PenstockError) else f"{wanted}: MLflow at {self.uri}: {reason}"
+        return reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
 
-    def _warn(self, wanted: ModelURI, reason: str) -> None:
-        if self._warned.get(wanted.name) != reason:
+    def _warn(self, uri: ModelURI, reason: str) -> None:
+        if self._warned.get(uri.name) != reason:
             print(f"warning: {reason}", file=sys.stderr)
-        self._warned[wanted.name] = reason
+        self._warned[uri.name] = reason
 
 
-def main(uri: str, cache: Path, seconds: float, wanted: Sequence[ModelURI]) -> None:
-    # They are for the server, which ends this process when it is done.
+def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI]) -> None:
+    # Signals are for the server, which ends this process when it is done.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     be_brief()
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(address)
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
-        follower = Follower(uri, cache, Path(folder), wanted)
+        registry = RegistrySync(address, cache, Path(folder), uris)
         try:
-            follower.look()
+            registry.sync()
         except PenstockError as error:
-            _say({"error": str(error)})
+            _answer({"error": str(error)})
             return
-        _say({"folder": folder})
-        while not _has_ended(seconds):
-            follower.look_again()
+        _answer({"folder": folder})
+        while not _has_ended(poll_seconds):
+            registry.poll()
 
 
-def _say(what: dict[str, str]) -> None:
-    with suppress(BrokenPipeError):  # of a server that has ended meanwhile
-        os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
+def _answer(content: dict[str, str]) -> None:
+    with suppress(BrokenPipeError):  # the server has ended meanwhile
+        os.write(sys.stdout.fileno(), json.dumps(content).encode() + b"\n")
 
 
 def _has_ended(seconds: float) -> bool:
-    """Waits so long, or until nobody holds the other end of standard input any more."""
+    """Wait so long, or until the other end of standard input is closed."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.io.provenance import Provenance
-from penstock.tracking.tags import ONNX_SHA256
+from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class ModelVersionContent:
             "answers": {name: _written(answer) for name, answer in self.answers.items()},
             "tags": {
                 ONNX_SHA256: self.sha256,
-                "dvc.data": self.provenance.data,
-                "parameters": self.provenance.parameters,
+                DATA: self.provenance.data,
+                PARAMETERS: self.provenance.parameters,
             },
         }
 

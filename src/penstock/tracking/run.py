@@ -30,7 +30,7 @@ from penstock.tracking.description import RunDescription
 from penstock.tracking.metric_names import slashed
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.spool import EventLog, spool_dir
-from penstock.tracking.tags import DVC_EXPERIMENT, KEY
+from penstock.tracking.tags import CODE, DATA, DVC_EXPERIMENT, KEY, MODEL, PARAMETERS
 from penstock.tracking.uri import URI, tracking_uri
 
 SECONDS_TO_FINISH = 180.0
@@ -138,10 +138,10 @@ class TrackedRun:
     def _begin(self, project: Project, provenance: Provenance) -> None:
         identity = {
             KEY: provenance.key,
-            "model": provenance.model,
-            "dvc.data": provenance.data,
-            "parameters": provenance.parameters,
-            "code": provenance.code,
+            MODEL: provenance.model,
+            DATA: provenance.data,
+            PARAMETERS: provenance.parameters,
+            CODE: provenance.code,
         }
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 KEY = "penstock.key"  # the provenance's key: later stages find the run of a computation by it
 WORKED = "penstock.worked"  # see `penstock.tracking.worked_time`
+DATA = "dvc.data"
+PARAMETERS = "parameters"
+CODE = "code"
+MODEL = "model"
 ONNX_SHA256 = "onnx.sha256"
 DVC_EXPERIMENT = "dvc.exp.name"
 DVC_BASELINE = "dvc.exp.baseline_rev"
