@@ -12,7 +12,7 @@ from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance, training_provenance, training_relevant_settings
 from penstock.io.weights import save_weights
-from penstock.models.build import build_network
+from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
 from penstock.tracking.description import RunDescription
