@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="show the table of results")
     results.set_defaults(run=_results)
 
-    ui = commands.add_parser("ui", help="open MLflow's page on the runs")
+    ui = commands.add_parser("ui", help="show the runs in the MLflow UI")
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
 
@@ -131,7 +131,9 @@ def _ui(chosen: argparse.Namespace) -> None:
     if not uri.startswith("sqlite:"):
         print(f"the runs are at {uri}")
         return
-    print(f"MLflow on http://127.0.0.1:{chosen.port} in a few seconds; Ctrl-C ends it", flush=True)
+    # Without this parameter MLflow 3 opens its pages for language models.
+    page = f"http://127.0.0.1:{chosen.port}/#/experiments?workflowType=machine_learning"
+    print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
     options = [
         "--backend-store-uri",
         uri,
@@ -142,9 +144,9 @@ def _ui(chosen: argparse.Namespace) -> None:
         "--workers",
         "1",
         "--uvicorn-opts",
-        "--lifespan off --log-level warning",  # what it would tidy is not ours, and Ctrl-C would show its traceback
+        "--lifespan off --log-level warning",  # otherwise Ctrl-C shows a traceback
     ]
-    # None of its processes for evaluating language models: they take as long to start and to end as the page itself.
+    # No processes for evaluating language models: they double the time to start and to stop.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 

@@ -22,7 +22,7 @@ class Uploader:
         self.uri = uri
         self._offset = 0
         self._warned = False
-        self._connected: RunWriter | None = None
+        self._writer: RunWriter | None = None
 
     def upload_pending(self) -> None:
         """Upload the events that the last call did not upload.
@@ -32,6 +32,8 @@ class Uploader:
         Raises:
             any of UNREACHABLE: MLflow cannot be used.
         """
+        if self._writer is None:
+            self._writer = RunWriter(connect(self.uri), self.uri)
         for event, behind in read_events(self.log, self._offset):
             try:
                 self._writer.write(event)
@@ -49,14 +51,8 @@ class Uploader:
         Raises:
             any of UNREACHABLE: MLflow cannot be used.
         """
-        if self._connected is not None:
-            self._connected.close()
-
-    @property
-    def _writer(self) -> RunWriter:
-        if self._connected is None:
-            self._connected = RunWriter(connect(self.uri), self.uri)
-        return self._connected
+        if self._writer is not None:
+            self._writer.close()
 
     def _quarantine(self, event: Event, reason: str) -> None:
         kept = quarantine(self.log, event)
