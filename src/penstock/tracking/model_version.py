@@ -15,7 +15,7 @@ from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersionContent:
-    """Everything that MLflow is told about a version."""
+    """Everything that MLflow stores of a version."""
 
     name: str
     proto: Any
