@@ -15,6 +15,7 @@ from penstock.io.weights import save_weights
 from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
+from penstock.reporting.plots_page import ensure_plots_page
 from penstock.tracking.description import RunDescription
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
@@ -61,6 +62,7 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
 
     checkpoints.remove()
+    ensure_plots_page(project)
     stage_line(
         "train",
         name,

@@ -98,9 +98,11 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.orchestration.dvc_patches import repair_locks, run
     from penstock.orchestration.resources import shares_of_gpus, stages_at_once
+    from penstock.reporting.plots_page import ensure_plots_page
 
     project = Project.find()
     repair_locks(project)
+    ensure_plots_page(project)
     config = load_config(project.params)
     jobs = chosen.jobs or stages_at_once(config.trainer)
     if jobs == 1:

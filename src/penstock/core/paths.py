@@ -63,6 +63,11 @@ class Project:
     def stage_timings(self) -> Path:
         return self.scratch / "stage_timings.json"
 
+    @property
+    def plots_page(self) -> Path:
+        """The page that `dvc plots` fills in; .dvc/config names it."""
+        return self.scratch / "plots.html"
+
     def checkpoints(self, stage: str, model: str) -> Path:
         return self.scratch / "checkpoints" / stage / model
 

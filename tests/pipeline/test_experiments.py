@@ -1,0 +1,109 @@
+"""DVC's experiments on a small git project, as its documentation says: run, show, diff, apply, queue."""
+
+import csv
+import io
+import json
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.helpers.processes import wait_until
+from tests.helpers.small_project import Copy, small_repository
+
+EPOCHS = "models.iris_mlp.training.epochs"
+GATE = "models.iris_mlp.gates.accuracy"
+STAGE = "validate@iris_mlp"
+MAX_METRICS = 40
+
+
+@pytest.fixture(scope="module")
+def repository_with_baseline(repository, made_once):
+    """A git repository of iris_mlp alone, run and committed."""
+
+    def make(folder):
+        copy = small_repository(repository, folder, models=("iris_mlp",))
+        copy.run("git", "init", "--quiet")
+        copy.run("git", "config", "user.name", "tester")
+        copy.run("git", "config", "user.email", "tester@example.org")
+        document = copy.read_params()
+        document["judges"].clear()
+        document["models"]["iris_mlp"]["training"]["cross_validation"] = False
+        document["models"]["iris_mlp"]["gates"]["cross_validation"] = None
+        copy.write_params(document)
+        copy.run("git", "add", "--all")
+        copy.run("git", "commit", "--quiet", "--message", "clone")
+        copy.run("dvc", "repro", "register@iris_mlp")
+        copy.run("git", "add", "--all")
+        copy.run("git", "commit", "--quiet", "--message", "baseline")
+
+    return Copy(made_once("experiments", make), shared=True)
+
+
+@pytest.fixture
+def project(repository_with_baseline, tmp_path):
+    return repository_with_baseline.copied_to(tmp_path / "project")
+
+
+def table(copy):
+    """The rows of `dvc exp show` by the name of the experiment; the baseline is `master` or `main`."""
+    text = copy.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout
+    return {row["Experiment"] or row["rev"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_an_experiment_changes_one_key_is_shown_compared_and_applied(project):
+    before = project.read_params()["models"]["iris_mlp"]["training"]["epochs"]
+    project.run("dvc", "exp", "run", "--set-param", f"{EPOCHS}=3", "--name", "longer", STAGE)
+    changed = project.run("git", "diff", "--stat", "params.yaml").stdout
+    assert "2 +-" in changed
+
+    row = table(project)["longer"]
+    assert row[EPOCHS] == "3"
+    score = json.loads((project.root / "reports/iris_mlp/test.json").read_text())["accuracy"]
+    (column,) = [name for name in row if name.endswith("accuracy") and name.startswith("reports/")]
+    assert float(row[column]) == pytest.approx(score)
+
+    diff = json.loads(project.run("dvc", "exp", "diff", "HEAD", "longer", "--json").stdout)
+    assert diff["params"]["params.yaml"] == {EPOCHS: {"old": before, "new": 3, "diff": 3 - before}}
+    assert "reports/iris_mlp/val.json" in diff["metrics"]
+
+    project.run("git", "checkout", "--quiet", "--", ".")
+    project.run("dvc", "exp", "apply", "longer")
+    assert project.read_params()["models"]["iris_mlp"]["training"]["epochs"] == 3
+
+
+def test_an_experiment_with_a_bad_score_is_recorded_and_not_registered(project):
+    project.run("dvc", "exp", "run", "--set-param", f"{GATE}=1.0", "-S", f"{EPOCHS}=1", "--name", "bad", STAGE)
+    assert "bad" in table(project)
+    done = project.run("dvc", "repro", "register@iris_mlp", check=False)
+    assert done.returncode != 0
+    assert "models.iris_mlp.gates.accuracy: " in done.stdout
+    assert ", must be at least 1" in done.stdout
+
+
+def test_the_run_in_mlflow_has_the_name_of_the_experiment(project):
+    revision = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    project.run("dvc", "exp", "run", "--set-param", f"{EPOCHS}=4", "--name", "named", STAGE)
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(experiments, "tags.`dvc.exp.name` = 'named'")
+    assert run.info.run_name == "iris_mlp (named)"
+    assert run.data.tags["dvc.exp.baseline_rev"] == revision
+
+
+def test_queued_experiments_run_in_copies(project):
+    for epochs in (5, 6):
+        project.run("dvc", "exp", "run", "--queue", "-S", f"{EPOCHS}={epochs}", "--name", f"queued-{epochs}", STAGE)
+    with (project.root.parent / "queue.log").open("w") as log:  # a worker keeps a pipe of its parent open
+        project.run("sh", "-c", f"dvc queue start > {log.name} 2>&1")
+    wait_until(lambda: project.run("dvc", "queue", "status").stdout.count("Success") == 2, seconds=180)
+    rows = table(project)
+    assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]
+
+
+def test_the_tables_are_narrow_enough_to_read(repository):
+    """Of the repository itself: every model, documented and tuned."""
+    copy = Copy(repository)
+    shown = json.loads(copy.run("dvc", "metrics", "show", "--json").stdout)
+    values = [value for file in shown[""]["data"].values() for value in file["data"].values()]
+    assert all(isinstance(value, int | float) for value in values)
+    assert 0 < len(values) <= MAX_METRICS
