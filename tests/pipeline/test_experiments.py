@@ -100,10 +100,9 @@ def test_queued_experiments_run_in_copies(project):
     assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]
 
 
-def test_the_tables_are_narrow_enough_to_read(repository):
-    """Of the repository itself: every model, documented and tuned."""
-    copy = Copy(repository)
-    shown = json.loads(copy.run("dvc", "metrics", "show", "--json").stdout)
+def test_metrics_are_numbers_and_few_enough_to_read(small_run, config):
+    """Every model has two metrics, or three; the tuned ones, which the small run leaves out, have two."""
+    shown = json.loads(small_run.run("dvc", "metrics", "show", "--json").stdout)
     values = [value for file in shown[""]["data"].values() for value in file["data"].values()]
     assert all(isinstance(value, int | float) for value in values)
-    assert 0 < len(values) <= MAX_METRICS
+    assert len(values) + 2 * len(config.tuned) <= MAX_METRICS

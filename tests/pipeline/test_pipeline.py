@@ -271,12 +271,12 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("models__mnist_cnn__training__epochs", 3, stages_of(["mnist_cnn"]) | {"report"}),
+        ("models__mnist_cnn__training__epochs", 3, {"train@mnist_cnn", "report"}),
         ("models__mnist_cnn__gates__accuracy", 0.2, {"register@mnist_cnn", "report"}),
         (
             "models__iris_mlp__network__hidden",
             [11],
-            {"train@iris_mlp", "export@iris_mlp", "validate@iris_mlp", "report"},
+            {"train@iris_mlp", "report"},
         ),
         ("models__mnist_cnn__int8", "worse", {"register@mnist_cnn", "report"}),
         ("models__mnist_cnn__documented", "other words", {"report"}),
