@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.serving.ui.browser import PATIENCE_MS, chromium
 
 DIGITS = [str(digit) for digit in range(10)]
 CURVES = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch} for epoch in (1, 2, 3)]
-PLOTS = {
+PLOTS: dict[str, list[dict[str, Any]]] = {
     "learning_curves": CURVES,
     "classification": confusion(np.arange(10), np.arange(10), DIGITS),
     "reconstruction": [{"class": digit, "mean_squared_error": 0.01} for digit in DIGITS],

@@ -22,5 +22,5 @@ def ensure_plots_page(project: Project) -> None:
     from vl_convert import javascript_bundle
 
     template = (files("penstock.reporting") / "plots_page.html").read_text(encoding="utf-8")
-    scripts = javascript_bundle().replace("</script", r"<\/script")
+    scripts = javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", r"<\/script")
     write_text(project.plots_page, template.replace(VEGA, scripts))
