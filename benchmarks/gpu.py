@@ -91,7 +91,7 @@ def _score(
 def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:
     """The largest one between the answers in fp32, of noise where the network draws."""
     if isinstance(model, AdversarialConfig):
-        inputs = torch.randn(ROWS, model.network.noise, generator=torch.Generator().manual_seed(0))
+        inputs = torch.randn(ROWS, model.network.latent_dim, generator=torch.Generator().manual_seed(0))
     else:
         test = processed.split("test")
         inputs = torch.from_numpy(test[np.arange(min(ROWS, len(test)))].inputs)

@@ -107,9 +107,9 @@ def _expecting(settings: DatasetConfig, folder: Path) -> DatasetConfig:
 
     files = {path.name.partition("-")[0]: path for path in folder.glob("*.parquet")}
     rows = {part: parquet.read_metadata(path).num_rows for part, path in files.items()}
-    expect = settings.expect.model_copy(update={"rows": rows, "leakage": sum(rows.values())})
+    checks = settings.checks.model_copy(update={"rows": rows, "leakage": sum(rows.values())})
     split = settings.split.model_copy(update={"drop_duplicates": False})
-    return settings.model_copy(update={"expect": expect, "split": split})
+    return settings.model_copy(update={"checks": checks, "split": split})
 
 
 if __name__ == "__main__":

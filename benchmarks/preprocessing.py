@@ -37,7 +37,7 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "texts.json"
         path.write_text(json.dumps({part: list(inputs) for part, inputs in texts.items()}))
-        arguments = (path, str(settings.vocabulary), str(settings.length))
+        arguments = (path, str(settings.vocab_size), str(settings.max_length))
         with keras(project, "keras_vectorization.py", *arguments) as peer:
             times = times_in_turns(
                 PAIRS,
@@ -63,9 +63,9 @@ def _seconds_of_pandas(settings: TextConfig, texts: Texts) -> float:
     counts: Counter[str] = Counter()
     for row in words["train"]:
         counts.update(row)
-    ids = {word: id_ for id_, (word, _) in enumerate(counts.most_common(settings.vocabulary - 2), start=2)}
+    ids = {word: id_ for id_, (word, _) in enumerate(counts.most_common(settings.vocab_size - 2), start=2)}
     for rows in words.values():
-        np.array([_ids(row, ids, settings.length) for row in rows])
+        np.array([_ids(row, ids, settings.max_length) for row in rows])
     return time.perf_counter() - begun
 
 

@@ -41,7 +41,7 @@ def recipe(epochs: int, batch_size: int, learning_rate: float) -> dict[str, Any]
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer": AdamConfig(kind="adam", learning_rate=learning_rate, betas=(0.9, 0.99), weight_decay=0),
-        "schedule": OneCycleScheduleConfig(kind="one_cycle", warm_up=0.3),
+        "schedule": OneCycleScheduleConfig(kind="one_cycle", warmup_fraction=0.3),
     }
 
 

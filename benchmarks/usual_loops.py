@@ -43,7 +43,7 @@ def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> floa
     task = _task(model, info)
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     optimizers, schedules = _steppers(model, task, len(learn), fused=True)
-    decay = model.training.weight_average
+    decay = model.training.ema_decay
     averaged = AveragedModel(task.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None  # type: ignore[no-untyped-call]
     inputs, labels = (torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels))
 
@@ -68,7 +68,7 @@ def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> floa
 def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
     rows = TensorDataset(*(torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels)))
     loader = DataLoader(rows, batch_size=model.training.batch_size, shuffle=True)
-    decay = model.training.weight_average
+    decay = model.training.ema_decay
     clock = _Clock()
     callbacks: list[Callback] = [clock]
     if decay:

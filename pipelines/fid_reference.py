@@ -12,7 +12,7 @@ from penstock.orchestration.stage_runner import run_stage
 
 
 def main(project: Project, config: Config, name: str) -> None:
-    settings = config.judge(name)
+    settings = config.fid_reference(name)
     processed = ProcessedDataset(project.processed(settings.dataset))
     classifier = build_network(config.model(settings.classifier), processed.info)
     load_weights(project.model(settings.classifier, "models").weights, classifier)
@@ -27,4 +27,4 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, "judges")
+    run_stage(main, "fid_references")

@@ -34,7 +34,7 @@ def main(project: Project, config: Config, name: str) -> None:
             model,
             config.trainer,
             processed,
-            config.seeds,
+            config.num_seeds,
             network.state_dict(),
             run.log_repeat,
             checkpoints=checkpoints,
@@ -45,7 +45,7 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_metrics({"seeds/mean": found["mean"], "seeds/std": found["sd"]})
 
     checkpoints.remove()
-    score = f"test {found['mean']:.4f} ± {found['sd']:.4f} over {config.seeds} seeds"
+    score = f"test {found['mean']:.4f} ± {found['sd']:.4f} over {config.num_seeds} seeds"
     stage_line("seeds", name, f"{score} -> {project.shown(files.seeds_report)}")
 
 

@@ -24,17 +24,17 @@ from penstock.config.params import Config
 from penstock.io.files import sha256, write_json
 
 ONE_CALLER, MANY_CALLERS = 1, 64
-ADOPTED, SLOWER = "adopted", "slower"
+SLOWER = "slower"
 
 
 def measure(place: Place, config: Config, models: Iterable[str], length: Length) -> Iterator[Row | Figure]:
     """Compare candidates that are served, and those that were rejected because they are slower."""
     folder = replace(place, models=place.scratch / "int8")
-    measured = [name for name in models if config.model(name).int8 in (ADOPTED, SLOWER)]
+    measured = [name for name in models if (of := config.model(name).int8).serve or of.reason == SLOWER]
     pairs = [_pair(folder, config, name) for name in measured]
     with Running(SERVERS[OURS], folder, "") as running:
         for name, pair in zip(measured, pairs, strict=True):
-            yield from _compare(running, folder, pair, length, adopted=config.model(name).int8 == ADOPTED)
+            yield from _compare(running, folder, pair, length, adopted=config.model(name).int8.serve)
 
 
 def _pair(folder: Place, config: Config, name: str) -> list[Workload]:

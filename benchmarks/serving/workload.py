@@ -60,7 +60,7 @@ def workload_of(project: Project, config: Config, model: str, path: Path) -> Wor
     """Return rows of the test set, or noise for a generator; always the same."""
     settings, random = config.model(model), np.random.default_rng(0)
     if isinstance(settings, AdversarialConfig):
-        return Workload(model, path, random.standard_normal((ROWS, settings.network.noise), dtype=np.float32))
+        return Workload(model, path, random.standard_normal((ROWS, settings.network.latent_dim), dtype=np.float32))
     dataset = settings.dataset
     test = raw_split_for(load_dataset(dataset).read(project.raw(dataset)), "test").inputs
     return Workload(model, path, test[random.choice(len(test), ROWS, replace=len(test) < ROWS)])

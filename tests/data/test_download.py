@@ -30,7 +30,7 @@ def fetch(config, tmp_path):
 
     def fetch(*official, mirrors=(), attempts=3, timeout=2, content=CONTENT):
         file = FileConfig(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        dataset = template.model_copy(update={"official": official, "files": {NAME: file}})
+        dataset = template.model_copy(update={"urls": official, "files": {NAME: file}})
         settings = DownloadConfig(mirrors=mirrors, attempts=attempts, pause_seconds=PAUSE, timeout_seconds=timeout)
         folders = {"folder": tmp_path / "raw", "scratch": tmp_path / "scratch", "root": tmp_path}
         return list(download("mnist", dataset, settings, **folders))
@@ -182,7 +182,7 @@ def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factor
     folder = tmp_path_factory.mktemp("download")
     file = FileConfig(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
     with serving(*(cut(CONTENT, after) for after in cuts), whole(CONTENT)) as server:
-        update = {"official": (server.address,), "files": {NAME: file}}
+        update = {"urls": (server.address,), "files": {NAME: file}}
         dataset = config.dataset("mnist").model_copy(update=update)
         settings = DownloadConfig(mirrors=(), attempts=4, pause_seconds=PAUSE, timeout_seconds=1)
         folders = {"folder": folder / "raw", "scratch": folder / "scratch", "root": folder}
@@ -233,7 +233,7 @@ def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
 
 def test_iris_needs_no_network_at_all(config, tmp_path):
     """scikit-learn carries it, and its values make the official bytes."""
-    dataset = config.dataset("iris").model_copy(update={"official": ("http://127.0.0.1:9/",)})
+    dataset = config.dataset("iris").model_copy(update={"urls": ("http://127.0.0.1:9/",)})
     settings = DownloadConfig(mirrors=(), attempts=1, pause_seconds=PAUSE, timeout_seconds=1)
     (fetched,) = download(
         "iris", dataset, settings, folder=tmp_path / "raw", scratch=tmp_path / "scratch", root=tmp_path

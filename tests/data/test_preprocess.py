@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config.data import ChecksConfig, DatasetConfig
+from penstock.config.data import ChecksConfig, DatasetConfig, RangeConfig, ShareRangeConfig
 from penstock.core.errors import ConfigError, ExpectationError, WrongSettingError
 from penstock.data.datasets.base import RawSplit, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
@@ -74,7 +74,7 @@ def test_every_row_that_is_not_test_is_held_out_once_per_repeat(iris):
 
 
 def test_a_block_is_never_divided_between_two_folds(config, iris):
-    split = config.dataset("iris").split.model_copy(update={"block": 5})
+    split = config.dataset("iris").split.model_copy(update={"group_size": 5})
     _, processed = iris(split=split)
     blocks = np.concatenate([processed.rows(name) for name in ("train", "validation")]) // 5
     for repeat in processed.folds():
@@ -85,22 +85,25 @@ def test_a_block_is_never_divided_between_two_folds(config, iris):
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        ({"rows": {"all": 151}}, "datasets.iris.expect.rows: declared {'all': 151}, found {'all': 150}"),
-        ({"class_share": (0.4, 0.5)}, "datasets.iris.expect.class_share: declared 0.4 to 0.5, found 0.3333 to 0.3333"),
-        ({"values": (0.1, 7.0)}, "datasets.iris.expect.values: declared 0.1 to 7, found 0.1 to 7.9"),
+        ({"rows": {"all": 151}}, "datasets.iris.checks.rows: declared {'all': 151}, found {'all': 150}"),
+        (
+            {"class_share": ShareRangeConfig(min=0.4, max=0.5)},
+            "datasets.iris.checks.class_share: declared 0.4 to 0.5, found 0.3333 to 0.3333",
+        ),
+        ({"values": RangeConfig(min=0.1, max=7.0)}, "datasets.iris.checks.values: declared 0.1 to 7, found 0.1 to 7.9"),
     ],
 )
 def test_a_broken_expectation_stops_and_is_named(config, iris, broken, says):
-    expect: ChecksConfig = config.dataset("iris").expect.model_copy(update=broken)
+    checks: ChecksConfig = config.dataset("iris").checks.model_copy(update=broken)
     with pytest.raises(ExpectationError) as raised:
-        iris(expect=expect)
+        iris(checks=checks)
     assert str(raised.value) == says
 
 
 def test_a_row_that_is_in_test_too_is_leakage(config, iris):
     """Two flowers that measure the same; this seed puts one of them into test."""
     split = config.dataset("iris").split.model_copy(update={"seed": 0})
-    with pytest.raises(ExpectationError, match=r"expect\.leakage: declared at most 0, found 1"):
+    with pytest.raises(ExpectationError, match=r"checks\.leakage: declared at most 0, found 1"):
         iris(split=split)
     report, _ = iris(split=split.model_copy(update={"drop_duplicates": True}))
     assert report["duplicates"]["leaked"] == 0
@@ -115,7 +118,7 @@ def test_a_row_that_is_in_test_too_is_leakage(config, iris):
 def test_no_training_text_is_in_test_or_seen_before_and_no_block_is_divided(config, seed, block, texts):
     half = len(texts) // 2
     parts = {name: _part(texts[rows]) for name, rows in (("train", slice(half)), ("test", slice(half, None)))}
-    split = config.dataset("imdb").split.model_copy(update={"seed": seed, "block": block})
+    split = config.dataset("imdb").split.model_copy(update={"seed": seed, "group_size": block})
     settings: DatasetConfig = config.dataset("imdb").model_copy(update={"split": split})
     try:
         training, test, rows, dropped = split_rows(parts, settings)
@@ -133,9 +136,9 @@ def _part(texts):
 
 
 def test_too_few_rows_for_the_split_are_a_mistake_in_params(iris, config):
-    split = config.dataset("iris").split.model_copy(update={"folds": 30})
+    split = config.dataset("iris").split.model_copy(update={"folds": 30, "max_rows": 30})
     with pytest.raises(WrongSettingError, match=r"^split: too few rows for it: "):
-        iris(limit=30, split=split)
+        iris(split=split)
 
 
 @pytest.mark.parametrize(("parts", "share"), [({"all"}, None), ({"train", "test"}, 0.2)])

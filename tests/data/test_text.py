@@ -45,7 +45,7 @@ def test_words_and_their_counts_are_those_of_plain_expressions(texts, at_once):
     with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
         rows = np.array(texts, dtype=object)
         assert list(words(rows)) == expected
-        encoder, encoded = fit(TextConfig(kind="text", vocabulary=1000, length=3), rows)
+        encoder, encoded = fit(TextConfig(kind="text", vocab_size=1000, max_length=3), rows)
         assert encoder.words == sorted(counts, key=lambda word: (-counts[word], word))
         assert np.array_equal(encoded, encoder.encode(rows))
 
@@ -82,11 +82,11 @@ def test_words(text, expected):
 
 def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
-    encoder, _ = fit(TextConfig(kind="text", vocabulary=5, length=3), texts)
+    encoder, _ = fit(TextConfig(kind="text", vocab_size=5, max_length=3), texts)
     assert encoder.words == ["b", "a", "c"]
     assert encoder.vocabulary == 5
 
 
 def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():
-    encoder, _ = fit(TextConfig(kind="text", vocabulary=50, length=3), np.array(["b a", "b"], dtype=object))
+    encoder, _ = fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["b a", "b"], dtype=object))
     assert (encoder.vocabulary, len(encoder.words)) == (50, 2)

@@ -12,7 +12,7 @@ from penstock.export.latent_shift import with_code_shift
 from penstock.models.autoencoder import Autoencoder
 from tests.models.documented import DATA
 
-SETTINGS = {"kind": "autoencoder", "hidden": [16], "code": 5, "activation": "relu", "dropout": 0.5}
+SETTINGS = {"kind": "autoencoder", "hidden_sizes": [16], "latent_dim": 5, "activation": "relu", "dropout": 0.5}
 OUTPUTS = ["code", "reconstruction"]
 
 

@@ -57,7 +57,7 @@ def test_the_same_file_gives_the_same_bytes(lstm, tmp_path):
 
 def test_an_input_that_has_a_default_keeps_it(tmp_path):
     settings = AutoencoderConfig.model_validate(
-        {"kind": "autoencoder", "hidden": [], "code": 5, "activation": "relu", "dropout": 0}
+        {"kind": "autoencoder", "hidden_sizes": [], "latent_dim": 5, "activation": "relu", "dropout": 0}
     )
     exact = exported(Autoencoder(settings, DATA["mnist"]), tmp_path / "model.onnx", recurrent=False)
     write_int8(tmp_path / "int8.onnx", exact)

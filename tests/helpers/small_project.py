@@ -111,20 +111,22 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     mirrors = load_config(root / "params.yaml").download.mirrors
     absolute = [mirror if "://" in mirror else str((repository / mirror).resolve()) for mirror in mirrors]
     copy.edit_params(download__mirrors=absolute)
-    copy.edit_params(datasets__mnist__limit=600, datasets__imdb__limit=600, datasets__iris__split__repeats=1)
-    copy.edit_params(seeds=2)
+    copy.edit_params(datasets__mnist__split__max_rows=600, datasets__imdb__split__max_rows=600)
+    copy.edit_params(datasets__iris__split__repeats=1, num_seeds=2)
     document = copy.read_params()
     for group in (document["models"], document["tuned"]):
         for name in set(group) - set(models or group):
             del group[name]
-    for reference in document["judges"].values():
+    for reference in document["fid_references"].values():
         if reference["classifier"] not in document["models"]:
             reference["classifier"] = "mnist_cnn"
     for model in [*document["models"].values(), *document["tuned"].values()]:
         model["training"]["epochs"] = 2
         # Two epochs on a few hundred rows reach nothing; parity is held to as ever.
-        reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100, "int8": 10_000}
-        model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]}
+        reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
+        model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]} | {
+            "int8": 10_000
+        }
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
     copy.write_params(document)
     return copy

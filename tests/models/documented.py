@@ -40,9 +40,9 @@ def recurrent_settings(**changes) -> RecurrentConfig:
     settings = {
         "kind": "recurrent",
         "cell": "lstm",
-        "words": None,
-        "hidden": 5,
-        "layers": 2,
+        "tokens": None,
+        "hidden_size": 5,
+        "num_layers": 2,
         "bidirectional": None,
         "pooling": "last",
         "dropout": 0,

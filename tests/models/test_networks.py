@@ -53,9 +53,9 @@ def test_a_network_refuses_inputs_that_it_cannot_read(config):
 
     with pytest.raises(WrongSettingError, match="convolutional needs images, iris has table inputs"):
         built_on("mnist_cnn", "iris")
-    with pytest.raises(WrongSettingError, match=r"network\.words: must be null: mnist has no texts"):
+    with pytest.raises(WrongSettingError, match=r"network\.tokens: must be left out: mnist has no texts"):
         built_on("imdb_lstm", "mnist")
-    with pytest.raises(WrongSettingError, match=r"network\.words: is needed: imdb has texts"):
+    with pytest.raises(WrongSettingError, match=r"network\.tokens: is needed: imdb has texts"):
         built_on("mnist_lstm", "imdb")
     with pytest.raises(WrongSettingError, match="recurrent needs texts or images, iris has table inputs"):
         built_on("mnist_lstm", "iris")
@@ -75,9 +75,9 @@ def test_a_sigmoid_needs_two_classes(config):
 
 
 def test_more_words_than_were_preprocessed_are_a_mistake(config):
-    words = config.model("imdb_lstm").network.words
-    with pytest.raises(WrongSettingError, match=r"network\.words\.length: imdb has 500"):
-        network(config, "imdb_lstm", words=words.model_copy(update={"length": 501}))
+    tokens = config.model("imdb_lstm").network.tokens
+    with pytest.raises(WrongSettingError, match=r"network\.tokens\.max_length: imdb has 500"):
+        network(config, "imdb_lstm", tokens=tokens.model_copy(update={"max_length": 501}))
 
 
 def test_an_image_that_is_pooled_away_is_a_mistake(config):
@@ -158,8 +158,8 @@ class TestAttention:
     def attention(self, config, **changes):
         torch.manual_seed(0)
         settings = config.model("imdb_attention").network
-        words = settings.words.model_copy(update={"vocabulary": 20, "length": 5, "width": 4})
-        return AttentionNetwork(settings.model_copy(update={"words": words} | changes), 1).eval()
+        tokens = settings.tokens.model_copy(update={"vocab_size": 20, "max_length": 5, "embedding_dim": 4})
+        return AttentionNetwork(settings.model_copy(update={"tokens": tokens} | changes), 1).eval()
 
     def test_it_is_the_formula(self, config):
         net = self.attention(config, residual=False)
@@ -183,9 +183,11 @@ class TestAttention:
         assert torch.isfinite(self.attention(config)(torch.zeros(2, 5, dtype=torch.long))).all()
 
     def test_heads_must_divide_the_width(self, config):
-        settings = AttentionConfig.model_validate(config.model("imdb_attention").network.model_dump() | {"heads": 3})
+        settings = AttentionConfig.model_validate(
+            config.model("imdb_attention").network.model_dump() | {"num_heads": 3}
+        )
         model = config.model("imdb_attention").model_copy(update={"network": settings})
-        with pytest.raises(WrongSettingError, match=r"network\.heads: 3 do not divide 32"):
+        with pytest.raises(WrongSettingError, match=r"network\.num_heads: 3 do not divide 32"):
             build_network(model, DATA["imdb"])
 
 

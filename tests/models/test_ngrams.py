@@ -23,12 +23,12 @@ TEXTS = st.lists(st.integers(1, VOCABULARY + 1), max_size=LENGTH).map(lambda wor
 def network(**changes):
     settings = {
         "kind": "ngrams",
-        "words": {"vocabulary": VOCABULARY, "length": LENGTH},
-        "order": 3,
-        "runs": 500,
-        "places": 1_000_003,
-        "rows_per_vote": ROWS_PER_VOTE,
-        "least_votes": 1,
+        "tokens": {"vocab_size": VOCABULARY, "max_length": LENGTH},
+        "max_n": 3,
+        "max_features": 500,
+        "num_buckets": 1_000_003,
+        "group_size": ROWS_PER_VOTE,
+        "min_df": 1,
         "dropout": 0.5,
     }
     net = NgramNetwork(NgramsConfig.model_validate(settings | changes)).eval()
@@ -66,7 +66,7 @@ def ratios_of(texts, labels, least_votes=1):
 )
 def test_it_is_a_dictionary_of_runs(rows, asked, least_votes):
     texts, labels = [text for text, _ in rows], [label for _, label in rows]
-    net = network(least_votes=least_votes)
+    net = network(min_df=least_votes)
     net.fit(torch.tensor(texts, dtype=torch.int32), torch.tensor(labels))
     known = ratios_of(texts, labels, least_votes)
     for text, logit in zip(asked, net(torch.tensor(asked)).squeeze(1).tolist(), strict=True):
@@ -89,7 +89,7 @@ def test_of_the_runs_that_share_a_place_the_most_frequent_stays():
     """Of so many runs that torch would write several at once."""
     texts = torch.randint(2, 2_000, (40_000, LENGTH), generator=torch.Generator().manual_seed(0))
     labels = torch.arange(len(texts)) % 2
-    net = network(words={"vocabulary": 2_000, "length": LENGTH}, runs=200_000, places=100_003)
+    net = network(tokens={"vocab_size": 2_000, "max_length": LENGTH}, max_features=200_000, num_buckets=100_003)
     net.fit(texts, labels)
     keys, votes = _votes(net.settings, texts.numpy(), labels.numpy())
     most = np.argsort(-votes.sum(axis=1), kind="stable")[:200_000]

@@ -49,9 +49,11 @@ def test_neither_order_nor_chance_has_a_part(texts):
 def test_training_begins_from_them(config, texts):
     """As good as without training: two steps at a rate of almost nothing."""
     model = config.model("imdb_attention")
-    words = model.network.words.model_copy(update={"vocabulary": 11, "length": 12, "width": 4, "begin": "neighbours"})
+    tokens = model.network.tokens.model_copy(
+        update={"vocab_size": 11, "max_length": 12, "embedding_dim": 4, "init": "ppmi"}
+    )
     changes = {
-        "network": model.network.model_copy(update={"words": words}),
+        "network": model.network.model_copy(update={"tokens": tokens}),
         "training": model.training.model_copy(
             update={
                 "epochs": 2,

@@ -114,7 +114,7 @@ def test_forget_gates_begin_open_and_a_plain_rnn_begins_by_remembering():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_directions_are_torchs(cell):
-    net = network(cell=cell, bidirectional="concatenation", layers=1).eval()
+    net = network(cell=cell, bidirectional="concatenation", num_layers=1).eval()
     theirs = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell](3, 5, batch_first=True, bidirectional=True)
     layer = net.layers[0]
     for suffix, ours in (("", layer.forwards), ("_reverse", layer.backwards)):
@@ -125,7 +125,7 @@ def test_two_directions_are_torchs(cell):
 
 
 def test_the_product_of_two_directions_is_of_every_state():
-    both = network(bidirectional="product", layers=1).eval().layers[0]
+    both = network(bidirectional="product", num_layers=1).eval().layers[0]
     steps = torch.randn(2, 6, 3)
     expected = both.forwards(steps) * both.backwards(steps.flip(1)).flip(1)
     assert torch.equal(both(steps), expected)
@@ -135,7 +135,7 @@ def test_the_product_of_two_directions_is_of_every_state():
 
 def test_the_backward_direction_ends_at_the_first_word():
     """What stands in front of a short text is no part of it."""
-    both = network(bidirectional="concatenation", layers=1).eval().layers[0]
+    both = network(bidirectional="concatenation", num_layers=1).eval().layers[0]
     steps, real = torch.randn(1, 6, 3), torch.tensor([[False, False, True, True, True, True]])
     alone = both.backwards(steps[:, 2:].flip(1))[:, -1]
     assert torch.allclose(both.final(steps, real)[:, 5:], alone, atol=1e-6)
@@ -145,7 +145,7 @@ def test_the_backward_direction_ends_at_the_first_word():
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_every_combination_answers_and_learns(bidirectional, pooling, layers):
-    net = network(bidirectional=bidirectional, pooling=pooling, layers=layers, dropout=0.2, recurrent_dropout=0.2)
+    net = network(bidirectional=bidirectional, pooling=pooling, num_layers=layers, dropout=0.2, recurrent_dropout=0.2)
     logits = net(torch.randn(4, 1, 6, 3))
     assert logits.shape == (4, 2)
     logits.sum().backward()

@@ -36,7 +36,7 @@ def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
     params["datasets"]["wine"] = {
         **iris,
         "files": {"wine.csv": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
-        "expect": {"rows": {"all": 178}, "class_share": [0.2, 0.5], "values": [0, 2000], "leakage": 0},
+        "checks": {"rows": {"all": 178}, "class_share": {"min": 0.2, "max": 0.5}, "values": {"min": 0, "max": 2000}},
     }
     params["baselines"]["wine_linear"] = {"kind": "linear", "dataset": "wine"}
     params["models"]["wine_mlp"] = {**iris_mlp, "dataset": "wine", "baseline": "wine_linear"}

@@ -274,18 +274,18 @@ def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
         ("models__mnist_cnn__training__epochs", 3, {"train@mnist_cnn", "report"}),
         ("models__mnist_cnn__gates__accuracy", 0.2, {"register@mnist_cnn", "report"}),
         (
-            "models__iris_mlp__network__hidden",
+            "models__iris_mlp__network__hidden_sizes",
             [11],
             {"train@iris_mlp", "report"},
         ),
-        ("models__mnist_cnn__int8", "worse", {"register@mnist_cnn", "report"}),
-        ("models__mnist_cnn__documented", "other words", {"report"}),
+        ("models__mnist_cnn__int8__reason", "worse", {"register@mnist_cnn", "report"}),
+        ("models__mnist_cnn__reference", ["other words"], {"report"}),
         ("baselines__mnist_components__components", 31, {"baseline@mnist_components"}),
         ("tuned__mnist_cnn_tuned__gates__accuracy", 0.2, set()),
         ("datasets__imdb__split__seed", 8, {"preprocess@imdb"} | stages_of(ON_IMDB, "train")),
-        ("datasets__mnist__expect__leakage", 1, {"preprocess@mnist"}),
+        ("datasets__mnist__checks__leakage", 1, {"preprocess@mnist"}),
         ("download__mirrors", ["elsewhere"], set()),
-        ("datasets__mnist__official", ["http://127.0.0.1/"], set()),
+        ("datasets__mnist__urls", ["http://127.0.0.1/"], set()),
         ("tracking__uri", "http://127.0.0.1:5000", set()),
     ],
 )
@@ -347,7 +347,7 @@ def test_a_missed_gate_fails_names_value_and_limit_and_registers_nothing(changed
 
 
 def test_a_served_int8_file_that_is_no_smaller_fails_as_any_gate_does(changed_run):
-    changed_run.edit_params(models__iris_mlp__int8="adopted")
+    changed_run.edit_params(models__iris_mlp__int8={"serve": True})
     done = changed_run.run("dvc", "repro", "--single-item", "register@iris_mlp", check=False)
     assert done.returncode != 0
     assert "models.iris_mlp.gates.int8 (bytes): " in done.stdout
@@ -362,10 +362,10 @@ def test_a_file_that_disagrees_with_the_network_fails_validation(changed_run):
 
 
 def test_a_broken_expectation_fails_the_stage_and_names_it(changed_run):
-    changed_run.edit_params(datasets__iris__expect__rows={"all": 151})
+    changed_run.edit_params(datasets__iris__checks__rows={"all": 151})
     done = changed_run.run("dvc", "repro", "preprocess@iris", check=False)
     assert done.returncode != 0
-    assert "datasets.iris.expect.rows: declared {'all': 151}, found {'all': 150}" in done.stdout
+    assert "datasets.iris.checks.rows: declared {'all': 151}, found {'all': 150}" in done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.config.models import ADOPTED, ModelConfigs
+from penstock.config.models import ModelConfigs
 from tests.helpers.processes import answers, free_port, wait_until
 
 
 def names_served(models: ModelConfigs) -> set[str]:
     """Return the names of all models and of the int8 candidates that are served."""
-    return {*models, *(f"{name}.int8" for name, model in models.items() if model.int8 == ADOPTED)}
+    return {*models, *(f"{name}.int8" for name, model in models.items() if model.int8.serve)}
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def losses(config, name):
     changes = {key: value for key, value in changes.items() if key in type(model.training).model_fields}
     short = model.model_copy(update={"training": model.training.model_copy(update=changes)})
     if short.network.kind == "ngrams":  # of sixteen rows each has a vote
-        short = short.model_copy(update={"network": short.network.model_copy(update={"rows_per_vote": 1})})
+        short = short.model_copy(update={"network": short.network.model_copy(update={"group_size": 1})})
     rows = rows_of(model.dataset)
     return [epoch.metrics["train_loss"] for epoch in fit(short, config.trainer, DATA[model.dataset], rows, rows).epochs]
 

@@ -23,7 +23,7 @@ from tests.training.golden import rows_of
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"momentum": 0.9},
     "adagrad": {},
-    "rmsprop": {"smoothing": 0.9},
+    "rmsprop": {"alpha": 0.9},
     "adam": {"betas": [0.9, 0.999], "weight_decay": 0.01},
 }
 
@@ -124,8 +124,8 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimizer(train, monkeypatch)
     ("options", "expected"),
     [
         ({"kind": "constant"}, [1, 1, 1, 1]),
-        ({"kind": "exponential", "decay": 0.5}, [0.5, 0.25, 0.125, 0.0625]),
-        ({"kind": "step", "epochs": 2, "decay": 0.1}, [1, 0.1, 0.1, 0.01]),
+        ({"kind": "exponential", "gamma": 0.5}, [0.5, 0.25, 0.125, 0.0625]),
+        ({"kind": "step", "epochs": 2, "gamma": 0.1}, [1, 0.1, 0.1, 0.01]),
     ],
 )
 def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
@@ -135,7 +135,7 @@ def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
 
 def test_one_cycle_leaves_the_betas_alone():
     stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))], fused=True)
-    plan = build_schedule(schedule(kind="one_cycle", warm_up=0.3), stepper, steps_of_epoch=10, epochs=2)
+    plan = build_schedule(schedule(kind="one_cycle", warmup_fraction=0.3), stepper, steps_of_epoch=10, epochs=2)
     for _ in range(10):
         stepper.step()
         plan.step()
@@ -170,9 +170,9 @@ def test_dropout_is_of_training_only(config, train):
 
 def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
     """A mean that hardly moves is near the first step; the last weights are far from it."""
-    averaged = train(epochs=1, weight_average=0.999, optimizer=optimizer("sgd", 0.1, momentum=0))
-    last = train(epochs=1, weight_average=None, optimizer=optimizer("sgd", 0.1, momentum=0))
-    first_step = train(epochs=1, batch_size=16, weight_average=None, optimizer=optimizer("sgd", 0.1, momentum=0))
+    averaged = train(epochs=1, ema_decay=0.999, optimizer=optimizer("sgd", 0.1, momentum=0))
+    last = train(epochs=1, ema_decay=None, optimizer=optimizer("sgd", 0.1, momentum=0))
+    first_step = train(epochs=1, batch_size=16, ema_decay=None, optimizer=optimizer("sgd", 0.1, momentum=0))
     name = "network.3.weight"
     moved = [(fitted.weights[name] - first_step.weights[name]).norm() for fitted in (averaged, last)]
     assert moved[0] < moved[1]
@@ -181,9 +181,7 @@ def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
 
 def test_the_mean_of_the_weights_has_the_mean_of_what_normalisation_saw_and_counts_every_batch(config, train):
     network = config.model("iris_mlp").network.model_copy(update={"normalization": "batch"})
-    averaged, last = (
-        train(epochs=3, network=network, batch_size=8, weight_average=decay).weights for decay in (0.9, None)
-    )
+    averaged, last = (train(epochs=3, network=network, batch_size=8, ema_decay=decay).weights for decay in (0.9, None))
     seen = "network.2.running_mean"
     assert averaged[seen].norm() < 0.9 * last[seen].norm()  # both begin at zero
     assert averaged["network.2.num_batches_tracked"] == last["network.2.num_batches_tracked"] == 6

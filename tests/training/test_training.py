@@ -123,7 +123,7 @@ def test_the_schedule_moves_the_rate(train):
 
 
 def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
-    with pytest.raises(WrongSettingError, match=r"schedule\.warm_up: 0\.1 of 10 steps"):
+    with pytest.raises(WrongSettingError, match=r"schedule\.warmup_fraction: 0\.1 of 10 steps"):
         train(epochs=2, schedule=one_cycle(0.1))
 
 
@@ -157,5 +157,5 @@ def adam(rate):
     return AdamConfig(kind="adam", learning_rate=rate, betas=(0.9, 0.999), weight_decay=0)
 
 
-def one_cycle(warm_up):
-    return OneCycleScheduleConfig(kind="one_cycle", warm_up=warm_up)
+def one_cycle(warmup):
+    return OneCycleScheduleConfig(kind="one_cycle", warmup_fraction=warmup)

@@ -37,15 +37,22 @@ class BaseConfig(BaseModel):
         for key in block:
             if key not in cls.model_fields:
                 raise mistake(f"unknown key{nearest(str(key), cls.model_fields)}", at=[key])
-        # YAML writes a tuple as a list, which the strict rules do not take for one.
+        # YAML writes a tuple as a list, which the strict rules reject.
         return {key: tuple(value) if isinstance(value, list) else value for key, value in block.items()}
 
 
 def mistake(message: str, at: list[str]) -> PydanticCustomError:
+    """Return an error with a message of ours.
+
+    Args:
+        message: What is wrong and what to do.
+        at: The keys of the wrong setting, below the block that is validated.
+    """
     return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
 
 
 def not_empty(entries: Entries) -> Entries:
+    """Require at least one entry."""
     if not entries:
         raise mistake("needs at least one entry", at=[])
     return entries

@@ -1,4 +1,4 @@
-"""What a model is made of: `models.<name>.network`."""
+"""Architecture of a model: `models.<name>.network`."""
 
 from __future__ import annotations
 
@@ -11,118 +11,137 @@ from penstock.config.base import BaseConfig, Dropout, Positive, Share, mistake, 
 Activation = Literal["step", "sigmoid", "tanh", "relu", "leaky_relu"]
 Normalization = Literal["batch", "layer"]
 Pooling = Literal["last", "mean", "max"]
+Sizes = tuple[Positive, ...]
+
+ACTIVATION = "Activation between layers. step trains as a sigmoid and predicts as a step function."
+NORMALIZATION = "Normalisation before each activation: batch or layer. None does not normalise."
 
 
 class MlpConfig(BaseConfig):
-    """`hidden`: widths of the layers between input and output."""
+    """Multilayer perceptron."""
 
-    kind: Literal["mlp"]
-    hidden: tuple[Positive, ...]
-    activation: Activation
-    normalization: Normalization | None
-    dropout: Dropout
+    kind: Literal["mlp"] = Field(description="Multilayer perceptron.")
+    hidden_sizes: Sizes = Field(default=(), description="Widths of the layers between input and output.")
+    activation: Activation = Field(default="relu", description=ACTIVATION)
+    normalization: Normalization | None = Field(default=None, description=NORMALIZATION)
+    dropout: Dropout = Field(default=0.0, description="Dropout after each hidden layer, 0..1.")
 
 
 class ConvBlockConfig(BaseConfig):
-    """One convolution of `filters` channels, then max-pooling over `pool` x `pool` pixels."""
+    """A convolution, then max-pooling."""
 
-    filters: Positive
-    pool: Positive
+    filters: Positive = Field(description="Output channels of the convolution.")
+    pool: Positive = Field(default=1, description="Edge of the max-pooling window, in pixels; 1 does not pool.")
 
 
 class ConvolutionalConfig(BaseConfig):
-    """`kernel`: edge of the filters in pixels; `dense`: widths of the layers between the last block and output.
+    """Convolutions with max-pooling, then dense layers."""
 
-    `padding`: valid takes kernel - 1 off both edges of the image, same keeps its size. `dropout` is that before each
-    dense layer, `block_dropout` that after each pooling.
-    """
-
-    kind: Literal["convolutional"]
-    kernel: Positive
-    padding: Literal["valid", "same"]
-    blocks: Annotated[tuple[ConvBlockConfig, ...], AfterValidator(not_empty)]
-    dense: tuple[Positive, ...]
-    activation: Activation
-    normalization: Normalization | None
-    block_dropout: Dropout
-    dropout: Dropout
+    kind: Literal["convolutional"] = Field(description="Convolutional network.")
+    kernel_size: Positive = Field(default=3, description="Edge of the kernels, in pixels.")
+    padding: Literal["valid", "same"] = Field(
+        default="valid", description="valid shrinks each edge by kernel_size - 1 pixels; same keeps the size."
+    )
+    blocks: Annotated[tuple[ConvBlockConfig, ...], AfterValidator(not_empty)] = Field(
+        description="Convolutions in order, each with its max-pooling."
+    )
+    dense: Sizes = Field(default=(), description="Widths of the dense layers between the last block and the output.")
+    activation: Activation = Field(default="relu", description=ACTIVATION)
+    normalization: Normalization | None = Field(default=None, description=NORMALIZATION)
+    block_dropout: Dropout = Field(default=0.0, description="Dropout after each pooling, 0..1.")
+    dropout: Dropout = Field(default=0.0, description="Dropout before each dense layer, 0..1.")
 
 
 class TokensConfig(BaseConfig):
-    """What a network takes of a text: the last `length` words, of which it knows the most frequent `vocabulary` - 2."""
+    """The words of a text that a network reads."""
 
-    vocabulary: Annotated[int, Field(ge=3)]
-    length: Positive
+    vocab_size: Annotated[int, Field(ge=3)] = Field(
+        description="Word ids known to the network: padding, unknown, and the most frequent words. At most that of the "
+        "dataset."
+    )
+    max_length: Positive = Field(description="Words read of each text, the last ones. At most that of the dataset.")
 
 
 class EmbeddingConfig(TokensConfig):
-    """Words as vectors of `width` numbers, which begin as `begin` says: small and random (uniform), or alike where the
-    training texts use the words alike (neighbours). `dropout` is the share of words that training leaves out."""
+    """The words of a text that a network reads, and their embedding."""
 
-    width: Positive
-    begin: Literal["uniform", "neighbours"]
-    dropout: Dropout
+    embedding_dim: Positive = Field(description="Width of the word vectors.")
+    init: Literal["uniform", "ppmi"] = Field(
+        default="uniform",
+        description="Initial word vectors: uniform, or ppmi (SVD of the PPMI co-occurrence matrix of the training "
+        "texts; Levy and Goldberg, 2014).",
+    )
+    word_dropout: Dropout = Field(
+        default=0.0, description="Share of words that training replaces by the unknown word, 0..1."
+    )
 
     @model_validator(mode="after")
     def _no_more_directions_than_words(self) -> Self:
-        if self.begin == "neighbours" and self.width > self.vocabulary:
-            raise mistake("must be at most the vocabulary to begin from neighbours", at=["width"])
+        if self.init == "ppmi" and self.embedding_dim > self.vocab_size:
+            raise mistake("must be at most vocab_size with init: ppmi", at=["embedding_dim"])
         return self
 
 
 class RecurrentConfig(BaseConfig):
-    """`words` is null where the steps are the rows of an image; `hidden` is the width of each of the `layers`.
+    """Recurrent layers over the words of a text or the rows of an image."""
 
-    `bidirectional`: how the two directions are joined, null is one direction. `dropout` masks the inputs of every
-    step of every layer, `recurrent_dropout` the state that enters it; a mask holds for a whole sequence.
-    """
-
-    kind: Literal["recurrent"]
-    cell: Literal["rnn", "gru", "lstm"]
-    words: EmbeddingConfig | None
-    hidden: Positive
-    layers: Positive
-    bidirectional: Literal["product", "concatenation"] | None
-    pooling: Pooling
-    dropout: Dropout
-    recurrent_dropout: Dropout
-    output_dropout: Dropout
+    kind: Literal["recurrent"] = Field(description="Recurrent network.")
+    cell: Literal["rnn", "gru", "lstm"] = Field(description="Kind of recurrent layer: rnn (tanh), gru or lstm.")
+    tokens: EmbeddingConfig | None = Field(
+        default=None, description="Words and embedding of a text. None reads an image row by row."
+    )
+    hidden_size: Positive = Field(description="Width of the state of each layer and direction.")
+    num_layers: Positive = Field(default=1, description="Stacked recurrent layers.")
+    bidirectional: Literal["product", "concatenation"] | None = Field(
+        default=None, description="How the two directions are combined. None runs one direction."
+    )
+    pooling: Pooling = Field(
+        default="last", description="Reduction over the steps: last state, or mean or max of all states."
+    )
+    dropout: Dropout = Field(
+        default=0.0, description="Dropout on the inputs of every step, one mask for each sequence, 0..1 (Gal, 2016)."
+    )
+    recurrent_dropout: Dropout = Field(
+        default=0.0,
+        description="Dropout on the state that enters each step, one mask for each sequence, 0..1 (Gal, 2016).",
+    )
+    output_dropout: Dropout = Field(default=0.0, description="Dropout before the output layer, 0..1.")
 
 
 class AttentionConfig(BaseConfig):
-    """Scaled dot-product self-attention over words with positions; `heads` divide the words' width.
+    """Scaled dot-product self-attention over words with position embeddings (Vaswani et al., 2017)."""
 
-    `residual`: what is attended to is added to the words themselves."""
-
-    kind: Literal["attention"]
-    words: EmbeddingConfig
-    heads: Positive
-    residual: bool
-    pooling: Literal["mean", "max"]
-    dropout: Dropout
-    output_dropout: Dropout
+    kind: Literal["attention"] = Field(description="Self-attention network.")
+    tokens: EmbeddingConfig = Field(description="Words and embedding of a text.")
+    num_heads: Positive = Field(default=1, description="Attention heads; must divide embedding_dim.")
+    residual: bool = Field(default=True, description="Add the word vectors to the output of the attention.")
+    pooling: Literal["mean", "max"] = Field(default="mean", description="Reduction over the words.")
+    dropout: Dropout = Field(default=0.0, description="Dropout on the embedded words, 0..1.")
+    output_dropout: Dropout = Field(default=0.0, description="Dropout before the output layer, 0..1.")
 
 
 class NgramsConfig(BaseConfig):
-    """Weights of runs of one to `order` words, the most frequent `runs` of them, found by a table of so many `places`
-    (a prime number spreads them best; of runs that share one, the most frequent stays).
+    """Linear classifier on n-grams scaled by naive Bayes log-count ratios (NBSVM; Wang and Manning, 2012)."""
 
-    `rows_per_vote`: training rows, one after the other, that say only once whether a run is in them; `least_votes`:
-    how often that must be said of a run. `dropout` is the share of runs that training leaves out."""
-
-    kind: Literal["ngrams"]
-    words: TokensConfig
-    order: Annotated[int, Field(ge=1, le=3)]
-    runs: Positive
-    places: Positive
-    rows_per_vote: Positive
-    least_votes: Positive
-    dropout: Dropout
+    kind: Literal["ngrams"] = Field(description="Linear classifier on n-grams (NBSVM).")
+    tokens: TokensConfig = Field(description="Words of a text.")
+    max_n: Annotated[int, Field(ge=1, le=3)] = Field(description="Longest n-gram, 1..3 words; all shorter ones count.")
+    max_features: Positive = Field(description="Number of n-grams kept, the most frequent ones.")
+    num_buckets: Positive = Field(
+        description="Size of the hash table of n-grams; a prime spreads them best. In a collision the more frequent "
+        "n-gram stays."
+    )
+    group_size: Positive = Field(
+        default=1,
+        description="Consecutive training rows that are counted as one document, as `split.group_size` keeps them.",
+    )
+    min_df: Positive = Field(default=1, description="Fewest documents (groups) that an n-gram must be in.")
+    dropout: Dropout = Field(default=0.0, description="Share of n-grams that training leaves out, 0..1.")
 
     @model_validator(mode="after")
-    def _count_runs_in_64_bits(self) -> Self:
-        if self.words.vocabulary**self.order >= 2**63:
-            raise mistake("so many words make more runs than 64 bits can number", at=["words", "vocabulary"])
+    def _count_ngrams_in_64_bits(self) -> Self:
+        if self.tokens.vocab_size**self.max_n >= 2**63:
+            raise mistake("has more n-grams of max_n words than 64 bits can number", at=["tokens", "vocab_size"])
         return self
 
 
@@ -131,25 +150,35 @@ ClassifierNetworkConfig = Annotated[MlpConfig | ConvolutionalConfig | TextNetwor
 
 
 class AutoencoderConfig(BaseConfig):
-    """`hidden`: widths of the layers between input and code, and mirrored between code and output.
+    """Dense encoder and mirrored decoder."""
 
-    `dropout` masks the code, in training."""
+    kind: Literal["autoencoder"] = Field(description="Dense autoencoder.")
+    hidden_sizes: Sizes = Field(
+        default=(), description="Widths of the layers between input and code, mirrored between code and output."
+    )
+    latent_dim: Positive = Field(description="Width of the code (latent dimension).")
+    activation: Activation = Field(default="relu", description=ACTIVATION)
+    dropout: Dropout = Field(default=0.0, description="Dropout on the code, 0..1.")
 
-    kind: Literal["autoencoder"]
-    hidden: tuple[Positive, ...]
-    code: Positive
-    activation: Activation
-    dropout: Dropout
+
+class GeneratorConfig(BaseConfig):
+    """The network that draws images from noise."""
+
+    hidden_sizes: Sizes = Field(description="Widths of the layers between noise and image.")
+
+
+class DiscriminatorConfig(BaseConfig):
+    """The network that tells real images from generated ones."""
+
+    hidden_sizes: Sizes = Field(description="Widths of the layers between image and score.")
+    dropout: Dropout = Field(default=0.0, description="Dropout after each hidden layer, 0..1.")
 
 
 class GanConfig(BaseConfig):
-    """`noise`: numbers that an image is made from; `generator`, `discriminator`: widths of the layers between.
+    """Generative adversarial network of dense layers (Goodfellow et al., 2014)."""
 
-    `slope` is LeakyReLU's below zero; `dropout` masks the discriminator's layers."""
-
-    kind: Literal["gan"]
-    noise: Positive
-    generator: tuple[Positive, ...]
-    discriminator: tuple[Positive, ...]
-    slope: Share
-    dropout: Dropout
+    kind: Literal["gan"] = Field(description="Generative adversarial network.")
+    latent_dim: Positive = Field(description="Length of the noise vector that an image is generated from.")
+    generator: GeneratorConfig = Field(description="Generator.")
+    discriminator: DiscriminatorConfig = Field(description="Discriminator.")
+    negative_slope: Share = Field(default=0.2, description="LeakyReLU's slope below zero, 0..1.")

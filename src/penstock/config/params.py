@@ -10,125 +10,157 @@ from pydantic import Field, model_validator
 from penstock.config.base import BaseConfig, Name, Positive, PositiveFloat, mistake
 from penstock.config.data import DatasetConfig, DownloadConfig
 from penstock.config.models import (
-    YARDSTICKS,
+    BASELINE_KINDS,
     BaselineConfig,
     BaselineConfigs,
+    ClassificationConfig,
     FidReferenceConfig,
     ModelConfig,
     ModelConfigs,
 )
-from penstock.config.training import TrainingConfig
 from penstock.core.errors import ConfigError, nearest
 
 Entry = TypeVar("Entry")
 
 
 class TrackingConfig(BaseConfig):
-    uri: str
+    """Where MLflow keeps the runs. No stage depends on it."""
+
+    uri: str = Field(
+        default="sqlite:///mlflow.db",
+        description="A database file (relative to params.yaml) or a server, http://host:5000. The environment variable "
+        "MLFLOW_TRACKING_URI takes precedence.",
+    )
 
 
 class TrainerConfig(BaseConfig):
-    accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    devices: Positive | Literal["auto"]
-    num_nodes: Positive
-    strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
-    threads: Positive
+    """Arguments of Lightning's Trainer, and the number of threads. Every training depends on them."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
+        default="auto", description="Device: auto, cpu, gpu or mps."
+    )
+    devices: Positive | Literal["auto"] = Field(
+        default="auto", description="Processes on each node. auto uses every visible GPU, or one process on the CPU."
+    )
+    num_nodes: Positive = Field(default=1, description="Machines. More than one are started by torchrun or srun.")
+    strategy: str = Field(
+        default="auto",
+        description="Lightning's strategy. auto is one process, or ddp for several; another example is "
+        "ddp_find_unused_parameters_true.",
+    )
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        default="32-true", description="Numeric precision: 32-true, bf16-mixed or 16-mixed."
+    )
+    threads: Positive = Field(
+        default=1,
+        description="CPU threads of one stage, at least 1. Fixed, not auto-detected: the number of threads changes the "
+        "order of floating-point sums.",
+    )
 
 
 class CheckpointsConfig(BaseConfig):
-    resume: Literal["auto", "never"]
-    seconds: PositiveFloat
+    """Checkpoints of interrupted trainings. No stage depends on them."""
 
-
-class CommonConfig(BaseConfig):
-    """Whole blocks that models take over (YAML's <<) and change in part."""
-
-    training: TrainingConfig
+    resume: Literal["auto", "never"] = Field(
+        default="auto",
+        description="auto resumes an interrupted training if data, parameters and code are the same; never restarts it.",
+    )
+    seconds: PositiveFloat = Field(default=30.0, description="Seconds between two checkpoints.")
 
 
 class Config(BaseConfig):
-    """`models` are the documented ones; `tuned` are recipes for the same networks, trained apart (`make tuned`), each
-    from `seeds` seeds."""
+    """params.yaml."""
 
-    download: DownloadConfig
-    tracking: TrackingConfig
-    trainer: TrainerConfig
-    checkpoints: CheckpointsConfig
-    datasets: dict[Name, DatasetConfig]
-    baselines: BaselineConfigs
-    judges: dict[Name, FidReferenceConfig]
-    common: CommonConfig
-    models: ModelConfigs
-    seeds: Annotated[int, Field(ge=2)]
-    tuned: ModelConfigs
+    download: DownloadConfig = Field(default=DownloadConfig(), description="How files are downloaded.")
+    tracking: TrackingConfig = Field(default=TrackingConfig(), description="Where MLflow keeps the runs.")
+    trainer: TrainerConfig = Field(description="Arguments of Lightning's Trainer.")
+    checkpoints: CheckpointsConfig = Field(default=CheckpointsConfig(), description="Checkpoints of trainings.")
+    datasets: dict[Name, DatasetConfig] = Field(description="Datasets by name.")
+    baselines: BaselineConfigs = Field(description="What scores are compared with, by name.")
+    fid_references: dict[Name, FidReferenceConfig] = Field(
+        default={}, description="References of the Frechet distance, by name."
+    )
+    models: ModelConfigs = Field(description="The documented models by name. `dvc repro` trains them.")
+    num_seeds: Annotated[int, Field(ge=2)] = Field(
+        default=3, description="Seeds that `make tuned` trains each tuned model from, for mean and standard deviation."
+    )
+    tuned: ModelConfigs = Field(default={}, description="Tuned models by name. `make tuned` trains them.")
 
     @model_validator(mode="after")
-    def _know_what_is_named(self) -> Self:
-        yardsticks: dict[str, BaselineConfig | FidReferenceConfig] = {**self.baselines, **self.judges}
-        blocks: dict[str, Mapping[str, ModelConfig | BaselineConfig | FidReferenceConfig]] = {
-            "baselines": self.baselines,
-            "judges": self.judges,
-            "models": self.models,
-            "tuned": self.tuned,
-        }
-        for name, judge in self.judges.items():
-            _require(judge.classifier, self.models, "classifier", "judges", name)
-            if self.models[judge.classifier].dataset != judge.dataset:
-                raise mistake(f"{judge.classifier} is of another dataset", at=["judges", name, "classifier"])
-        for block, entries in blocks.items():
-            for name, entry in entries.items():
-                _require(entry.dataset, self.datasets, "dataset", block, name)
-                if isinstance(entry, ModelConfig):
-                    _require(entry.baseline, yardsticks, "baseline", block, name)
-                    _require_the_right_kind(entry, yardsticks[entry.baseline], block, name)
-        for block, others in (("tuned", self.models), ("judges", self.baselines)):
-            for name in blocks[block].keys() & others.keys():
-                raise mistake(f"there is another '{name}' already; call it something else", at=[block, name])
+    def _check_references(self) -> Self:
+        self._check_fid_references()
+        for block, models in (("models", self.models), ("tuned", self.tuned)):
+            for name, model in models.items():
+                _require(model.dataset, self.datasets, "dataset", block, name)
+                self._check_baseline(model, block, name)
+        for name, baseline in self.baselines.items():
+            _require(baseline.dataset, self.datasets, "dataset", "baselines", name)
+        self._check_unique_names()
         return self
+
+    def _check_fid_references(self) -> None:
+        for name, reference in self.fid_references.items():
+            _require(reference.dataset, self.datasets, "dataset", "fid_references", name)
+            _require(reference.classifier, self.models, "classifier", "fid_references", name)
+            classifier, key = self.models[reference.classifier], ["fid_references", name, "classifier"]
+            if classifier.dataset != reference.dataset:
+                raise mistake(f"{reference.classifier} is of another dataset, {classifier.dataset}", at=key)
+            if not isinstance(classifier, ClassificationConfig):
+                raise mistake(f"{reference.classifier} is no classifier", at=key)
+
+    def _check_baseline(self, model: ModelConfig, block: str, name: str) -> None:
+        known: dict[str, BaselineConfig | FidReferenceConfig] = {**self.baselines, **self.fid_references}
+        _require(model.baseline, known, "baseline", block, name)
+        baseline, key = known[model.baseline], [block, name, "baseline"]
+        if baseline.dataset != model.dataset:
+            raise mistake(f"{model.baseline} is of another dataset, {baseline.dataset}", at=key)
+        kind = "fid_reference" if isinstance(baseline, FidReferenceConfig) else baseline.kind
+        if kind != (needed := BASELINE_KINDS[model.task]):
+            raise mistake(f"{model.baseline} is of kind {kind}; {model.task} is compared with {needed}", at=key)
+
+    def _check_unique_names(self) -> None:
+        """A tuned model and a documented one share the folders of MLflow and of the server."""
+        for block, names, others in (
+            ("tuned", self.tuned, self.models),
+            ("fid_references", self.fid_references, self.baselines),
+        ):
+            for name in names.keys() & others.keys():
+                raise mistake(f"there is another '{name}' already; call it something else", at=[block, name])
 
     @property
     def every_model(self) -> ModelConfigs:
-        """The documented ones, then the tuned."""
+        """The documented models, then the tuned ones."""
         return self.models | self.tuned
 
     def model(self, name: str) -> ModelConfig:
-        """The settings of one model, documented or tuned; a `ConfigError` names the nearest valid name."""
+        """Return the settings of a model, documented or tuned.
+
+        Raises:
+            ConfigError: There is no such model; the message names the nearest valid name.
+        """
         return _entry(self.every_model, name, "model")
 
     def block_of_model(self, name: str) -> Literal["models", "tuned"]:
-        """Where in params.yaml a model stands."""
+        """Return the block of params.yaml that a model is in."""
         return "tuned" if name in self.tuned else "models"
 
     def dataset(self, name: str) -> DatasetConfig:
-        """The settings of one dataset; a `ConfigError` names the nearest valid name."""
+        """Return the settings of a dataset; a `ConfigError` names the nearest valid name."""
         return _entry(self.datasets, name, "dataset")
 
     def baseline(self, name: str) -> BaselineConfig:
-        """The settings of one baseline; a `ConfigError` names the nearest valid name."""
+        """Return the settings of a baseline; a `ConfigError` names the nearest valid name."""
         return _entry(self.baselines, name, "baseline")
 
-    def judge(self, name: str) -> FidReferenceConfig:
-        """The settings of one judge; a `ConfigError` names the nearest valid name."""
-        return _entry(self.judges, name, "judge")
+    def fid_reference(self, name: str) -> FidReferenceConfig:
+        """Return the settings of a FID reference; a `ConfigError` names the nearest valid name."""
+        return _entry(self.fid_references, name, "fid_reference")
 
 
 def _require(name: str, known: Collection[str], key: str, block: str, entry: str) -> None:
-    """An entry's key must name something that there is."""
+    """Raise unless an entry's key names something that exists."""
     if name not in known:
         raise mistake(f"unknown {key} '{name}'{nearest(name, known)}", at=[block, entry, key])
-
-
-def _require_the_right_kind(
-    model: ModelConfig, yardstick: BaselineConfig | FidReferenceConfig, block: str, name: str
-) -> None:
-    """A score is held against one of the same data and the same figure."""
-    if yardstick.dataset != model.dataset:
-        raise mistake(f"{model.baseline} is of another dataset, {yardstick.dataset}", at=[block, name, "baseline"])
-    kind = "judge" if isinstance(yardstick, FidReferenceConfig) else yardstick.kind
-    if kind != YARDSTICKS[model.task]:
-        problem = f"{model.baseline} is of kind {kind}; {model.task} is held against {YARDSTICKS[model.task]}"
-        raise mistake(problem, at=[block, name, "baseline"])
 
 
 def _entry(entries: Mapping[str, Entry], name: str, kind: str) -> Entry:

@@ -63,7 +63,7 @@ def download(
         for file_name, file in dataset.files.items():
             task = progress.add_task(file_name, total=file.bytes)
             transfer = _Transfer(name, file_name, file, settings, folder, scratch, progress, task)
-            yield transfer.run(dataset.official, root)
+            yield transfer.run(dataset.urls, root)
             progress.update(task, completed=file.bytes)
 
 

@@ -32,9 +32,9 @@ def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
     settings = config.model(model)
     dataset = config.dataset(settings.dataset)
     return {
-        **settings.model_dump(mode="json", exclude={"documented", "gates", "int8", "baseline", "dataset"}),
+        **settings.model_dump(mode="json", exclude={"reference", "gates", "int8", "baseline", "dataset"}),
         "trainer": config.trainer.model_dump(mode="json") | _devices(config.trainer),
-        "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split", "limit"}),
+        "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split"}),
     }
 
 

@@ -26,8 +26,11 @@ def build(settings: AttentionConfig, _manifest: DatasetInfo, outputs: int) -> nn
     Raises:
         WrongSettingError: the heads do not divide the width of the words.
     """
-    if settings.words.width % settings.heads:
-        raise WrongSettingError("network.heads", f"{settings.heads} do not divide {settings.words.width}, words.width")
+    if settings.tokens.embedding_dim % settings.num_heads:
+        raise WrongSettingError(
+            "network.num_heads",
+            f"{settings.num_heads} do not divide {settings.tokens.embedding_dim}, tokens.embedding_dim",
+        )
     return AttentionNetwork(settings, outputs)
 
 
@@ -39,10 +42,10 @@ class AttentionNetwork(nn.Module):
 
     def __init__(self, settings: AttentionConfig, outputs: int) -> None:
         super().__init__()
-        width = settings.words.width
-        self.words = WordEmbedding(settings.words)
-        self.positions = nn.Parameter(torch.empty(settings.words.length, width).uniform_(-0.05, 0.05))
-        self.attention = SelfAttention(width, settings.heads)
+        width = settings.tokens.embedding_dim
+        self.words = WordEmbedding(settings.tokens)
+        self.positions = nn.Parameter(torch.empty(settings.tokens.max_length, width).uniform_(-0.05, 0.05))
+        self.attention = SelfAttention(width, settings.num_heads)
         self.residual = settings.residual
         self.pool = masked_mean if settings.pooling == "mean" else masked_max
         self.dropout = nn.Dropout(settings.dropout)

@@ -33,10 +33,12 @@ class Autoencoder(ExportableModel):
             raise WrongSettingError("network.kind", f"autoencoder needs images, {info.dataset} has {info.kind} inputs")
         pixels, activation = prod(info.shape), settings.activation
         self.inputs = nn.Sequential(Pixels(), nn.Flatten())
-        encoder = dense_layers(pixels, settings.hidden, settings.code, activation=activation)
+        encoder = dense_layers(pixels, settings.hidden_sizes, settings.latent_dim, activation=activation)
         self.encoder = nn.Sequential(*encoder, ACTIVATIONS[activation]())
         self.dropout = nn.Dropout(settings.dropout)
-        self.decoder = nn.Sequential(*dense_layers(settings.code, settings.hidden[::-1], pixels, activation=activation))
+        self.decoder = nn.Sequential(
+            *dense_layers(settings.latent_dim, settings.hidden_sizes[::-1], pixels, activation=activation)
+        )
 
     def targets(self, inputs: Tensor) -> Tensor:
         """What the reconstruction should be, float32 [N, height x width] of 0..1: the inputs themselves."""

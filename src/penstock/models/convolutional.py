@@ -26,9 +26,9 @@ def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.
         raise WrongSettingError("network.kind", f"convolutional needs images, {info.dataset} has {info.kind} inputs")
     layers: list[nn.Module] = []
     channels, (height, width) = 1, info.shape
-    lost = settings.kernel - 1 if settings.padding == "valid" else 0
+    lost = settings.kernel_size - 1 if settings.padding == "valid" else 0
     for number, block in enumerate(settings.blocks):
-        layers.append(nn.Conv2d(channels, block.filters, settings.kernel, padding=settings.padding))
+        layers.append(nn.Conv2d(channels, block.filters, settings.kernel_size, padding=settings.padding))
         if settings.normalization:
             layers.append(_normalization(settings.normalization, block.filters))
         # Every activation rises with its input, so the largest one is that of the largest input: pooling first gives

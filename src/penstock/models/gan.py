@@ -32,17 +32,20 @@ class Gan(ExportableModel):
     outputs = ("image",)
 
     def __init__(self, settings: GanConfig, info: DatasetInfo) -> None:
-        description = f"{settings.noise} numbers, drawn from the standard normal distribution"
-        super().__init__(InputSpec("noise", (settings.noise,), torch.float32, description))
+        description = f"{settings.latent_dim} numbers, drawn from the standard normal distribution"
+        super().__init__(InputSpec("noise", (settings.latent_dim,), torch.float32, description))
         if info.kind != "image":
             raise WrongSettingError("network.kind", f"gan needs images, {info.dataset} has {info.kind} inputs")
         self.shape = info.shape
         pixels = prod(info.shape)
         self.generator = nn.Sequential(
-            *_layers(settings.noise, settings.generator, pixels, settings.slope, 0), nn.Tanh()
+            *_layers(settings.latent_dim, settings.generator.hidden_sizes, pixels, settings.negative_slope, 0),
+            nn.Tanh(),
         )
         self.discriminator = nn.Sequential(
-            *_layers(pixels, settings.discriminator, 1, settings.slope, settings.dropout)
+            *_layers(
+                pixels, settings.discriminator.hidden_sizes, 1, settings.negative_slope, settings.discriminator.dropout
+            )
         )
 
     def scaled(self, images: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def build(settings: MlpConfig, info: DatasetInfo, outputs: int) -> nn.Module:
     width = prod(info.shape)
     layers = dense_layers(
         width,
-        settings.hidden,
+        settings.hidden_sizes,
         outputs,
         activation=settings.activation,
         normalization=settings.normalization,

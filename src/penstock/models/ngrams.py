@@ -52,24 +52,24 @@ class NgramNetwork(FittedLayer):
         self.table: Tensor
         self.fingerprints: Tensor
         self.ratios: Tensor
-        self.register_buffer("table", torch.zeros(settings.places, dtype=torch.int32))
-        self.register_buffer("fingerprints", torch.full((settings.runs + 1,), -1, dtype=torch.int32))
-        self.register_buffer("ratios", torch.zeros(settings.runs + 1))
-        self.weights = nn.Embedding(settings.runs + 1, 1)
+        self.register_buffer("table", torch.zeros(settings.num_buckets, dtype=torch.int32))
+        self.register_buffer("fingerprints", torch.full((settings.max_features + 1,), -1, dtype=torch.int32))
+        self.register_buffer("ratios", torch.zeros(settings.max_features + 1))
+        self.weights = nn.Embedding(settings.max_features + 1, 1)
         nn.init.zeros_(self.weights.weight)
         self.bias = nn.Parameter(torch.zeros(1))
         self.dropout = nn.Dropout(settings.dropout)
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
         """Takes the runs that most votes are about, and the logarithm of how much likelier each is with label 1."""
-        keys, votes = _votes(self.settings, read(inputs, self.settings.words).numpy(), labels.numpy())
-        enough = np.flatnonzero(votes.sum(axis=1) >= self.settings.least_votes)
-        most = enough[np.argsort(-votes[enough].sum(axis=1), kind="stable")][: self.settings.runs]
+        keys, votes = _votes(self.settings, read(inputs, self.settings.tokens).numpy(), labels.numpy())
+        enough = np.flatnonzero(votes.sum(axis=1) >= self.settings.min_df)
+        most = enough[np.argsort(-votes[enough].sum(axis=1), kind="stable")][: self.settings.max_features]
         smoothed = votes[most] + 1.0
         likely = np.log(smoothed / smoothed.sum(axis=0))
         words = torch.from_numpy(_words(self.settings, keys[most]))
         # Of the runs that share a place the first one stays, which has the most votes.
-        places, first = np.unique(_hashed(words, PLACES, self.settings.places).numpy(), return_index=True)
+        places, first = np.unique(_hashed(words, PLACES, self.settings.num_buckets).numpy(), return_index=True)
         self.table[torch.from_numpy(places)] = torch.from_numpy(first + 1).int()
         known = slice(1, len(most) + 1)
         self.fingerprints[known] = _hashed(words, FINGERPRINTS, LARGEST_FINGERPRINT).int()
@@ -86,8 +86,8 @@ class NgramNetwork(FittedLayer):
     def slots(self, ids_NT: Tensor) -> Tensor:
         """Word ids to the slot of the run that ends at each word, [N, order * T] with the runs of one word first."""
         found = []
-        for is_run_NT, run_NTW in _runs(read(ids_NT, self.settings.words), self.settings.order):
-            slots_NT = self.table[_hashed(run_NTW, PLACES, self.settings.places)].long()
+        for is_run_NT, run_NTW in _runs(read(ids_NT, self.settings.tokens), self.settings.max_n):
+            slots_NT = self.table[_hashed(run_NTW, PLACES, self.settings.num_buckets)].long()
             own_NT = self.fingerprints[slots_NT] == _hashed(run_NTW, FINGERPRINTS, LARGEST_FINGERPRINT)
             found.append(torch.where(is_run_NT & own_NT, slots_NT, NONE))
         return torch.cat(found, dim=1)
@@ -115,12 +115,12 @@ def _votes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Every run in the training rows as a number, ascending, and for how many groups of rows of each label it is in,
     [runs, 2]: `rows_per_vote` rows, one after the other, are a group, since neighbours may be about the same thing."""
-    groups = len(ids) // settings.rows_per_vote + 1
-    group = np.repeat(np.arange(len(ids)) // settings.rows_per_vote * 2 + labels, ids.shape[1])
+    groups = len(ids) // settings.group_size + 1
+    group = np.repeat(np.arange(len(ids)) // settings.group_size * 2 + labels, ids.shape[1])
     all_keys, all_groups = [], []
-    for is_run, words in _runs(torch.from_numpy(ids), settings.order):
+    for is_run, words in _runs(torch.from_numpy(ids), settings.max_n):
         chosen = is_run.numpy().ravel()
-        all_keys.append(_keys(settings, words.numpy().reshape(-1, settings.order)[chosen]))
+        all_keys.append(_keys(settings, words.numpy().reshape(-1, settings.max_n)[chosen]))
         all_groups.append(group[chosen])
     keys, run = np.unique(np.concatenate(all_keys), return_inverse=True)
     pairs = np.unique(run * (2 * groups) + np.concatenate(all_groups))
@@ -130,15 +130,15 @@ def _votes(
 
 def _keys(settings: NgramsConfig, words: NDArray[np.int64]) -> NDArray[np.int64]:
     """Runs [runs, order] as numbers: digits to the base of the vocabulary."""
-    base = settings.words.vocabulary ** np.arange(settings.order, dtype=np.int64)
+    base = settings.tokens.vocab_size ** np.arange(settings.max_n, dtype=np.int64)
     keys: NDArray[np.int64] = words @ base
     return keys
 
 
 def _words(settings: NgramsConfig, keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """The way back from `_keys`."""
-    vocabulary = settings.words.vocabulary
+    vocabulary = settings.tokens.vocab_size
     words: NDArray[np.int64] = np.stack(
-        [keys // vocabulary**back % vocabulary for back in range(settings.order)], axis=1
+        [keys // vocabulary**back % vocabulary for back in range(settings.max_n)], axis=1
     )
     return words

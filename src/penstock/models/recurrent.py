@@ -45,12 +45,12 @@ class RecurrentNetwork(nn.Module):
     def __init__(self, settings: RecurrentConfig, width: int, outputs: int) -> None:
         super().__init__()
         self.settings = settings
-        self.words = WordEmbedding(settings.words) if settings.words else None
-        width = settings.words.width if settings.words else width
+        self.words = WordEmbedding(settings.tokens) if settings.tokens else None
+        width = settings.tokens.embedding_dim if settings.tokens else width
         self.layers = nn.ModuleList()
-        for _ in range(settings.layers):
+        for _ in range(settings.num_layers):
             self.layers.append(Layer(settings, width))
-            width = settings.hidden * (2 if settings.bidirectional == "concatenation" else 1)
+            width = settings.hidden_size * (2 if settings.bidirectional == "concatenation" else 1)
         self.dropout = nn.Dropout(settings.output_dropout)
         self.output = glorot_dense(width, outputs)
 
@@ -89,7 +89,7 @@ class Layer(nn.Module):
         return Direction(
             settings.cell,
             width,
-            settings.hidden,
+            settings.hidden_size,
             dropout=settings.dropout,
             recurrent_dropout=settings.recurrent_dropout,
         )

@@ -17,9 +17,9 @@ from penstock.orchestration.resources import use_threads
 
 
 def run_stage(
-    stage: Callable[[Project, Config, str], None], block: Literal["datasets", "baselines", "judges", "models"]
+    stage: Callable[[Project, Config, str], None], block: Literal["datasets", "baselines", "fid_references", "models"]
 ) -> None:
-    """Runs a stage for the dataset, baseline, judge or model that the command line names, and ends the process.
+    """Runs a stage for the dataset, baseline, FID reference or model that the command line names, and ends the process.
 
     Args:
         block: of params.yaml that the name stands in; tuned models count as models.

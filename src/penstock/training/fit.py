@@ -110,8 +110,8 @@ def fit(
     callbacks: list[Callback] = [recorder, checkpointer]
     if output.is_terminal:
         callbacks.append(BatchProgress())
-    if model.training.weight_average:
-        callbacks.append(EMA(model.training.weight_average))
+    if model.training.ema_decay:
+        callbacks.append(EMA(model.training.ema_decay))
     options = {"max_epochs": model.training.epochs, "callbacks": callbacks}
     trainer = _trainer(settings, **options)
     task.step_by_step = trainer.world_size > 1
@@ -214,11 +214,11 @@ def _measure(network: nn.Module, train: ArraySplit) -> None:
 
 def _begin_words(network: nn.Module, train: ArraySplit) -> None:
     for layer in network.modules():
-        if isinstance(layer, WordEmbedding) and layer.settings.begin == "neighbours":
+        if isinstance(layer, WordEmbedding) and layer.settings.init == "ppmi":
             from penstock.models.common.ppmi_embeddings import ppmi_embeddings  # brings scikit-learn, a second
 
             ids = layer.ids(torch.from_numpy(train.inputs)).numpy()
-            vectors = ppmi_embeddings(ids, layer.settings.vocabulary, layer.settings.width)
+            vectors = ppmi_embeddings(ids, layer.settings.vocab_size, layer.settings.embedding_dim)
             with torch.no_grad():
                 layer.embedding.weight.copy_(torch.from_numpy(vectors))
 

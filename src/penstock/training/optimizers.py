@@ -21,7 +21,7 @@ def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Pa
         case settings.AdagradConfig():
             return Adagrad(parameters, lr=rate)
         case settings.RmsPropConfig():
-            return RMSprop(parameters, lr=rate, alpha=optimizer.smoothing)
+            return RMSprop(parameters, lr=rate, alpha=optimizer.alpha)
         case settings.AdamConfig():
             return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused)
 
@@ -38,15 +38,15 @@ def build_schedule(
     match schedule:
         case settings.ConstantScheduleConfig():
             return LambdaLR(optimizer, lambda step: 1.0)
-        case settings.ExponentialScheduleConfig(decay=decay):
-            return LambdaLR(optimizer, lambda step: decay ** (step / steps_of_epoch))
-        case settings.StepScheduleConfig(decay=decay, epochs=every):
-            return LambdaLR(optimizer, lambda step: decay ** int(step / steps_of_epoch / every + 1e-9))
-        case settings.OneCycleScheduleConfig(warm_up=warm_up):
-            if steps * warm_up <= 1:
+        case settings.ExponentialScheduleConfig(gamma=gamma):
+            return LambdaLR(optimizer, lambda step: gamma ** (step / steps_of_epoch))
+        case settings.StepScheduleConfig(gamma=gamma, epochs=every):
+            return LambdaLR(optimizer, lambda step: gamma ** int(step / steps_of_epoch / every + 1e-9))
+        case settings.OneCycleScheduleConfig(warmup_fraction=warmup):
+            if steps * warmup <= 1:
                 raise WrongSettingError(
-                    "training.schedule.warm_up", f"{warm_up:g} of {steps} steps is not more than one step"
+                    "training.schedule.warmup_fraction", f"{warmup:g} of {steps} steps is not more than one step"
                 )
             peak = optimizer.param_groups[0]["lr"]
             # It would also move Adam's first beta, which is the optimiser's own setting.
-            return OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=warm_up, cycle_momentum=False)
+            return OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=warmup, cycle_momentum=False)

@@ -33,7 +33,7 @@ def _train(small_run: Copy, config: Config, name: str, epochs: int, folder: Path
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": epochs})})
     settings = config.dataset(model.dataset)
     if model.dataset == "mnist":
-        settings = settings.model_copy(update={"limit": MNIST_ROWS})
+        settings = settings.model_copy(update={"split": settings.split.model_copy(update={"max_rows": MNIST_ROWS})})
     processed = ProcessedDataset(folder / "processed")
     preprocess(model.dataset, settings, raw=Project(small_run.root).raw(model.dataset), folder=processed.folder)
     fitted = fit(model, config.trainer, processed.info, processed.split("train"), processed.split("validation"))

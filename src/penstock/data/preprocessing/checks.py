@@ -15,7 +15,7 @@ from penstock.io.processed_dataset import ArraySplit, SplitName
 
 @dataclass(frozen=True)
 class Expectation:
-    """One thing that must hold: its key below `expect`, and what was found, for people."""
+    """One thing that must hold: its key below `checks`, and what was found, for people."""
 
     key: str
     holds: bool
@@ -23,14 +23,14 @@ class Expectation:
     found: str
 
 
-def of_raw(expect: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
+def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
     """Rows and class balance of the official parts."""
     found_rows = {name: len(part.labels) for name, part in parts.items()}
-    smallest, largest = expect.class_share
+    smallest, largest = checks.class_share.min, checks.class_share.max
     shares = [np.bincount(part.labels, minlength=classes) / len(part.labels) for part in parts.values()]
     lowest, highest = float(np.min(shares)), float(np.max(shares))
     return [
-        Expectation("rows", found_rows == expect.rows, str(expect.rows), str(found_rows)),
+        Expectation("rows", found_rows == checks.rows, str(checks.rows), str(found_rows)),
         Expectation(
             "class_share",
             smallest <= lowest and highest <= largest,
@@ -40,9 +40,9 @@ def of_raw(expect: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) ->
     ]
 
 
-def of_processed(expect: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
+def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
     """Range of the processed inputs, and rows that are in test too."""
-    smallest, largest = expect.values
+    smallest, largest = checks.values.min, checks.values.max
     lowest = min(float(split.inputs.min()) for split in splits.values())
     highest = max(float(split.inputs.max()) for split in splits.values())
     return [
@@ -53,14 +53,14 @@ def of_processed(expect: ChecksConfig, splits: Mapping[SplitName, ArraySplit], l
             f"{smallest:g} to {largest:g}",
             f"{lowest:g} to {highest:g}",
         ),
-        Expectation("leakage", leaked <= expect.leakage, f"at most {expect.leakage}", str(leaked)),
+        Expectation("leakage", leaked <= checks.leakage, f"at most {checks.leakage}", str(leaked)),
     ]
 
 
 def require(dataset: str, expectations: list[Expectation]) -> None:
     """Raises `ExpectationError` with a line for each expectation that does not hold."""
     broken = [
-        f"datasets.{dataset}.expect.{one.key}: declared {one.declared}, found {one.found}"
+        f"datasets.{dataset}.checks.{one.key}: declared {one.declared}, found {one.found}"
         for one in expectations
         if not one.holds
     ]

@@ -28,12 +28,12 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
     """Writes the processed dataset into `folder` and returns its report (data.json).
 
     Raises:
-        ExpectationError: the data are not what `datasets.<name>.expect` declares.
+        ExpectationError: the data are not what `datasets.<name>.checks` declares.
         WrongSettingError: `split` does not fit the official parts, or `limit` leaves too few rows for it.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
-    expectations.require(name, expectations.of_raw(settings.expect, parts, len(dataset.classes)))
+    expectations.require(name, expectations.of_raw(settings.checks, parts, len(dataset.classes)))
     training, test, rows, repeated = split_rows(parts, settings)
 
     of_split = _split_parts(training, test, rows)
@@ -45,7 +45,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         for split, part in of_split.items()
     }
     leaked = _leaked(training, test, rows)
-    expectations.require(name, expectations.of_processed(settings.expect, encoded, leaked))
+    expectations.require(name, expectations.of_processed(settings.checks, encoded, leaked))
 
     for split in SPLITS:
         save_array(folder, f"{split}/inputs", encoded[split].inputs)
@@ -102,7 +102,8 @@ def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[
     split = settings.split
     if (split.test is None) != ("test" in parts):
         raise WrongSettingError(
-            "split.test", "must be null: there is an official test part" if split.test else "is needed: all is one part"
+            "split.test",
+            "must be left out: there is an official test part" if split.test else "is needed: all is one part",
         )
     training, test = raw_split_for(parts, "train"), raw_split_for(parts, "test")
     candidates, test_rows = _sample(training, settings), _sample(test, settings)
@@ -115,11 +116,11 @@ def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[
 
 
 def _sample(part: RawSplit, settings: DatasetConfig) -> NDArray[np.int64]:
-    """All rows, or `limit` of them: drawn, since official files are often sorted by class."""
+    """All rows, or `split.max_rows` of them: drawn, since official files are often sorted by class."""
     rows = np.arange(len(part.labels))
-    if settings.limit is None:
+    if settings.split.max_rows is None:
         return rows
-    return np.sort(np.random.default_rng(settings.split.seed).permutation(rows)[: settings.limit])
+    return np.sort(np.random.default_rng(settings.split.seed).permutation(rows)[: settings.split.max_rows])
 
 
 def _split_parts(training: RawSplit, test: RawSplit, rows: Rows) -> dict[SplitName, RawSplit]:
@@ -159,7 +160,7 @@ def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitCo
 def _blocks(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of an official part into the blocks that stay together: which block each row is in, and where among `rows`
     the first one of each block stands, whose class is taken for that of the block."""
-    _, first, block_of_row = np.unique(rows // settings.block, return_index=True, return_inverse=True)
+    _, first, block_of_row = np.unique(rows // settings.group_size, return_index=True, return_inverse=True)
     return block_of_row, first
 
 

@@ -148,8 +148,8 @@ def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDAr
 
     To number words is most of the work, and is done once for what is counted and what is encoded.
     """
-    blocks = list(_blocks(training, settings.length))
-    encoder = TextEncoder(_frequent(blocks, settings.vocabulary - FIRST_WORD), settings.length, settings.vocabulary)
+    blocks = list(_blocks(training, settings.max_length))
+    encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)
     return encoder, encoder._encode(blocks)
 
 

@@ -29,6 +29,6 @@ def build_network(model: ModelConfig, info: DatasetInfo) -> ExportableModel:
         whole: ExportableModel = build(model.network, info)
         return whole
     network = model.network
-    seen = restrict_to_model(network.words, info) if isinstance(network, TextNetworkConfig) else info
+    seen = restrict_to_model(network.tokens, info) if isinstance(network, TextNetworkConfig) else info
     body: nn.Module = build(network, seen, output_width(model.training.loss, info))
     return Classifier(input_spec(seen), input_layer(seen), body)

@@ -61,13 +61,15 @@ class WordEmbedding(nn.Module):
     def __init__(self, settings: EmbeddingConfig) -> None:
         super().__init__()
         self.settings = settings
-        self.embedding = nn.Embedding(settings.vocabulary, settings.width)
+        self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim)
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
 
     def forward(self, ids_NT: Tensor) -> Tensor:
         ids_NT = self.ids(ids_NT)
-        if self.training and self.settings.dropout:
-            left_out = (torch.rand(ids_NT.shape, device=ids_NT.device) < self.settings.dropout) & (ids_NT != PADDING)
+        if self.training and self.settings.word_dropout:
+            left_out = (torch.rand(ids_NT.shape, device=ids_NT.device) < self.settings.word_dropout) & (
+                ids_NT != PADDING
+            )
             ids_NT = torch.where(left_out, UNKNOWN, ids_NT)
         vectors: Tensor = self.embedding(ids_NT)
         return vectors
@@ -79,8 +81,8 @@ class WordEmbedding(nn.Module):
 
 def read(ids_NT: Tensor, settings: TokensConfig) -> Tensor:
     """What a network takes of word ids, [N, length]: a word beyond its vocabulary is an unknown one."""
-    kept = ids_NT[:, -settings.length :]
-    return torch.where(kept < settings.vocabulary, kept, UNKNOWN)
+    kept = ids_NT[:, -settings.max_length :]
+    return torch.where(kept < settings.vocab_size, kept, UNKNOWN)
 
 
 def restrict_to_model(words: TokensConfig | None, info: DatasetInfo) -> DatasetInfo:
@@ -90,16 +92,16 @@ def restrict_to_model(words: TokensConfig | None, info: DatasetInfo) -> DatasetI
         WrongSettingError: it would take more than there are, or words of a dataset that has none, or none of texts.
     """
     if (words is not None) != (info.kind == "text"):
-        problem = "is needed: {} has texts" if words is None else "must be null: {} has no texts"
-        raise WrongSettingError("network.words", problem.format(info.dataset))
+        problem = "is needed: {} has texts" if words is None else "must be left out: {} has no texts"
+        raise WrongSettingError("network.tokens", problem.format(info.dataset))
     if words is None:
         return info
-    for key, most in (("vocabulary", info.vocabulary), ("length", info.shape[0])):
+    for key, most in (("vocab_size", info.vocabulary), ("max_length", info.shape[0])):
         if getattr(words, key) > most:
             raise WrongSettingError(
-                f"network.words.{key}", f"{info.dataset} has {most} (datasets.{info.dataset}.inputs.{key})"
+                f"network.tokens.{key}", f"{info.dataset} has {most} (datasets.{info.dataset}.inputs.{key})"
             )
-    return replace(info, vocabulary=words.vocabulary, shape=(words.length,))
+    return replace(info, vocabulary=words.vocab_size, shape=(words.max_length,))
 
 
 def input_spec(info: DatasetInfo) -> InputSpec:
