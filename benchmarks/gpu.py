@@ -29,7 +29,8 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
-from penstock.training.fit import FitResult, build_module, evaluate, fit
+from penstock.tasks.build import build_module
+from penstock.training.fit import FitResult, evaluate, fit
 from penstock.training.malloc import tune_glibc_malloc
 
 FILE = Path(__file__).with_suffix(".json")
@@ -61,7 +62,9 @@ def _trainings(project: Project, config: Config, name: str, accelerator: str) ->
     rows = []
     for precision in PRECISIONS:
         trainer = _trainer(config, accelerator, precision)
-        fitted = fit(model, trainer, processed.info, processed.split("train"), processed.split("validation"))
+        fitted = fit(
+            build_module, model, trainer, processed.info, processed.split("train"), processed.split("validation")
+        )
         rows.append(
             {
                 "model": name,
@@ -85,7 +88,7 @@ def _score(
 ) -> Mapping[str, float]:
     if isinstance(model, AdversarialConfig):
         return {}  # judged by another network, in the validate stage
-    return evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
+    return evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
 
 
 def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:

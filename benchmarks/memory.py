@@ -81,6 +81,7 @@ def _peak_of(what: str, folder: str, project: Project) -> int:
 
 
 def _train(config: Config, project: Project, name: str, folder: Path) -> None:
+    from penstock.tasks.build import build_module
     from penstock.training.fit import fit
     from penstock.training.malloc import tune_glibc_malloc
 
@@ -90,7 +91,14 @@ def _train(config: Config, project: Project, name: str, folder: Path) -> None:
     processed = ProcessedDataset(project.processed(model.dataset))
     inputs, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("inputs", "labels"))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
-    fit(model, trainer, processed.info, ArraySplit(inputs=inputs, labels=labels), processed.split("validation"))
+    fit(
+        build_module,
+        model,
+        trainer,
+        processed.info,
+        ArraySplit(inputs=inputs, labels=labels),
+        processed.split("validation"),
+    )
 
 
 def _preprocess(config: Config, folder: Path) -> None:

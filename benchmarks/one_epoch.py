@@ -25,6 +25,7 @@ from penstock.core.paths import Project
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
+from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import fit
 from penstock.training.malloc import tune_glibc_malloc
@@ -63,6 +64,7 @@ def _our_epoch(
     with TemporaryDirectory() as folder:
         checkpoints = _Timed(Path(folder), config.checkpoints)
         fit(
+            build_module,
             model,
             trainer,
             info,

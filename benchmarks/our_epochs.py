@@ -18,6 +18,7 @@ from penstock.config.loading import load_config
 from penstock.core.paths import Project
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
+from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import Epoch
@@ -47,6 +48,7 @@ def main(name: str) -> None:
     wait()
     with TemporaryDirectory() as folder:
         fitted = fit(
+            build_module,
             model,
             trainer,
             processed.info,
@@ -56,7 +58,7 @@ def main(name: str) -> None:
             checkpoints=CheckpointFiles(Path(folder), config.checkpoints),
         )
     sys.stdin.readline()
-    figures = evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
+    figures = evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
     _say(score=next(iter(figures.values())))
 
 

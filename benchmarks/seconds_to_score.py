@@ -27,6 +27,7 @@ from penstock.config.training import AdamConfig, OneCycleScheduleConfig
 from penstock.core.paths import Project
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
+from penstock.tasks.build import build_module
 from penstock.training.fit import evaluate, fit
 from penstock.training.malloc import tune_glibc_malloc
 
@@ -75,9 +76,9 @@ def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDatase
     rows = processed.not_test()
     chosen_by, learnt = np.split(np.arange(len(rows)), [len(rows) // ROWS_FOR_ONE])
     begun = time.perf_counter()
-    fitted = fit(model, trainer, processed.info, rows[learnt], rows[chosen_by])
+    fitted = fit(build_module, model, trainer, processed.info, rows[learnt], rows[chosen_by])
     seconds = time.perf_counter() - begun
-    figures = evaluate(model, trainer, processed.info, fitted.weights, processed.split("test"))
+    figures = evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
     return seconds, next(iter(figures.values()))
 
 

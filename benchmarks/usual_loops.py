@@ -29,9 +29,10 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.gan import Gan
 from penstock.tasks.adversarial.module import AdversarialModule
-from penstock.training.fit import build_module
+from penstock.tasks.build import build_module
 from penstock.training.module import BaseModule, SupervisedModule
 from penstock.training.optimizers import build_optimizer, build_schedule
+from penstock.training.steps import PlannedSteps
 
 EPOCHS = 2
 # What is left to do with a loss: gradients, and a step of one optimiser.
@@ -43,15 +44,15 @@ def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> floa
     task = _task(model, info)
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     optimizers, schedules = _steppers(model, task, len(learn), fused=True)
-    decay = model.training.ema_decay
+    decay, clip = model.training.ema_decay, _clip(model)
     averaged = AveragedModel(task.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None  # type: ignore[no-untyped-call]
     inputs, labels = (torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels))
 
     def update(number: int, loss: Tensor) -> None:
         optimizers[number].zero_grad()
         torch.autograd.backward(loss)
-        if task.clip:
-            clip_grad_norm_(task.network.parameters(), task.clip)
+        if clip:
+            clip_grad_norm_(task.network.parameters(), clip)
         optimizers[number].step()
         schedules[number].step()
 
@@ -78,7 +79,7 @@ def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySpl
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
-        gradient_clip_val=task.clip,
+        gradient_clip_val=_clip(model),
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
@@ -92,6 +93,10 @@ def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySpl
 def _task(model: ModelConfig, info: DatasetInfo) -> BaseModule:
     torch.manual_seed(model.training.seed)
     return build_module(model, info)
+
+
+def _clip(model: ModelConfig) -> float | None:
+    return getattr(model.training, "gradient_clip_norm", None)
 
 
 def _steppers(
@@ -108,9 +113,8 @@ def _steppers(
         parts = [(model.training.optimizer, task.network)]
     optimizers = [build_optimizer(settings, part.parameters(), fused=fused) for settings, part in parts]
     steps = -(-rows // training.batch_size)
-    schedules = [
-        build_schedule(training.schedule, optimizer, steps_of_epoch=steps, epochs=EPOCHS) for optimizer in optimizers
-    ]
+    planned = PlannedSteps(steps, steps * EPOCHS, limited=False)
+    schedules = [build_schedule(training.schedule, optimizer, planned) for optimizer in optimizers]
     return optimizers, schedules
 
 
@@ -157,7 +161,7 @@ class _AsPeopleWrite(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor | None:
         loss, score = _learn(self.task, *batch, self.leave_to_lightning)
-        self.log("train_loss", loss, on_step=False, on_epoch=True)
+        self.log("train/loss", loss, on_step=False, on_epoch=True)
         self.log("train_score", score, on_step=False, on_epoch=True)
         return loss
 

@@ -11,6 +11,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
 from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
+from penstock.tasks.build import build_module
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import multi_seed
@@ -31,6 +32,7 @@ def main(project: Project, config: Config, name: str) -> None:
 
     with track_model(project, config, provenance) as run:
         found = multi_seed(
+            build_module,
             model,
             config.trainer,
             processed,

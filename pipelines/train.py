@@ -17,6 +17,8 @@ from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
 from penstock.reporting.plots_page import ensure_plots_page
 from penstock.tracking.description import RunDescription
+from penstock.tasks.build import build_module
+from penstock.tracking.logger import SpoolLogger
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import cross_validate
@@ -39,16 +41,24 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_dataset(processed.info, provenance, project.shown(processed.folder))
         run.log_description(_description(project, config, processed.info, provenance))
 
-        def on_epoch(epoch: Epoch, epochs: int) -> None:
-            _show(epoch, epochs)
-            run.log_metrics(epoch.metrics, step=epoch.epoch)
-
         train, validation = processed.split("train"), processed.split("validation")
         whole = checkpoints.of("whole")
-        fitted = fit(model, config.trainer, processed.info, train, validation, on_epoch, checkpoints=whole)
+        fitted = fit(
+            build_module,
+            model,
+            config.trainer,
+            processed.info,
+            train,
+            validation,
+            _show,
+            checkpoints=whole,
+            logger=SpoolLogger(run),
+        )
         folds = None
         if not isinstance(model, AdversarialConfig) and model.training.cross_validation:
-            folds = cross_validate(model, config.trainer, processed, run.log_repeat, checkpoints=checkpoints)
+            folds = cross_validate(
+                build_module, model, config.trainer, processed, run.log_repeat, checkpoints=checkpoints
+            )
         if not is_rank_zero():
             return
 
@@ -66,7 +76,7 @@ def main(project: Project, config: Config, name: str) -> None:
     stage_line(
         "train",
         name,
-        f"validation {figures(fitted.best.split_metrics('validation'))} after epoch {fitted.best.epoch} of "
+        f"validation {figures(fitted.best.split_metrics('val'))} after epoch {fitted.best.epoch} of "
         f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
     if folds:
@@ -86,7 +96,7 @@ def _description(project: Project, config: Config, info: DatasetInfo, provenance
     network = build_network(model, info)
     return RunDescription(
         model=name,
-        reference=model.documented,
+        reference=model.reference,
         architecture=str(network),
         parameters=network.count_parameters(),
         info=info,
@@ -110,7 +120,7 @@ def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float
 def _show(epoch: Epoch, epochs: int) -> None:
     """Every epoch of a short training, every tenth of a long one."""
     if epochs <= 20 or epoch.epoch % 10 == 0:
-        parts = [f"{part}: {figures(epoch.split_metrics(part))}" for part in ("train", "validation")]
+        parts = [f"{part}: {figures(epoch.split_metrics(part))}" for part in ("train", "val")]
         note(f"epoch {epoch.epoch:>3}/{epochs}  {'   '.join(parts)}")
 
 

@@ -308,7 +308,7 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
         ("src/penstock/evaluation/gates.py", stages_of(MODELS, "validate", "register") | {"report"}),
         ("src/penstock/tasks/adversarial/evaluation.py", {"validate@mnist_gan"}),
         ("src/penstock/training/fit.py", stages_of(MODELS, "train")),
-        ("src/penstock/models/common/layers.py", stages_of(MODELS) | {"fid_reference@mnist_judge"}),
+        ("src/penstock/models/common/layers.py", stages_of(MODELS) | {"fid_reference@mnist_fid_reference"}),
         (
             "src/penstock/data/datasets/iris.py",
             {"download@iris", "preprocess@iris", "baseline@iris_linear", "validate@iris_mlp"},

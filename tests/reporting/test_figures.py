@@ -9,8 +9,8 @@ from PIL import Image, ImageSequence
 from penstock.reporting.figures import all_learning_curves, animation, evaluation_figures, grid, learning_curves
 
 HISTORY = [
-    {"epoch": 1.0, "train_loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5, "learning_rate": 0.1},
-    {"epoch": 2.0, "train_loss": 1.0, "validation_loss": 1.6, "validation_accuracy": 0.6, "learning_rate": 0.1},
+    {"epoch": 1.0, "train/loss": 2.0, "val/loss": 1.5, "val/accuracy": 0.5, "learning_rate": 0.1},
+    {"epoch": 2.0, "train/loss": 1.0, "val/loss": 1.6, "val/accuracy": 0.6, "learning_rate": 0.1},
 ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from penstock.config.loading import load_config
 from penstock.io.processed_dataset import ArraySplit
 from penstock.orchestration.resources import use_threads
+from penstock.tasks.build import build_module
 from penstock.training.fit import fit
 from tests.models.documented import DATA
 
@@ -45,7 +46,10 @@ def losses(config, name):
     if short.network.kind == "ngrams":  # of sixteen rows each has a vote
         short = short.model_copy(update={"network": short.network.model_copy(update={"group_size": 1})})
     rows = rows_of(model.dataset)
-    return [epoch.metrics["train_loss"] for epoch in fit(short, config.trainer, DATA[model.dataset], rows, rows).epochs]
+    return [
+        epoch.metrics["train/loss"]
+        for epoch in fit(build_module, short, config.trainer, DATA[model.dataset], rows, rows).epochs
+    ]
 
 
 if __name__ == "__main__":

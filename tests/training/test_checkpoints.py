@@ -12,7 +12,8 @@ from filelock import FileLock
 from penstock.config.training import AdamConfig
 from penstock.core.errors import TrainingError
 from penstock.core.signals import Interrupted
-from penstock.data.datamodule import Batches
+from penstock.data.datamodule import ShardedBatchSampler
+from penstock.tasks.build import build_module
 from penstock.training.checkpoints import LAST, PREVIOUS, Checkpoints
 from penstock.training.fit import fit
 from tests.models.documented import DATA
@@ -42,6 +43,7 @@ def train(config, files):
         short = model.model_copy(update={"training": training})
         told = [] if told is None else told
         return fit(
+            build_module,
             short,
             config.trainer,
             DATA[model.dataset],
@@ -57,17 +59,18 @@ def train(config, files):
 @pytest.fixture
 def signal_at(monkeypatch):
     """Sends this process a signal while it prepares the batch of a step, counted from 1 over all epochs."""
-    plain = Batches._part_of
+    plain = ShardedBatchSampler.__iter__
 
     def signal_at(step, number=signal.SIGTERM):
         steps = iter(range(1, 1000))
 
-        def part_of(self, rows):
-            if self.sampler and next(steps) == step:
-                signal.raise_signal(number)
-            return plain(self, rows)
+        def batches(self):
+            for batch in plain(self):
+                if self.sampler and next(steps) == step:
+                    signal.raise_signal(number)
+                yield batch
 
-        monkeypatch.setattr(Batches, "_part_of", part_of)
+        monkeypatch.setattr(ShardedBatchSampler, "__iter__", batches)
 
     yield signal_at
     monkeypatch.undo()
@@ -161,7 +164,9 @@ def test_a_finished_training_is_not_trained_again(train, files, monkeypatch):
 
 def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch):
     saved = []
-    monkeypatch.setattr(type(files), "save", lambda self, trainer: saved.append(trainer.train_dataloader.served))
+    monkeypatch.setattr(
+        type(files), "save", lambda self, trainer: saved.append(trainer.train_dataloader.batches_served)
+    )
     train("iris_mlp", files=every_step(files))
     # The end of an epoch is saved behind its validation, and the end of all once more.
     assert saved == [*range(1, STEPS_OF_EPOCH + 1)] * EPOCHS + [STEPS_OF_EPOCH]
@@ -227,7 +232,8 @@ def test_who_wants_none_begins_anew(checkpoints, train, signal_at):
 
 ON_ANOTHER_DISK = """
 import pathlib, sys
-from penstock.config import load_config
+from penstock.config.loading import load_config
+from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
 from penstock.training.fit import fit
 from tests.models.documented import DATA
@@ -236,7 +242,8 @@ config, rows = load_config(pathlib.Path("params.yaml")), rows_of("mnist")
 model = config.model("mnist_autoencoder")
 model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2, "batch_size": 4})})
 files = CheckpointFiles(pathlib.Path(sys.argv[1]), config.checkpoints.model_copy(update={"seconds": 0}))
-print(len(fit(model, config.trainer, DATA["mnist"], rows, rows, checkpoints=files).epochs), *files.folder.glob("*"))
+fitted = fit(build_module, model, config.trainer, DATA["mnist"], rows, rows, checkpoints=files)
+print(len(fitted.epochs), *files.folder.glob("*"))
 """
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from penstock.io.processed_dataset import ProcessedDataset, save_array
+from penstock.tasks.build import build_module
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import cross_validate, multi_seed
 from penstock.training.fit import fit
@@ -46,10 +47,15 @@ def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name,
     told = []
     model = short(config, name)
     found = cross_validate(
-        model, config.trainer, processed(model.dataset), lambda *fold: told.append(fold), checkpoints=checkpoints
+        build_module,
+        model,
+        config.trainer,
+        processed(model.dataset),
+        lambda *fold: told.append(fold),
+        checkpoints=checkpoints,
     )
     assert [name for name, _ in told] == ["fold 1.1", "fold 1.2"]
-    assert [round(metrics[f"validation_{figure}"], 6) for _, metrics in told] == found["scores"]
+    assert [round(metrics[f"val/{figure}"], 6) for _, metrics in told] == found["scores"]
     assert found["mean"] == pytest.approx(np.mean(found["scores"]), abs=1e-6)
     assert found["sd"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
 
@@ -58,11 +64,18 @@ def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints
     told = []
     data = processed("mnist")
     model = short(config, "mnist_autoencoder")
-    first = fit(model, config.trainer, data.info, data.split("train"), data.split("validation"))
+    first = fit(build_module, model, config.trainer, data.info, data.split("train"), data.split("validation"))
     found = multi_seed(
-        model, config.trainer, data, 3, first.weights, lambda *seed: told.append(seed), checkpoints=checkpoints
+        build_module,
+        model,
+        config.trainer,
+        data,
+        3,
+        first.weights,
+        lambda *seed: told.append(seed),
+        checkpoints=checkpoints,
     )
     assert [name for name, _ in told] == ["seed 1", "seed 2", "seed 3"]
     assert len(set(found["scores"])) == 3
     # The test rows here are the validation rows.
-    assert found["scores"][0] == pytest.approx(first.best.split_metrics("validation")["mean_squared_error"], abs=1e-6)
+    assert found["scores"][0] == pytest.approx(first.best.split_metrics("val")["mean_squared_error"], abs=1e-6)

@@ -12,11 +12,13 @@ from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.build import build_network
+from penstock.tasks.build import build_module
 from penstock.tasks.classification import module as classification
 from penstock.training.augmentation import augment
-from penstock.training.fit import build_module, fit
+from penstock.training.fit import fit
 from penstock.training.module import SupervisedModule
 from penstock.training.optimizers import build_optimizer, build_schedule
+from penstock.training.steps import PlannedSteps
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
@@ -48,7 +50,7 @@ def train(config):
         changed = model.model_copy(update={"training": training, "network": network or model.network})
         rows = rows_of(model.dataset)
         trainer = config.trainer.model_copy(update={"precision": precision})
-        return fit(changed, trainer, DATA[model.dataset], rows, rows)
+        return fit(build_module, changed, trainer, DATA[model.dataset], rows, rows)
 
     return train
 
@@ -62,7 +64,7 @@ def size(fitted):
 def test_every_optimizer_learns(train, kind):
     rate = {"sgd": 0.1, "adagrad": 0.3, "rmsprop": 0.03, "adam": 0.03}[kind]
     epochs = train(epochs=15, optimizer=optimizer(kind, rate)).epochs
-    assert epochs[-1].metrics["train_loss"] < 0.6 * epochs[0].metrics["train_loss"]
+    assert epochs[-1].metrics["train/loss"] < 0.6 * epochs[0].metrics["train/loss"]
 
 
 def test_momentum_carries_on_when_there_is_no_gradient():
@@ -90,7 +92,7 @@ def test_l1_drives_weights_to_zero(config):
         stepper = torch.optim.SGD(task.parameters(), lr=0.01)
         for _ in range(1000):
             stepper.zero_grad()
-            task.objective(batch).backward()
+            task.objective(batch, task.loss_and_score(batch)[0]).backward()
             stepper.step()
         weights = task.network.state_dict()
         zeros[l1] = (weights["network.1.weight"].abs() < 0.01).float().mean().item()
@@ -107,7 +109,8 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimizer(train, monkeypatch)
     norms = []
     plain = torch.optim.SGD.step
 
-    def watched(stepper):
+    def watched(stepper, closure):
+        closure()
         gradients = [weight.grad for group in stepper.param_groups for weight in group["params"]]
         norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
         return plain(stepper)
@@ -135,7 +138,7 @@ def test_decay_moves_the_rate_that_is_recorded(train, options, expected):
 
 def test_one_cycle_leaves_the_betas_alone():
     stepper = build_optimizer(optimizer("adam", 0.1), [torch.nn.Parameter(torch.zeros(1))], fused=True)
-    plan = build_schedule(schedule(kind="one_cycle", warmup_fraction=0.3), stepper, steps_of_epoch=10, epochs=2)
+    plan = build_schedule(schedule(kind="one_cycle", warmup_fraction=0.3), stepper, PlannedSteps(10, 20, limited=False))
     for _ in range(10):
         stepper.step()
         plan.step()
@@ -145,12 +148,12 @@ def test_one_cycle_leaves_the_betas_alone():
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_losses_are_learnt_by(train, loss):
     epochs = train(epochs=20, loss=loss, optimizer=optimizer("adam", 0.02)).epochs
-    assert epochs[-1].metrics["validation_accuracy"] >= 0.8
+    assert epochs[-1].metrics["val/accuracy"] >= 0.8
 
 
 def test_smoothing_is_of_training_only(train):
     smooth, plain = (train(epochs=1, label_smoothing=share).epochs[0].metrics for share in (0.3, 0.0))
-    assert smooth["train_loss"] != plain["train_loss"]
+    assert smooth["train/loss"] != plain["train/loss"]
     task_loss = classification.loss_of("cross_entropy", torch.tensor([[9.0, 0.0]]), torch.tensor([0]))
     assert task_loss < 0.01
 
@@ -159,13 +162,13 @@ def test_smoothing_is_of_training_only(train):
 def test_every_activation_learns(config, train, activation):
     network = config.model("iris_mlp").network.model_copy(update={"activation": activation})
     epochs = train(epochs=40, network=network, optimizer=optimizer("adam", 0.03)).epochs
-    assert epochs[-1].metrics["train_loss"] < 0.7 * epochs[0].metrics["train_loss"]
+    assert epochs[-1].metrics["train/loss"] < 0.7 * epochs[0].metrics["train/loss"]
 
 
 def test_dropout_is_of_training_only(config, train):
     network = config.model("iris_mlp").network.model_copy(update={"dropout": 0.9})
     dropped, plain = (train(epochs=1, network=one).epochs[0].metrics for one in (network, None))
-    assert dropped["train_loss"] > plain["train_loss"]
+    assert dropped["train/loss"] > plain["train/loss"]
 
 
 def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
@@ -176,7 +179,7 @@ def test_the_kept_weights_are_the_mean_where_one_is_asked_for(train):
     name = "network.3.weight"
     moved = [(fitted.weights[name] - first_step.weights[name]).norm() for fitted in (averaged, last)]
     assert moved[0] < moved[1]
-    assert averaged.best.metrics["validation_loss"] != last.best.metrics["validation_loss"]
+    assert averaged.best.metrics["val/loss"] != last.best.metrics["val/loss"]
 
 
 def test_the_mean_of_the_weights_has_the_mean_of_what_normalisation_saw_and_counts_every_batch(config, train):
@@ -189,7 +192,7 @@ def test_the_mean_of_the_weights_has_the_mean_of_what_normalisation_saw_and_coun
 
 def test_mixed_precision_can_be_clipped(train):
     first, *_, last = train(epochs=20, precision="bf16-mixed", gradient_clip_norm=1).epochs
-    assert last.metrics["train_loss"] < first.metrics["train_loss"]
+    assert last.metrics["train/loss"] < first.metrics["train/loss"]
 
 
 class TestAugmentation:
@@ -236,7 +239,7 @@ class TestAugmentation:
         changes = {"epochs": 1, "batch_size": 8, "schedule": schedule(kind="constant")}
         training = model.training.model_copy(update=changes)
         rows = rows_of("mnist")
-        fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+        fit(build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
         assert seen == [8, 8]
 
     def test_it_is_for_images(self, config):
@@ -257,8 +260,8 @@ def test_what_is_for_classes_is_refused_for_a_reconstruction(config, key, value)
 def test_an_autoencoder_learns_its_inputs(train):
     epochs = train("mnist_autoencoder", epochs=20, optimizer=optimizer("adam", 0.01)).epochs
     first, last = epochs[0].metrics, epochs[-1].metrics
-    assert last["validation_mean_squared_error"] < first["validation_mean_squared_error"]
-    assert last["train_loss"] < first["train_loss"]
+    assert last["val/mean_squared_error"] < first["val/mean_squared_error"]
+    assert last["train/loss"] < first["train/loss"]
 
 
 class TestAdversarial:
@@ -268,7 +271,9 @@ class TestAdversarial:
         model = config.model("mnist_gan")
         training = model.training.model_copy(update={"epochs": 3, "batch_size": 8})
         rows = rows_of("mnist")
-        return fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+        return fit(
+            build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows
+        )
 
     def test_both_parts_are_trained(self, config, trained):
         torch.manual_seed(config.model("mnist_gan").training.seed)
@@ -290,7 +295,7 @@ class TestAdversarial:
 
     def test_its_figures_are_of_both(self, trained):
         assert trained.best.split_metrics("train").keys() == {"loss", "generator_loss", "discriminator_loss"}
-        assert trained.best.split_metrics("validation").keys() == {"real_score", "drawn_score"}
+        assert trained.best.split_metrics("val").keys() == {"d_real", "d_fake"}
         losses = trained.best.split_metrics("train")
         assert losses["loss"] == pytest.approx(losses["generator_loss"] + losses["discriminator_loss"], abs=1e-5)
 
@@ -304,8 +309,7 @@ def test_a_discriminator_learns_to_tell(config):
     still = optimizer("sgd", 1e-12, momentum=0)
     training = model.training.model_copy(update={"epochs": 15, "batch_size": 16, "generator": still})
     rows = ArraySplit(inputs=np.repeat(rows_of("mnist").inputs[:1], 64, axis=0), labels=np.zeros(64, dtype=np.int64))
-    fitted = fit(model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
-    assert (
-        fitted.best.split_metrics("validation")["real_score"]
-        > fitted.best.split_metrics("validation")["drawn_score"] + 0.2
+    fitted = fit(
+        build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows
     )
+    assert fitted.best.split_metrics("val")["d_real"] > fitted.best.split_metrics("val")["d_fake"] + 0.2

@@ -10,12 +10,13 @@ from penstock.core.errors import ConfigError, TrainingError, WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.build import build_network
+from penstock.tasks.build import build_module
 from penstock.tasks.classification.module import loss_of
 from penstock.training.fit import evaluate, fit
 from penstock.training.history import write_history
-from penstock.training.module import BaseModule, EpochMean
+from penstock.training.metrics import EpochMean
 
-MANIFEST = DatasetInfo(
+INFO = DatasetInfo(
     dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description="numbers"
 )
 
@@ -40,16 +41,16 @@ def train(config, splits):
         training = model.training.model_copy(update={"epochs": epochs} | changes)
         changed = model.model_copy(update={"training": training})
         learn, validation = splits
-        return fit(changed, trainer, MANIFEST, learn, validation, on_epoch)
+        return fit(build_module, changed, trainer, INFO, learn, validation, on_epoch)
 
     return train
 
 
-def test_totals_are_means_over_rows_not_over_batches():
-    totals = EpochMean()
-    totals.add(3, torch.tensor(1.0), torch.tensor(0.5))
-    totals.add(1, torch.tensor(5.0), torch.tensor(1.0))
-    assert totals.means() == [2.0, 0.625]
+def test_an_epoch_mean_is_over_rows_not_over_batches():
+    mean = EpochMean()
+    mean.update(torch.tensor(1.0), 3)
+    mean.update(torch.tensor(5.0), 1)
+    assert mean.compute() == 2.0
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -67,19 +68,15 @@ def test_losses_are_torchs(smoothing):
 def test_the_validation_figures_are_those_of_the_kept_weights(config, train, splits):
     fitted = train(epochs=5)
     model = config.model("iris_mlp")
-    network = build_network(model, MANIFEST)
+    network = build_network(model, INFO)
     network.load_state_dict(fitted.weights)
     validation = splits[1]
     with torch.no_grad():
         logits = network(torch.from_numpy(validation.inputs))
     labels = torch.from_numpy(validation.labels)
-    assert fitted.best.metrics["validation_loss"] == pytest.approx(
-        functional.cross_entropy(logits, labels).item(), rel=1e-5
-    )
-    assert fitted.best.metrics["validation_accuracy"] == pytest.approx(
-        (logits.argmax(1) == labels).float().mean().item()
-    )
-    assert fitted.best.metrics["validation_loss"] == min(epoch.metrics["validation_loss"] for epoch in fitted.epochs)
+    assert fitted.best.metrics["val/loss"] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert fitted.best.metrics["val/accuracy"] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert fitted.best.metrics["val/loss"] == min(epoch.metrics["val/loss"] for epoch in fitted.epochs)
 
 
 def test_the_scaling_is_fitted_on_training_rows_only(train, splits):
@@ -88,19 +85,13 @@ def test_the_scaling_is_fitted_on_training_rows_only(train, splits):
 
 
 def test_training_learns(train):
-    assert train(epochs=30).best.metrics["validation_accuracy"] > 0.9
+    assert train(epochs=30).best.metrics["val/accuracy"] > 0.9
 
 
 def test_the_same_seed_gives_the_same_weights(train):
     first, again, other = train(), train(), train(seed=2)
     assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
     assert any(not torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
-
-
-def test_several_steps_in_one_call_of_lightning_are_the_same_as_one(train, monkeypatch):
-    several = train(epochs=2, batch_size=4)
-    monkeypatch.setattr(BaseModule, "SECONDS_OF_CALL", 0)
-    assert train(epochs=2, batch_size=4).epochs == several.epochs
 
 
 def test_every_epoch_is_told_once_as_it_ends(train):
@@ -129,8 +120,8 @@ def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
 
 def test_the_test_figures_are_those_of_the_weights(config, train, splits):
     fitted = train(epochs=2)
-    found = evaluate(config.model("iris_mlp"), config.trainer, MANIFEST, fitted.weights, splits[1])
-    assert found == pytest.approx({"accuracy": fitted.best.split_metrics("validation")["accuracy"]}, abs=1e-5)
+    found = evaluate(build_module, config.model("iris_mlp"), config.trainer, INFO, fitted.weights, splits[1])
+    assert found == pytest.approx({"accuracy": fitted.best.split_metrics("val")["accuracy"]}, abs=1e-5)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(train, splits):
@@ -149,7 +140,7 @@ def test_history_has_a_row_per_epoch(train, tmp_path):
     path = tmp_path / "history.csv"
     write_history(path, train(epochs=2).epochs)
     header, *rows = path.read_text().splitlines()
-    assert header == "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate"
+    assert header == "epoch,train/loss,train/accuracy,val/loss,val/accuracy,learning_rate"
     assert [row.split(",")[0] for row in rows] == ["1", "2"]
 
 

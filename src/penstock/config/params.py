@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from penstock.config.base import BaseConfig, Name, Positive, PositiveFloat, mistake
+from penstock.config.base import BaseConfig, Name, Positive, PositiveFloat, Share, mistake
 from penstock.config.data import DatasetConfig, DownloadConfig
 from penstock.config.models import (
     BASELINE_KINDS,
@@ -21,6 +21,8 @@ from penstock.config.models import (
 from penstock.core.errors import ConfigError, nearest
 
 Entry = TypeVar("Entry")
+# A number of batches, or a share of them.
+Limit = Annotated[int, Field(ge=0)] | Share
 
 
 class TrackingConfig(BaseConfig):
@@ -51,11 +53,39 @@ class TrainerConfig(BaseConfig):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         default="32-true", description="Numeric precision: 32-true, bf16-mixed or 16-mixed."
     )
+    max_steps: Annotated[int, Field(ge=-1)] = Field(
+        default=-1, description="Largest number of optimizer steps of a training; -1 sets no limit."
+    )
+    accumulate_grad_batches: Positive = Field(
+        default=1, description="Batches whose gradients are added up before an optimizer step."
+    )
+    limit_train_batches: Limit | None = Field(
+        default=None, description="Training batches of an epoch: a number, or a share. None takes all."
+    )
+    limit_val_batches: Limit | None = Field(
+        default=None, description="Validation batches: a number, or a share between 0 and 1. None takes all."
+    )
+    overfit_batches: Limit = Field(
+        default=0, description="Train on so many batches, or this share of them, again and again; 0 takes all."
+    )
+    fast_dev_run: bool | Positive = Field(
+        default=False, description="Run one batch, or this number of batches, of one epoch, to find mistakes quickly."
+    )
     threads: Positive = Field(
         default=1,
         description="CPU threads of one stage, at least 1. Fixed, not auto-detected: the number of threads changes the "
         "order of floating-point sums.",
     )
+
+    def lightning_arguments(self) -> dict[str, Any]:
+        """The arguments of Lightning's Trainer; what is None keeps Lightning's default."""
+        return self.model_dump(exclude={"threads"}, exclude_none=True)
+
+    def without_limits(self) -> Self:
+        """The same for an evaluation, which sees every row."""
+        names = ("max_steps", "accumulate_grad_batches", "limit_train_batches", "limit_val_batches", "overfit_batches")
+        defaults = {name: type(self).model_fields[name].default for name in (*names, "fast_dev_run")}
+        return self.model_copy(update=defaults)
 
 
 class CheckpointsConfig(BaseConfig):
@@ -63,7 +93,7 @@ class CheckpointsConfig(BaseConfig):
 
     resume: Literal["auto", "never"] = Field(
         default="auto",
-        description="auto resumes an interrupted training if data, parameters and code are the same; never restarts it.",
+        description="auto resumes an interrupted training if data, parameters and code are unchanged; never restarts.",
     )
     seconds: PositiveFloat = Field(default=30.0, description="Seconds between two checkpoints.")
 

@@ -12,7 +12,6 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     ProgressColumn,
-    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -68,11 +67,6 @@ def file_size(size: int) -> str:
 def transfer_progress() -> Progress:
     """A bar for bytes; where there is no terminal it prints nothing, and the caller's lines have to do."""
     return _progress(DownloadColumn(), TransferSpeedColumn())
-
-
-def step_progress() -> Progress:
-    """A bar for counted steps, under the same rule."""
-    return _progress(TaskProgressColumn())
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

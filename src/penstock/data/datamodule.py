@@ -1,47 +1,92 @@
-"""Whole batches sliced out of memory.
+"""Processed splits as a `LightningDataModule` whose loaders fetch whole batches.
 
-A row-by-row dataset with a collating loader costs more than a small network's own step;
-one fancy index per batch costs next to nothing, and memory-mapped arrays are read only where they are used.
-A GPU has the rows in its own memory where they fit, so that no step waits for any.
+A dataset that is read row by row and collated costs more than the step of a small network. Here a batch is one fancy
+index into the arrays (`BatchDataset.__getitems__`), so nothing is collated. A GPU keeps the rows in its own memory
+where they fit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
 from torch import Tensor, distributed
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from penstock.io.processed_dataset import ArraySplit
 
+EVALUATION_BATCH = 512
+
 
 class Batch(NamedTuple):
-    """What one process sees of a batch.
-
-    inputs: [N, *shape]
-    labels: int64 [N]
-    rows: how many of them count: N, or 0 where there are fewer rows than processes and this one was lent another's.
-    share: what a mean over the N counts for in the mean of the processes' means: 1 where all have as many rows.
-    """
+    """The part of a batch that one process sees."""
 
     inputs: Tensor
+    """[N, *shape], of the dataset's dtype."""
     labels: Tensor
+    """int64 [N]."""
     rows: int
-    share: float
+    """How many of the N count: N, or 0 where the batch has fewer rows than there are processes."""
+    loss_weight: float
+    """Weight of a mean over the N in the mean over all processes; 1 where all have the same number of rows."""
 
     def weighted(self, mean: Tensor) -> Tensor:
-        """A mean over the N, to be averaged with those of the other processes."""
-        return mean if self.share == 1 else mean * self.share
+        """Weight a mean over the N rows, so that the average over all processes is the mean of the whole batch."""
+        return mean if self.loss_weight == 1 else mean * self.loss_weight
 
 
-class EpochSampler:
-    """The order of rows in an epoch: a pure function of seed and epoch, so that a resumed run sees the same one.
+class BatchIndex(NamedTuple):
+    """Which rows one process takes of a batch."""
 
-    Lightning calls `set_epoch` on the `sampler` of whatever it iterates over.
+    numbers: NDArray[np.int64]
+    """int64 [N]."""
+    rows: int
+    """As in `Batch`."""
+    loss_weight: float
+    """As in `Batch`."""
+
+
+class BatchDataset(Dataset[Batch]):
+    """Rows of a split, fetched a batch at a time.
+
+    Args:
+        split: The rows.
+        device: Keeps a copy of all rows there; None reads them from where they are.
+    """
+
+    def __init__(self, split: ArraySplit, device: torch.device | None = None) -> None:
+        self.split = split
+        self._resident = None if device is None else _copy_to(split, device)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, row: int) -> Batch:
+        return self.__getitems__([row])
+
+    def __getitems__(self, rows: BatchIndex | Sequence[int]) -> Batch:
+        """Fetch the rows of a `BatchIndex`, or of a list of row numbers as a stock batch sampler gives them."""
+        batch = rows if isinstance(rows, BatchIndex) else BatchIndex(np.asarray(rows), len(rows), 1.0)
+        return Batch(*self._fetch(batch.numbers), batch.rows, batch.loss_weight)
+
+    def _fetch(self, numbers: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        if self._resident is None:
+            part = self.split[numbers]
+            return torch.from_numpy(part.inputs), torch.from_numpy(part.labels)
+        inputs, labels = self._resident
+        on_device = torch.from_numpy(numbers).to(labels.device, non_blocking=True)
+        return inputs[on_device], labels[on_device]
+
+
+class EpochSampler(Sampler[int]):
+    """A permutation of the rows that depends on (seed, epoch) alone, so that a resumed epoch has the same order.
+
+    Lightning calls `set_epoch` before each epoch.
     """
 
     def __init__(self, rows: int, seed: int) -> None:
@@ -49,85 +94,154 @@ class EpochSampler:
         self.seed = seed
         self.epoch = 0
 
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indexes().tolist())
+
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def indexes(self) -> NDArray[np.int64]:
+        """The order of this epoch, int64 [rows]."""
         return np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
 
 
-class Batches:
-    """Batches of a split; the last one may be smaller. Where several processes train together, each gets its part of
-    every batch, and no row twice.
+class ShardedBatchSampler(Sampler[BatchIndex]):
+    """Batches of `batch_size` rows over all processes, of which each takes its share; no row is taken twice.
 
     Args:
-        split: the rows to serve.
-        batch_size: rows of a batch, of all processes together.
-        sampler: the order of each epoch; None serves the rows as they lie.
-        device: keeps a copy of all rows there, and serves them there; None serves them from where they are.
-
-    Attributes:
-        served: how many batches of this epoch have been taken.
+        rows: Number of rows in the split.
+        batch_size: Rows of one batch, over all processes; the last batch may be smaller.
+        sampler: The order of each epoch; None keeps the order of the split.
     """
 
-    # Lightning looks for both of a DataLoader's names.
-    batch_sampler = None
-
-    def __init__(
-        self,
-        split: ArraySplit,
-        batch_size: int,
-        sampler: EpochSampler | None = None,
-        *,
-        device: torch.device | None = None,
-    ) -> None:
-        self.split = split
+    def __init__(self, rows: int, batch_size: int, sampler: EpochSampler | None = None) -> None:
+        self.rows = rows
         self.batch_size = batch_size
         self.sampler = sampler
-        self._resident = None if device is None else _on_device(split, device)
         self.served = 0
-        self._begin_at = 0
+        self._start = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.split) / self.batch_size)
+        return math.ceil(self.rows / self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = self.sampler.indexes() if self.sampler else np.arange(len(self.split))
-        begin_at, self._begin_at = self._begin_at, 0
-        for number in range(begin_at, len(self)):
+    def __iter__(self) -> Iterator[BatchIndex]:
+        order = self.sampler.indexes() if self.sampler else np.arange(self.rows)
+        start, self._start = self._start, 0
+        for number in range(start, len(self)):
             self.served = number + 1
-            yield self._part_of(order[number * self.batch_size : (number + 1) * self.batch_size])
+            yield _share_of_rank(order[number * self.batch_size : (number + 1) * self.batch_size])
 
-    def _part_of(self, rows: NDArray[np.int64]) -> Batch:
-        rank, processes = rank_and_world_size()
-        mine = rows[rank::processes]
-        # The other processes wait for this one's gradient, also where it has no row to take it from.
-        inputs, labels = self._taken(mine if len(mine) else rows[:1])
-        return Batch(inputs, labels, len(mine), len(mine) * processes / len(rows))
+    def resume_after(self, batches: int) -> None:
+        """Start the next epoch behind its first `batches` batches."""
+        self._start = batches
 
-    def _taken(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        if self._resident is None:
-            part = self.split[rows]
-            return torch.from_numpy(part.inputs), torch.from_numpy(part.labels)
-        inputs, labels = self._resident
-        index = torch.from_numpy(rows).to(labels.device, non_blocking=True)
-        return inputs[index], labels[index]
+
+def _share_of_rank(rows: NDArray[np.int64]) -> BatchIndex:
+    rank, world_size = rank_and_world_size()
+    mine = rows[rank::world_size]
+    # The other processes wait for this one's gradient, also where it has no row to take it from.
+    return BatchIndex(mine if len(mine) else rows[:1], len(mine), len(mine) * world_size / len(rows))
+
+
+class ResumableDataLoader(DataLoader[Batch]):
+    """A `DataLoader` that keeps its place in the epoch; Lightning saves and loads the state of such a loader.
+
+    Attributes:
+        batches_served: How many batches of this epoch have been taken.
+    """
+
+    def __init__(self, dataset: BatchDataset, batch_sampler: ShardedBatchSampler) -> None:
+        super().__init__(
+            dataset,
+            batch_sampler=batch_sampler,  # type: ignore[arg-type]  # a BatchIndex in place of a list
+            collate_fn=_already_a_batch,  # type: ignore[arg-type]
+            generator=torch.Generator(),  # without its own, each epoch would draw a seed from torch's random state
+        )
+        self._batches = batch_sampler
+
+    @property
+    def batches_served(self) -> int:
+        return self._batches.served
 
     def state_dict(self) -> dict[str, Any]:
-        """Where in the epoch it is, for a checkpoint."""
-        return {"served": self.served}
+        return {"batches_served": self._batches.served}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next epoch to be served is the rest of the one that `state` was taken in."""
-        self._begin_at = state["served"]
+        self._batches.resume_after(state["batches_served"])
 
 
-def _on_device(split: ArraySplit, device: torch.device) -> tuple[Tensor, Tensor]:
+def _already_a_batch(batch: Batch) -> Batch:
+    return batch
+
+
+class ArrayDataModule(LightningDataModule):
+    """Training and evaluation rows of one dataset.
+
+    Args:
+        batch_size: Rows of a training batch, over all processes.
+        seed: Of the order of training rows.
+        train: Training rows; None for a module that only evaluates.
+        validation: Rows for `Trainer.fit`'s and `Trainer.validate`'s validation.
+    """
+
+    def __init__(
+        self, *, validation: ArraySplit, train: ArraySplit | None = None, batch_size: int = 1, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.train = train
+        self.validation = validation
+        self.batch_size = batch_size
+        self.seed = seed
+        self._device: torch.device | None = None
+
+    def setup(self, stage: str) -> None:
+        """Choose where the rows are kept, once the trainer knows its device."""
+        splits = [split for split in (self.train, self.validation) if split is not None]
+        self._device = _device_with_room(self.trainer.strategy.root_device, splits) if self.trainer else None
+
+    def train_dataloader(self) -> ResumableDataLoader:
+        assert self.train is not None, "this data module only evaluates"
+        sampler = EpochSampler(len(self.train), self.seed)
+        return self._loader(self.train, ShardedBatchSampler(len(self.train), self.batch_size, sampler))
+
+    def val_dataloader(self) -> ResumableDataLoader:
+        return self._loader(self.validation, ShardedBatchSampler(len(self.validation), EVALUATION_BATCH))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move the two tensors; Lightning would search every field for more."""
+        if device.type == "cpu":
+            return batch
+        return batch._replace(
+            inputs=batch.inputs.to(device, non_blocking=True), labels=batch.labels.to(device, non_blocking=True)
+        )
+
+    @property
+    def train_batches(self) -> int:
+        """Batches of one training epoch."""
+        return math.ceil(len(self.train or ()) / self.batch_size)
+
+    def _loader(self, split: ArraySplit, sampler: ShardedBatchSampler) -> ResumableDataLoader:
+        return ResumableDataLoader(BatchDataset(split, self._device), sampler)
+
+
+def _device_with_room(device: torch.device, splits: Sequence[ArraySplit]) -> torch.device | None:
+    """The GPU, if these rows take at most half of its free memory."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    needed = sum(split.inputs.nbytes + split.labels.nbytes for split in splits)
+    return device if needed <= free / 2 else None
+
+
+def _copy_to(split: ArraySplit, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(split.inputs).to(device), torch.from_numpy(split.labels).to(device)
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """The rank of this process, and how many there are."""
+    """The rank of this process, and the number of processes."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.config.models import ADOPTED, ModelConfig
+from penstock.config.models import ModelConfig
 from penstock.core.errors import GateError
 
 Report = Mapping[str, Any]
@@ -92,7 +92,7 @@ def registration_checks(model: ModelConfig, training: Report, validation: Report
 
 def serves_int8(model: ModelConfig) -> bool:
     """Return whether the int8 file of a model is served beside the exact one."""
-    return model.int8 == ADOPTED
+    return model.int8.serve
 
 
 def require_passed(checks: Checks, place: str) -> None:

@@ -42,8 +42,8 @@ def learning_curves(title: str, history: History) -> Figure:
             if f"{part}_{quantity}" in history[0]:
                 label = "training" if part == "train" else part
                 axes.plot(epochs, [row[f"{part}_{quantity}"] for row in history], color=colour, label=label)
-        if "validation_loss" in history[0]:
-            best = min(history, key=lambda row: row["validation_loss"])
+        if "val/loss" in history[0]:
+            best = min(history, key=lambda row: row["val/loss"])
             axes.plot(best["epoch"], best[f"validation_{quantity}"], "o", color=VALIDATION, label="kept")
         axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "))
         axes.locator_params(axis="x", integer=True)
@@ -61,7 +61,7 @@ def all_learning_curves(histories: Mapping[str, History]) -> Figure:
         for name, history in histories.items():
             if name.partition("_")[0] == panel:
                 done = [row["epoch"] / len(history) for row in history]
-                wrong = [max(1 - row["validation_accuracy"], 1e-4) for row in history]
+                wrong = [max(1 - row["val/accuracy"], 1e-4) for row in history]
                 axes.plot(done, wrong, label=name.partition("_")[2], linewidth=1.4)
         axes.set(xlabel="share of the training", ylabel="share of validation rows that is wrong", yscale="log")
         axes.set_title(panel, fontsize=10, fontweight="bold")

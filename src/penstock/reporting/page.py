@@ -41,7 +41,7 @@ def write_page(project: Project, config: Config, results: list[Result]) -> Path:
 def write_model_page(project: Project, config: Config, results: list[Result]) -> Path:
     """Writes docs/models.md and its figure out of measured figures and params.yaml, and returns the page's path."""
     histories = {result.name: read_history(result.files.history) for result in results}
-    scored = {name: history for name, history in histories.items() if "validation_accuracy" in history[0]}
+    scored = {name: history for name, history in histories.items() if "val/accuracy" in history[0]}
     write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
     template = _environment().get_template("models.md")
     write_text(project.model_page, template.render(results=results, config=config, file_size=file_size))

@@ -21,8 +21,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric.plugins.io import TorchCheckpointIO
-from pytorch_lightning import LightningModule
-from pytorch_lightning import Trainer as LightningTrainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor, distributed
 
@@ -31,12 +30,13 @@ from penstock.core import console
 from penstock.core.distributed import is_rank_zero
 from penstock.core.errors import TrainingError
 from penstock.core.signals import DeferredSignal, interrupt
-from penstock.data.datamodule import Batches
+from penstock.data.datamodule import ResumableDataLoader
 from penstock.io.files import canonical_hash
 from penstock.training.module import BaseModule
 
 LAST, PREVIOUS, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
 SECONDS_TO_END = 30.0  # that a stage may have before it, after a signal
+RANDOM_STATES = ("random", "random_gpu")
 CHECKPOINT_DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
 
 # Until this process ends, one way or the other.
@@ -120,7 +120,7 @@ class CheckpointFiles:
                 return None
         return None
 
-    def save(self, trainer: LightningTrainer) -> None:
+    def save(self, trainer: Trainer) -> None:
         """Every process calls it, and the first one writes; the old ones stay until the new one is whole.
 
         Raises:
@@ -207,7 +207,7 @@ class PreemptionCheckpoint(Checkpoint):
         self._restored = state_dict["shares"]
         self._place = state_dict["place"]
 
-    def on_train_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, BaseModule)
         if self.files:
             _require_the_same_step(trainer, self.files.folder.name)
@@ -215,17 +215,16 @@ class PreemptionCheckpoint(Checkpoint):
             # A copy: of a slice, torch would take the random state from where the first process's begins.
             share = {name: of_all[trainer.global_rank].clone() for name, of_all in self._restored.items()}
             _set_random_state(share)
-            pl_module.load_rank_state(share)
+            pl_module.load_rank_state({name: tensor for name, tensor in share.items() if name not in RANDOM_STATES})
             self._restored = None
             console.note(f"going on behind batch {self._place['batch']} of epoch {self._place['epoch']}")
         # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
         self._signal.listen()
         self._saved = time.perf_counter()
-        pl_module.is_awaited = lambda: self._due() > 0
 
     def on_train_batch_end(
         self,
-        trainer: LightningTrainer,
+        trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ANN401  (Lightning's own signature)
         batch: Any,  # noqa: ANN401
@@ -235,10 +234,10 @@ class PreemptionCheckpoint(Checkpoint):
         if not trainer.is_last_batch:
             self._save_if_due(trainer, pl_module)
 
-    def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_if_due(trainer, pl_module)
 
-    def on_train_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._finished = True
         self._save(trainer, pl_module)
         self._unanswered = _largest_of_all(trainer, self._signal.number or 0)
@@ -249,7 +248,7 @@ class PreemptionCheckpoint(Checkpoint):
         if number := self._unanswered or self._signal.number:
             interrupt(number)
 
-    def _save_if_due(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def _save_if_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
         why = _largest_of_all(trainer, self._due())
         if why:
             self._save(trainer, pl_module)
@@ -263,16 +262,18 @@ class PreemptionCheckpoint(Checkpoint):
         is_time = self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
         return CHECKPOINT_DUE if is_time else 0
 
-    def _save(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()
         self.seconds += now - self._saved
         self._saved = now
         if self.files is None:
             return
         assert isinstance(pl_module, BaseModule)
-        assert isinstance(trainer.train_dataloader, Batches)
-        self._place = {"epoch": trainer.current_epoch + 1, "batch": trainer.train_dataloader.served}
-        share = pl_module.rank_state() | _random_state(trainer)
+        assert isinstance(trainer.train_dataloader, ResumableDataLoader)
+        self._place = {"epoch": trainer.current_epoch + 1, "batch": trainer.train_dataloader.batches_served}
+        # At the end of an epoch its means have been logged, and the next one starts from nothing.
+        means = {} if trainer.is_last_batch else pl_module.rank_state()
+        share = means | _random_state(trainer)
         self._shares = {name: _of_every_process(trainer, tensor) for name, tensor in share.items()}
         try:
             self.files.save(trainer)
@@ -282,7 +283,7 @@ class PreemptionCheckpoint(Checkpoint):
             self._warned = True
 
 
-def _largest_of_all(trainer: LightningTrainer, number: int) -> int:
+def _largest_of_all(trainer: Trainer, number: int) -> int:
     if trainer.world_size == 1:
         return number
     largest = torch.tensor(number, device=trainer.strategy.root_device)
@@ -290,7 +291,7 @@ def _largest_of_all(trainer: LightningTrainer, number: int) -> int:
     return int(largest)
 
 
-def _require_the_same_step(trainer: LightningTrainer, training: str) -> None:
+def _require_the_same_step(trainer: Trainer, training: str) -> None:
     """Where not all nodes see the first one's checkpoints, some would go on and the others begin, or be elsewhere."""
     place = int(canonical_hash([training, trainer.global_step])[:15], 16)
     if len(set(_of_every_process(trainer, torch.tensor(place)).tolist())) > 1:
@@ -300,7 +301,7 @@ def _require_the_same_step(trainer: LightningTrainer, training: str) -> None:
         )
 
 
-def _of_every_process(trainer: LightningTrainer, tensor: Tensor) -> Tensor:
+def _of_every_process(trainer: Trainer, tensor: Tensor) -> Tensor:
     """Stacked by rank, on the CPU."""
     if trainer.world_size == 1:
         return tensor.cpu()[None]
@@ -310,7 +311,7 @@ def _of_every_process(trainer: LightningTrainer, tensor: Tensor) -> Tensor:
     return torch.stack(gathered).cpu()
 
 
-def _random_state(trainer: LightningTrainer) -> dict[str, Tensor]:
+def _random_state(trainer: Trainer) -> dict[str, Tensor]:
     device = trainer.strategy.root_device
     of_gpu = {"random_gpu": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     return {"random": torch.get_rng_state(), **of_gpu}

@@ -13,13 +13,14 @@ from penstock.config.models import SupervisedModelConfig
 from penstock.config.params import TrainerConfig
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.training.checkpoints import Checkpoints
-from penstock.training.fit import evaluate, fit
+from penstock.training.fit import BuildModule, evaluate, fit
 
 # A name for the repeat, such as "fold 2.5", and its metrics.
 OnRepeat = Callable[[str, dict[str, float]], None]
 
 
 def cross_validate(
+    build_module: BuildModule,
     model: SupervisedModelConfig,
     settings: TrainerConfig,
     processed: ProcessedDataset,
@@ -39,14 +40,17 @@ def cross_validate(
         for fold in np.unique(repeat):
             name = f"fold {number}.{fold + 1}"
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
-            fitted = fit(whole, settings, processed.info, train, held_out, checkpoints=checkpoints.of(name))
-            figure = f"validation_{fitted.score}"
+            fitted = fit(
+                build_module, whole, settings, processed.info, train, held_out, checkpoints=checkpoints.of(name)
+            )
+            figure = f"val/{fitted.score}"
             scores.append(fitted.epochs[-1].metrics[figure])
             on_fold(name, {figure: scores[-1]})
     return _summary(scores)
 
 
-def multi_seed(
+def multi_seed(  # noqa: PLR0913, PLR0917
+    build_module: BuildModule,
     model: SupervisedModelConfig,
     settings: TrainerConfig,
     processed: ProcessedDataset,
@@ -68,10 +72,12 @@ def multi_seed(
         changed, name = _changed(model, seed=seed), f"seed {seed}"
         weights = trained
         if scores:
-            weights = fit(changed, settings, info, train, validation, checkpoints=checkpoints.of(name)).weights
-        ((figure, score),) = evaluate(changed, settings, info, weights, test).items()
+            weights = fit(
+                build_module, changed, settings, info, train, validation, checkpoints=checkpoints.of(name)
+            ).weights
+        ((figure, score),) = evaluate(build_module, changed, settings, info, weights, test).items()
         scores.append(score)
-        on_seed(name, {f"test_{figure}": score})
+        on_seed(name, {f"test/{figure}": score})
     return _summary(scores)
 
 

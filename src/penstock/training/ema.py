@@ -1,47 +1,35 @@
-"""A running mean of the weights, which is what is validated, and kept, in place of the last ones."""
+"""Exponential moving average of the weights: validation uses it, and it is exported in place of the last weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from penstock.training.module import BaseModule
-
 
 class EMA(WeightAveraging):
-    """Lightning's own, but that each step of a `BaseModule` enters the mean, of which one of Lightning's has many.
+    """Lightning's `EMAWeightAveraging`, updated for all tensors at once, that copies integer buffers.
+
+    `EMAWeightAveraging` averages one tensor at a time, and also the number of batches that batch normalization counts.
 
     Args:
-        decay: the share of the old mean in the new one.
+        decay: Decay of the average per optimizer step, between 0 and 1.
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(multi_avg_fn=_running_mean(decay), use_buffers=True)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, BaseModule)
-        assert self._average_model is not None, "Lightning makes it in setup"
-        pl_module.after_step = partial(self._average_model.update_parameters, pl_module)
-
-    def on_train_batch_end(self, *_: Any) -> None:  # noqa: ANN401  (of Lightning, and nothing is looked at)
-        """All of its steps are in the mean already."""
+        super().__init__(multi_avg_fn=_ema_of_floats(decay), use_buffers=True)
 
 
-def _running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], int], None]:
-    """How weights, and what batch normalisation has seen of their activations, enter the mean; counters are copied."""
-    mean_of_numbers = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+def _ema_of_floats(decay: float) -> Callable[[list[Tensor], list[Tensor], int], None]:
+    update_floats = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
-    def take_in(means: list[Tensor], latest: list[Tensor], taken_in: int) -> None:
-        if means[0].is_floating_point():
-            mean_of_numbers(means, latest, taken_in)
+    def update(averages: list[Tensor], current: list[Tensor], num_averaged: int) -> None:
+        if averages[0].is_floating_point():
+            update_floats(averages, current, num_averaged)
         else:
-            for mean, now in zip(means, latest, strict=True):
-                mean.copy_(now)
+            for average, now in zip(averages, current, strict=True):
+                average.copy_(now)
 
-    return take_in
+    return update

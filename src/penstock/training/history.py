@@ -1,4 +1,4 @@
-"""What every epoch leaves behind: its figures, and the weights if they are the best so far."""
+"""The history of a training: the metrics of each epoch, and the best weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule
-from pytorch_lightning import Trainer as LightningTrainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from penstock.core.errors import TrainingError
@@ -19,15 +18,16 @@ from penstock.training.module import BaseModule
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of history.csv. `epoch` counts from 1. Of the metrics, train_* are means over the epoch, in training
-    mode; validation_* are taken after it; `learning_rate` is what the schedule has come to at its end."""
+    """One row of history.csv."""
 
     epoch: int
+    """Counted from 1."""
     metrics: Mapping[str, float]
+    """`train/...` are means over the epoch, `val/...` are taken after it; `learning_rate` is the one at its end."""
 
-    def split_metrics(self, name: str) -> dict[str, float]:
-        """The metrics of train or validation, without that prefix, rounded for a report."""
-        prefix = f"{name}_"
+    def split_metrics(self, split: str) -> dict[str, float]:
+        """The metrics of `train` or `val`, without that prefix, rounded for a report."""
+        prefix = f"{split}/"
         return {
             metric.removeprefix(prefix): round(value, 6)
             for metric, value in self.metrics.items()
@@ -36,19 +36,21 @@ class Epoch:
 
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
+    """Write history.csv, a row for each epoch."""
     header = ",".join(["epoch", *epochs[0].metrics])
     rows = [",".join([str(epoch.epoch), *(f"{value:.6g}" for value in epoch.metrics.values())]) for epoch in epochs]
     write_text(path, "\n".join([header, *rows]) + "\n")
 
 
 class HistoryCallback(Callback):
-    """Keeps the history and the chosen weights, and stops when patience has run out.
+    """Keeps the metrics of each epoch and the best weights, and stops when the patience is used up.
 
-    It has to stand before a callback that averages weights: those are in the network until the end of validation.
+    Unlike Lightning's `EarlyStopping`, it still stops when a training is resumed behind its last epoch. It must come
+    before a callback that averages weights: the averaged ones are in the network until validation ends.
 
     Args:
-        patience: epochs without a lower validation loss before training ends; None is never.
-        on_epoch: called with each finished epoch, and with the number of epochs there are at most.
+        patience: Epochs without a lower validation loss before training stops; None never stops.
+        on_epoch: Called with each finished epoch and the largest number of epochs.
     """
 
     def __init__(self, patience: int | None, on_epoch: Callable[[Epoch, int], None]) -> None:
@@ -58,10 +60,10 @@ class HistoryCallback(Callback):
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
         self._lowest = math.inf
-        self._validation: dict[str, float] = {}
 
     @property
     def best(self) -> Epoch:
+        """The epoch whose weights are kept."""
         return self.epochs[self.best_epoch - 1]
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,32 +80,43 @@ class HistoryCallback(Callback):
         self.best_weights = state_dict["best_weights"]
         self._lowest = state_dict["lowest"]
 
-    def on_fit_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
-        # Lightning forgets it: an interruption may have come between the last epoch and the end.
-        trainer.should_stop = self._patience_has_run_out()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A checkpoint does not have it: an interruption may have come between the last epoch and the end.
+        trainer.should_stop = self._patience_is_used_up()
 
-    def _patience_has_run_out(self) -> bool:
+    def _patience_is_used_up(self) -> bool:
         return self.patience is not None and len(self.epochs) - self.best_epoch >= self.patience
 
-    def on_validation_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, BaseModule)
-        self._validation = pl_module.validation_metrics()
-        value = self._validation[pl_module.selected_by] if pl_module.selected_by else -math.inf
+        value = float(trainer.callback_metrics[pl_module.selected_by]) if pl_module.selected_by else -math.inf
         if value < self._lowest or pl_module.selected_by is None:
-            self._lowest = value
-            self.best_epoch = trainer.current_epoch + 1
-            state = pl_module.network.state_dict()
-            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+            self._keep(pl_module, value, trainer.current_epoch + 1)
 
-    def on_train_epoch_end(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+    def _keep(self, module: BaseModule, value: float, epoch: int) -> None:
+        self._lowest = value
+        self.best_epoch = epoch
+        state = module.network.state_dict()
+        self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, BaseModule)
-        number = trainer.current_epoch + 1
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        epoch = Epoch(number, pl_module.train_metrics() | self._validation | {"learning_rate": rate})
+        epoch = Epoch(trainer.current_epoch + 1, _metrics_of_epoch(trainer))
         _require_finite(epoch)
         self.epochs.append(epoch)
-        trainer.should_stop = self._patience_has_run_out()
+        if not trainer.limit_val_batches:  # nothing is selected without validation
+            self._keep(pl_module, -math.inf, epoch.epoch)
+        if self._patience_is_used_up():
+            trainer.should_stop = True
         self.on_epoch(epoch, trainer.max_epochs or 0)
+
+
+def _metrics_of_epoch(trainer: Trainer) -> dict[str, float]:
+    """What the module logged, training before validation, and the learning rate."""
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+    ordered = sorted(logged, key=lambda name: not name.startswith("train/"))
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {name: logged[name] for name in ordered} | {"learning_rate": rate}
 
 
 def _require_finite(epoch: Epoch) -> None:

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules by their settings."""
+"""Optimizers and learning-rate schedules from their settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from penstock.config import training as settings
 from penstock.core.errors import WrongSettingError
+from penstock.training.steps import PlannedSteps
 
 
 def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Parameter], *, fused: bool) -> Optimizer:
-    """The optimiser of these settings; `fused` takes one kernel for all of Adam's parameters."""
+    """Build an optimizer; `fused` runs one kernel for all of Adam's parameters."""
     rate = optimizer.learning_rate
     match optimizer:
         case settings.SgdConfig():
@@ -26,27 +27,30 @@ def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Pa
             return AdamW(parameters, lr=rate, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused)
 
 
-def build_schedule(
-    schedule: settings.ScheduleConfig, optimizer: Optimizer, *, steps_of_epoch: int, epochs: int
-) -> LRScheduler:
-    """A schedule that is stepped after every batch, of which there are `steps_of_epoch` in each epoch.
+def build_schedule(schedule: settings.ScheduleConfig, optimizer: Optimizer, planned: PlannedSteps) -> LRScheduler:
+    """Build a learning-rate schedule that is stepped after every optimizer step.
 
     Raises:
-        WrongSettingError: the warm-up is not longer than one step.
+        WrongSettingError: The warmup is not longer than one step.
     """
-    steps = steps_of_epoch * epochs
     match schedule:
         case settings.ConstantScheduleConfig():
             return LambdaLR(optimizer, lambda step: 1.0)
         case settings.ExponentialScheduleConfig(gamma=gamma):
-            return LambdaLR(optimizer, lambda step: gamma ** (step / steps_of_epoch))
+            return LambdaLR(optimizer, lambda step: gamma ** (step / planned.per_epoch))
         case settings.StepScheduleConfig(gamma=gamma, epochs=every):
-            return LambdaLR(optimizer, lambda step: gamma ** int(step / steps_of_epoch / every + 1e-9))
+            return LambdaLR(optimizer, lambda step: gamma ** int(step / planned.per_epoch / every + 1e-9))
         case settings.OneCycleScheduleConfig(warmup_fraction=warmup):
-            if steps * warmup <= 1:
-                raise WrongSettingError(
-                    "training.schedule.warmup_fraction", f"{warmup:g} of {steps} steps is not more than one step"
-                )
-            peak = optimizer.param_groups[0]["lr"]
-            # It would also move Adam's first beta, which is the optimiser's own setting.
-            return OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=warmup, cycle_momentum=False)
+            return _one_cycle(warmup, optimizer, planned)
+
+
+def _one_cycle(warmup: float, optimizer: Optimizer, planned: PlannedSteps) -> LRScheduler:
+    if planned.total * warmup <= 1:
+        if planned.limited:  # a quick look, such as fast_dev_run, is too short for a cycle
+            return LambdaLR(optimizer, lambda step: 1.0)
+        raise WrongSettingError(
+            "training.schedule.warmup_fraction", f"{warmup:g} of {planned.total} steps is not more than one step"
+        )
+    peak = optimizer.param_groups[0]["lr"]
+    # `cycle_momentum` would also move Adam's first beta, which is the optimizer's own setting.
+    return OneCycleLR(optimizer, max_lr=peak, total_steps=planned.total, pct_start=warmup, cycle_momentum=False)

@@ -13,6 +13,7 @@ from penstock.io.files import sha256, write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
 from penstock.models.common.build import build_network
+from penstock.tasks.build import build_module
 from penstock.training.fit import fit
 from tests.helpers.small_project import Copy
 
@@ -36,7 +37,9 @@ def _train(small_run: Copy, config: Config, name: str, epochs: int, folder: Path
         settings = settings.model_copy(update={"split": settings.split.model_copy(update={"max_rows": MNIST_ROWS})})
     processed = ProcessedDataset(folder / "processed")
     preprocess(model.dataset, settings, raw=Project(small_run.root).raw(model.dataset), folder=processed.folder)
-    fitted = fit(model, config.trainer, processed.info, processed.split("train"), processed.split("validation"))
+    fitted = fit(
+        build_module, model, config.trainer, processed.info, processed.split("train"), processed.split("validation")
+    )
     network = build_network(model, processed.info)
     network.load_state_dict(fitted.weights)
     lineage = Provenance(model=name, data="", parameters="", code="")

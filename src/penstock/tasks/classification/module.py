@@ -1,4 +1,4 @@
-"""Classification: one class of several, judged by the share of right answers."""
+"""Classification: one class of several; the score is the accuracy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.training.module import BaseModule, SupervisedModule
 
 
 class ClassificationModule(SupervisedModule):
-    """Trains a `Classifier`; training images are changed as `augmentation` says."""
+    """Trains a `Classifier`; training images are augmented."""
 
     score = "accuracy"
 
@@ -28,15 +28,15 @@ class ClassificationModule(SupervisedModule):
             if self.settings.augmentation:
                 inputs = augment(inputs, self.settings.augmentation)
         logits = self.network(inputs)
-        right = (predicted(logits) == labels).float().mean()
-        return loss_of(self.settings.loss, logits, labels, smoothing), right
+        accuracy = (predicted(logits) == labels).float().mean()
+        return loss_of(self.settings.loss, logits, labels, smoothing), accuracy
 
 
 def loss_of(kind: Loss, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean loss of logits [N, C] (or [N, 1] for binary_cross_entropy) against labels int64 [N].
+    """Compute the mean loss of logits [N, C] (or [N, 1] for binary_cross_entropy) against labels int64 [N].
 
     Args:
-        smoothing: share of the target that goes to all classes alike.
+        smoothing: Share of the target that is divided evenly over all classes.
     """
     match kind:
         case "binary_cross_entropy":
@@ -51,10 +51,10 @@ def loss_of(kind: Loss, logits: Tensor, labels: Tensor, smoothing: float = 0.0) 
 
 
 def build(model: ClassificationConfig, info: DatasetInfo) -> BaseModule:
-    """The training of a model on a processed dataset.
+    """Build the module of a model for a processed dataset.
 
     Raises:
-        WrongSettingError: its settings and the dataset do not go together.
+        WrongSettingError: The settings and the dataset do not go together.
     """
     if model.training.augmentation and info.kind != "image":
         raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")

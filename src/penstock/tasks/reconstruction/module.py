@@ -1,4 +1,4 @@
-"""Reconstruction: the input is the right answer, judged by the mean squared error on pixels of 0..1."""
+"""Reconstruction: the input is the target; the score is the mean squared error on pixels of 0..1."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ReconstructionModule(SupervisedModule):
 
 
 def build(model: ReconstructionConfig, info: DatasetInfo) -> BaseModule:
-    """The training of a model on a processed dataset.
+    """Build the module of a model for a processed dataset.
 
     Raises:
-        WrongSettingError: a setting is for classes, of which a reconstruction knows nothing.
+        WrongSettingError: A setting is for classification only.
     """
     if model.training.loss == "cross_entropy":
         raise WrongSettingError("training.loss", "cross_entropy needs classes; use binary_cross_entropy")
