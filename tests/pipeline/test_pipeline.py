@@ -114,7 +114,7 @@ def test_an_int8_file_is_validated_where_it_is_served(small_run, report, model):
     content = (folder / "model.int8.onnx").read_bytes()
     assert (int8["bytes"], int8["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     validation = json.loads((folder / "validation.json").read_text())
-    assert validation.get("int8_sha256") == (int8["sha256"] if ALL[model].int8 == "adopted" else None)
+    assert validation.get("int8_sha256") == (int8["sha256"] if ALL[model].int8.serve else None)
     exact, candidate = (onnx.load(folder / name) for name in ("model.onnx", "model.int8.onnx"))
     said, says = ({one.key: one.value for one in proto.metadata_props} for proto in (exact, candidate))
     assert says == said | {"precision": "int8"}

@@ -118,13 +118,13 @@ class Config(BaseConfig):
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:
+        for name, baseline in self.baselines.items():
+            _require(baseline.dataset, self.datasets, "dataset", "baselines", name)
         self._check_fid_references()
         for block, models in (("models", self.models), ("tuned", self.tuned)):
             for name, model in models.items():
                 _require(model.dataset, self.datasets, "dataset", block, name)
                 self._check_baseline(model, block, name)
-        for name, baseline in self.baselines.items():
-            _require(baseline.dataset, self.datasets, "dataset", "baselines", name)
         self._check_unique_names()
         return self
 

@@ -30,22 +30,19 @@ def read_history(path: Path) -> History:
 
 
 def learning_curves(title: str, history: History) -> Figure:
-    """Every figure of training and validation per epoch; the chosen epoch is marked where a loss chose it."""
-    figures = list(
-        dict.fromkeys(key.partition("_")[2] for key in history[0] if key.startswith(("train_", "validation_")))
-    )
-    figure = _empty((4.5 * len(figures), 3.4))
+    """Plot every metric of training and validation per epoch; the epoch that was kept is marked."""
+    metrics = list(dict.fromkeys(key.partition("/")[2] for key in history[0] if "/" in key))
+    figure = _empty((4.5 * len(metrics), 3.4))
     figure.suptitle(title, fontweight="bold")
     epochs = [row["epoch"] for row in history]
-    for axes, quantity in zip(figure.subplots(1, len(figures), squeeze=False)[0], figures, strict=True):
-        for part, colour in (("train", TRAINING), ("validation", VALIDATION)):
-            if f"{part}_{quantity}" in history[0]:
-                label = "training" if part == "train" else part
-                axes.plot(epochs, [row[f"{part}_{quantity}"] for row in history], color=colour, label=label)
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+        for split, label, colour in (("train", "training", TRAINING), ("val", "validation", VALIDATION)):
+            if f"{split}/{metric}" in history[0]:
+                axes.plot(epochs, [row[f"{split}/{metric}"] for row in history], color=colour, label=label)
         if "val/loss" in history[0]:
             best = min(history, key=lambda row: row["val/loss"])
-            axes.plot(best["epoch"], best[f"validation_{quantity}"], "o", color=VALIDATION, label="kept")
-        axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "))
+            axes.plot(best["epoch"], best[f"val/{metric}"], "o", color=VALIDATION, label="kept")
+        axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
         axes.locator_params(axis="x", integer=True)
         _plain(axes)
     figure.axes[0].legend(frameon=False)

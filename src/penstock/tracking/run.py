@@ -27,7 +27,6 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.description import RunDescription
-from penstock.tracking.metric_names import slashed
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.tags import CODE, DATA, DVC_EXPERIMENT, KEY, MODEL, PARAMETERS
@@ -203,7 +202,7 @@ class TrackedRun:
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
     """JSON has no numbers of numpy."""
-    return {slashed(key): float(value) for key, value in metrics.items()}
+    return {key: float(value) for key, value in metrics.items()}
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
