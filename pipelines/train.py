@@ -16,8 +16,8 @@ from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
 from penstock.reporting.plots_page import ensure_plots_page
-from penstock.tracking.description import RunDescription
 from penstock.tasks.build import build_module
+from penstock.tracking.description import RunDescription
 from penstock.tracking.logger import SpoolLogger
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
@@ -96,7 +96,7 @@ def _description(project: Project, config: Config, info: DatasetInfo, provenance
     network = build_network(model, info)
     return RunDescription(
         model=name,
-        reference=model.reference,
+        reference=" ".join(model.reference),
         architecture=str(network),
         parameters=network.count_parameters(),
         info=info,
