@@ -37,7 +37,7 @@ def seeds_pipeline(pipeline: str) -> str:
         "      params:\n", f"{weights}      params:\n"
     )
     report = "      outs:\n        - reports/${key}/seeds.json: {cache: false}\n"
-    text = f"  seeds:\n{stage}        - seeds\n{report}"
+    text = f"  seeds:\n{stage}        - num_seeds\n{report}"
     return WRITTEN + SEEDS + "vars: [../../params.yaml]\nstages:\n" + _for_tuned(text, "../..")
 
 
