@@ -1,10 +1,4 @@
-# One command set for people, hooks and CI.
-#   make repro   the whole pipeline            make demo    Iris alone, without a network
-#   make tuned   the tuned models as well      make ui      compare runs in MLflow
-#   make serve   serve the validated models    make format  let ruff put sources in order
-#   make test    lint, types, contracts, tests make lint    the first three of them
-#   make soak    a hundred kills               make bench   ratios against what others do
-#   make bench-serve  servers side by side
+# One command set for people, hooks and CI. `make help` lists it.
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -12,24 +6,27 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro tuned demo ui serve test bench bench-serve soak lint format clean
+.PHONY: help repro tuned demo ui serve check test test-slow bench bench-serve soak lint format clean
 .DEFAULT_GOAL := repro
 
-# Stages that may run side by side, if not one for each core or GPU: make repro JOBS=1
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# Stages that may run at once; the default is one per core or GPU: make repro JOBS=1
 JOBS ?=
 jobs = $(if $(JOBS),--jobs $(JOBS))
-repro: $(VENV)/.pipeline
+repro: $(VENV)/.pipeline ## run the whole pipeline
 	@penstock check
 	@$(without_git)
 	@penstock repro $(jobs)
 
-tuned: repro
+tuned: repro ## also train the tuned models, over several seeds
 	@python scripts/tuned_pipeline.py
 	@penstock repro $(jobs) tuned/dvc.yaml
 	@penstock repro $(jobs) tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report
 
-demo: $(VENV)/.pipeline
+demo: $(VENV)/.pipeline ## train and query the Iris model, without a network
 	@penstock check
 	@$(without_git)
 	@dvc repro register@iris_mlp
@@ -37,40 +34,45 @@ demo: $(VENV)/.pipeline
 	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
 
 ui: PORT ?= 5000
-ui: $(VENV)/.pipeline
+ui: $(VENV)/.pipeline ## compare runs in MLflow
 	@penstock ui --port $(PORT)
 
 serve: PORT ?= 8080
-serve: $(VENV)/.pipeline
+serve: $(VENV)/.pipeline ## serve the validated models
 	@penstock serve --port $(PORT)
 
-# Three workers: one for each of the two small runs that most tests look at, and one for the time in which they wait.
-test: lint
-	@pytest --numprocesses 3 --dist worksteal --durations 30
+check: lint ## lint, types, contracts and the tests without a pipeline run; under 3 minutes
+	@pytest $(workers) -m "not pipeline and not slow"
 
-# Alone on the machine, after `make repro`.
-bench: $(VENV)/.test
+test: lint ## everything that proves the product; under 10 minutes
+	@pytest $(workers) --durations 30 -m "not slow"
+
+test-slow: $(VENV)/.test ## the slow tests: second full runs, long kills, browsers on three sizes
+	@pytest $(workers) --durations 30 -m slow
+
+# One worker waits for the small pipeline run; two others keep the cores busy.
+workers = --numprocesses 3 --dist worksteal
+
+bench: $(VENV)/.test ## benchmark ratios; alone on the machine, after make repro
 	@python -m benchmarks
 
-# Servers side by side, twenty minutes; wants wrk.
-bench-serve: $(VENV)/.test
+bench-serve: $(VENV)/.test ## benchmark servers side by side; 20 minutes, needs wrk
 	@python -m benchmarks.serving
 
-# A hundred kills at random moments; about an hour.
-soak: $(VENV)/.test
+soak: $(VENV)/.test ## kill a pipeline a hundred times at random moments; about an hour
 	@python -m tests.pipeline.soak
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test ## lint, format, types and import contracts
 	@ruff check
 	@ruff format --check
 	@mypy
 	@lint-imports
 
-format: $(VENV)/.test
+format: $(VENV)/.test ## fix lint and format in place
 	@ruff check --fix
 	@ruff format
 
-clean:
+clean: ## delete the virtual environment and caches of tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An unpacked archive has no .git, and DVC must be told so.
