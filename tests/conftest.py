@@ -1,7 +1,6 @@
-"""What many tests need: the repository's own settings, and small runs of the whole pipeline."""
+"""Fixtures of many tests: the repository's own settings, and small runs of the whole pipeline."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,14 @@ from filelock import FileLock
 from penstock.config.loading import load_config
 from penstock.config.params import Config
 from penstock.orchestration.resources import use_threads
-from tests.helpers.small_project import Copy, small_repository
+from tests.helpers.small_project import SmallProject, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
+# Whatever uses one of these needs a pipeline run, or runs one.
+PIPELINE_FIXTURES = {"made_once", "small_copy"}
 # One of each task and kind of input: a second run of all the others would only take longer.
 E2E_MODELS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
-TUNED = ("mnist_cnn_tuned", "mnist_autoencoder_tuned", "imdb_lstm_tuned", "imdb_ngrams")
+TUNED = ("mnist_cnn_tuned", "imdb_ngrams")
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +50,33 @@ def small_copy(repository, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """Each of three workers begins with its third: the tests of one small run, those of the other, and what needs
-    neither."""
-    newcomer = [item for item in items if "newcomer_run" in item.fixturenames]
-    rest = [item for item in items if "newcomer_run" not in item.fixturenames]
-    newcomer.sort(key=lambda item: "small_run" in item.fixturenames)
-    rest.sort(key=lambda item: "small_run" not in item.fixturenames)
+    """Mark the tests that need a pipeline run, set timeouts, and give each worker something else to begin with."""
+    for item in items:
+        if PIPELINE_FIXTURES & set(item.fixturenames):
+            item.add_marker("pipeline")
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_timeout(item)))
+    needs_run = [item for item in items if "small_run" in item.fixturenames]
+    rest = [item for item in items if "small_run" not in item.fixturenames]
     third = len(items) // 3
-    items[:] = [*rest[:third], *newcomer, *rest[third:]]
+    # pytest-xdist gives each of three workers a third, in this order. The first one makes the run; the tests that would
+    # wait for it come late.
+    items[:] = [*needs_run[:third], *rest[:third], *needs_run[third:], *rest[third:]]
+
+
+def _timeout(item):
+    """Return seconds, ten times what a busy machine with two cores needs."""
+    if item.get_closest_marker("slow"):
+        return 1200
+    return 300 if item.get_closest_marker("pipeline") else 120
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory, worker_id):
-    """Calls `make` with an empty folder of that name and returns the folder; of several workers one does, and the
-    others wait for it."""
+    """Return a function that calls `make` with an empty folder of that name and returns the folder.
+
+    One worker of several does so, and the others wait for it.
+    """
 
     def made(name, make):
         base = tmp_path_factory.getbasetemp()
@@ -81,14 +95,24 @@ def made_once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def small_run(repository, made_once):
-    """`dvc repro` of everything, once, in an unpacked archive without .git; for tests that only look at it."""
+    """A small project in a git repository after `make repro`, run once; for tests that only look at it."""
 
     def make(folder):
-        copy = small_repository(repository, folder)
-        copy.run("dvc", "config", "--local", "core.no_scm", "true")
-        copy.run("dvc", "repro")
+        project = small_repository(repository, folder)
+        project.run("git", "init", "--quiet")
+        project.run("git", "add", "--all")
+        author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
+        project.run("git", *author, "commit", "--quiet", "--message", "clone")
+        output = project.run(*project.make_with_this_environment("make repro")).stdout
+        folder.with_suffix(".txt").write_text(output)
 
-    return Copy(made_once("small", make), shared=True)
+    return SmallProject(made_once("small", make), shared=True)
+
+
+@pytest.fixture(scope="session")
+def repro_output(small_run):
+    """What `make repro` has printed for `small_run`."""
+    return small_run.root.with_suffix(".txt").read_text()
 
 
 @pytest.fixture
@@ -97,24 +121,13 @@ def changed_run(small_run, tmp_path):
     return small_run.copied_to(tmp_path / "project")
 
 
-@dataclass(frozen=True)
-class NewcomerRun:
-    copy: Copy
-    output: str
-
-
 @pytest.fixture(scope="session")
-def newcomer_run(repository, made_once):
-    """`make repro` as a newcomer runs it, in a git repository; the second run of everything, with its output."""
+def serial_run(repository, made_once):
+    """A second run of fewer models, by `dvc repro` in an unpacked archive without .git."""
 
     def make(folder):
-        copy = small_repository(repository, folder, models=(*E2E_MODELS, *TUNED))
-        copy.run("git", "init", "--quiet")
-        copy.run("git", "add", "--all")
-        author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
-        copy.run("git", *author, "commit", "--quiet", "--message", "clone")
-        output = copy.run(*copy.make_with_this_environment("make repro")).stdout
-        folder.with_suffix(".txt").write_text(output)
+        project = small_repository(repository, folder, models=E2E_MODELS)
+        project.run("dvc", "config", "--local", "core.no_scm", "true")
+        project.run("dvc", "repro")
 
-    folder = made_once("newcomer", make)
-    return NewcomerRun(Copy(folder, shared=True), folder.with_suffix(".txt").read_text())
+    return SmallProject(made_once("serial", make), shared=True)

@@ -32,8 +32,8 @@ SLURM_PROCID=0 SLURM_NODEID=0 "$@" &
 SLURM_PROCID=1 SLURM_NODEID=1 "$@" &
 wait -n && wait -n
 """
-# The command that runs this test.
-SELF = "make test"
+# Commands that run these tests.
+TESTS = {"make check", "make test", "make test-slow"}
 MAKE_TUNED = "make tuned"
 
 
@@ -62,17 +62,17 @@ def running(copy, command, port):
             raise
 
 
-def test_ci_runs_the_test_command(repository):
-    assert SELF in SHELL
-    assert SELF in (repository / ".ci/run").read_text()
+def test_ci_runs_the_test_commands(repository):
+    assert "make test" in SHELL
+    assert (repository / ".ci/run").read_text().splitlines()[-2:] == ["make test", "make test-slow"]
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():
     assert {shlex.split(command)[0] for command in [*SHELL, *IN_TABLES]} == {"make", "penstock", "dvc", "curl"}
 
 
-def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
-    output = newcomer_run.output
+def test_make_repro_shows_each_stage_and_ends_with_the_table(repro_output):
+    output = repro_output
     for stage in (
         "download",
         "preprocess",
@@ -93,13 +93,18 @@ def test_make_repro_shows_each_stage_and_ends_with_the_table(newcomer_run):
     assert "Warning" not in output
 
 
-@pytest.mark.parametrize("command", [one for one in commands({"make"}) if one not in {SELF, MAKE_TUNED, *SERVERS}])
-def test_make_commands(newcomer_run, command):
-    assert newcomer_run.copy.run(*newcomer_run.copy.make_with_this_environment(command)).returncode == 0
+@pytest.mark.parametrize("command", sorted(set(commands({"make"})) - TESTS - {MAKE_TUNED} - SERVERS))
+def test_make_commands(small_run, command):
+    assert small_run.run(*small_run.make_with_this_environment(command)).returncode == 0
 
 
-def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(newcomer_run, tmp_path):
-    copy = newcomer_run.copy.copied_to(tmp_path / "project")
+@pytest.mark.slow
+def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(changed_run):
+    copy = changed_run
+    document = copy.read_params()
+    for name in set(document["tuned"]) - set(TUNED):
+        del document["tuned"][name]
+    copy.write_params(document)
     output = copy.run(*copy.make_with_this_environment(MAKE_TUNED)).stdout
     table = output[output.rindex("model  ") :]
     assert all(name in table for name in [*E2E_MODELS, *TUNED])
@@ -107,13 +112,13 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(new
 
 
 @pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one != COMMIT])
-def test_program_commands(newcomer_run, command):
-    assert newcomer_run.copy.run(*shlex.split(command)).stdout
+def test_program_commands(small_run, command):
+    assert small_run.run(*shlex.split(command)).stdout
 
 
 @pytest.mark.parametrize("command", LAUNCHED)
-def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(newcomer_run, tmp_path, command):
-    copy = newcomer_run.copy.copied_to(tmp_path / "project")
+def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(small_run, tmp_path, command):
+    copy = small_run.copied_to(tmp_path / "project")
     report = copy.root / "reports/mnist_cnn/training.json"
     alone = json.loads(report.read_text())
     known = {run.info.run_id for run in runs_of(copy.root, "mnist_cnn", alone["epochs"])}
@@ -138,19 +143,19 @@ def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(newcomer_run,
     assert "up to date" in copy.run("dvc", "status", "train@mnist_cnn").stdout
 
 
-def test_the_table_is_the_same_again(newcomer_run):
-    again = newcomer_run.copy.run("penstock", "results").stdout.splitlines()
-    assert set(again) <= set(newcomer_run.output.splitlines())
+def test_the_table_is_the_same_again(small_run, repro_output):
+    again = small_run.run("penstock", "results").stdout.splitlines()
+    assert set(again) <= set(repro_output.splitlines())
 
 
-def test_a_prediction_names_the_flower(newcomer_run):
-    output = newcomer_run.copy.run("penstock", "predict", "iris_mlp", "5.1", "3.5", "1.4", "0.2").stdout
+def test_a_prediction_names_the_flower(small_run):
+    output = small_run.run("penstock", "predict", "iris_mlp", "5.1", "3.5", "1.4", "0.2").stdout
     assert output.split()[0] in ("setosa", "versicolor", "virginica")
 
 
-def test_make_serve_answers_every_curl(newcomer_run):
+def test_make_serve_answers_every_curl(small_run):
     port = free_port()
-    with running(newcomer_run.copy, "make serve", port) as url:
+    with running(small_run, "make serve", port) as url:
         wait_until(lambda: answers(f"{url}/v2/health/ready"))
         for command in commands({"curl"}):
             here = shlex.split(command.replace("http://127.0.0.1:8080", url))
@@ -158,8 +163,8 @@ def test_make_serve_answers_every_curl(newcomer_run):
             assert "error" not in answer
 
 
-def test_make_ui_opens_mlflow(newcomer_run):
-    with running(newcomer_run.copy, "make ui", free_port()) as url:
+def test_make_ui_opens_mlflow(small_run):
+    with running(small_run, "make ui", free_port()) as url:
         wait_until(lambda: answers(url), seconds=90)
         found = httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 10}).json()
         assert {"iris", "mnist", "imdb"} <= {experiment["name"] for experiment in found["experiments"]}

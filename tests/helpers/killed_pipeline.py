@@ -15,7 +15,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.helpers.small_project import Copy, small_repository
+from tests.helpers.small_project import SmallProject, small_repository
 
 Moment = Callable[[Path], bool]
 # A model of each kind: classification, reconstruction, GAN, without the reference classifier of the last one.
@@ -48,7 +48,7 @@ MOMENTS = {
 }
 
 
-def small_project(repository: Path, folder: Path) -> Copy:
+def small_project(repository: Path, folder: Path) -> SmallProject:
     """The small pipeline in a new folder, with a checkpoint after every step; nothing has run yet."""
     folder.mkdir()
     copy = small_repository(repository, folder)
@@ -57,7 +57,7 @@ def small_project(repository: Path, folder: Path) -> Copy:
     return copy
 
 
-def forget(copy: Copy) -> None:
+def forget(copy: SmallProject) -> None:
     """As if nothing had run."""
     for name in ("data/raw", "data/processed", "models", "reports", "mlruns", ".penstock", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(copy.root / name, ignore_errors=True)
@@ -65,7 +65,7 @@ def forget(copy: Copy) -> None:
         path.unlink(missing_ok=True)
 
 
-def run(copy: Copy) -> subprocess.Popen[str]:
+def run(copy: SmallProject) -> subprocess.Popen[str]:
     """The pipeline, one stage after the other, in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "penstock.cli", "repro", "--jobs", "1", *TARGETS],
@@ -78,7 +78,7 @@ def run(copy: Copy) -> subprocess.Popen[str]:
     )
 
 
-def kill_at_one_of(copy: Copy, moments: Mapping[str, Moment]) -> tuple[str | None, str]:
+def kill_at_one_of(copy: SmallProject, moments: Mapping[str, Moment]) -> tuple[str | None, str]:
     """Runs the pipeline until one of the moments has come, and kills it; None where it was done before. Also returns
     what it said."""
     with run(copy) as process:
@@ -93,7 +93,7 @@ def kill_at_one_of(copy: Copy, moments: Mapping[str, Moment]) -> tuple[str | Non
     return come, said
 
 
-def finish(copy: Copy) -> str:
+def finish(copy: SmallProject) -> str:
     with run(copy) as process:
         said = process.communicate(timeout=SECONDS_TO_FINISH)[0]
     assert process.returncode == 0, said

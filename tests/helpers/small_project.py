@@ -20,17 +20,17 @@ from penstock.config.loading import load_config
 
 
 @dataclass(frozen=True)
-class Copy:
+class SmallProject:
     """A project folder of its own, or one that several test workers share: there, one command runs at a time."""
 
     root: Path
     shared: bool = False
 
-    def copied_to(self, root: Path) -> Copy:
+    def copied_to(self, root: Path) -> SmallProject:
         """The same files in another folder, which does not exist yet."""
         with self._alone():
             shutil.copytree(self.root, root, symlinks=True)
-        return Copy(root)
+        return SmallProject(root)
 
     def _alone(self) -> AbstractContextManager[object]:
         return FileLock(self.root.with_suffix(".busy")) if self.shared else nullcontext()
@@ -81,7 +81,7 @@ class Copy:
         self.write_params(document)
 
 
-def small_repository(repository: Path, root: Path, models: Collection[str] | None = None) -> Copy:
+def small_repository(repository: Path, root: Path, models: Collection[str] | None = None) -> SmallProject:
     """The files that git would carry, into an empty folder without .git, with a few hundred rows and an epoch or
     two of each model; mirrors stay where they are.
 
@@ -107,7 +107,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
         if (repository / name).is_file() and not name.endswith("dvc.lock") and "reports/" not in name:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repository / name, root / name)
-    copy = Copy(root)
+    copy = SmallProject(root)
     mirrors = load_config(root / "params.yaml").download.mirrors
     absolute = [mirror if "://" in mirror else str((repository / mirror).resolve()) for mirror in mirrors]
     copy.edit_params(download__mirrors=absolute)

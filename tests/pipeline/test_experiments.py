@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.helpers.processes import wait_until
-from tests.helpers.small_project import Copy, small_repository
+from tests.helpers.small_project import SmallProject, small_repository
 
 EPOCHS = "models.iris_mlp.training.epochs"
 GATE = "models.iris_mlp.gates.accuracy"
@@ -36,7 +36,7 @@ def repository_with_baseline(repository, made_once):
         copy.run("git", "add", "--all")
         copy.run("git", "commit", "--quiet", "--message", "baseline")
 
-    return Copy(made_once("experiments", make), shared=True)
+    return SmallProject(made_once("experiments", make), shared=True)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from tests.helpers.killed_pipeline import (
 TRAININGS_KILLED = 2
 
 
+@pytest.mark.pipeline
+@pytest.mark.slow
 def test_a_pipeline_that_is_killed_again_and_again_ends_as_if_it_had_not_been(repository, tmp_path):
     never, killed = (small_project(repository, tmp_path / name) for name in ("never", "killed"))
     finish(never)

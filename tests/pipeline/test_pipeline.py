@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
+import sys
 
 import mlflow
 import numpy as np
@@ -256,10 +258,11 @@ def test_a_second_repro_does_nothing(small_run):
     assert (small_run.root / "dvc.lock").read_bytes() == before
 
 
-def test_the_same_commit_gives_the_same_bytes(small_run, newcomer_run):
+@pytest.mark.slow
+def test_the_same_commit_gives_the_same_bytes(small_run, serial_run):
     """Another folder, another time, by `dvc repro` and by `penstock repro` side by side, nothing shared: every array,
     weight, model and report, in the same order of dvc.lock."""
-    first, second = locked(small_run), locked(newcomer_run.copy)
+    first, second = locked(small_run), locked(serial_run)
     first.pop("results")  # the page shows seconds
     second.pop("results")
     assert list(second.items()) == [(path, md5) for path, md5 in first.items() if path in second]
@@ -398,3 +401,11 @@ def test_a_model_trained_again_is_the_same_run(changed_run):
 def test_data_that_went_missing_are_noticed(changed_run):
     (changed_run.root / "data/processed/iris/folds.npy").unlink()
     assert "train@iris_mlp" in stale(changed_run)
+
+
+def test_a_setting_that_its_use_shows_to_be_wrong_is_named_by_line_and_key(changed_run):
+    network = changed_run.read_params()["models"]["iris_mlp"]["network"]
+    changed_run.edit_params(models__imdb_lstm__network=network)
+    done = changed_run.run(sys.executable, "pipelines/train.py", "imdb_lstm", check=False)
+    assert done.returncode == 2
+    assert re.search(r"error: params\.yaml:\d+: models\.imdb_lstm\.network\.kind: mlp needs numbers", done.stdout)

@@ -15,21 +15,21 @@ from penstock.io.provenance import Provenance
 from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
 from penstock.training.fit import fit
-from tests.helpers.small_project import Copy
+from tests.helpers.small_project import SmallProject
 
 # Enough to read a seven, and to tell flowers apart: seconds on one core.
 EPOCHS = {"mnist_cnn": 3, "iris_mlp": 60}
 MNIST_ROWS = 4000
 
 
-def trained_models(small_run: Copy, config: Config, folder: Path) -> None:
+def trained_models(small_run: SmallProject, config: Config, folder: Path) -> None:
     """Write <model>/model.onnx and validation.json of all documented models to `folder`."""
     shutil.copytree(small_run.root / "models", folder, dirs_exist_ok=True)
     for name, epochs in EPOCHS.items():
         _train(small_run, config, name, epochs, folder / name)
 
 
-def _train(small_run: Copy, config: Config, name: str, epochs: int, folder: Path) -> None:
+def _train(small_run: SmallProject, config: Config, name: str, epochs: int, folder: Path) -> None:
     model = config.model(name)
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": epochs})})
     settings = config.dataset(model.dataset)
