@@ -1,4 +1,4 @@
-"""Stages side by side: real DVC, on pipelines of a few shell commands; on the small one in test_pipeline.py."""
+"""The parallel scheduler: real DVC, on pipelines of a few shell commands; on the small one in test_pipeline.py."""
 
 import shutil
 import signal
@@ -7,11 +7,13 @@ import sys
 
 import psutil
 import pytest
+from dvc.dependency import param
 from ruamel.yaml import YAML
 
-from penstock.core.errors import StageError
+from penstock.core.errors import PenstockError, StageError
 from penstock.core.paths import Project
 from penstock.io.files import read_json, write_json, write_text
+from penstock.orchestration.dvc_patches import patch_dvc
 from penstock.orchestration.scheduler import repro
 from penstock.orchestration.stage_timings import StageTimings
 from tests.helpers.processes import wait_until
@@ -33,7 +35,7 @@ def _project(root, **stages):
     return root
 
 
-def test_what_does_not_need_each_other_runs_at_once(project):
+def test_independent_stages_run_in_parallel(project):
     """Each waits for the other to have begun."""
     meets = "touch {0}.begun; for i in $(seq 600); do [ -e {1}.begun ] && break; sleep 0.1; done; cp {1}.begun {0}"
     root = project("at_once", a=(meets.format("a", "b"),), b=(meets.format("b", "a"),))
@@ -42,7 +44,7 @@ def test_what_does_not_need_each_other_runs_at_once(project):
     assert (root / "b").is_file()
 
 
-def test_the_outcome_is_that_of_dvc_to_the_byte(project, monkeypatch):
+def test_the_outcome_equals_that_of_dvc_repro(project, monkeypatch):
     """The first stage of the plan is done last, where it can be: alone it waits for nobody."""
     after_quick = "for i in $(seq $SECONDS_TO_WAIT); do grep -q quick: dvc.lock && break; sleep 1; done"
     stages = {
@@ -67,14 +69,14 @@ def test_a_stage_that_fails_stops_only_what_depends_on_it(project, capfd):
     assert "bad   | why" in capfd.readouterr().out
 
 
-def test_what_dvc_says_of_a_failure_is_shown(project, capfd):
+def test_messages_of_dvc_about_a_failure_are_shown(project, capfd):
     root = project("no_output", a=("true",))
     with pytest.raises(StageError, match=r"^a failed$"):
         repro(root, [], jobs=2)
     assert "output 'a' does not exist" in capfd.readouterr().out
 
 
-def test_a_target_that_is_not_there_is_one_line(project):
+def test_an_unknown_target_is_one_line(project):
     with pytest.raises(StageError, match="nosuch"):
         repro(project("nothing", a=("echo > a",)), ["nosuch"], jobs=2)
 
@@ -83,7 +85,7 @@ def test_a_target_that_is_not_there_is_one_line(project):
     ("number", "jobs"),
     [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGINT, 1)],
 )
-def test_an_interruption_ends_what_runs_and_begins_nothing(project, repository, number, jobs):
+def test_an_interruption_ends_running_stages_and_starts_no_other(project, repository, number, jobs):
     waits = "touch {0}.begun; sleep 60; touch {0}"
     root = project("interrupted", **{name: (waits.format(name),) for name in "abc"})
     shutil.copy(repository / "params.yaml", root)
@@ -95,7 +97,7 @@ def test_an_interruption_ends_what_runs_and_begins_nothing(project, repository, 
     assert len(list(root.glob("[abc]*"))) == jobs
 
 
-def test_only_what_is_not_up_to_date_runs(project, capfd):
+def test_only_stages_that_are_not_up_to_date_run(project, capfd):
     stages = {"a": ("cat source > a; echo ran", "source"), "b": ("echo b > b; echo ran",), "c": ("cp a c", "a")}
     root = project("again", **stages)
     (root / "source").write_text("1")
@@ -109,7 +111,7 @@ def test_only_what_is_not_up_to_date_runs(project, capfd):
     assert (root / "c").read_text() == "2"
 
 
-def test_parameters_are_those_of_dvc_and_a_change_is_seen_by_who_has_read_them_before(project):
+def test_cached_parameters_equal_those_of_dvc_and_follow_changes(project):
     """The second content of the file is as long as the first."""
     keys = ["plain", "nested.limit", "nested.deep.number", "shared", "pattern.*"]
     by_dvc, by_us = (project(name, a=("cat params.yaml > a",), b=("cat a > b", "a")) for name in ("their", "our"))
@@ -126,7 +128,13 @@ def test_parameters_are_those_of_dvc_and_a_change_is_seen_by_who_has_read_them_b
             assert (by_us / name).read_bytes() == (by_dvc / name).read_bytes(), name
 
 
-def test_who_was_killed_holds_nothing_even_where_nobody_has_asked_what_became_of_it(project):
+def test_a_dvc_with_other_internals_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.delattr(param, "read_param_file")
+    with pytest.raises(PenstockError, match=r"dvc [\d.]+ has no dvc.dependency.param.read_param_file.*constraints.txt"):
+        patch_dvc()
+
+
+def test_a_killed_process_holds_no_lock_even_if_it_was_not_waited_for(project):
     root = project("held", a=("touch a",))
     with subprocess.Popen([sys.executable, "-c", "pass"]) as killed:
         wait_until(lambda: psutil.Process(killed.pid).status() == psutil.STATUS_ZOMBIE)
@@ -136,7 +144,7 @@ def test_who_was_killed_holds_nothing_even_where_nobody_has_asked_what_became_of
     assert (root / "a").is_file()
 
 
-def test_the_longest_chain_begins_first(project, capfd):
+def test_the_longest_chain_starts_first(project, capfd):
     alone = {name: (f"touch {name}",) for name in ("a", "b", "c")}
     chain = {"x": ("touch x",), "y": ("touch y", "x"), "z": ("touch z", "y")}
     repro(project("chain", **alone, **chain), [], jobs=1)
@@ -144,14 +152,14 @@ def test_the_longest_chain_begins_first(project, capfd):
     assert said.index("stage 'x'") < min(said.index(f"stage '{name}'") for name in alone)
 
 
-def test_what_has_most_epochs_begins_first(project, capfd):
+def test_the_stage_with_most_epochs_starts_first(project, capfd):
     root = project("epochs", **{name: (f"touch {name}",) for name in ("a", "b", "c")})
     repro(root, [], jobs=1, epochs={"c": 30})
     said = capfd.readouterr().out
     assert said.index("stage 'c'") < min(said.index(f"stage '{name}'") for name in "ab")
 
 
-def test_what_took_longest_the_last_time_begins_first_and_epochs_are_for_what_has_not_run(project, capfd):
+def test_the_stage_that_took_longest_starts_first_and_epochs_count_for_new_stages(project, capfd):
     root = project("durations", **{name: (f"touch {name}",) for name in "abc"})
     StageTimings(Project(root).stage_timings).keep("c", 600)
     StageTimings(Project(root).stage_timings).keep("a", 0.1)
@@ -161,21 +169,21 @@ def test_what_took_longest_the_last_time_begins_first_and_epochs_are_for_what_ha
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"a": "x"}'])
-def test_durations_that_are_none_are_not_known(project, content):
+def test_invalid_timings_are_ignored(project, content):
     root = project("unknown", a=("echo 1 > a",))
     write_text(Project(root).stage_timings, content)
     repro(root, [], jobs=2)
     assert read_json(Project(root).stage_timings).keys() == {"a"}
 
 
-def test_durations_are_kept_of_what_went_well(project):
+def test_timings_are_kept_of_stages_that_succeeded(project):
     root = project("kept", bad=("false",), good=("echo 1 > good",))
     with pytest.raises(StageError):
         repro(root, [], jobs=2)
     assert read_json(Project(root).stage_timings).keys() == {"good"}
 
 
-def test_stages_side_by_side_see_other_gpus(project):
+def test_parallel_stages_see_different_gpus(project):
     see = {name: (f"echo $CUDA_VISIBLE_DEVICES > {name}",) for name in "ab"}
     root = project("gpus", **see)
     repro(root, [], jobs=2, gpus=["0,1", "2,3"])

@@ -64,6 +64,6 @@ def test_a_lock_that_dvc_has_left_cut_short_is_mended(changed_run, share):
     kept = lock.read_text() if lock.is_file() else ""
     assert whole.startswith(kept)
     assert re.findall(r"^  (\S+)", kept, re.MULTILINE) == before_the_cut
-    as_it_was = (changed_run.root / ".penstock/cut_short/dvc.lock").read_text()
+    as_it_was = (changed_run.root / ".penstock/truncated_locks/dvc.lock").read_text()
     assert as_it_was == whole[:cut].rstrip("\n")
     changed_run.run("dvc", "status", "validate@iris_mlp")

@@ -1,10 +1,12 @@
-"""DVC's own command, but for three things: killed at any moment, it leaves no half of a dvc.lock; who was killed holds
-nothing any more; and params.yaml is read once.
+"""Run DVC with three corrections: python -m penstock.orchestration.dvc_patches repro ...
 
-    python -m penstock.orchestration.dvc_patches repro ...
+1. dvc.lock is written atomically. DVC empties the file and writes it anew after every stage. When it is killed
+   meanwhile, it cannot read the file afterwards (treeverse/dvc#5028), or runs finished stages again.
+2. A process that has ended but was not waited for holds no lock. DVC checks only whether the process exists
+   (treeverse/dvc#8623), so it waits forever where nobody reaps orphans, as in many containers.
+3. params.yaml is parsed once. DVC 3.67 parses it again for every stage, most of the time of a run with nothing to do.
 
-DVC empties dvc.lock and writes it anew after every stage, a few tenths of a second for sixty stages; what is cut short
-then, it refuses to read ever after, or takes for stages that have never run.
+`repair_locks` makes the files readable that a DVC without these corrections left behind.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache, reduce
+from importlib.metadata import version
 from operator import getitem
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
@@ -31,7 +34,7 @@ from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
 from voluptuous import Invalid
 
 from penstock.core import console
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.file_state import FileState
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, children_interrupted_with_us
@@ -44,7 +47,7 @@ _read_by_dvc = param.read_param_file
 
 
 def dvc(arguments: Sequence[str]) -> int:
-    """Runs a command of DVC in this process; returns its exit code."""
+    """Run a command of DVC in this process; return its exit code."""
     patch_dvc()
     with children_interrupted_with_us():
         exit_code: int = main(list(arguments))
@@ -52,35 +55,52 @@ def dvc(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str], root: Path) -> int:
-    """The same in a process of its own, in a project's folder: while a stage runs, DVC ignores Ctrl-C for its whole
-    process, which would not end as one that was interrupted."""
+    """Run a command of DVC in a process of its own; return its exit code.
+
+    While a stage runs, DVC ignores Ctrl-C in its whole process, so this one could not end as interrupted.
+
+    Args:
+        root: Folder of the project.
+    """
     with subprocess.Popen([*DVC, *arguments], cwd=root) as process, children_interrupted_with_us():
         return process.wait()
 
 
 def patch_dvc() -> None:
-    """From here on, in this process, DVC is as the head of this module says."""
-    _common._dump_data = _dump_whole
-    rwlock.psutil = SimpleNamespace(pid_exists=_is_alive)
-    param.read_param_file = _read_param_file
+    """Apply the corrections to DVC in this process.
+
+    Raises:
+        PenstockError: This version of DVC has other internals.
+    """
+    _replace(_common, "_dump_data", _dump_atomically)
+    _replace(rwlock, "psutil", SimpleNamespace(pid_exists=_is_alive))
+    _replace(param, "read_param_file", _read_param_file)
+
+
+def _replace(module: ModuleType, name: str, replacement: object) -> None:
+    if not hasattr(module, name):
+        raise PenstockError(
+            f"dvc {version('dvc')} has no {module.__name__}.{name}, which Penstock corrects; "
+            "install the version of constraints.txt: pip install --constraint constraints.txt dvc"
+        )
+    setattr(module, name, replacement)
 
 
 def _is_alive(process: int) -> bool:
-    """DVC also waits for those that have ended but that their parent has not asked about: for ever, where the parent
-    was killed as well and nobody does it in its place, as in many a container."""
+    """Return whether a process runs; one that has ended and was not waited for does not."""
     try:
         return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _dump_whole(
+def _dump_atomically(
     path: str,
     data: Any,  # noqa: ANN401  (DVC's own signature)
     dumper: Callable[..., None],
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """To a temporary name first, and then renamed."""
+    """Write a YAML file under a temporary name, and rename it."""
     assert options.get("fs") is None or options["fs"].protocol == "local"
     with atomic_write(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
         dumper(data, file)
@@ -93,11 +113,10 @@ def _read_param_file(
     flatten: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Out of a file that has been read before, if it is as it was: DVC reads it for every stage, and looks at all of it
-    for every key."""
+    """Return the values of some keys from a file that is parsed once for as long as it stays unchanged."""
     if fs.protocol == "local" and key_paths and flatten:
         content = _content(fs, path, FileState.of(Path(path)))
-        with suppress(LookupError, TypeError):  # a pattern, or a key that is not there: DVC knows better
+        with suppress(LookupError, TypeError):  # a pattern, or a missing key: left to DVC
             return {key: reduce(getitem, key.split("."), content) for key in key_paths}
     return _read_by_dvc(fs, path, key_paths, flatten, **options)
 
@@ -108,26 +127,26 @@ def _content(fs: Any, path: str, _state: FileState | None) -> Any:  # noqa: ANN4
 
 
 def repair_locks(project: Project) -> None:
-    """Makes readable again what a `dvc repro` that was killed has cut short: the stages before the cut stay known.
+    """Repair each dvc.lock that a killed `dvc repro` left truncated; the stages before the cut stay known.
 
     Raises:
-        ConfigError: git has left a conflict in a dvc.lock, which is somebody's to solve.
+        ConfigError: A dvc.lock has a merge conflict, which a person must resolve.
     """
     for lock in project.dvc_locks:
         _refuse_a_conflict(lock, project.shown(lock))
     held = project.root / ".dvc" / "tmp" / "rwlock"
-    if all(_is_whole(lock) for lock in project.dvc_locks) and _is_json(held):
+    if all(_is_complete(lock) for lock in project.dvc_locks) and _is_json(held):
         return
-    # A living DVC writes them too, but only while it has this lock.
+    # A running DVC also writes them, but only while it holds this lock.
     with Repo(str(project.root), _wait_for_lock=True) as repo, repo.lock:
         for lock in project.dvc_locks:
-            if not _is_whole(lock):
+            if not _is_complete(lock):
                 shown = project.shown(lock)
-                kept = project.scratch / "cut_short" / shown
+                kept = project.scratch / "truncated_locks" / shown
                 write_text(kept, _text(lock))
-                _cut_back(lock)
-                lost = "cut short when DVC was killed; the stages that it has lost run again"
-                console.warn(f"{shown}: {lost} (as it was: {project.shown(kept)})")
+                _drop_last_stage(lock)
+                lost = "truncated when DVC was killed; the stages that it lost run again"
+                console.warn(f"{shown}: {lost} (copy of the truncated file: {project.shown(kept)})")
         if not _is_json(held):
             held.unlink()
 
@@ -139,8 +158,8 @@ def _refuse_a_conflict(lock: Path, shown: str) -> None:
         raise ConfigError(f"{lock}:{line}: git has left a conflict; `git checkout --ours {shown}` takes your side")
 
 
-def _cut_back(lock: Path) -> None:
-    known = _before_the_last_stage(_text(lock))
+def _drop_last_stage(lock: Path) -> None:
+    known = _before_last_stage(_text(lock))
     if known:
         write_text(lock, known)
     else:
@@ -151,29 +170,29 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _is_whole(lock: Path) -> bool:
+def _is_complete(lock: Path) -> bool:
     if not lock.is_file():
         return True
     text = _text(lock)
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse_yaml(_with_the_last_stage_only(text), "dvc.lock"))
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(_last_stage_only(text), "dvc.lock"))
     except (YAMLFileCorruptedError, Invalid):
         return False
     return text.endswith("\n")
 
 
-def _with_the_last_stage_only(text: str) -> str:
-    """DVC writes from front to end: what has another stage behind it is whole, and to read it takes long."""
-    stages = _stages_begin(text)
+def _last_stage_only(text: str) -> str:
+    """Return the text without the stages before the last one: these are complete, and parsing them takes long."""
+    stages = _stage_starts(text)
     return text[: stages[0]] + text[stages[-1] :] if stages else text
 
 
-def _before_the_last_stage(text: str) -> str:
-    stages = _stages_begin(text)
+def _before_last_stage(text: str) -> str:
+    stages = _stage_starts(text)
     return text[: stages[-1]] if len(stages) > 1 else ""
 
 
-def _stages_begin(text: str) -> list[int]:
+def _stage_starts(text: str) -> list[int]:
     return [stage.start() for stage in re.finditer(r"^  \S", text, re.MULTILINE)]
 
 
