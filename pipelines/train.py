@@ -85,7 +85,7 @@ def main(project: Project, config: Config, name: str) -> None:
 
 def _val_metrics(report: dict[str, Any]) -> dict[str, float]:
     """Return the loss of the chosen epoch, or all metrics where there is no loss, and the mean over the folds."""
-    val = report["validation"]
+    val = report["val"]
     cv = {"cv_mean": report["cv"]["mean"]} if "cv" in report else {}
     return ({"loss": val["loss"]} if "loss" in val else val) | cv
 

@@ -26,9 +26,9 @@ def repository_with_baseline(repository, made_once):
         copy.run("git", "config", "user.name", "tester")
         copy.run("git", "config", "user.email", "tester@example.org")
         document = copy.read_params()
-        document["judges"].clear()
+        document["fid_references"].clear()
         document["models"]["iris_mlp"]["training"]["cross_validation"] = False
-        document["models"]["iris_mlp"]["gates"]["cross_validation"] = None
+        document["models"]["iris_mlp"]["gates"].pop("cross_validation", None)
         copy.write_params(document)
         copy.run("git", "add", "--all")
         copy.run("git", "commit", "--quiet", "--message", "clone")

@@ -69,7 +69,7 @@ def stale(copy):
 @pytest.mark.parametrize("model", MODELS)
 def test_reports_have_their_public_keys(report, model):
     training = report(model, "training")
-    assert {"parameters", "epochs", "best_epoch", "train", "validation"} <= training.keys()
+    assert {"parameters", "epochs", "best_epoch", "train", "val"} <= training.keys()
     assert training["train"].keys() == FIGURES[ALL[model].task]
     validation = report(model, "validation")
     assert validation["model"] == model

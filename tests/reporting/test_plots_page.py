@@ -16,7 +16,7 @@ from penstock.tasks.classification.evaluation import confusion
 from tests.serving.ui.browser import PATIENCE_MS, chromium
 
 DIGITS = [str(digit) for digit in range(10)]
-CURVES = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch} for epoch in (1, 2, 3)]
+CURVES = [{"epoch": epoch, "train/loss": 1 / epoch, "val/loss": 1.1 / epoch} for epoch in (1, 2, 3)]
 PLOTS: dict[str, list[dict[str, Any]]] = {
     "learning_curves": CURVES,
     "classification": confusion(np.arange(10), np.arange(10), DIGITS),

@@ -58,7 +58,7 @@ class FitResult:
             "epochs": len(self.epochs),
             "best_epoch": self.best.epoch,
             "train": self.best.split_metrics("train"),
-            "validation": self.best.split_metrics("val"),
+            "val": self.best.split_metrics("val"),
         }
 
 
