@@ -316,6 +316,7 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
             "src/penstock/data/datasets/iris.py",
             {"download@iris", "preprocess@iris", "baseline@iris_linear", "validate@iris_mlp"},
         ),
+        ("src/penstock/config/networks.py", set()),
         ("src/penstock/tracking/run.py", set()),
         ("src/penstock/serving/app.py", set()),
     ],

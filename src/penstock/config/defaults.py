@@ -1,0 +1,90 @@
+"""Write the default settings by value: python -m penstock.config.defaults
+
+params.yaml has only what differs from the defaults, and DVC tracks settings by value. So the stages also depend on
+their part of defaults.json: a changed default runs them again, an edited comment or description does not. A block is
+one line of text, so that it takes one line in dvc.lock and one column in `dvc exp show`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter
+
+from penstock.config.data import ChecksConfig, SplitConfig
+from penstock.config.models import AdversarialConfig, ClassificationConfig, ReconstructionConfig
+from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
+from penstock.config.params import TrainerConfig
+
+FILE = Path(__file__).with_name("defaults.json")
+TASKS: tuple[type[BaseModel], ...] = (ClassificationConfig, ReconstructionConfig, AdversarialConfig)
+
+Blocks = dict[str, str]
+
+
+def defaults() -> dict[str, Any]:
+    """Return the defaults by the part of params.yaml, and there by the network's kind or the task."""
+    networks: list[type[BaseModel]] = [*_classes(ClassifierNetworkConfig), AutoencoderConfig, GanConfig]
+    return {
+        "trainer": _of_class(TrainerConfig),
+        "split": _of_class(SplitConfig),
+        "checks": _of_class(ChecksConfig),
+        "network": {_literal(network, "kind"): _with_nested(network) for network in networks if _has_kind(network)},
+        "training": {_literal(task, "task"): _of_field(task, "training") for task in TASKS},
+        "gates": {_literal(task, "task"): _of_field(task, "gates") for task in TASKS},
+    }
+
+
+def _of_field(config: type[BaseModel], field: str) -> Blocks:
+    (block,) = _classes(config.model_fields[field].annotation)
+    return _with_nested(block)
+
+
+def _with_nested(config: type[BaseModel]) -> Blocks:
+    """Return the defaults of a block and of all blocks inside it, by the name of the class."""
+    found: Blocks = {}
+    todo = [config]
+    while todo:
+        block = todo.pop(0)
+        if block.__name__ not in found:
+            found[block.__name__] = _of_class(block)
+            todo += [nested for field in block.model_fields.values() for nested in _classes(field.annotation)]
+    return {name: values for name, values in found.items() if values}
+
+
+def _of_class(config: type[BaseModel]) -> str:
+    """Return the defaults of one block, such as `attempts=3, pause_seconds=1.0`."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Any)
+    values = {
+        name: adapter.dump_python(field.get_default(call_default_factory=True), mode="json")
+        for name, field in config.model_fields.items()
+        if not field.is_required()
+    }
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in values.items())
+
+
+def _classes(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the blocks in a type, however deep: unions, lists and optional ones."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _classes(part)
+
+
+def _has_kind(config: type[BaseModel]) -> bool:
+    return "kind" in config.model_fields
+
+
+def _literal(config: type[BaseModel], field: str) -> str:
+    """Return the one value that a field may have."""
+    (value,) = get_args(config.model_fields[field].annotation)
+    return str(value)
+
+
+if __name__ == "__main__":
+    from penstock.io.files import write_json
+
+    write_json(FILE, defaults())
