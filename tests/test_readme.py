@@ -18,12 +18,19 @@ from tests.helpers.nodes import FIRST, ON_TWO_NODES
 from tests.helpers.processes import answers, free_port, wait_until
 
 TEXT = (REPOSITORY / "README.md").read_text()
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+MOST_LINES = 170
+MOST_COLUMNS = 12
+SHELL = [
+    shlex.join(shlex.split(line, comments=True))
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+]
 IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
+EXPERIMENTS = [command for command in SHELL if command.startswith("dvc exp ")]
 SERVERS = {"make ui", "make serve"}
 LAUNCHED = re.findall(r"`((?:torchrun|srun) [^`]+)`", TEXT)
-COMMIT = "dvc commit --force train@mnist_cnn"
-# What srun tells each of two tasks, one on each of two nodes; Lightning finds the first node by its name.
+(COMMIT,) = re.findall(r"`(dvc commit [^`]+)`", TEXT)
+# The environment that srun gives to two tasks, one on each of two nodes; Lightning finds the first node by its name.
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do shift 2; done
 export SLURM_JOB_ID=20000 SLURM_JOB_NAME=train SLURM_NTASKS=2 SLURM_NTASKS_PER_NODE=1 SLURM_NNODES=2
@@ -63,8 +70,15 @@ def running(copy, command, port):
 
 
 def test_ci_runs_the_test_commands(repository):
-    assert "make test" in SHELL
+    assert "make test" in IN_TABLES
     assert (repository / ".ci/run").read_text().splitlines()[-2:] == ["make test", "make test-slow"]
+
+
+def test_it_is_short_and_has_the_usual_headings():
+    assert len(TEXT.splitlines()) <= MOST_LINES
+    headings = ["Quick start", "Usage", "Outputs", "Serving", "Fault tolerance", "Distributed training", "Benchmarks"]
+    headings += ["Code tour", "Add a model", "Add a dataset", "Data sources"]
+    assert re.findall(r"^## (.*)", TEXT, re.MULTILINE) == headings
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():
@@ -111,9 +125,22 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(cha
     assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in TUNED)
 
 
-@pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one != COMMIT])
+@pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one not in EXPERIMENTS])
 def test_program_commands(small_run, command):
     assert small_run.run(*shlex.split(command)).stdout
+
+
+def test_an_experiment_changes_one_setting_and_the_table_is_narrow(changed_run):
+    author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
+    changed_run.run("git", "add", "--all")
+    changed_run.run("git", *author, "commit", "--quiet", "--message", "baseline")
+    run, show = (shlex.split(command) for command in EXPERIMENTS)
+    changed_run.run(*run)
+    table = changed_run.run(*show, "--md").stdout
+    key, value = run[run.index("-S") + 1].split("=")
+    header, _, workspace, *_ = ([cell.strip() for cell in line.split("|")] for line in table.splitlines())
+    assert workspace[header.index(key)] == value
+    assert len(header) < MOST_COLUMNS
 
 
 @pytest.mark.parametrize("command", LAUNCHED)
@@ -138,7 +165,6 @@ def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(small_run, tm
     (added,) = (run for run in runs_of(copy.root, "mnist_cnn", alone["epochs"]) if run.info.run_id not in known)
     assert added.info.status == "FINISHED"
     assert steps_of(copy.root, added) == list(range(1, alone["epochs"] + 1))
-    assert COMMIT in SHELL
     copy.run(*shlex.split(COMMIT))
     assert "up to date" in copy.run("dvc", "status", "train@mnist_cnn").stdout
 
@@ -176,7 +202,7 @@ def test_the_model_to_add_is_one_entry(changed_run):
     path = changed_run.root / "params.yaml"
     # Beside the others; what it borrows of them by name is already there.
     text = path.read_text()
-    position = text.index("\nseeds:")
+    position = text.index("\nnum_seeds:")
     position = text.rindex("\n\n#", 0, position)
     path.write_text(f"{text[:position]}\n{example}{text[position:]}")
     (name,) = re.findall(r"^  (\w+):$", example, re.MULTILINE)
