@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.config.command import add_config_command
 from penstock.core.arguments import positive_int
 from penstock.core.errors import ConfigError, PenstockError, explain
 from penstock.core.paths import Project
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check params.yaml")
     check.set_defaults(run=_check)
+    add_config_command(commands)
 
     repro = commands.add_parser("repro", help="run the stages that are not up to date, some of them at once")
     repro.add_argument("target", nargs="*", help="a stage or a file of stages, with all that it needs (dvc.yaml)")

@@ -1,0 +1,68 @@
+"""`penstock config`: what every setting is, and where it comes from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+VALUE_WIDTH = 40  # --json prints the whole of a longer value
+
+if TYPE_CHECKING:
+    from penstock.config.resolved import Setting
+
+
+def add_config_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line; its libraries are imported when it runs."""
+    command = commands.add_parser("config", help="show every setting and where it comes from")
+    command.add_argument("model", nargs="?", help="only this model (all settings of params.yaml)")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON: key, value and source of each setting")
+    form.add_argument("--schema", action="store_true", help="print the JSON schema of params.yaml")
+    form.add_argument("--write", action="store_true", help="write params.schema.json and defaults.json anew")
+    command.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from penstock.config import schema
+
+    if chosen.schema:
+        print(schema.schema_text(), end="")
+    elif chosen.write:
+        from penstock.config import defaults
+        from penstock.io.files import write_json
+
+        schema.FILE.write_text(schema.schema_text(), encoding="utf-8")
+        write_json(defaults.FILE, defaults.defaults())
+    else:
+        _print_settings(chosen.model, as_json=chosen.json)
+
+
+def _print_settings(model: str | None, *, as_json: bool) -> None:
+    from penstock.config.loading import load_config
+    from penstock.config.resolved import resolved_settings
+    from penstock.core.paths import Project
+
+    params = Project.find().params
+    config = load_config(params)
+    settings = resolved_settings(params, config, model)
+    if as_json:
+        print(json.dumps([one._asdict() for one in settings], indent=2))
+    else:
+        _print_table(settings, f"{config.block_of_model(model)}.{model}." if model else "")
+
+
+def _print_table(settings: list[Setting], prefix: str) -> None:
+    from rich.table import Table
+
+    from penstock.core.console import output
+
+    table = Table("setting", "value", "from", box=None, pad_edge=False, header_style="bold", title=prefix.rstrip("."))
+    table.title_justify = "left"
+    for column in table.columns:
+        column.no_wrap = True
+    table.columns[1].max_width = VALUE_WIDTH
+    for key, value, source in settings:
+        text = json.dumps(value, ensure_ascii=False)
+        table.add_row(key.removeprefix(prefix), text, source, style="dim" if source.startswith("default") else "")
+    output.print(table)
