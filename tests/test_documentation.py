@@ -75,7 +75,8 @@ def architecture(repository):
 
 def test_the_tree_of_the_architecture_is_that_of_the_package(repository, architecture):
     tree = architecture.split("```text\n")[1].split("```")[0]
-    parents, named = [], set()
+    parents: list[str] = []
+    named = set()
     for indent, name in re.findall(r"^( *)(\S+?)/? +\S", tree, re.MULTILINE):
         parents = [*parents[: len(indent) // 2], name]
         named.add("/".join(parents))

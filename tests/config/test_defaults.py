@@ -5,7 +5,7 @@ from penstock.io.files import read_json
 
 
 def test_the_file_is_current():
-    assert read_json(FILE) == defaults(), "run `python -m penstock.config.defaults`"
+    assert read_json(FILE) == defaults(), "run `penstock config --write`"
 
 
 def test_every_kind_of_network_and_every_task_has_its_part(config):

@@ -30,10 +30,9 @@ def _run(chosen: argparse.Namespace) -> None:
         print(schema.schema_text(), end="")
     elif chosen.write:
         from penstock.config import defaults
-        from penstock.io.files import write_json
 
         schema.FILE.write_text(schema.schema_text(), encoding="utf-8")
-        write_json(defaults.FILE, defaults.defaults())
+        defaults.FILE.write_text(defaults.defaults_text(), encoding="utf-8")
     else:
         _print_settings(chosen.model, as_json=chosen.json)
 

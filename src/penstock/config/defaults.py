@@ -1,4 +1,4 @@
-"""Write the default settings by value: python -m penstock.config.defaults
+"""The default settings by value; `penstock config --write` writes them to defaults.json.
 
 params.yaml has only what differs from the defaults, and DVC tracks settings by value. So the stages also depend on
 their part of defaults.json: a changed default runs them again, an edited comment or description does not. A block is
@@ -84,7 +84,6 @@ def _literal(config: type[BaseModel], field: str) -> str:
     return str(value)
 
 
-if __name__ == "__main__":
-    from penstock.io.files import write_json
-
-    write_json(FILE, defaults())
+def defaults_text() -> str:
+    """Return the content of defaults.json."""
+    return json.dumps(defaults(), indent=2) + "\n"
