@@ -1,1 +1,1 @@
-"""Penstock: raw data in, proven ONNX models out. The tour of the house is in README.md."""
+"""Penstock: raw data to validated ONNX models. docs/architecture.md has a tour."""

@@ -34,8 +34,8 @@ def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
     killed = f"""
 import os, signal
 from pathlib import Path
-from penstock.io.files import written_whole
-with written_whole(Path({str(path)!r})) as unfinished:
+from penstock.io.files import atomic_write
+with atomic_write(Path({str(path)!r})) as unfinished:
     unfinished.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """

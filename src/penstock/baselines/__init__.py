@@ -1,4 +1,4 @@
-"""What scores are held against: simple models without a network, and a judge of generated images.
+"""Simple models without a network that scores are compared with.
 
-Each writes a folder: baseline.json with its figures on the test split, and what a validation needs besides.
+Each module has `measure(settings, processed, raw)`. It returns the content of baseline.json: metrics on the test split.
 """

@@ -1,4 +1,4 @@
-"""Logistic regression on raw inputs: what a straight line between the classes can do."""
+"""Logistic regression on raw inputs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from penstock.data.preprocessing.text import words
 from penstock.io.processed_dataset import ProcessedDataset
 
 ITERATIONS = 200
-# The largest slope at which fitting ends. TF-IDF's numbers are small, and so is the slope long before the end.
+# Largest gradient at which fitting stops. TF-IDF values are small, so their gradient is small long before.
 TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
 def measure(settings: LinearBaselineConfig, processed: ProcessedDataset, raw: Path) -> dict[str, Any]:
-    """Fits the training rows and returns the accuracy on the test rows.
+    """Fit the training rows, and return the accuracy on the test rows.
 
-    Numbers are standardised, pixels divided by 255, words weighed by TF-IDF (1 + log of the count).
+    Tables are standardized, pixels divided by 255, words weighted by TF-IDF with 1 + log(count).
+
+    Args:
+        settings: The entry of `baselines`.
+        processed: The splits.
+        raw: Folder of the official files.
     """
     parts = load_dataset(settings.dataset).read(raw)
     train = raw_split_for(parts, "train")[processed.rows("train")]

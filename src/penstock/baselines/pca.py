@@ -1,4 +1,4 @@
-"""Principal components: the best reconstruction from so many linear codes (PCA)."""
+"""Principal component analysis: the best linear reconstruction from a code of a given length."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
 
 def measure(settings: PcaBaselineConfig, processed: ProcessedDataset, _raw: Path) -> dict[str, Any]:
-    """Fits the training rows and returns the mean squared error on the test rows, pixels in 0..1.
+    """Fit the training rows, and return the mean squared error on the test rows, of pixels scaled to 0..1.
 
     Raises:
-        WrongSettingError: there are not so many components in the rows.
+        WrongSettingError: The rows have fewer components.
     """
     train, test = _shares(processed.split("train")), _shares(processed.split("test"))
     if settings.components > min(train.shape):

@@ -1,4 +1,4 @@
-"""What a person sees: one line per stage, progress, warnings; plain lines where there is no terminal."""
+"""Terminal output: one line per stage, progress bars, warnings; plain lines if there is no terminal."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from rich.progress import (
 
 from penstock.core.distributed import is_rank_zero
 
-# Of several processes that train together the first one talks.
+# Only rank zero prints, so that a distributed training prints each line once.
 output = Console(highlight=False, soft_wrap=True, quiet=not is_rank_zero())
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-# Columns of a stage's name, and of what it is for: mnist_autoencoder_tuned is the longest.
+# Widths of the columns of the stage and of the model; mnist_autoencoder_tuned is the longest name.
 STAGE, NAME = 10, 23
 
 
 def stage_line(stage: str, name: str, text: str) -> None:
-    """For example `download   mnist      4 files, 11.6 MB -> data/raw/mnist`, in columns."""
+    """Print the line of a finished stage, such as `download   mnist      4 files, 11.6 MB -> data/raw/mnist`."""
     output.print(f"[bold cyan]{stage:<{STAGE}}[/] [bold]{name:<{NAME}}[/] ", end="")
     output.print(text, markup=False)
 
 
 def note(text: str) -> None:
-    """A line below a stage's own, indented under its text."""
+    """Print a line that is indented under the text of a stage's line."""
     output.print(f"{'':<{STAGE + NAME + 2}}{text}", style="dim", markup=False)
 
 
 def warn(text: str) -> None:
+    """Print a warning to stderr, on rank zero only."""
     if not is_rank_zero():
         return
     errors.print("[bold yellow]warning:[/] ", end="")
@@ -47,25 +48,25 @@ def warn(text: str) -> None:
 
 
 def fail(text: str) -> None:
-    """Each line is one mistake."""
+    """Print each line of `text` as one error to stderr."""
     for line in text.splitlines():
         errors.print("[bold red]error:[/] ", end="")
         errors.print(line, markup=False)
 
 
 def figures(values: Mapping[str, Any]) -> str:
-    """Numbers by name for people: `loss 0.0512, accuracy 0.9911`; what is no plain number is left out."""
+    """Format floats by name, such as `loss 0.0512, accuracy 0.9911`; other values are left out."""
     plain = {name: value for name, value in values.items() if isinstance(value, float)}
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in plain.items())
 
 
 def file_size(size: int) -> str:
-    """Bytes for people: 4.6 kB."""
+    """Format a number of bytes, such as `4.6 kB`."""
     return decimal(size)
 
 
 def transfer_progress() -> Progress:
-    """A bar for bytes; where there is no terminal it prints nothing, and the caller's lines have to do."""
+    """Return a progress bar for bytes; it prints nothing if there is no terminal."""
     return _progress(DownloadColumn(), TransferSpeedColumn())
 
 

@@ -1,15 +1,15 @@
-"""The cores that this process may use: the one place that asks the system, for the pipeline and the server alike."""
+"""Number of CPU cores that this process may use; the pipeline and the server both ask here."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in so many of the clock (man 7 cgroups)
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # quota and period in microseconds (man 7 cgroups)
 
 
 def usable_cores() -> int:
-    """Those that this process may run on, or its container may use at once if that is less; at least one."""
+    """Return the cores that the CPU affinity and the container's CPU quota allow, at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = CPU_QUOTA.read_text().split()

@@ -1,4 +1,4 @@
-"""Which of the processes of one training this is: only the first writes files, tells MLflow, and talks."""
+"""Rank of this process in a distributed training; only rank zero writes files, logs to MLflow and prints."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import os
 
 
 def is_rank_zero() -> bool:
-    """Whether this is the only process, or the one of rank 0, by what torchrun, srun or Lightning put into the
-    environment of those that they begin."""
-    rank = os.environ.get("RANK")  # torchrun's, which may give rank 0 to any node
+    """Return whether this process has rank 0, or is the only one.
+
+    torchrun, srun and Lightning set environment variables in the processes that they start.
+    """
+    rank = os.environ.get("RANK")  # set by torchrun, which may give rank 0 to any node
     if rank is not None:
         return rank == "0"
     return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
 
 
 def is_launched_by_rank_zero() -> bool:
-    """Whether Lightning began this process from the first one, which it kills as soon as one of these fails."""
+    """Return whether Lightning started this process from rank zero, which it kills as soon as one process fails."""
     environment = os.environ
     return environment.get("LOCAL_RANK", "0") != "0" and not {"RANK", "SLURM_PROCID"} & environment.keys()

@@ -1,14 +1,14 @@
-"""What can go wrong for a person who uses Penstock; everything else is our bug and keeps its traceback.
+"""Errors that a user can fix. Every other exception is a bug of Penstock and keeps its traceback.
 
 PenstockError               exit code 1
 ├── ConfigError             exit code 2: params.yaml or the command line is wrong
-│   └── WrongSettingError   found where the setting is used; the stage adds whose it is
-├── DownloadError           no source had the right bytes
-├── ExpectationError        the data are not what params.yaml declares
-├── TrainingError           the loss is no longer a finite number
-├── GateError               an exported model missed a gate
-├── StageError              stages failed that were run side by side
-└── MissingFileError        a file that an earlier stage writes is not there
+│   └── WrongSettingError   raised where the setting is used; the stage adds the model or dataset
+├── DownloadError           no source had a file with the declared sha256
+├── ExpectationError        the data do not pass the `checks` in params.yaml
+├── TrainingError           the loss is not finite, or another process trains the same model
+├── GateError               an exported model did not pass a gate
+├── StageError              stages failed that `penstock repro` ran
+└── MissingFileError        a file of an earlier stage is missing or damaged
 """
 
 from __future__ import annotations
@@ -18,17 +18,24 @@ from collections.abc import Iterable
 
 
 class PenstockError(Exception):
-    """A message for the person at the terminal: what is wrong, where, and what to do."""
+    """An error whose message says what is wrong, where, and what to do."""
 
     exit_code = 1
 
 
 class ConfigError(PenstockError):
+    """params.yaml or the command line is wrong."""
+
     exit_code = 2
 
 
 class WrongSettingError(ConfigError):
-    """A setting that only its use shows to be wrong; `key` is dotted, below its model or dataset."""
+    """A setting that does not fit the data or the network, which shows only when it is used.
+
+    Args:
+        key: Dotted key of the setting, below its model or dataset.
+        problem: What is wrong with it.
+    """
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(f"{key}: {problem}")
@@ -37,33 +44,33 @@ class WrongSettingError(ConfigError):
 
 
 class DownloadError(PenstockError):
-    pass
+    """No source had a file with the declared sha256."""
 
 
 class ExpectationError(PenstockError):
-    pass
+    """The data do not pass the `checks` in params.yaml."""
 
 
 class TrainingError(PenstockError):
-    pass
+    """A training cannot continue."""
 
 
 class GateError(PenstockError):
-    pass
+    """An exported model did not pass a gate."""
 
 
 class StageError(PenstockError):
-    pass
+    """Stages failed that `penstock repro` ran."""
 
 
 class MissingFileError(PenstockError):
-    pass
+    """A file of an earlier stage is missing or damaged."""
 
 
 def explain(error: PenstockError | OSError) -> tuple[str, int]:
-    """The message for the terminal, a line for each mistake, and the exit code.
+    """Return the message for the terminal, one line per mistake, and the exit code.
 
-    A disk that is full or a folder that may not be written is the person's business, not a bug of ours.
+    An `OSError`, such as a full disk or a folder without write permission, is something that the user can fix.
     """
     if isinstance(error, PenstockError):
         return str(error), error.exit_code
@@ -72,7 +79,7 @@ def explain(error: PenstockError | OSError) -> tuple[str, int]:
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """A hint to append to a message about an unknown name, such as "; did you mean 'epochs'?"."""
+    """Return a hint about an unknown name, such as "; did you mean 'epochs'?", to append to a message."""
     names = sorted(valid)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else f"; valid are {', '.join(names)}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class FileState(NamedTuple):
-    """What changes when a file is replaced or written to."""
+    """The properties of a file that change when it is replaced or written to."""
 
     inode: int
     size: int

@@ -1,4 +1,4 @@
-"""Where things lie in a project: the one place that knows the folders (dvc.yaml names the same ones for DVC)."""
+"""Paths of a project's files. dvc.yaml names the same paths for DVC."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from penstock.core.model_files import INT8, ONNX, VALIDATION
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with params.yaml and dvc.yaml in it, and the paths below it."""
+    """A folder that has params.yaml and dvc.yaml, and the paths below it."""
 
     root: Path
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The project that holds `start` (the working directory unless given), however deep inside it is.
+        """Return the project that contains a folder.
+
+        Args:
+            start: The folder; None is the working directory.
 
         Raises:
-            ConfigError: neither the folder nor one above it has params.yaml and dvc.yaml.
+            ConfigError: Neither the folder nor one above it has params.yaml and dvc.yaml.
         """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
@@ -30,7 +33,7 @@ class Project:
         raise ConfigError(f"params.yaml: not in {start} nor above it; run from inside a Penstock project")
 
     def shown(self, path: Path) -> str:
-        """A path as people want to read it: relative to the project."""
+        """Return a path relative to the project, for messages."""
         return str(path.relative_to(self.root))
 
     @property
@@ -51,12 +54,12 @@ class Project:
 
     @property
     def dvc_locks(self) -> list[Path]:
-        """Where DVC keeps what it knows of stages that have run, for each file of stages."""
+        """The dvc.lock beside each dvc.yaml."""
         return [path.with_name("dvc.lock") for path in (self.pipeline, self.tuned_pipeline, self.seeds_pipeline)]
 
     @property
     def scratch(self) -> Path:
-        """What survives a killed stage: DVC deletes a stage's outputs before it runs, and nothing in here."""
+        """Working files that survive a killed stage; DVC deletes the outputs of a stage before it runs."""
         return self.root / ".penstock"
 
     @property
@@ -81,7 +84,12 @@ class Project:
         return self.root / "reports" / dataset / "data.json"
 
     def model(self, name: str, block: Literal["models", "tuned"]) -> ModelFiles:
-        """The files of a model that stands in this block of params.yaml: tuned/ has rooms of its own."""
+        """Return the files of a model; those of tuned models are below tuned/.
+
+        Args:
+            name: The model.
+            block: The block of params.yaml that the model is in.
+        """
         return ModelFiles(self.root if block == "models" else self.root / block, name)
 
     def baseline(self, name: str) -> Path:
@@ -89,23 +97,28 @@ class Project:
 
     @property
     def results(self) -> Path:
-        """The page for people, index.html, and its figures; apart from reports/, which it is made from."""
+        """The folder of the results page, index.html, and its figures. It is made from reports/."""
         return self.root / "results"
 
     @property
     def model_page(self) -> Path:
-        """The page about all models, for readers of the repository."""
+        """The page about all models in the documentation."""
         return self.root / "docs" / "models.md"
 
     @property
     def served(self) -> tuple[Path, Path]:
-        """The folders whose models may be served: documented, tuned."""
+        """The folders of the models that may be served: documented, tuned."""
         return self.root / "models", self.root / "tuned" / "models"
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What is written about one model, below `home`."""
+    """The files of one model.
+
+    Args:
+        home: The project, or its folder tuned/.
+        name: The model.
+    """
 
     home: Path
     name: str
@@ -120,7 +133,7 @@ class ModelFiles:
 
     @property
     def int8(self) -> Path:
-        """The quantised candidate of `onnx`."""
+        """The int8 copy of `onnx`."""
         return self.home / "models" / self.name / INT8
 
     @property
@@ -166,5 +179,5 @@ class ModelFiles:
 
     @property
     def latency_report(self) -> Path:
-        """Milliseconds are never twice the same, so this file is no DVC output."""
+        """Not a DVC output, since durations differ between runs."""
         return self.home / "reports" / self.name / "latency.json"

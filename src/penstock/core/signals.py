@@ -1,6 +1,7 @@
-"""Signals that end a stage: at once, or after it has put away what it has.
+"""Signals that end a stage, at once or after it has written a checkpoint.
 
-A terminal's Ctrl-C, a scheduler's SIGTERM, and SIGUSR1, which SLURM sends ahead of a time limit (`--signal=USR1@60`).
+The signals are SIGINT (Ctrl-C), SIGTERM (schedulers), and SIGUSR1, which SLURM sends before a time limit
+(`--signal=USR1@60`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ SECONDS_OF_ONE_STOP = 2.0
 
 
 class Interrupted(BaseException):
-    """A signal that ends the stage; no error, and nothing that `except Exception` should hold up."""
+    """A signal that ends the stage. It is no `Exception`, so that `except Exception` does not catch it.
+
+    Args:
+        number: The signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -27,26 +32,30 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """As shells have it."""
+        """128 + signal, as shells do."""
         return 128 + self.number
 
 
 class _First:
-    """The first signal of a stop. Those that follow at once are of the same stop: a terminal and a scheduler signal a
-    whole group of processes, in which parents pass it on. One that follows later comes from somebody who insists."""
+    """The first signal of a stop.
+
+    Signals that follow within `SECONDS_OF_ONE_STOP` belong to the same stop: a terminal and a scheduler signal a whole
+    process group, in which parents pass the signal on. A later one comes from a user who insists.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self._at = 0.0
 
     def take(self, number: int) -> bool:
-        """Whether it is the first."""
+        """Record a signal; return whether it is the first one."""
         first = self.number is None
         if first:
             self.number, self._at = number, time.monotonic()
         return first
 
     def insists(self) -> bool:
+        """Return whether a signal that arrives now is later than the same stop."""
         return time.monotonic() - self._at > SECONDS_OF_ONE_STOP
 
 
@@ -54,7 +63,7 @@ _first = _First()
 
 
 def interrupt_at_once() -> None:
-    """From here on, a signal raises `Interrupted` wherever the main thread is."""
+    """Make every later signal raise `Interrupted` in the main thread."""
     for number in SIGNALS:
         signal.signal(number, _interrupt_at_once)
 
@@ -65,23 +74,24 @@ def _interrupt_at_once(number: int, _frame: object) -> None:
 
 
 def interrupt(number: int) -> NoReturn:
-    """Raises `Interrupted` for a signal that was noted here, or in another process of this training."""
+    """Raise `Interrupted` for a deferred signal of this process, or of another process of the same training."""
     _first.take(number)
     raise Interrupted(number)
 
 
 class DeferredSignal:
-    """A signal that waits until somebody looks; one that insists does not wait."""
+    """A signal that waits until `number` is read. A second, later signal interrupts at once."""
 
     def __init__(self) -> None:
         self._first = _First()
 
     @property
     def number(self) -> int | None:
+        """The first signal, or None."""
         return self._first.number
 
     def listen(self) -> None:
-        """Whoever has other handlers to come back to puts them back."""
+        """Install the handlers. The caller restores other handlers itself."""
         for number in SIGNALS:
             signal.signal(number, self._note)
 
@@ -91,7 +101,10 @@ class DeferredSignal:
 
 
 def _all_at_rest(parent: psutil.Process) -> list[psutil.Process]:
-    """All that it has begun, suspended: who runs might begin another one now, and end, and leave it to nobody."""
+    """Suspend and return all descendants of a process.
+
+    A running child could start another process and end, and that process would have no parent to find it by.
+    """
     import psutil
 
     at_rest: list[psutil.Process] = []
@@ -105,8 +118,8 @@ def _all_at_rest(parent: psutil.Process) -> list[psutil.Process]:
 
 @contextmanager
 def children_interrupted_with_us() -> Iterator[None]:
-    """A signal to this process goes on to all that it has begun, and is answered when they have ended."""
-    import psutil  # which a server need not have
+    """Pass a signal on to all descendants of this process, and raise `Interrupted` when they have ended."""
+    import psutil  # not installed with the server alone
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     interrupt_at_once()

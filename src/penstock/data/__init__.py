@@ -1,1 +1,1 @@
-"""From official files to memory-mapped arrays: download, preprocess, and batches out of memory."""
+"""Official files to memory-mapped arrays, and batches of them: download, preprocessing, data module."""

@@ -1,10 +1,10 @@
-"""Official files from the first source that has the right bytes.
+"""Download official files from the first source that has the declared sha256.
 
-Sources are tried in order: mirrors (directories or URLs), the official addresses, and last what an installed
-library carries. A file appears under its name only when its sha256 is right; until then it grows under
-`scratch`, so that a broken or killed transfer goes on where it stopped (RFC 9110, section 14: ranges).
+Sources are tried in order: mirrors (folders or URLs), the official URLs, and last an installed library. A file gets its
+name only after its sha256 was checked. Until then it is in `scratch`, where an interrupted transfer is resumed by a
+range request (RFC 9110, section 14).
 
-httpx is the transport and tenacity the retries; pooch and fsspec were passed over because neither resumes.
+httpx transfers and tenacity retries. pooch and fsspec do not resume.
 """
 
 from __future__ import annotations
@@ -30,34 +30,38 @@ TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class _SourceError(Exception):
-    """This source cannot give the file; the message is the reason."""
+    """The source does not have the file; the message is the reason."""
 
 
 class _TemporaryError(Exception):
-    """The connection or the server failed in a way that may pass."""
+    """The connection or the server failed, and another attempt may succeed."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Where a file came from, for the person at the terminal; no output of a stage says it."""
+    """A file and its source, for the terminal. Outputs of stages do not contain the source."""
 
     name: str
+    """Name of the file."""
     source: str
+    """Folder, URL or library."""
 
 
 def download(
     name: str, dataset: DatasetConfig, settings: DownloadConfig, *, folder: Path, scratch: Path, root: Path
 ) -> Iterator[Fetched]:
-    """Brings the files of a dataset into `folder`, each whole or not at all, and yields each as it is there.
+    """Download the files of a dataset into `folder`, and yield each when it is complete.
 
     Args:
-        name: of the dataset; mirrors hold its files below a folder of this name.
-        folder: where the files appear under their names.
-        scratch: where unfinished files grow, and stay if the process is killed.
-        root: what a mirror's relative directory is relative to.
+        name: The dataset; mirrors have its files in a folder of this name.
+        dataset: URLs, sizes and hashes.
+        settings: Mirrors, attempts and timeouts.
+        folder: Where complete files go.
+        scratch: Where incomplete files are, also after the process was killed.
+        root: Folder that mirrors are relative to.
 
     Raises:
-        DownloadError: no source had the right bytes of a file; it lists each source with its reason.
+        DownloadError: No source has a file with the declared sha256; the message lists each source with its reason.
     """
     with console.transfer_progress() as progress:
         for file_name, file in dataset.files.items():
@@ -72,6 +76,8 @@ Fetch = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class _Transfer:
+    """The download of one file."""
+
     dataset: str
     name: str
     file: FileConfig
@@ -101,7 +107,7 @@ class _Transfer:
         raise DownloadError(f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}")
 
     def _unfinished(self, source: str) -> Path:
-        """One file per source, so that nobody goes on from another's wrong bytes."""
+        """Return the incomplete file of a source. Each source has its own, since another one may have other bytes."""
         return self.scratch / f"{self.file.sha256}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
     def _sources(self, official: tuple[str, ...], root: Path) -> Iterator[tuple[str, Fetch]]:
@@ -136,11 +142,11 @@ class _Transfer:
             raise _SourceError(f"{error} ({self.settings.attempts} attempts)") from None
 
     def _stream(self, url: str, unfinished: Path) -> None:
-        """One attempt: from where the unfinished file ends if the server can, else from the beginning."""
+        """Make one attempt. It continues the incomplete file if the server supports ranges."""
         have = unfinished.stat().st_size if unfinished.exists() else 0
-        if have == self.file.bytes:  # killed between the last byte and the check
+        if have == self.file.bytes:  # killed after the last byte and before the check
             return
-        # Ranges are of the bytes as they are sent: a compressed transfer could not be continued.
+        # Ranges count bytes as they are sent, so a compressed transfer could not be continued.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
             with httpx.stream(
@@ -149,7 +155,7 @@ class _Transfer:
                 _refuse(response, unfinished)
                 self._append(response, unfinished, have)
         except httpx.ConnectTimeout:
-            # Nobody is there: a network that drops packets does so the next time as well.
+            # No retry: a network that drops packets drops them at the next attempt, too.
             raise _SourceError(f"no connection within {self.settings.timeout_seconds:g} s") from None
         except httpx.TimeoutException:
             raise _TemporaryError(f"no answer within {self.settings.timeout_seconds:g} s") from None
@@ -208,7 +214,7 @@ def _refuse(response: httpx.Response, unfinished: Path) -> None:
 
 
 def _first_byte(response: httpx.Response, have: int) -> int:
-    """Where the body begins in the file: at the byte that was asked for, or at 0 where ranges are not known."""
+    """Return the position of the body in the file: the requested one, or 0 if the server ignores ranges."""
     if response.status_code != httpx.codes.PARTIAL_CONTENT:
         return 0
     said = response.headers.get("Content-Range", "nothing")

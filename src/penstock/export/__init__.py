@@ -1,1 +1,1 @@
-"""The only part that imports onnx: trained weights to one self-contained file of raw inputs, and its proof."""
+"""Trained weights to one self-contained ONNX file that takes raw input, and its int8 copy."""

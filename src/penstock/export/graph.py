@@ -1,9 +1,9 @@
-"""Weights to one ONNX file that takes raw inputs.
+"""Trained network to one ONNX file that takes raw input.
 
 Input, by the dataset's kind: `features` float32 [batch, features], `pixels` uint8 [batch, height, width], or `text`
 string [batch]; a generator takes `noise` float32 [batch, numbers]. Outputs: a classifier's `probabilities` float32
 [batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`. An
-autoencoder also takes `code_shift`, which nobody needs to give (`penstock.export.latent_shift`).
+autoencoder has an optional input `code_shift` (`penstock.export.latent_shift`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TEXT, TOKEN_IDS = "text", "token_ids"
 
 
 class Served(nn.Module):
-    """What a served model computes, as the exporters want it: `answers` by the name of forward."""
+    """A module whose `forward` is the `predict` of a network, as the exporters require."""
 
     def __init__(self, network: ExportableModel) -> None:
         super().__init__()
@@ -47,10 +47,16 @@ class Served(nn.Module):
 
 @dataclass(frozen=True)
 class Exported:
+    """Properties of an exported file."""
+
     bytes: int
+    """Size."""
     nodes: int
+    """Number of nodes in the graph."""
     input: str
+    """Name of the input."""
     outputs: Sequence[str]
+    """Names of the outputs."""
 
 
 def export(
@@ -61,10 +67,18 @@ def export(
     provenance: Provenance,
     path: Path,
 ) -> Exported:
-    """Writes the trained network as one self-contained ONNX file, checked, with its provenance in its metadata.
+    """Write the trained network as one self-contained ONNX file, with its provenance in the metadata.
+
+    Args:
+        name: The model.
+        model: Its settings.
+        network: The network with the trained weights.
+        processed: The dataset, for the vocabulary and the ranges of features.
+        provenance: Of the weights.
+        path: The file.
 
     Raises:
-        PenstockError: the graph does not pass the ONNX checker.
+        PenstockError: The graph does not pass the ONNX checker.
     """
     info = processed.info
     proto = network_graph(
@@ -84,9 +98,16 @@ def export(
 
 
 def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:
-    """A module of one input as a graph whose every tensor has any number of rows."""
-    # torch's newer exporter unrolls recurrent layers or freezes their length, silently; the older one writes the
-    # ONNX operator, right at every length, but is to be removed from torch one day.
+    """Export a module of one input as a graph with a dynamic batch size.
+
+    Args:
+        module: The module.
+        takes: Shape and dtype of the input.
+        outputs: Names of the outputs.
+        recurrent: Whether the module has recurrent layers.
+    """
+    # torch's default exporter unrolls recurrent layers or freezes their length without an error. The older one writes
+    # ONNX operators, which are correct at every length, but is deprecated (docs/decisions/exporters.md).
     exporter = _by_tracing if recurrent else _by_dynamo
     proto = exporter(module.eval(), takes.example(2), takes.name, list(outputs))
     proto.ir_version = IR_VERSION
@@ -95,21 +116,21 @@ def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *
 
 
 def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: ExportableModel) -> onnx.ModelProto:
-    """The graph behind another one that turns texts into the ids it takes."""
+    """Put the tokenizer graph before the graph of a text network."""
     (length,) = network.input_spec.shape
     words = text_graph(vocabulary[: network.input_spec.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
-    # Both bring the standard operators, and merging keeps what both bring.
+    # Both graphs import the standard operators, and merging keeps both imports.
     del merged.opset_import[:]
     merged.opset_import.extend(words.opset_import)
     return merged
 
 
 def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
-    # It would say four times that torchvision is missing, which nothing here needs.
+    # It warns four times that torchvision is missing, which is not needed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # torch about its own code
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # about torch's own code
         program = torch.onnx.export(
             module,
             (example,),
@@ -120,18 +141,18 @@ def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: lis
             opset_version=OPSETS[""],
             verbose=False,
         )
-    assert program is not None, "only a program that goes to a file is not returned"
+    assert program is not None, "torch returns no program only if it writes a file"
     return program.model_proto
 
 
 def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation, and a doubt about batch sizes that validation settles
+        warnings.simplefilter("ignore")  # deprecation, and batch sizes, which validation checks
         torch.onnx.export(
             module,
             (example,),
-            cast(Any, file),  # which the older exporter takes, though the types forget it
+            cast(Any, file),  # accepted by the older exporter, but not by its types
             dynamo=False,
             dynamic_axes={name: {0: "batch"} for name in (input_name, *outputs)},
             input_names=[input_name],
@@ -142,7 +163,7 @@ def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: li
 
 
 def strip(proto: onnx.ModelProto) -> None:
-    """Exporters leave the paths and lines of the sources in the file; the same model must be the same bytes."""
+    """Remove the source paths and lines that exporters write, since the same model must give the same bytes."""
     proto.doc_string = ""
     del proto.metadata_props[:]
     del proto.graph.metadata_props[:]
@@ -165,7 +186,7 @@ def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance
 
 
 def _ranges(processed: ProcessedDataset) -> dict[str, str]:
-    """Of numbers, the smallest and the largest of each feature among the training rows, for whoever offers sliders."""
+    """Return the smallest and largest training value of each feature of a table, for sliders in user interfaces."""
     if processed.info.kind != "table":
         return {}
     inputs = processed.split("train").inputs

@@ -1,7 +1,7 @@
-"""An optional input that moves an autoencoder's code, for those who want to see what the numbers of it mean.
+"""An optional input that shifts an autoencoder's code, to show what its numbers mean.
 
-`code_shift` float32 [rows or 1, K] is added to the code before it is decoded; `code` itself stays what it was. Its
-default is zeros, so nobody needs to give it: stock onnxruntime lists it under `get_overridable_initializers`.
+`code_shift` float32 [rows or 1, K] is added to the code before decoding; the output `code` does not change. The default
+is zeros, so the input is optional: onnxruntime lists it under `get_overridable_initializers`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ _SHIFTED = "shifted_code"
 
 
 def with_code_shift(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a graph that has an output `code` float32 [batch, K], whose other outputs are of the shifted code."""
+    """Return a copy of a graph in which all outputs but `code` are computed from the shifted code.
+
+    Args:
+        proto: A model with an output `code`, float32 [batch, K].
+    """
     shifted = onnx.ModelProto()
     shifted.CopyFrom(proto)
     graph = shifted.graph
@@ -26,6 +30,6 @@ def with_code_shift(proto: onnx.ModelProto) -> onnx.ModelProto:
     (made_by,) = (place for place, node in enumerate(graph.node) if CODE in node.output)
     graph.node.insert(made_by + 1, helper.make_node("Add", [CODE, CODE_SHIFT], [_SHIFTED], name=CODE_SHIFT))
     graph.initializer.append(numpy_helper.from_array(np.zeros((1, width), dtype=np.float32), CODE_SHIFT))
-    # An initializer that is an input as well is the input's default.
+    # An initializer with the name of an input is the default of that input.
     graph.input.append(helper.make_tensor_value_info(CODE_SHIFT, TensorProto.FLOAT, ["rows or 1", width]))
     return shifted

@@ -1,7 +1,7 @@
-"""An int8 candidate of an exported file, for small devices: onnxruntime's dynamic quantisation.
+"""int8 copy of an exported file, for small devices, by onnxruntime's dynamic quantization.
 
-Weights are kept in a byte each, and what passes through is scaled to bytes anew in every call, by its extremes over all
-rows of the call. So the answer to a row depends on the rows beside it: asked for one row at a time, it does not.
+Each weight takes one byte. Activations are scaled to bytes in every call, by their extremes over all rows of the call.
+So the output for a row depends on the other rows of the batch, and the server runs int8 files one row at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from penstock.export.onnx_file import read_model, write_model
 
 
 def write_int8(path: Path, onnx_path: Path) -> int:
-    """Writes the candidate for the exported file at `onnx_path`, with the same metadata, and returns its bytes."""
+    """Write the int8 copy of the file at `onnx_path`, with the same metadata; return its size in bytes."""
     exact = read_model(onnx_path)
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         quantized = Path(folder) / path.name
@@ -35,7 +35,10 @@ def write_int8(path: Path, onnx_path: Path) -> int:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """It advises, past any logger of its own, to optimise the graph first, which would be for this machine."""
+    """Silence the advice to optimize the graph first, which would optimize it for this machine.
+
+    The quantizer logs to the root logger, so only `logging.disable` reaches it.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

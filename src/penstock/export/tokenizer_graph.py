@@ -1,9 +1,8 @@
 """The rules of `penstock.data.preprocessing.text` as an ONNX graph for stock onnxruntime.
 
-`com.microsoft.Tokenizer` splits (RE2, so the same expressions as Python's `re` here), the last words of every row
-are gathered by row length, and only those are put in lower case and looked up: a batch's longest text decides the
-width of the token matrix, not the cost of the rest. An empty text, and a batch of nothing but empty texts, work:
-every row gets one more, empty, token first.
+`com.microsoft.Tokenizer` splits the text by RE2, which reads these expressions as Python's `re` does. The last words of
+each row are gathered, and only those are lowercased and looked up, so the longest text of a batch does not decide the
+cost of this step. Each row gets an empty token first, so that empty texts, and batches of empty texts only, work.
 """
 
 from __future__ import annotations
@@ -20,7 +19,14 @@ IR_VERSION = 10
 
 
 def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.ModelProto:
-    """string [batch] named `text` -> int64 [batch, length] named `ids`, padded in front."""
+    """Build the graph that turns texts, string [batch], into word ids, int64 [batch, length], padded in front.
+
+    Args:
+        vocabulary: Words in the order of their ids.
+        length: Words kept of each text, the last ones.
+        text: Name of the input.
+        ids: Name of the output.
+    """
     constants = {
         "empty": np.array([[""]], dtype=object),
         "column": np.array([1], dtype=np.int64),
@@ -41,12 +47,12 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             pad_value="",
             separators=[LINE_BREAK, NOT_WORD],
         ),
-        # One empty token in front of each row: there is always something to gather.
+        # One empty token in front of each row, so that there is always a token to gather.
         helper.make_node("Shape", [text], ["batch"]),
         helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),
         helper.make_node("Expand", ["empty", "one_column"], ["empties"]),
         helper.make_node("Concat", ["empties", "tokens"], ["padded"], axis=1),
-        # The length of a row is its number of tokens that are not empty; the one in front is not counted.
+        # The length of a row is its number of non-empty tokens.
         helper.make_node(
             "LabelEncoder",
             ["padded"],
@@ -57,7 +63,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             default_int64=1,
         ),
         helper.make_node("ReduceSum", ["is_word", "column"], ["length"], keepdims=1),
-        # Positions -length..-1 count from the end of the row's words; those before its first word are padding.
+        # Positions -length..-1 count from the end of a row's words; positions before the first word are padding.
         helper.make_node("Add", ["length", "positions"], ["source"]),
         helper.make_node("GreaterOrEqual", ["source", "zero"], ["is_there"]),
         helper.make_node("Add", ["source", "column"], ["shifted"]),

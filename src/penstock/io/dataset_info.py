@@ -1,4 +1,4 @@
-"""What a processed dataset says of itself: the one description that training, export and serving share."""
+"""Description of a processed dataset, which training, export and evaluation share."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ from typing import Literal
 from penstock.io.files import read_json, write_json
 
 FILE = "dataset_info.json"
-# Word ids: nothing (in front of a short text), a word that is not in the vocabulary, and the first word of it.
+# Word ids: padding (before a short text), a word outside the vocabulary, the first word of the vocabulary.
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """One processed dataset.
-
-    kind: of the inputs; it decides the first layer of a network and the front of an exported graph.
-    shape: of one processed input, without the rows.
-    vocabulary: number of different word ids for texts, 0 otherwise.
-    classes: names, in the order of the labels.
-    description: of one raw input, for people.
-    """
+    """Description of one processed dataset, dataset_info.json."""
 
     dataset: str
+    """Name."""
     kind: Literal["table", "image", "text"]
+    """Kind of inputs. It decides the first layer of a network and the first nodes of an exported graph."""
     shape: tuple[int, ...]
+    """Shape of one processed input, without the rows."""
     vocabulary: int
+    """Number of word ids for texts, 0 otherwise."""
     classes: tuple[str, ...]
+    """Names, in the order of the labels."""
     description: str
+    """What one raw input is, for users."""
 
     def save(self, folder: Path) -> None:
+        """Write dataset_info.json."""
         write_json(folder / FILE, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> DatasetInfo:
+        """Read dataset_info.json.
+
+        Raises:
+            MissingFileError: The file is missing or damaged.
+        """
         content = read_json(folder / FILE)
         return cls(**content | {"shape": tuple(content["shape"]), "classes": tuple(content["classes"])})

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the hashes that name their contents."""
+"""Write files atomically, and hash their contents."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from penstock.core.errors import MissingFileError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its name when the block ends well, and vanishes when it does not.
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, and delete it otherwise.
 
-    Each process has one of its own; what a killed one has left there goes with the next write.
+    The temporary name contains the host and the process id. The next write deletes what killed processes left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_what_was_left(path)
@@ -30,14 +30,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # of a disk that is full, Python does not say which file
+        error.filename = error.filename or str(path)  # Python names no file if the disk is full
         raise
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _remove_what_was_left(path: Path) -> None:
-    """By processes of this machine that have ended; another machine knows of its own."""
+    """Delete the temporary files of ended processes of this machine; other machines delete their own."""
     of_this_machine = f".{path.name}.{node()}."
     for left in path.parent.glob(f"{glob.escape(of_this_machine)}*"):
         process = left.name.removeprefix(of_this_machine)
@@ -48,24 +48,26 @@ def _remove_what_was_left(path: Path) -> None:
 def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):  # there are no numbers so large
+    except (ProcessLookupError, OverflowError):  # larger than any process id
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Indented, in the order given, with a newline at the end: the same content is the same bytes."""
+    """Write indented JSON in the order of the keys, with a final newline: same content, same bytes."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -79,7 +81,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """numpy arrays by name, as an .npz without dates: the same content is the same bytes."""
+    """Write NumPy arrays by name as an .npz file without dates: same content, same bytes."""
     import numpy as np
 
     with atomic_write(path) as temporary, temporary.open("wb") as file:
@@ -93,7 +95,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises `MissingFileError` where the file is not there or is not JSON, a whole object of it."""
+    """Read a JSON object.
+
+    Raises:
+        MissingFileError: The file is missing, or is not one JSON object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -108,20 +114,21 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
+    """Return the sha256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical_hash(content: object) -> str:
-    """sha256 of a JSON value, whatever the order of its keys."""
+    """Return the sha256 of a JSON value; the order of keys does not matter."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def dvc_directory_hash(folder: Path) -> str:
-    """The hash that DVC gives a folder in dvc.lock, so that a run leads to the data in DVC's cache.
+    """Return the hash that DVC gives a folder in dvc.lock, by which a run leads to the data in DVC's cache.
 
-    DVC's own: the md5 of the JSON list of each file's md5 and relative path, in the order of the paths.
+    It is the md5 of the JSON list of each file's md5 and relative path, sorted by path.
     """
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     listing = [{"md5": _md5(path), "relpath": name} for name, path in sorted(files.items())]

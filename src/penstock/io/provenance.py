@@ -1,4 +1,4 @@
-"""What a model was made from. It travels inside the weights file, so every later stage can say it."""
+"""What a model was made from. It is stored in the weights file, where every later stage reads it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from penstock.io.files import canonical_hash, dvc_directory_hash, sha256
 
 @dataclass(frozen=True)
 class Provenance:
-    """model: its name; data: DVC's hash of the processed dataset; parameters: of all settings that shape the weights;
-    code: of the modules that trained."""
+    """Hashes of everything that determines the weights of a model."""
 
     model: str
+    """Name."""
     data: str
+    """DVC's hash of the processed dataset."""
     parameters: str
+    """Hash of all settings that change the weights."""
     code: str
+    """Hash of the source files that the train stage depends on."""
 
     @property
     def key(self) -> str:
-        """Names the computation: the same key gives the same weights on one machine, and has one MLflow run."""
+        """Name of the computation. The same key gives the same weights on one machine, and has one MLflow run."""
         return canonical_hash([self.model, self.data, self.parameters, self.code])[:16]
 
 
 def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
-    """All settings of params.yaml that shape the weights: no gates, no mirrors, no addresses."""
+    """Return all settings of params.yaml that change the weights; gates and URLs do not."""
     settings = config.model(model)
     dataset = config.dataset(settings.dataset)
     return {
@@ -39,7 +42,7 @@ def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
 
 
 def _devices(settings: TrainerConfig) -> dict[str, Any]:
-    """What `auto` means here, as Lightning takes it: on other devices the weights come out otherwise."""
+    """Return what `auto` means to Lightning on this machine; other devices give other weights."""
     import torch
 
     accelerator, devices = settings.accelerator, settings.devices
@@ -51,7 +54,7 @@ def _devices(settings: TrainerConfig) -> dict[str, Any]:
 
 
 def training_provenance(project: Project, config: Config, model: str) -> Provenance:
-    """Return the provenance of a training that is about to begin."""
+    """Return the provenance of a training that is about to start."""
     return Provenance(
         model=model,
         data=dvc_directory_hash(project.processed(config.model(model).dataset)),

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, nothing is unpickled, with the provenance in the file's header."""
+"""Weights on disk as safetensors (nothing is unpickled), with the provenance in the file's header."""
 
 from __future__ import annotations
 
@@ -18,49 +18,59 @@ from penstock.core.errors import MissingFileError
 from penstock.io.files import atomic_write
 from penstock.io.provenance import Provenance
 
-# One entry: safetensors writes several in no fixed order, and the same weights must be the same bytes.
+# One entry: safetensors writes several in no fixed order, and the same weights must give the same bytes.
 _HEADER = "penstock"
-# Names of what is no weight but is shown to people.
+# Prefix of tensors that are no weights but are shown in reports.
 _SHOWN = "shown."
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], provenance: Provenance, shown: Mapping[str, Tensor]) -> None:
-    """Writes weights by name and, apart from them, what people want to see of the training."""
+    """Write the weights by name, and other tensors that are shown in reports.
+
+    Args:
+        path: The file.
+        tensors: The weights.
+        provenance: What the weights were made from.
+        shown: Tensors for reports, by name.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     everything = tensors | {f"{_SHOWN}{name}": tensor for name, tensor in shown.items()}
     contiguous = {name: tensor.contiguous() for name, tensor in everything.items()}
     with atomic_write(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata={_HEADER: json.dumps(asdict(provenance))})
-        except SafetensorError as error:  # what it makes of any OSError
+        except SafetensorError as error:  # safetensors raises it for any OSError
             raise OSError(errno.EIO, str(error)) from None
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Only the header; the same errors as `load_weights`."""
+    """Read the provenance alone; raises as `load_weights` does."""
     with _opened(path) as file:
-        return _lineage(file)
+        return _provenance(file)
 
 
 def load_weights(path: Path, module: nn.Module) -> Provenance:
-    """Puts the file's tensors into `module`, which must have the same names and shapes; returns the provenance.
+    """Load the weights into `module`, which must have the same names and shapes; return the provenance.
 
     Raises:
-        MissingFileError: the file is not there, or is not one that training wrote for this network.
+        MissingFileError: The file is missing, or is not the weights of this network.
     """
     with _opened(path) as file:
         names = [name for name in file.keys() if not name.startswith(_SHOWN)]  # noqa: SIM118
         module.load_state_dict({name: file.get_tensor(name) for name in names})
-        return _lineage(file)
+        return _provenance(file)
 
 
 def read_shown(path: Path) -> dict[str, Tensor]:
-    """What `save_weights` was given to show; the same errors as `load_weights`."""
+    """Read the tensors for reports, by name; raises as `load_weights` does."""
     with _opened(path) as file:
         names = [name for name in file.keys() if name.startswith(_SHOWN)]  # noqa: SIM118
         return {name.removeprefix(_SHOWN): file.get_tensor(name) for name in names}
 
 
-def _lineage(file: Any) -> Provenance:  # noqa: ANN401  (safetensors is untyped)
+def _provenance(file: Any) -> Provenance:  # noqa: ANN401  (safetensors is untyped)
     return Provenance(**json.loads((file.metadata() or {})[_HEADER]))
 
 

@@ -1,4 +1,4 @@
-"""One file per dataset: how its official files are read. A file here and an entry in params.yaml make a dataset."""
+"""Types of a dataset's reader. A file in this folder and an entry in params.yaml make a dataset."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from penstock.core.errors import ConfigError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class RawSplit:
-    """One official part (train, test, or all): what a user of the model has, and the right answers.
-
-    inputs: raw inputs, one a row; numbers float32 [rows, features], pixels uint8 [rows, height, width],
-        texts object [rows] of str.
-    labels: int64 [rows], indexes into the dataset's classes.
-    """
+    """Raw inputs and labels of one official part: `train`, `test`, or `all`."""
 
     inputs: NDArray[Any]
+    """Tables: float32 [rows, features]. Images: uint8 [rows, height, width]. Texts: object [rows] of str."""
     labels: NDArray[np.int64]
+    """int64 [rows], indexes into the classes of the dataset."""
 
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> RawSplit:
         return RawSplit(inputs=self.inputs[rows], labels=self.labels[rows])
@@ -33,29 +30,39 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class FallbackSource:
-    """A library on every installation that carries a dataset; `read` gives a file's official bytes by its name."""
+    """An installed library that contains a dataset."""
 
     library: str
+    """Name, for messages."""
     read: Callable[[str], bytes]
+    """Returns the official bytes of the file with a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawDataset:
-    """What only this dataset knows: the names of its classes, what a raw input is, and how to read its files."""
+    """What a dataset's file declares, as `DATASET`."""
 
     classes: tuple[str, ...]
+    """Names, in the order of the labels."""
     description: str
+    """What one raw input is, for users."""
     read: Callable[[Path], Mapping[str, RawSplit]]
+    """Reads the official parts from the folder of the files: `train` and `test`, or `all`."""
     offline: FallbackSource | None = None
+    """The last source of the files."""
 
 
 def raw_split_for(parts: Mapping[str, RawSplit], split: Literal["train", "test"]) -> RawSplit:
-    """The official part whose rows a split takes: its own, or the only one there is."""
+    """Return the official part that a split takes its rows from: its own, or `all`."""
     return parts[split] if split in parts else parts["all"]
 
 
 def load_dataset(name: str) -> RawDataset:
-    """The dataset whose file in this folder is `name`.py; only that file is imported."""
+    """Import `<name>.py` of this folder, and return its dataset.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
     known = [module.name for module in iter_modules([str(Path(__file__).parent)]) if module.name != "base"]
     if name not in known:
         raise ConfigError(f"params.yaml: datasets.{name}: has no file {name}.py here{nearest(name, known)}")

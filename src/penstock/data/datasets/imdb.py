@@ -11,6 +11,7 @@ from penstock.data.datasets.base import RawDataset, RawSplit
 
 
 def read(folder: Path) -> dict[str, RawSplit]:
+    """Read the official training and test reviews."""
     return {part: _part(folder / f"{part}-00000-of-00001.parquet") for part in ("train", "test")}
 
 

@@ -1,6 +1,6 @@
 """Iris: 150 flowers of three species, each four lengths in cm (Fisher, 1936; https://archive.ics.uci.edu/dataset/53/iris).
 
-`bezdekIris.data` is the corrected file: equal in every value to scikit-learn's `load_iris`, the last source.
+`bezdekIris.data` is the corrected file. Its values equal those of scikit-learn's `load_iris`, the last source.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ CLASSES = ("setosa", "versicolor", "virginica")
 
 
 def read(folder: Path) -> dict[str, RawSplit]:
+    """Read all flowers."""
     lines = (folder / FILE).read_text(encoding="ascii").split()
     values = [line.split(",") for line in lines]
     return {
@@ -27,7 +28,7 @@ def read(folder: Path) -> dict[str, RawSplit]:
 
 
 def official_bytes(_file_name: str) -> bytes:
-    """The official file, rebuilt from scikit-learn's values."""
+    """Return the official file, written from scikit-learn's values."""
     from sklearn.datasets import load_iris
 
     iris = load_iris()

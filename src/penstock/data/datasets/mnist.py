@@ -13,6 +13,7 @@ from penstock.data.datasets.base import RawDataset, RawSplit
 
 
 def read(folder: Path) -> dict[str, RawSplit]:
+    """Read the official training and test images."""
     return {"train": _part(folder, "train"), "test": _part(folder, "t10k")}
 
 
@@ -24,7 +25,7 @@ def _part(folder: Path, prefix: str) -> RawSplit:
 
 
 def _idx(path: Path) -> NDArray[Any]:
-    """An IDX file of unsigned bytes: the number of dimensions in byte 3, then each size as big-endian uint32."""
+    """Read an IDX file of unsigned bytes: number of dimensions in byte 3, then each size as big-endian uint32."""
     content = gzip.decompress(path.read_bytes())
     dimensions = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)

@@ -1,4 +1,4 @@
-"""What params.yaml declares of a dataset, held against the data."""
+"""Check the data against `datasets.<name>.checks` in params.yaml."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from penstock.io.processed_dataset import ArraySplit, SplitName
 
 @dataclass(frozen=True)
 class Expectation:
-    """One thing that must hold: its key below `checks`, and what was found, for people."""
+    """The result of one check."""
 
     key: str
+    """Key below `checks`."""
     holds: bool
+    """Whether the data pass."""
     declared: str
+    """Declared value, for messages."""
     found: str
+    """Value of the data, for messages."""
 
 
 def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
-    """Rows and class balance of the official parts."""
+    """Check the number of rows and the class balance of the official parts."""
     found_rows = {name: len(part.labels) for name, part in parts.items()}
     smallest, largest = checks.class_share.min, checks.class_share.max
     shares = [np.bincount(part.labels, minlength=classes) / len(part.labels) for part in parts.values()]
@@ -41,14 +45,14 @@ def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) ->
 
 
 def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
-    """Range of the processed inputs, and rows that are in test too."""
+    """Check the range of the processed inputs, and the number of rows that are also in test."""
     smallest, largest = checks.values.min, checks.values.max
     lowest = min(float(split.inputs.min()) for split in splits.values())
     highest = max(float(split.inputs.max()) for split in splits.values())
     return [
         Expectation(
             "values",
-            # Half of float32's resolution: 7.9 is no float32.
+            # Tolerance of float32, which cannot represent 7.9.
             smallest - 1e-6 <= lowest and highest <= largest + 1e-6,
             f"{smallest:g} to {largest:g}",
             f"{lowest:g} to {highest:g}",
@@ -58,7 +62,7 @@ def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], l
 
 
 def require(dataset: str, expectations: list[Expectation]) -> None:
-    """Raises `ExpectationError` with a line for each expectation that does not hold."""
+    """Raise `ExpectationError` with one line for each check that failed."""
     broken = [
         f"datasets.{dataset}.checks.{one.key}: declared {one.declared}, found {one.found}"
         for one in expectations

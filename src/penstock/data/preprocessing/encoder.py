@@ -1,7 +1,7 @@
-"""One file per kind of input: how raw rows become the rows of a memory-mapped array.
+"""Encoders of raw inputs; one file of this folder for each kind of input.
 
-What a network can do on its own device (scaling numbers, dividing pixels by 255) is no preprocessing: it is the
-network's first layer (`penstock.models.common.inputs`), so that the exported graph carries it and folds can fit it.
+Scaling, such as dividing pixels by 255, is not preprocessing but the first layer of a network
+(`penstock.models.common.inputs`). So it is part of the exported graph, and each fold fits its own.
 """
 
 from __future__ import annotations
@@ -16,34 +16,39 @@ from penstock.config.data import ImageConfig, TableConfig, TextConfig
 
 
 class Encoder(Protocol):
-    """Raw rows to array rows, after it has seen the training rows.
-
-    shape: of one encoded row; vocabulary: number of different ids for texts, else 0.
-    """
+    """Encodes raw rows as array rows, after it was fitted on the training rows."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one encoded row."""
+        ...
 
     @property
-    def vocabulary(self) -> int: ...
+    def vocabulary(self) -> int:
+        """Number of word ids for texts, 0 otherwise."""
+        ...
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Raw inputs [rows, ...] to the array [rows, *shape]."""
+        """Encode raw inputs [rows, ...] as an array [rows, *shape]."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Writes what a later stage needs to do the same, if anything."""
+        """Write what later stages need to encode in the same way, if anything."""
         ...
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        """What only this kind can say of raw inputs, for data.json."""
+        """Return statistics of raw inputs of this kind, for data.json."""
         ...
 
 
 def fit_encoder(
     settings: TableConfig | ImageConfig | TextConfig, training: NDArray[Any]
 ) -> tuple[Encoder, NDArray[Any]]:
-    """The encoder of the settings' kind, fitted on training rows and no others, and those rows encoded."""
+    """Fit the encoder of a kind of input on the training rows only.
+
+    Returns:
+        The encoder, and the encoded training rows.
+    """
     fitted: tuple[Encoder, NDArray[Any]] = import_module(f"penstock.data.preprocessing.{settings.kind}").fit(
         settings, training
     )

@@ -1,4 +1,4 @@
-"""Pixels: they stay bytes, a quarter of the memory of floats; the network's first layer divides by 255."""
+"""Images stay uint8, a quarter of the memory of float32. The first layer of a network divides by 255."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from penstock.config.data import ImageConfig
 
 @dataclass(frozen=True)
 class ImageEncoder:
+    """An `Encoder` of uint8 pixels."""
+
     shape: tuple[int, ...]
     vocabulary: int = 0
 
@@ -21,12 +23,13 @@ class ImageEncoder:
         return inputs.astype(np.uint8)
 
     def save(self, folder: Path) -> None:
-        """Nothing to remember."""
+        """Write nothing, since nothing was fitted."""
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
         return {"mean_pixel": round(float(inputs.mean()), 4)}
 
 
 def fit(_settings: ImageConfig, training: NDArray[Any]) -> tuple[ImageEncoder, NDArray[np.uint8]]:
+    """Return the encoder, and the encoded training images."""
     encoder = ImageEncoder(shape=training.shape[1:])
     return encoder, encoder.encode(training)

@@ -1,4 +1,4 @@
-"""Raw files to the arrays of `penstock.io.processed_dataset`, and a report of what was found on the way."""
+"""Raw files to the arrays of `penstock.io.processed_dataset`, and data.json."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ Rows = dict[SplitName, NDArray[np.int64]]
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
-    """Writes the processed dataset into `folder` and returns its report (data.json).
+    """Write the processed dataset, and return the content of data.json.
+
+    Args:
+        name: The dataset.
+        settings: Its entry in params.yaml.
+        raw: Folder of the official files.
+        folder: Where the processed dataset goes.
 
     Raises:
-        ExpectationError: the data are not what `datasets.<name>.checks` declares.
-        WrongSettingError: `split` does not fit the official parts, or `limit` leaves too few rows for it.
+        ExpectationError: The data do not pass `datasets.<name>.checks`.
+        WrongSettingError: `split` does not fit the official parts, or `split.max_rows` leaves too few rows.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
@@ -81,7 +87,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
 
 @contextmanager
 def _enough_rows() -> Iterator[None]:
-    """scikit-learn knows how many rows a split needs, but not what they are called here."""
+    """Turn scikit-learn's error about too few rows into one that names the setting."""
     try:
         yield
     except ValueError as error:
@@ -89,15 +95,15 @@ def _enough_rows() -> Iterator[None]:
 
 
 def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[RawSplit, RawSplit, Rows, int]:
-    """Which rows train, validate and test.
+    """Divide the rows into train, validation and test.
 
     Returns:
-        The official part that training rows come from, the one that test rows come from, the rows of each split
-        in ascending order, and how many training rows were dropped as duplicates.
+        The official part of the training rows, the official part of the test rows, the rows of each split in
+        ascending order, and the number of training rows that were dropped as duplicates.
 
     Raises:
-        WrongSettingError: the test part is official and a share is asked for, or the other way round; or too few
-            rows are left to have every class in every split.
+        WrongSettingError: `split.test` is set although there is an official test part, or missing although there is
+            none; or too few rows are left for every class in every split.
     """
     split = settings.split
     if (split.test is None) != ("test" in parts):
@@ -116,7 +122,7 @@ def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[
 
 
 def _sample(part: RawSplit, settings: DatasetConfig) -> NDArray[np.int64]:
-    """All rows, or `split.max_rows` of them: drawn, since official files are often sorted by class."""
+    """Return all rows, or `split.max_rows` random ones, since official files are often sorted by class."""
     rows = np.arange(len(part.labels))
     if settings.split.max_rows is None:
         return rows
@@ -130,49 +136,58 @@ def _split_parts(training: RawSplit, test: RawSplit, rows: Rows) -> dict[SplitNa
 def _divide(
     rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, settings: SplitConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rest and a share of `rows`, stratified by class; `labels` are those of the whole official part."""
+    """Return the rest and a share of `rows`, stratified by class.
+
+    Args:
+        rows: Rows of an official part, int64.
+        labels: Of the whole official part.
+        share: Size of the second result, 0..1.
+        settings: Seed and size of groups.
+    """
     from sklearn.model_selection import train_test_split
 
-    block_of_row, first = _blocks(rows, settings)
+    group_of_row, first = _groups(rows, settings)
     with _enough_rows():
         _, taken = train_test_split(
             np.arange(len(first)), test_size=share, random_state=settings.seed, stratify=labels[rows[first]]
         )
-    is_taken = np.isin(block_of_row, taken)
+    is_taken = np.isin(group_of_row, taken)
     return rows[~is_taken], rows[is_taken]
 
 
 def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitConfig) -> NDArray[np.int8]:
-    """The fold that tests each of `rows`, which have these `labels`: [repeats, rows]."""
+    """Return the fold that holds out each of `rows`, which have these `labels`: int8 [repeats, rows]."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
-    block_of_row, first = _blocks(rows, settings)
-    fold_of_block = np.empty((settings.repeats, len(first)), dtype=np.int8)
+    group_of_row, first = _groups(rows, settings)
+    fold_of_group = np.empty((settings.repeats, len(first)), dtype=np.int8)
     with _enough_rows():
-        held_out_blocks = [held_out for _, held_out in splitter.split(first, labels[first])]
-    for number, held_out in enumerate(held_out_blocks):
+        held_out_groups = [held_out for _, held_out in splitter.split(first, labels[first])]
+    for number, held_out in enumerate(held_out_groups):
         repeat, fold = divmod(number, settings.folds)
-        fold_of_block[repeat, held_out] = fold
-    return fold_of_block[:, block_of_row]
+        fold_of_group[repeat, held_out] = fold
+    return fold_of_group[:, group_of_row]
 
 
-def _blocks(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of an official part into the blocks that stay together: which block each row is in, and where among `rows`
-    the first one of each block stands, whose class is taken for that of the block."""
-    _, first, block_of_row = np.unique(rows // settings.group_size, return_index=True, return_inverse=True)
-    return block_of_row, first
+def _groups(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the group of each row, and the index in `rows` of the first row of each group.
+
+    The rows of a group stay on one side of a split. The class of a group is that of its first row.
+    """
+    _, first, group_of_row = np.unique(rows // settings.group_size, return_index=True, return_inverse=True)
+    return group_of_row, first
 
 
 def _fingerprints(part: RawSplit) -> list[bytes]:
-    """A short name of each input: two inputs are the same exactly where their names are."""
+    """Return a hash of each input; equal inputs have equal hashes."""
     rows = part.inputs
     contents = (row.encode() if isinstance(row, str) else row.tobytes() for row in rows)
     return [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
 
 
 def _without_duplicates(training: RawSplit, candidates: NDArray[np.int64], test: RawSplit) -> NDArray[np.int64]:
-    """The candidate rows that are neither in test nor the same as an earlier candidate."""
+    """Return the candidate rows that equal neither a test row nor an earlier candidate."""
     seen = set(_fingerprints(test))
     kept = []
     for row, fingerprint in zip(candidates, _fingerprints(training[candidates]), strict=True):
@@ -189,7 +204,7 @@ def _leaked(training: RawSplit, test: RawSplit, rows: Rows) -> int:
 
 
 def _duplicates(parts: Mapping[Any, RawSplit]) -> dict[str, Any]:
-    """within: rows of a part that repeat an earlier one; across: different inputs that are in two parts."""
+    """Count duplicates: `within` a part, rows that repeat an earlier one; `across`, inputs that are in two parts."""
     names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
     pairs = itertools.combinations(names, 2)
     return {

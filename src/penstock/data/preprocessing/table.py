@@ -1,4 +1,4 @@
-"""Numbers: they stay in their own unit; the network's first layer standardises them."""
+"""Tables keep their units. The first layer of a network standardizes them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from penstock.config.data import TableConfig
 
 @dataclass(frozen=True)
 class TableEncoder:
+    """An `Encoder` of float32 numbers."""
+
     shape: tuple[int, ...]
     vocabulary: int = 0
 
@@ -21,7 +23,7 @@ class TableEncoder:
         return inputs.astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """Nothing to remember."""
+        """Write nothing, since nothing was fitted."""
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
         return {"mean": _rounded(inputs.mean(axis=0)), "standard_deviation": _rounded(inputs.std(axis=0))}
@@ -32,5 +34,6 @@ def _rounded(values: NDArray[Any]) -> list[float]:
 
 
 def fit(_settings: TableConfig, training: NDArray[Any]) -> tuple[TableEncoder, NDArray[np.float32]]:
+    """Return the encoder, and the encoded training rows."""
     encoder = TableEncoder(shape=training.shape[1:])
     return encoder, encoder.encode(training)

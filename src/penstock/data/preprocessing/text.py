@@ -1,11 +1,9 @@
-"""Texts: words to ids, the last ones of each text, padded in front.
+"""Texts to word ids: the last words of each text, padded in front.
 
-A word is a longest run of ASCII letters, digits and apostrophes, in lower case; HTML line breaks are dropped.
-`penstock.export.tokenizer_graph` builds the same rules as an ONNX graph; the validate stage
-compares the two on every
-review. That is why words are ASCII: lower case beyond ASCII depends on the platform that serves the file.
+`penstock.io.text_rules` defines a word; words are lowercased. `penstock.export.tokenizer_graph` has the same rule as an
+ONNX graph, and the validate stage compares both on every text.
 
-Words never become Python's own strings: they are counted and looked up in Arrow's memory, where the text stands.
+Words are counted and looked up in Arrow's memory and never become Python strings, which takes a third of the time.
 """
 
 from __future__ import annotations
@@ -26,24 +24,24 @@ from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
 from penstock.io.files import write_text
 from penstock.io.text_rules import LINE_BREAK, NOT_WORD
 
-# Of texts that are taken together: few enough for the processor's caches, and for the memory of 32-bit offsets.
+# Texts of one block: few enough for the caches of the CPU and for 32-bit offsets.
 ROWS_AT_ONCE = 2000
 
-# `NOT_WORD` as a table from byte to byte: translating takes 1/20 of the time of matching. All bytes of a character
-# beyond ASCII become spaces.
+# `NOT_WORD` as a table from byte to byte, since translating takes 1/20 of the time of matching. All bytes of a
+# non-ASCII character become spaces.
 _no_word = re.compile(NOT_WORD)
 _lower_or_space = bytes(ord(_no_word.sub(" ", chr(byte)).lower()) for byte in range(128)).ljust(256)
 _space = ord(" ")
 
 
 def words(texts: NDArray[Any]) -> Iterator[list[str]]:
-    """The words of each text, one text after the other."""
+    """Yield the words of each text."""
     for block in _spaced(texts):
         yield from (text.split() for text in block.to_pylist())
 
 
 def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
-    """Texts as words in lower case with spaces between them, and a space at the end; `ROWS_AT_ONCE` at once."""
+    """Yield blocks of texts in lower case, with spaces between words and a space at the end."""
     for begin in range(0, len(texts), ROWS_AT_ONCE):
         block = pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string())
         ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, LINE_BREAK, " "), " ", "")
@@ -54,21 +52,25 @@ def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
 
 @dataclass(frozen=True)
 class _Block:
-    """Texts whose words have got numbers, as they came.
-
-    words: each distinct one, with a space behind it; a space by itself is among them, and no word. counts: int64
-    [words]. lengths: int32 [texts], words of each text. last: int32 [texts, length], the numbers of its last words,
-    -1 in front of the first.
-    """
+    """Texts whose distinct words are numbered in the order in which they occur."""
 
     words: pa.StringArray
+    """Distinct words, each with a space at the end; a single space is among them, which is no word."""
     counts: NDArray[np.int64]
+    """int64 [words], how often each occurs."""
     lengths: NDArray[np.int32]
+    """int32 [texts], number of words of each text."""
     last: NDArray[np.int32]
+    """int32 [texts, length], numbers of the last words; -1 before the first word."""
 
     @classmethod
     def of(cls, spaced: pa.StringArray, length: int) -> _Block:
-        """Cut behind every space, each word stays where it is."""
+        """Number the words of texts, by cutting after every space without a copy.
+
+        Args:
+            spaced: From `_spaced`.
+            length: Words kept of each text.
+        """
         _, text_offsets, content = spaced.buffers()
         *begins, end = np.frombuffer(text_offsets, dtype=np.int32)[: len(spaced) + 1]
         behind_spaces = np.flatnonzero(np.frombuffer(content, dtype=np.uint8)[:end] == _space) + 1
@@ -94,12 +96,14 @@ def _blocks(texts: NDArray[Any], length: int) -> Iterator[_Block]:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """words: known ones, in the order of their ids from `FIRST_WORD` on. length: words kept of each text. vocabulary:
-    what every id is below, which few texts may leave room under."""
+    """An `Encoder` of texts as word ids."""
 
     words: list[str]
+    """Known words, in the order of their ids from `FIRST_WORD` on."""
     length: int
+    """Words kept of each text, the last ones."""
     vocabulary: int
+    """Upper limit of the ids; a small dataset may have fewer words."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,21 +136,30 @@ class TextEncoder:
 
 
 def restricted(ids: NDArray[np.int32], vocabulary: int, length: int) -> NDArray[np.int32]:
-    """The ids [rows, T] that a smaller vocabulary and fewer words of each text would have given."""
+    """Return the ids that a smaller vocabulary and a shorter length would have given.
+
+    Args:
+        ids: int32 [rows, T].
+        vocabulary: Upper limit of the ids.
+        length: Words kept of each text, at most T.
+    """
     kept = ids[:, -length:]
     return np.where(kept < vocabulary, kept, UNKNOWN)
 
 
 def _ids(words: pa.StringArray, known: pa.StringArray) -> NDArray[np.int32]:
-    """Of each of `words`, and behind them, where -1 leads to, that of what is none."""
+    """Return the id of each of `words`, and at the end, where index -1 leads, the id of padding."""
     places = compute.fill_null(compute.index_in(words, value_set=known), UNKNOWN - FIRST_WORD)
     return np.append(places.to_numpy() + FIRST_WORD, PADDING).astype(np.int32)
 
 
 def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDArray[np.int32]]:
-    """The most frequent words; those of equal count in alphabetical order, so that the same data give the same ids.
+    """Fit the vocabulary: the most frequent words, and among words of equal count the first ones of the alphabet.
 
-    To number words is most of the work, and is done once for what is counted and what is encoded.
+    Words are numbered once, for counting and encoding, since numbering takes most of the time.
+
+    Returns:
+        The encoder, and the encoded training texts.
     """
     blocks = list(_blocks(training, settings.max_length))
     encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)
