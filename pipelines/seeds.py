@@ -44,10 +44,10 @@ def main(project: Project, config: Config, name: str) -> None:
         if not is_rank_zero():
             return
         write_json(files.seeds_report, found)
-        run.log_metrics({"seeds/mean": found["mean"], "seeds/std": found["sd"]})
+        run.log_metrics({"seeds/mean": found["mean"], "seeds/std": found["std"]})
 
     checkpoints.remove()
-    score = f"test {found['mean']:.4f} ± {found['sd']:.4f} over {config.num_seeds} seeds"
+    score = f"test {found['mean']:.4f} ± {found['std']:.4f} over {config.num_seeds} seeds"
     stage_line("seeds", name, f"{score} -> {project.shown(files.seeds_report)}")
 
 

@@ -80,7 +80,7 @@ def main(project: Project, config: Config, name: str) -> None:
         f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
     if folds:
-        note(f"cross-validation {folds['mean']:.4f} ± {folds['sd']:.4f} over {len(folds['scores'])} folds")
+        note(f"cross-validation {folds['mean']:.4f} ± {folds['std']:.4f} over {len(folds['scores'])} folds")
 
 
 def _val_metrics(report: dict[str, Any]) -> dict[str, float]:
@@ -107,7 +107,7 @@ def _description(project: Project, config: Config, info: DatasetInfo, provenance
 
 
 def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:
-    cross_validation = {"cv/mean": folds["mean"], "cv/std": folds["sd"]} if folds else {}
+    cross_validation = {"cv/mean": folds["mean"], "cv/std": folds["std"]} if folds else {}
     return cross_validation | {
         "model/parameters": fitted.parameters,
         "model/epochs": len(fitted.epochs),

@@ -87,7 +87,7 @@ def test_cross_validation_reports_mean_sd_and_every_score(report):
     folds = report("iris_mlp", "training")["cv"]
     assert len(folds["scores"]) == 5
     assert folds["mean"] == pytest.approx(np.mean(folds["scores"]), abs=1e-6)
-    assert folds["sd"] == pytest.approx(np.std(folds["scores"], ddof=1), abs=1e-6)
+    assert folds["std"] == pytest.approx(np.std(folds["scores"], ddof=1), abs=1e-6)
 
 
 def test_the_texts_in_both_parts_of_imdb_are_reported_and_kept_out(report, small_run):

@@ -57,7 +57,7 @@ def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name,
     assert [name for name, _ in told] == ["fold 1.1", "fold 1.2"]
     assert [round(metrics[f"val/{figure}"], 6) for _, metrics in told] == found["scores"]
     assert found["mean"] == pytest.approx(np.mean(found["scores"]), abs=1e-6)
-    assert found["sd"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
+    assert found["std"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
 
 
 def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints):

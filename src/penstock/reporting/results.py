@@ -56,7 +56,7 @@ class Result:
         """Mean and standard deviation over seeds, or over folds, where there are any."""
         for kind, found in (("seeds", self.seeds), ("folds", self.training.get("cv"))):
             if found:
-                return f"{found['mean']:.4f} ± {found['sd']:.4f} ({len(found['scores'])} {kind})"
+                return f"{found['mean']:.4f} ± {found['std']:.4f} ({len(found['scores'])} {kind})"
         return ""
 
     @property

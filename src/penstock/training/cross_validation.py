@@ -31,7 +31,7 @@ def cross_validate(
     """The score on each held-out fold after the last epoch: nothing is selected on it, and test takes no part.
 
     Returns:
-        `mean`, `sd` and `scores` of all folds of all repeats, as training.json has them.
+        `mean`, `std` and `scores` of all folds of all repeats, as training.json has them.
     """
     rows, folds = processed.not_test(), processed.folds()
     whole = _changed(model, early_stopping=None)
@@ -63,7 +63,7 @@ def multi_seed(  # noqa: PLR0913, PLR0917
     """The score on the test split of the `trained` weights, and of trainings from the `seeds` - 1 seeds that follow.
 
     Returns:
-        `mean`, `sd` and `scores`, as seeds.json has them.
+        `mean`, `std` and `scores`, as seeds.json has them.
     """
     info = processed.info
     train, validation, test = (processed.split(split) for split in ("train", "validation", "test"))
@@ -87,4 +87,4 @@ def _changed(model: SupervisedModelConfig, **training: object) -> SupervisedMode
 
 def _summary(scores: list[float]) -> dict[str, Any]:
     rounded = [round(score, 6) for score in scores]
-    return {"mean": round(mean(scores), 6), "sd": round(stdev(scores), 6), "scores": rounded}
+    return {"mean": round(mean(scores), 6), "std": round(stdev(scores), 6), "scores": rounded}
