@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.contenders import keras, ours
+from benchmarks.competitors import keras, ours
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
 from penstock.config.models import AdversarialConfig
@@ -38,7 +38,7 @@ def measure(project: Project, config: Config, epochs: int | None = None) -> Iter
             write_rows(project, config, name, Path(folder))
             times, scores = _trained(project, name, Path(folder), epochs or model.training.epochs, ask=not epochs)
         speed = Ratio.of([theirs / ours for ours, theirs in times[1:]])  # the first epoch builds and traces
-        yield Row(f"speed of an epoch of {name}{one_core}", KERAS, speed.value, speed.spread, 1.5)
+        yield Row(f"speed of an epoch of {name}{one_core}", KERAS, speed.value, speed.iqr_half, 1.5)
         for ours_is, theirs_is in scores:
             if model.task == "reconstruction":
                 yield Row(f"test error of {name}", KERAS, ours_is / theirs_is, 0, 1, True)

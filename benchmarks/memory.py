@@ -39,10 +39,10 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
         rows = ProcessedDataset(project.processed(config.model(name).dataset)).split("train")
         growth = _growth(partial(_peak_of_train, project, name, rows))
         what = f"peak memory of training {name} on {TIMES} times the rows"
-        yield Row(what, "once the rows", growth.value, growth.spread, 1.1, True)
+        yield Row(what, "once the rows", growth.value, growth.iqr_half, 1.1, True)
     growth = _growth(partial(_peak_of_preprocess, project, list(config.dataset(TEXTS).files)))
     what = f"peak memory of preprocessing {TIMES} times the reviews"
-    yield Row(what, "once the reviews", growth.value, growth.spread, TIMES, True)
+    yield Row(what, "once the reviews", growth.value, growth.iqr_half, TIMES, True)
 
 
 def _growth(peak: Callable[[int], int]) -> Ratio:

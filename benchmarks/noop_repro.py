@@ -39,7 +39,7 @@ def measure(project: Project, _config: Config) -> Iterator[Row]:
     against = f"a DVC pipeline of {stages} empty stages"
     for place, command in enumerate(COMMANDS, start=1):
         ratio = Ratio.of([seconds[place] / seconds[0] for seconds in times])
-        yield Row(f"time of a {command}", against, ratio.value, ratio.spread, TARGET, True)
+        yield Row(f"time of a {command}", against, ratio.value, ratio.iqr_half, TARGET, True)
 
 
 def _stages(root: Path) -> list[str]:

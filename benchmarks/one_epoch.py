@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from pytorch_lightning import Trainer as LightningTrainer
 
-from benchmarks.usual_loops import bare_epoch, epoch_with_dataloader
+from benchmarks.reference_loops import bare_epoch, epoch_with_dataloader
 from penstock.config.loading import load_config
 from penstock.config.models import ModelConfig
 from penstock.config.params import Config
@@ -33,11 +33,11 @@ from penstock.training.malloc import tune_glibc_malloc
 VALIDATION_ROWS = 16
 
 
-def main(contender: str, name: str, precision: str) -> None:
+def main(competitor: str, name: str, precision: str) -> None:
     project = Project.find()
     config = load_config(project.params)
     use_threads(config.trainer.threads)
-    if contender != "dataloader":
+    if competitor != "dataloader":
         tune_glibc_malloc()
     model = config.model(name)
     model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2})})
@@ -45,7 +45,7 @@ def main(contender: str, name: str, precision: str) -> None:
     rows, validation = processed.split("train"), processed.split("validation")[np.arange(VALIDATION_ROWS)]
     for line in sys.stdin:
         learn = rows[np.arange(int(line) * model.training.batch_size) % len(rows)]
-        match contender:
+        match competitor:
             case "ours":
                 seconds = _our_epoch(model, config, precision, processed.info, learn, validation)
             case "bare":

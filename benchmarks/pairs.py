@@ -1,4 +1,4 @@
-"""Ratios of times that are taken in turns, so that whatever slows the machine slows both."""
+"""Ratios of paired times. Runs alternate, so that other load on the machine slows both."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-# Seconds of one run, which the callable measures itself: what comes before and after is not counted.
+# Runs once and returns the seconds that it measured itself, without set-up.
 Timed = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median of the pairs' ratios, and half of the distance between their quartiles."""
+    """A ratio that was measured in pairs."""
 
     value: float
-    spread: float
+    """Median of the pairs' ratios."""
+    iqr_half: float
+    """Half of the distance between their quartiles."""
 
     @classmethod
     def of(cls, ratios: list[float]) -> Ratio:
+        """Summarize the ratios of at least two pairs."""
         lower, _, upper = quantiles(ratios, n=4, method="inclusive")
         return cls(median(ratios), (upper - lower) / 2)
 
 
-def times_in_turns(pairs: int, *contenders: Timed) -> list[tuple[float, ...]]:
-    """Seconds of each contender, `pairs` times, after one round that warms everything up."""
-    rounds = [tuple(contender() for contender in contenders) for _ in range(pairs + 1)]
+def times_in_turns(pairs: int, *competitors: Timed) -> list[tuple[float, ...]]:
+    """Return the seconds of each competitor in each of `pairs` rounds, after one warm-up round."""
+    rounds = [tuple(competitor() for competitor in competitors) for _ in range(pairs + 1)]
     return rounds[1:]

@@ -1,4 +1,4 @@
-"""benchmarks/results.json, and the table that people see."""
+"""The rows of results.json and serving.json, and their table."""
 
 from __future__ import annotations
 
@@ -15,34 +15,45 @@ FILE = Path(__file__).with_name("results.json")
 
 @dataclass(frozen=True)
 class Row:
-    """`ratio` is how many times as good as `against` it is, or what `what` says it is; `reach` is what it should be at
-    least, or, where `at_most`, at most."""
+    """One comparison and its target."""
 
-    what: str
-    against: str
+    metric: str
+    """What was measured."""
+    baseline: str
+    """What it was compared with."""
     ratio: float
-    spread: float
-    reach: float
+    """How many times as good as the baseline, or the value that `metric` names."""
+    iqr_half: float
+    """Half of the distance between the quartiles of `ratio`."""
+    target: float
+    """Lowest ratio, or the highest one if `at_most`."""
     at_most: bool = False
 
     @property
-    def met(self) -> bool:
-        return self.ratio <= self.reach if self.at_most else self.ratio >= self.reach
+    def passed(self) -> bool:
+        """Whether the target was reached."""
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
 
 def keep(rows: list[Row], file: Path | None = None) -> None:
-    """Puts rows in the place of those that were measured of the same before; the others, and all else, stay."""
+    """Write rows to a file of results. They replace rows of the same metric and baseline; everything else stays.
+
+    Args:
+        rows: The rows.
+        file: None is results.json.
+    """
     file = file or FILE
     known = read_json(file) if file.is_file() else {}
-    measured = {(row.what, row.against): asdict(row) | {"met": row.met} for row in rows}
-    kept = {(row["what"], row["against"]): row for row in known.get("rows", [])} | measured
+    measured = {(row.metric, row.baseline): asdict(row) | {"passed": row.passed} for row in rows}
+    kept = {(row["metric"], row["baseline"]): row for row in known.get("rows", [])} | measured
     write_json(file, known | {"rows": list(kept.values())})
 
 
 def show(rows: list[Row]) -> None:
-    table = Table("what", "against", "ratio", "spread", "reach", "met", box=None)
+    """Print rows as a table."""
+    table = Table("metric", "baseline", "ratio", "± IQR / 2", "target", "passed", box=None)
     for row in rows:
-        wanted = f"{'at most' if row.at_most else 'at least'} {row.reach:g}"
-        met = "yes" if row.met else "no"
-        table.add_row(row.what, row.against, f"{row.ratio:.3f}", f"± {row.spread:.3f}", wanted, met)
+        target = f"{'at most' if row.at_most else 'at least'} {row.target:g}"
+        passed = "yes" if row.passed else "no"
+        table.add_row(row.metric, row.baseline, f"{row.ratio:.3f}", f"± {row.iqr_half:.3f}", target, passed)
     Console().print(table)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import keras
+from benchmarks.competitors import keras
 from benchmarks.keras_epochs import KERAS, write_rows
 from benchmarks.pairs import Ratio
 from benchmarks.results import Row
@@ -63,7 +63,7 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
             ratios[score].append(_seconds_until(score, theirs) / seconds if reached >= score else 0)
     for score, of_seeds in ratios.items():
         speed = Ratio.of(of_seeds if all(of_seeds) else [0, 0])  # a recipe has to get there from every seed
-        yield Row(f"seconds until {score:.1%} of the MNIST test set", KERAS, speed.value, speed.spread, 4)
+        yield Row(f"seconds until {score:.1%} of the MNIST test set", KERAS, speed.value, speed.iqr_half, 4)
     use_threads(config.trainer.threads)
 
 

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 
 import torch
 
-from benchmarks.contenders import ours
+from benchmarks.competitors import ours
 from benchmarks.pairs import Ratio, Timed, times_in_turns
 from benchmarks.results import Row
 from penstock.config.params import Config
@@ -37,28 +37,28 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
         steps, times = _times(project, config, name)
         if name == IN_MILLISECONDS:
             more = Ratio.of([(ours - bare) / steps * 1000 for ours, bare, *_ in times])
-            yield Row(f"milliseconds that a step of {name} takes longer", BARE, more.value, more.spread, 0.35, True)
+            yield Row(f"milliseconds that a step of {name} takes longer", BARE, more.value, more.iqr_half, 0.35, True)
         else:
             speed = Ratio.of([bare / ours for ours, bare, *_ in times])
-            yield Row(f"speed of a step of {name}", BARE, speed.value, speed.spread, 0.95)
+            yield Row(f"speed of a step of {name}", BARE, speed.value, speed.iqr_half, 0.95)
         for number, precision in enumerate(_precisions(config, name)):
             speed = Ratio.of([theirs / (ours, *others)[number] for ours, _, theirs, *others in times])
             in_it = f" in {precision}" if number else ""
-            reach = 2 if "_cnn" in name else 1
-            yield Row(f"speed of a step of {name}{in_it}", DATALOADER, speed.value, speed.spread, reach)
+            target = 2 if "_cnn" in name else 1
+            yield Row(f"speed of a step of {name}{in_it}", DATALOADER, speed.value, speed.iqr_half, target)
 
 
 def _times(project: Project, config: Config, name: str) -> tuple[int, list[tuple[float, ...]]]:
     """How many steps an epoch has, and its seconds: ours, bare, Lightning's, ours in other precisions; in turns."""
     first, *others = _precisions(config, name)
-    contenders = [("ours", first), ("bare", first), ("dataloader", first), *(("ours", other) for other in others)]
+    competitors = [("ours", first), ("bare", first), ("dataloader", first), *(("ours", other) for other in others)]
     with ExitStack() as stack:
 
-        def timed(contender: str, precision: str) -> Timed:
-            process = stack.enter_context(ours("benchmarks.one_epoch", contender, name, precision, cwd=project.root))
+        def timed(competitor: str, precision: str) -> Timed:
+            process = stack.enter_context(ours("benchmarks.one_epoch", competitor, name, precision, cwd=project.root))
             return lambda: float(process.tell(f"{steps}")["seconds"])
 
-        epochs = [timed(*contender) for contender in contenders]
+        epochs = [timed(*competitor) for competitor in competitors]
         steps = LEAST_STEPS
         _, seconds = (epochs[1]() for _ in range(2))
         steps = max(LEAST_STEPS, min(int(SECONDS / seconds * steps), MOST_STEPS))

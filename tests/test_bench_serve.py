@@ -51,7 +51,7 @@ def test_what_is_measured_again_takes_the_place_of_what_was(tmp_path, monkeypatc
         cached.keep(Row("speed", "theirs", rate, 0, 2))
     found = json.loads(cached.FILE.read_text())
     assert [entry["requests_per_second"] for entry in found["figures"]] == [2]
-    assert [(row["ratio"], row["met"]) for row in found["rows"]] == [(2, True)]
+    assert [(row["ratio"], row["passed"]) for row in found["rows"]] == [(2, True)]
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -109,4 +109,4 @@ def test_our_server_is_measured_beside_bare_onnxruntime(changed_run):
     autoencoder = [(f"mnist_autoencoder{kind}", "penstock", many) for kind in ("", ".int8") for many in (1, 64)]
     assert measured == iris + autoencoder
     assert not any(figure["void"] for figure in found["figures"])
-    assert [row["met"] for row in found["rows"] if row["what"] == "good requests of 150 that fail"] == [True]
+    assert [row["passed"] for row in found["rows"] if row["metric"] == "good requests of 150 that fail"] == [True]

@@ -39,7 +39,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=1, help="of a turn, whole ones (%(default)s)")
     chosen = parser.parse_args()
     if chosen.rounds < 2:
-        parser.error("--rounds: at least 2; a spread wants several")
+        parser.error("--rounds: at least 2, since quartiles need several")
     return chosen
 
 

@@ -40,7 +40,7 @@ class Process:
     server: str
     measured: str
     value: float
-    spread: float
+    iqr_half: float
 
     @property
     def key(self) -> tuple[object, ...]:

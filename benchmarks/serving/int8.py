@@ -60,7 +60,7 @@ def _compare(
             yield Figure(running.server.name, name, connections, **figure)
     turns = [(round_[candidate], round_[exact]) for round_ in rounds[ONE_CALLER]]
     speed = Ratio.of([more(ours, theirs) for ours, theirs in turns if ours and theirs])
-    yield Row(f"requests/s of {candidate}, one caller", exact, speed.value, speed.spread, 1, at_most=not adopted)
+    yield Row(f"requests/s of {candidate}, one caller", exact, speed.value, speed.iqr_half, 1, at_most=not adopted)
 
 
 def _asked(running: Running, folder: Place, workload: Workload) -> Load:

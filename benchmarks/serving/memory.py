@@ -23,11 +23,11 @@ def measure(place: Place, workload: Mapping[str, Workload], names: Sequence[str]
         server = SERVERS[name]
         asked = list(workload.values())[: 1 if server.alone else None]
         seconds = Ratio.of([_start(server, place, asked) for _ in range(STARTS + 1)][1:])
-        yield Process(server.name, "seconds from start to first right answer", seconds.value, seconds.spread)
+        yield Process(server.name, "seconds from start to first right answer", seconds.value, seconds.iqr_half)
         megabytes = _memory(server, place, asked) / MEGABYTE
         yield Process(server.name, "MB after load", megabytes, 0)
         if name == OURS:
-            yield Row("seconds until three models answer", "a new process", seconds.value, seconds.spread, 0.5, True)
+            yield Row("seconds until three models answer", "a new process", seconds.value, seconds.iqr_half, 0.5, True)
             yield Row("MB of three models after load", "one process", megabytes, 0, 150, True)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from benchmarks.contenders import ours
+from benchmarks.competitors import ours
 from benchmarks.serving.load import Figures
 from benchmarks.serving.workload import Workload
 from penstock.core.paths import Project

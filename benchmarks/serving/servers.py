@@ -16,7 +16,7 @@ from pathlib import Path
 
 import benchmarks
 import penstock
-from benchmarks.contenders import environment
+from benchmarks.competitors import environment
 from benchmarks.serving import schemas
 from benchmarks.serving.schemas import Schema
 from penstock.core.paths import Project

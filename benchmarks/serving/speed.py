@@ -97,11 +97,11 @@ def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def rows(model: str, connections: int, rounds: Rounds) -> Iterator[Row]:
     """Return the rows of the targets, from rounds without failed requests."""
-    for reach in TARGETS:
-        if (reach.model, reach.connections) != (model, connections):
+    for target in TARGETS:
+        if (target.model, target.connections) != (model, connections):
             continue
-        pairs = [(round_.get(OURS), round_.get(reach.against)) for round_ in rounds]
-        compared = [reach.compare(ours, theirs) for ours, theirs in pairs if ours and theirs]
+        pairs = [(round_.get(OURS), round_.get(target.peer)) for round_ in rounds]
+        compared = [target.compare(ours, theirs) for ours, theirs in pairs if ours and theirs]
         if len(compared) > 1:
             found = Ratio.of(compared)
-            yield Row(reach.what, reach.shown_against, found.value, found.spread, reach.reach, reach.at_most)
+            yield Row(target.metric, target.baseline, found.value, found.iqr_half, target.limit, target.at_most)
