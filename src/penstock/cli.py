@@ -1,4 +1,4 @@
-"""`penstock`: what a person runs. Heavy libraries are imported by the commands that use them."""
+"""The command `penstock`. Each command imports the libraries that it needs, so that the others start fast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from penstock.serving.options import add_options, config_from
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command; exit codes as in `penstock.core.errors`."""
+    """Run one command, and exit with the codes of `penstock.core.errors`.
+
+    Args:
+        arguments: Command line without the program; None takes `sys.argv`.
+    """
     chosen = _parser().parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -37,24 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="check params.yaml")
+    check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
     check.set_defaults(run=_check)
     add_config_command(commands)
 
-    repro = commands.add_parser("repro", help="run the stages that are not up to date, some of them at once")
-    repro.add_argument("target", nargs="*", help="a stage or a file of stages, with all that it needs (dvc.yaml)")
+    repro = commands.add_parser("repro", help="run the stages that are not up to date, in parallel")
+    repro.add_argument("target", nargs="*", help="stages or dvc.yaml files to run, with all that they depend on (default: dvc.yaml)")
     repro.add_argument(
         "--jobs",
         type=positive_int,
-        help="how many stages may run at once (one for each GPU, or else for each `trainer.threads` cores); one that "
-        "fails stops only what depends on it",
+        help="number of stages that run at once (default: one per GPU, or one per `trainer.threads` CPU cores); a stage "
+        "that fails stops only the stages that depend on it",
     )
     repro.set_defaults(run=_repro)
 
-    results = commands.add_parser("results", help="show the table of results")
+    results = commands.add_parser("results", help="print the table of results")
     results.set_defaults(run=_results)
 
-    ui = commands.add_parser("ui", help="show the runs in the MLflow UI")
+    ui = commands.add_parser("ui", help="open the runs in the MLflow UI")
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
 
@@ -72,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_package(package: argparse.ArgumentParser) -> None:
-    package.description = "Write validated models for other engines. Folders with other content are not touched."
+    package.description = "Write validated models for other servers. Folders with other content are not changed."
     add = package.add_argument
-    add("model", nargs="*", help="models to write (default: all that are validated)")
+    add("model", nargs="*", help="models to write (default: all validated models)")
     add("--models", type=Path, help="folder of <model>/model.onnx and validation.json (default: the project's)")
     add("--triton", type=Path, metavar="DIR", help="write a Triton model repository; a new file is a new version")
     add("--docker", type=Path, metavar="DIR", help="write a build context for `docker build DIR`")
