@@ -46,12 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     add_config_command(commands)
 
     repro = commands.add_parser("repro", help="run the stages that are not up to date, in parallel")
-    repro.add_argument("target", nargs="*", help="stages or dvc.yaml files to run, with all that they depend on (default: dvc.yaml)")
+    repro.add_argument(
+        "target", nargs="*", help="stages or dvc.yaml files to run, with all that they depend on (default: dvc.yaml)"
+    )
     repro.add_argument(
         "--jobs",
         type=positive_int,
-        help="number of stages that run at once (default: one per GPU, or one per `trainer.threads` CPU cores); a stage "
-        "that fails stops only the stages that depend on it",
+        help="number of stages that run at once (default: one per GPU, or one per `trainer.threads` CPU cores); a "
+        "stage that fails stops only the stages that depend on it",
     )
     repro.set_defaults(run=_repro)
 
