@@ -1,1 +1,1 @@
-"""How fast Penstock is, as ratios against something that runs beside it: `python -m benchmarks`."""
+"""Measurements of Penstock as ratios against something that runs beside it: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""Processes that take turns: each does one thing when it is told to, and says how long it took."""
+"""Competitors as processes that take turns: each runs once per request on stdin, and answers with its seconds."""
 
 from __future__ import annotations
 

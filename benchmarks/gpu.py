@@ -1,9 +1,8 @@
-"""All that only a GPU can show, in one command: `python -m benchmarks.gpu`, after `make repro`.
+"""Measure what only a GPU can show: `python -m benchmarks.gpu`, after `make repro`.
 
-For each documented model: a whole training in fp32 and one in bf16, with seconds and test score, and the largest
-difference between what the GPU and the CPU answer with the same weights. Then the seconds of training until mnist_cnn
-knows 99 % of the test digits. Imports and loading count nowhere: the rows lie in the GPU's memory. It prints tables and
-writes benchmarks/gpu.json.
+For each documented model: one training in fp32 and one in bf16, with seconds and test score, and the largest difference
+between outputs of GPU and CPU for the same weights. Then the seconds of training until mnist_cnn reaches 99 % on test.
+Imports and loading do not count, and the rows are in the GPU's memory. It prints tables and writes benchmarks/gpu.json.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The documented models as the documents write them, in Keras, one epoch for each line on the standard input:
+"""The documented models in Keras, as their documentation writes them, one epoch for each line on stdin.
 
     python keras_documented.py MODEL FOLDER
 
-It runs in an environment of its own, so nothing of Penstock is imported. FOLDER has <split>_inputs.npy and
-<split>_labels.npy for train, validation and test, and settings.json with batch_size and seed. `epoch` answers with its
-seconds, validation included as the documents have it; `score` with the score of the test rows. If the first line is
-`steps`, there is no validation. All of it is one call of `fit`, as it would be without anybody who waits.
+It runs in its own environment, so nothing of Penstock is imported. FOLDER has <split>_inputs.npy and
+<split>_labels.npy for train, validation and test, and settings.json with batch_size and seed. `epoch` prints the
+seconds of an epoch, including validation; `score` prints the test score. If the first line is `steps`, there is no
+validation. All epochs are one call of `fit`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Epochs of the documented models, ours against the documents' own Keras code: both trainings side by side, one epoch
-here and one there, on the same rows and to the same number of epochs, each with all cores that this process may use (a
-row says so where that is one: `taskset --cpu-list 0 python -m benchmarks ...`); then both scores on the test
-rows, ours of the weights with the least validation loss, theirs of the last epoch, as each has it.
+"""Epochs of the documented models, ours against the documented Keras code.
 
-The GAN and the attention network are left out: the documents have no Keras code for them.
+Both train side by side, one epoch each in turn, on the same rows, for the same number of epochs, on all cores that
+this process may use (`taskset --cpu-list 0 python -m benchmarks ...` gives one, and the rows say so). Then both are
+scored on test: ours with the weights of the lowest validation loss, theirs with those of the last epoch.
+
+The GAN and the attention network are left out, since there is no documented Keras code for them.
 """
 
 from __future__ import annotations

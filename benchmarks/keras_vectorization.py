@@ -1,10 +1,10 @@
-"""Keras' TextVectorization over the reviews, once for each line on the standard input:
+"""Keras' TextVectorization of the reviews, once for each line on stdin.
 
     python keras_vectorization.py TEXTS WORDS LENGTH
 
-TEXTS is a JSON file with the texts of train and test. Each answer has the seconds to learn the words of train and to
-turn all texts into ids, in the faster of the two documented ways: all of a part in one call, or as a step of
-`tf.data`, which uses all cores. It runs in an environment of its own, so nothing of Penstock is imported.
+TEXTS is a JSON file with the texts of train and test. Each answer has the seconds to adapt to train and to encode all
+texts, in the faster of the two documented ways: a whole split in one call, or a step of `tf.data`, which uses all
+cores. It runs in its own environment, so nothing of Penstock is imported.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The most memory that training and preprocessing take, of the data once and of the same rows ten times.
+"""Peak memory of training and of preprocessing, for the data once and for the same rows ten times.
 
-What counts is memory that is the process's own: pages of a mapped file, which the system may drop at any time, do not.
-`python -m benchmarks.memory MODEL|DATASET FOLDER` is the process that is watched, which trains the one for an epoch or
-preprocesses the other.
+Only private memory of the process counts. Pages of a mapped file do not, since the system may drop them at any time.
+`python -m benchmarks.memory MODEL|DATASET FOLDER` is the measured process: it trains the model for an epoch, or
+preprocesses the dataset.
 """
 
 from __future__ import annotations

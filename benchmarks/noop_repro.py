@@ -1,4 +1,4 @@
-"""`dvc repro` and `penstock repro` that have nothing to do, against an empty DVC pipeline of as many stages."""
+"""`dvc repro` and `penstock repro` with nothing to do, against an empty DVC pipeline of as many stages."""
 
 from __future__ import annotations
 

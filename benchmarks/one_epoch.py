@@ -1,8 +1,8 @@
-"""One epoch of a training for each line on the standard input, a number of steps; the answer is its seconds:
+"""Time one epoch of a training for each line on stdin, a number of steps; print its seconds.
 
     python -m benchmarks.one_epoch ours|bare|dataloader MODEL PRECISION
 
-What `training_step.py` holds against each other. There are two epochs each time, and the first is not timed.
+`training_step.py` compares these. Each time two epochs run, and the first is not timed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Our training of a model, one epoch for each line on the standard input, on all cores:
+"""Our training of a model, one epoch for each line on stdin, on all cores.
 
     python -m benchmarks.our_epochs MODEL
 
-`epoch` answers with its seconds, `score` with the score of the test rows by the kept weights.
+`epoch` prints the seconds of an epoch, `score` the test score of the kept weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The 50,000 reviews to ids of words: learning the vocabulary on train, then encoding train and test."""
+"""Preprocessing of 50,000 reviews to word ids: fit the vocabulary on train, then encode train and test."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Trainings as people write them without us: a bare torch loop, and Lightning with a `DataLoader`.
+"""Trainings without Penstock: a bare torch loop, and Lightning with a `DataLoader`.
 
-Networks, losses, optimisers and schedules are those of our tasks; what goes around them is not. Each returns the
-seconds of the second of two epochs.
+Networks, losses, optimizers and schedules are those of our tasks; the loop around them is not. Each function returns
+the seconds of the second of two epochs.
 """
 
 from __future__ import annotations
