@@ -107,13 +107,7 @@ def test_broken_yaml_is_named_by_line(params):
 def test_an_address_that_dvc_would_not_take_is_named_by_line(params):
     """Without quotes, in brackets: libyaml, with which DVC reads, takes its colon for the end of a key."""
     with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML: found unexpected ':'"):
-        load_config(params("[../shared/datasets]", "[http://127.0.0.1/datasets]"))
-
-
-def test_a_mistake_that_a_merge_brought_in_is_named(params):
-    path = params("cell: rnn\n", "cell: rnm\n")
-    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: models\.imdb_birnn\.network\.cell: 'rnm' is not one of"):
-        load_config(path)
+        load_config(params("\n  - ../shared/datasets", " [http://127.0.0.1/datasets]"))
 
 
 @pytest.mark.parametrize("odd", ["? [a, b]\n: 1\n", "2026-11-21: 1\n", "- a\n"])

@@ -54,7 +54,7 @@ def _print_settings(model: str | None, *, as_json: bool) -> None:
 def _print_table(settings: list[Setting], prefix: str) -> None:
     from rich.table import Table
 
-    from penstock.core.console import output
+    from penstock.core.console import print_table
 
     table = Table("setting", "value", "from", box=None, pad_edge=False, header_style="bold", title=prefix.rstrip("."))
     table.title_justify = "left"
@@ -64,4 +64,4 @@ def _print_table(settings: list[Setting], prefix: str) -> None:
     for key, value, source in settings:
         text = json.dumps(value, ensure_ascii=False)
         table.add_row(key.removeprefix(prefix), text, source, style="dim" if source.startswith("default") else "")
-    output.print(table)
+    print_table(table)

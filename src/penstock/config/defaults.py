@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from penstock.config.data import ChecksConfig, SplitConfig
 from penstock.config.models import AdversarialConfig, ClassificationConfig, ReconstructionConfig
 from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
 from penstock.config.params import TrainerConfig
+from penstock.core.errors import ConfigError
 
 FILE = Path(__file__).with_name("defaults.json")
 TASKS: tuple[type[BaseModel], ...] = (ClassificationConfig, ReconstructionConfig, AdversarialConfig)
@@ -57,9 +59,8 @@ def _with_nested(config: type[BaseModel]) -> Blocks:
 
 def _of_class(config: type[BaseModel]) -> str:
     """Return the defaults of one block, such as `attempts=3, pause_seconds=1.0`."""
-    adapter: TypeAdapter[Any] = TypeAdapter(Any)
     values = {
-        name: adapter.dump_python(field.get_default(call_default_factory=True), mode="json")
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
         for name, field in config.model_fields.items()
         if not field.is_required()
     }
@@ -82,6 +83,16 @@ def _literal(config: type[BaseModel], field: str) -> str:
     """Return the one value that a field may have."""
     (value,) = get_args(config.model_fields[field].annotation)
     return str(value)
+
+
+def require_current_defaults() -> None:
+    """Require that defaults.json, which DVC tracks, has the defaults of the code.
+
+    Raises:
+        ConfigError: A default has changed, and the file has not been written anew.
+    """
+    if not FILE.is_file() or json.loads(FILE.read_text(encoding="utf-8")) != defaults():
+        raise ConfigError(f"src/penstock/config/{FILE.name}: not current: run `penstock config --write`")
 
 
 def defaults_text() -> str:

@@ -5,63 +5,129 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from penstock.config.base import Document
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-MODEL = r"(models|tuned)\.\w+"
-# A pattern of the dotted key, and what to say.
-RENAMED: dict[str, str] = {
-    r"judges": "renamed to fid_references; its classifier is a documented model",
-    r"seeds": "renamed to num_seeds",
-    r"common": "removed: an entry says what differs from the defaults, which `penstock config` shows",
-    r"datasets\.\w+\.official": "renamed to urls",
-    r"datasets\.\w+\.limit": "renamed to max_rows",
-    r"datasets\.\w+\.expect": "renamed to checks; class_share and values are {min: ..., max: ...}",
-    r"datasets\.\w+\.split\.block": "renamed to group_size",
-    r"datasets\.\w+\.inputs\.vocabulary": "renamed to vocab_size",
-    r"datasets\.\w+\.inputs\.length": "renamed to max_length",
-    rf"{MODEL}\.documented": "renamed to reference, a list of lines",
-    rf"{MODEL}\.network\.words": "renamed to tokens",
-    rf"{MODEL}\.network\.words\.vocabulary": "renamed to vocab_size",
-    rf"{MODEL}\.network\.words\.length": "renamed to max_length",
-    rf"{MODEL}\.network\.words\.width": "renamed to embedding_dim",
-    rf"{MODEL}\.network\.words\.begin": "renamed to init; neighbours is ppmi",
-    rf"{MODEL}\.network\.words\.dropout": "renamed to word_dropout",
-    rf"{MODEL}\.network\.hidden": "renamed to hidden_sizes, or hidden_size of a recurrent network",
-    rf"{MODEL}\.network\.layers": "renamed to num_layers",
-    rf"{MODEL}\.network\.heads": "renamed to num_heads",
-    rf"{MODEL}\.network\.(code|noise)": "renamed to latent_dim",
-    rf"{MODEL}\.network\.slope": "renamed to negative_slope",
-    rf"{MODEL}\.network\.order": "renamed to max_n",
-    rf"{MODEL}\.network\.runs": "renamed to max_features",
-    rf"{MODEL}\.network\.places": "renamed to num_buckets",
-    rf"{MODEL}\.network\.rows_per_vote": "renamed to group_size",
-    rf"{MODEL}\.network\.least_votes": "renamed to min_df",
-    rf"{MODEL}\.training\.weight_average": "renamed to ema_decay",
-    rf"{MODEL}\.training\.\w+\.smoothing": "renamed to alpha",
-    rf"{MODEL}\.training\.schedule\.warm_up": "renamed to warmup_fraction",
-    rf"{MODEL}\.training\.schedule\.decay": "renamed to gamma",
+# Old key: new key. * is the name of an entry, and `models` stands for `tuned` as well. A key that ends in [] had a
+# list, one that ends in $ a plain value; network:gan is a network of kind gan.
+RENAMED = {
+    "judges": "fid_references",
+    "seeds": "num_seeds",
+    "datasets.*.official": "urls",
+    "datasets.*.expect": "checks",
+    "datasets.*.limit": "split.max_rows",
+    "datasets.*.inputs.vocabulary": "vocab_size",
+    "datasets.*.inputs.length": "max_length",
+    "datasets.*.split.block": "group_size",
+    "models.*.documented": "reference",
+    "models.*.training.weight_average": "ema_decay",
+    "models.*.training.optimizer.smoothing": "alpha",
+    "models.*.training.generator.smoothing": "alpha",
+    "models.*.training.discriminator.smoothing": "alpha",
+    "models.*.training.schedule.warm_up": "warmup_fraction",
+    "models.*.training.schedule.decay": "gamma",
+    "models.*.network.hidden": "hidden_size",
+    "models.*.network.hidden[]": "hidden_sizes",
+    "models.*.network.layers": "num_layers",
+    "models.*.network.kernel": "kernel_size",
+    "models.*.network.heads": "num_heads",
+    "models.*.network.words": "tokens",
+    "models.*.network.words.vocabulary": "vocab_size",
+    "models.*.network.words.length": "max_length",
+    "models.*.network.words.width": "embedding_dim",
+    "models.*.network.words.begin": "init (neighbours is ppmi)",
+    "models.*.network.words.dropout": "word_dropout",
+    "models.*.network.order": "max_n",
+    "models.*.network.runs": "max_features",
+    "models.*.network.places": "num_buckets",
+    "models.*.network.rows_per_vote": "group_size",
+    "models.*.network.least_votes": "min_df",
+    "models.*.network.code": "latent_dim",
+    "models.*.network.noise": "latent_dim",
+    "models.*.network.slope": "negative_slope",
+    "models.*.network:gan.dropout": "discriminator.dropout",
+    "models.*.network.generator[]": "generator.hidden_sizes",
+    "models.*.network.discriminator[]": "discriminator.hidden_sizes",
 }
-# Values that were one word and are a block now.
-BLOCKS = {rf"{MODEL}\.int8": "is a block: {serve: true}, or {serve: false, reason: slower}"}
+# Old key: what has become of its value.
+CHANGED = {
+    "common": "removed: the defaults are those of src/penstock/config/ (`penstock config` prints them)",
+    "datasets.*.expect.class_share[]": "now {min: ..., max: ...}",
+    "datasets.*.expect.values[]": "now {min: ..., max: ...}",
+    "models.*.int8$": "now a block: {serve: true}, or {serve: false, reason: slower}",
+}
+ANCHORS = (
+    "anchors and merge keys are not supported: DVC expands them when it writes the file, so that `dvc exp run -S` "
+    "changes other models. Write out the keys of each model that differ from the defaults"
+)
+# Quick, and sometimes wrong: text in a comment or a string looks the same.
+LIKE_ANCHOR = re.compile(r"(?m)(?:^|[\s\[{,])(?:[&*][\w-]|<<\s*:)")
 
 
-def renamed_keys(document: Document) -> Iterator[tuple[list[str | int], str]]:
-    """Find old keys; yield the keys that lead to each, and what to do about it."""
-    for keys, value in _walk(document, []):
-        dotted = ".".join(str(key) for key in keys)
-        message = _message(RENAMED, dotted)
-        if message is None and not isinstance(value, dict):
-            message = _message(BLOCKS, dotted)
-        if message is not None:
-            yield keys, message
+def has_anchors(text: str) -> bool:
+    """Return whether a YAML text has an anchor or a merge key."""
+    return bool(LIKE_ANCHOR.search(text)) and bool(_anchor_lines(text))
 
 
-def _walk(document: Document, keys: list[str | int]) -> Iterator[tuple[list[str | int], Document]]:
-    if isinstance(document, dict):
-        for key, value in document.items():
-            yield [*keys, key], value
-            yield from _walk(value, [*keys, key])
+def outdated(file: str, text: str) -> list[str]:
+    """Return a line for each key of an earlier version, in the order of the file.
+
+    Args:
+        file: Name of the file, for the messages.
+        text: Its content, valid YAML.
+    """
+    problems = [(line, f"{key}: {problem}") for line, key, problem in _old_keys(_compose(text), (), set())]
+    if lines := _anchor_lines(text):
+        others = f" (lines {', '.join(map(str, lines))})" if len(lines) > 1 else ""
+        problems.append((lines[0], f"{ANCHORS}{others}"))
+    return [f"{file}:{line}: {problem}" for line, problem in sorted(problems)]
 
 
-def _message(table: dict[str, str], dotted: str) -> str | None:
-    return next((message for pattern, message in table.items() if re.fullmatch(pattern, dotted)), None)
+def _compose(text: str) -> Node | None:
+    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    return node
+
+
+def _anchor_lines(text: str) -> list[int]:
+    """Return the lines with an anchor, an alias or a merge key, counted from 1."""
+    yaml = YAML(typ="safe", pure=True)
+    lines = set()
+    try:
+        for event in yaml.parse(text):
+            merges = getattr(event, "value", None) == "<<" and event.style is None
+            if getattr(event, "anchor", None) or merges:
+                lines.add(event.start_mark.line + 1)
+    except YAMLError:
+        return []
+    return sorted(lines)
+
+
+def _old_keys(node: Node | None, keys: tuple[str, ...], seen: set[int]) -> Iterator[tuple[int, str, str]]:
+    """Yield line, dotted key and problem of every old key in a block, once however often it is merged."""
+    if not isinstance(node, MappingNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    plain = [(key, value) for key, value in node.value if isinstance(key, ScalarNode) and key.value != "<<"]
+    kind = next((value.value for key, value in plain if key.value == "kind"), None)
+    for key, value in plain:
+        below = (*keys, key.value)
+        problem = _problem(below, value, kind)
+        if problem:
+            yield key.start_mark.line + 1, ".".join(below), problem
+        if below != ("common",):
+            yield from _old_keys(value, below, seen)
+
+
+def _problem(keys: tuple[str, ...], value: Node, kind: str | None) -> str | None:
+    """Return what has become of a key in a block of this kind, or None where it is as it was."""
+    block, *below = keys
+    *parents, last = ["models" if block == "tuned" else block, *("*" for _ in below[:1]), *below[1:]]
+    old = ".".join((*parents, last))
+    suffix = "[]" if isinstance(value, SequenceNode) else "$" if isinstance(value, ScalarNode) else ""
+    for form in (f"{old}{suffix}", f"{'.'.join(parents)}:{kind}.{last}", old):
+        if form in CHANGED:
+            return CHANGED[form]
+        if form in RENAMED:
+            return f"renamed to {RENAMED[form]}"
+    return None

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 from penstock.core.distributed import is_rank_zero
 
@@ -24,6 +25,7 @@ output = Console(highlight=False, soft_wrap=True, quiet=not is_rank_zero())
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+UNBOUNDED = 10_000
 # Widths of the columns of the stage and of the model; mnist_autoencoder_tuned is the longest name.
 STAGE, NAME = 10, 23
 
@@ -37,6 +39,14 @@ def stage_line(stage: str, name: str, text: str) -> None:
 def note(text: str) -> None:
     """Print a line that is indented under the text of a stage's line."""
     output.print(f"{'':<{STAGE + NAME + 2}}{text}", style="dim", markup=False)
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole, even where the output says that it has fewer columns or is no terminal."""
+    # A width that is asked of `print` would be cut to the console's.
+    whole = output.options.update(max_width=UNBOUNDED)
+    output.width = max(output.width, output.measure(table, options=whole).maximum)
+    output.print(table)
 
 
 def warn(text: str) -> None:

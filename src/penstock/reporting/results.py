@@ -11,7 +11,7 @@ from rich.table import Table
 
 from penstock.config.models import ModelConfig
 from penstock.config.params import Config
-from penstock.core.console import file_size, output
+from penstock.core.console import file_size, print_table
 from penstock.core.paths import ModelFiles, Project
 from penstock.evaluation.gates import Checks, registration_checks
 from penstock.io.files import read_json
@@ -69,7 +69,6 @@ class Result:
         return all(check.passed for check in self.checks.values())
 
 
-UNBOUNDED = 10_000
 SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
 
 
@@ -101,11 +100,8 @@ def _latency(files: ModelFiles) -> dict[str, float]:
 
 
 def show(results: Iterable[Result]) -> None:
-    """Prints the table whole, even where the output says that it has fewer columns or is no terminal."""
-    view = table(results)
-    # A width that is asked of `print` would be cut to the console's.
-    output.width = max(output.width, output.measure(view, options=output.options.update(max_width=UNBOUNDED)).maximum)
-    output.print(view)
+    """Print the table of results."""
+    print_table(table(results))
 
 
 def table(results: Iterable[Result]) -> Table:
