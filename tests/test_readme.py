@@ -160,7 +160,7 @@ def test_a_launcher_trains_what_one_process_trains_and_dvc_is_told(small_run, tm
         words[words.index("--nproc_per_node") + 1] = "1"
     copy.run(*words, PATH=f"{tmp_path}:{copy.environment['PATH']}")
     together = json.loads(report.read_text())
-    for part in ("train", "validation"):
+    for part in ("train", "val"):
         assert together[part] == pytest.approx(alone[part], abs=1e-4)
     (added,) = (run for run in runs_of(copy.root, "mnist_cnn", alone["epochs"]) if run.info.run_id not in known)
     assert added.info.status == "FINISHED"
