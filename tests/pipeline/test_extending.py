@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from copy import deepcopy
 
 from sklearn.datasets import load_wine
 
@@ -10,12 +11,12 @@ READER = '''
 
 import numpy as np
 
-from penstock.data.datasets import Part, RawDataset
+from penstock.data.datasets.base import RawDataset, RawSplit
 
 
 def read(folder):
     values = np.loadtxt(folder / "wine.csv", delimiter=",", dtype=np.float32)
-    return {"all": Part(inputs=values[:, :13], labels=values[:, 13].astype(np.int64))}
+    return {"all": RawSplit(inputs=values[:, :13], labels=values[:, 13].astype(np.int64))}
 
 
 DATASET = RawDataset(classes=("first", "second", "third"), description="thirteen measurements", read=read)
@@ -31,7 +32,8 @@ def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
     (changed_run.root / "src/penstock/data/datasets/wine.py").write_text(READER)
 
     params = changed_run.read_params()
-    iris, iris_mlp = params["datasets"]["iris"], params["models"]["iris_mlp"]
+    # Copies, since ruamel writes an anchor for a block that is in two places.
+    iris, iris_mlp = deepcopy(params["datasets"]["iris"]), deepcopy(params["models"]["iris_mlp"])
     params["download"]["mirrors"].insert(0, str(tmp_path / "mirror"))
     params["datasets"]["wine"] = {
         **iris,
