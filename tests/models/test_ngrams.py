@@ -77,7 +77,7 @@ def test_it_is_a_dictionary_of_runs(rows, asked, least_votes):
 def test_in_a_crowded_table_a_run_is_known_or_not_but_never_another_one():
     texts = torch.randint(2, VOCABULARY, (40, LENGTH), generator=torch.Generator().manual_seed(0))
     labels = torch.arange(40) % 2
-    roomy, crowded = network(), network(places=97)
+    roomy, crowded = network(), network(num_buckets=97)
     for net in (roomy, crowded):
         net.fit(texts, labels)
     slots = [net.slots(texts) for net in (roomy, crowded)]
@@ -103,7 +103,7 @@ def test_of_the_runs_that_share_a_place_the_most_frequent_stays():
 
 def test_only_the_most_frequent_runs_are_kept():
     texts = torch.tensor([[0, 0, 0, 2, 2, other] for other in range(3, 9)])
-    net = network(runs=2)
+    net = network(max_features=2)
     net.fit(texts, torch.arange(6) % 2)
     seen = net.slots(texts[:1]).squeeze(0)
     assert seen.nonzero().squeeze(1).tolist() == [3, 4, LENGTH + 4]  # both words, and the run of both

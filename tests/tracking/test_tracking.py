@@ -69,7 +69,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
     assert found.info.run_name == "iris_mlp"
     assert found.info.status == "FINISHED"
     assert found.data.params["training.optimizer.learning_rate"] == "0.01"
-    assert found.data.params["network.hidden"] == "[10]"
+    assert found.data.params["network.hidden_sizes"] == "[10]"
     assert found.data.params["dataset.split.seed"] == "42"
     assert found.data.metrics == {"val/loss": 0.5, "learning_rate": 0.1}
     assert found.data.tags["dvc.data"] == PROVENANCE.data
@@ -160,10 +160,10 @@ def test_events_survive_a_dead_uploader(project, config, runs, monkeypatch):
     assert logged == {"iris_mlp": ("FINISHED", {"train/loss": 1.0}), "mnist_cnn": ("FINISHED", {})}
 
 
-def test_no_stage_imports_mlflow_or_matplotlib():
+def test_no_stage_imports_mlflow():
     script = """
 import sys, pipelines.train, pipelines.validate, pipelines.seeds
-print({"mlflow", "matplotlib"} & {*sys.modules})
+print({"mlflow"} & {*sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
