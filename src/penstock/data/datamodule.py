@@ -204,7 +204,9 @@ class ArrayDataModule(LightningDataModule):
 
     def train_dataloader(self) -> ResumableDataLoader:
         assert self.train is not None, "this data module only evaluates"
-        sampler = EpochSampler(len(self.train), self.seed)
+        # As Lightning does with a stock shuffling sampler: `overfit_batches` wants the same rows in every epoch.
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0
+        sampler = None if overfits else EpochSampler(len(self.train), self.seed)
         return self._loader(self.train, ShardedBatchSampler(len(self.train), self.batch_size, sampler))
 
     def val_dataloader(self) -> ResumableDataLoader:
