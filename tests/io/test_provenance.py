@@ -1,5 +1,7 @@
 """The code of a model's provenance is that of its own modules."""
 
+from copy import deepcopy
+
 import pytest
 
 from penstock.config.loading import load_config
@@ -30,7 +32,7 @@ def test_an_edited_file_changes_the_code_of_the_models_that_use_it(changed_run, 
 
 def test_models_of_equal_settings_are_different_computations(changed_run):
     document = changed_run.read_params()
-    document["models"]["twin"] = document["models"]["iris_mlp"]
+    document["models"]["twin"] = deepcopy(document["models"]["iris_mlp"])
     changed_run.write_params(document)
     project = Project(changed_run.root)
     config = load_config(project.params)

@@ -196,3 +196,9 @@ def _say_of_a_stage(root, name, **what):
     content["stages"][name] |= what
     with pipeline.open("w") as file:
         YAML().dump(content, file)
+
+
+def test_the_report_comes_last_without_a_prefix(project, capfd):
+    repro(project("report", report=("touch report; echo table",), slow=("sleep 1; touch slow; echo 1",)), [], jobs=2)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines.index("table") > lines.index("slow   | 1")

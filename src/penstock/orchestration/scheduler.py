@@ -32,6 +32,7 @@ from penstock.core.signals import children_interrupted_with_us
 from penstock.orchestration.dvc_patches import DVC, patch_dvc
 from penstock.orchestration.stage_timings import StageTimings
 
+LAST = "report"  # prints the table of results, which belongs at the end of the output
 UP_TO_DATE = "nothing to do: all stages are up to date"
 
 
@@ -149,7 +150,7 @@ class _Runner:
         """Return the next stage that is ready and not up to date; mark those that are up to date as done."""
         while self._ready or self._sorter.is_active():
             self._ready = sorted([*self._ready, *self._sorter.get_ready()], key=self._order.__getitem__)
-            if not self._ready:
+            if not self._ready or (self._ready == [LAST] and self._running):
                 break
             name = self._ready.pop(0)
             with self.repo.lock:
@@ -190,7 +191,7 @@ class _Runner:
 def _longest_chain_first(
     plan: Mapping[str, _Planned], timings: StageTimings, epochs: Mapping[str, int]
 ) -> dict[str, int]:
-    """Rank the stages by the expected seconds of the longest chain that each one starts, longest first.
+    """Rank the stages by the expected seconds of the longest chain that each one starts, longest first, LAST at the end.
 
     Stages of equal length stay in DVC's order.
     """
@@ -199,7 +200,7 @@ def _longest_chain_first(
     for name in reversed(list(plan)):
         behind = max((lengths[other] for other in lengths if name in plan[other].needs), default=0)
         lengths[name] = behind + seconds[name]
-    return {name: place for place, name in enumerate(sorted(plan, key=lambda name: -lengths[name]))}
+    return {name: place for place, name in enumerate(sorted(plan, key=lambda name: (name == LAST, -lengths[name])))}
 
 
 def _environments(jobs: int, gpus: Sequence[str]) -> SimpleQueue[dict[str, str]]:
