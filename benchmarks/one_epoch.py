@@ -1,6 +1,6 @@
 """Time one epoch of a training for each line on stdin, a number of steps; print its seconds.
 
-    python -m benchmarks.one_epoch ours|bare|dataloader MODEL PRECISION
+    python -m benchmarks.one_epoch ours|bare|tuned|dataloader MODEL PRECISION
 
 `training_step.py` compares these. Each time two epochs run, and the first is not timed.
 """
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from pytorch_lightning import Trainer as LightningTrainer
 
-from benchmarks.reference_loops import bare_epoch, epoch_with_dataloader
+from benchmarks.reference_loops import bare_epoch, epoch_with_dataloader, epoch_with_our_loader
 from penstock.config.loading import load_config
 from penstock.config.models import ModelConfig
 from penstock.config.params import Config
@@ -50,6 +50,8 @@ def main(competitor: str, name: str, precision: str) -> None:
                 seconds = _our_epoch(model, config, precision, processed.info, learn, validation)
             case "bare":
                 seconds = bare_epoch(model, processed.info, learn)
+            case "tuned":
+                seconds = epoch_with_our_loader(model, processed.info, learn)
             case _:
                 seconds = epoch_with_dataloader(model, processed.info, learn)
         print(json.dumps({"seconds": seconds}), flush=True)

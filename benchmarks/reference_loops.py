@@ -1,4 +1,4 @@
-"""Trainings without Penstock: a bare torch loop, and Lightning with a `DataLoader`.
+"""Trainings without Penstock: a bare torch loop, and Lightning with its tutorials' `DataLoader` or with our loader.
 
 Networks, losses, optimizers and schedules are those of our tasks; the loop around them is not. Each function returns
 the seconds of the second of two epochs.
@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 from penstock.config.models import AdversarialConfig, ModelConfig
-from penstock.data.datamodule import Batch
+from penstock.data.datamodule import ArrayDataModule, Batch
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.gan import Gan
@@ -40,9 +40,8 @@ Update = Callable[[int, Tensor], None]
 
 
 def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
-    """With our memory format and fused optimiser."""
-    task = _task(model, info)
-    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
+    """Train in a plain loop, with our memory format and fused optimizer."""
+    task = _in_our_memory_format(_task(model, info))
     optimizers, schedules = _steppers(model, task, len(learn), fused=True)
     decay, clip = model.training.ema_decay, _clip(model)
     averaged = AveragedModel(task.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None  # type: ignore[no-untyped-call]
@@ -67,14 +66,32 @@ def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> floa
 
 
 def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
+    """Train as Lightning's tutorials do: a short module, and a loader that collates rows."""
     rows = TensorDataset(*(torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels)))
     loader = DataLoader(rows, batch_size=model.training.batch_size, shuffle=True)
+    return _epoch_in_lightning(model, _task(model, info), loader, len(learn), fused=False)
+
+
+def epoch_with_our_loader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
+    """Train the same short module with our memory format, fused optimizer and loader of whole batches."""
+    data = ArrayDataModule(train=learn, validation=learn, batch_size=model.training.batch_size)
+    task = _in_our_memory_format(_task(model, info))
+    return _epoch_in_lightning(model, task, data.train_dataloader(), len(learn), fused=True)
+
+
+def _in_our_memory_format(task: BaseModule) -> BaseModule:
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
+    return task
+
+
+def _epoch_in_lightning(
+    model: ModelConfig, task: BaseModule, loader: DataLoader[Any], rows: int, *, fused: bool
+) -> float:
     decay = model.training.ema_decay
     clock = _Clock()
     callbacks: list[Callback] = [clock]
     if decay:
         callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay)))  # type: ignore[no-untyped-call]
-    task = _task(model, info)
     kind = _AsPeopleWriteGans if isinstance(model, AdversarialConfig) else _AsPeopleWrite
     trainer = lightning.Trainer(
         accelerator="cpu",
@@ -86,7 +103,7 @@ def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySpl
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(kind(task, *_steppers(model, task, len(learn), fused=False)), loader)
+    trainer.fit(kind(task, *_steppers(model, task, rows, fused=fused)), loader)
     return clock.seconds
 
 
@@ -159,8 +176,9 @@ class _AsPeopleWrite(lightning.LightningModule):
         self.task = task
         self.made = optimizers, schedules
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor | None:
-        loss, score = _learn(self.task, *batch, self.leave_to_lightning)
+    def training_step(self, batch: tuple[Tensor, ...], _index: int) -> Tensor | None:
+        inputs, labels, *_ = batch
+        loss, score = _learn(self.task, inputs, labels, self.leave_to_lightning)
         self.log("train/loss", loss, on_step=False, on_epoch=True)
         self.log("train_score", score, on_step=False, on_epoch=True)
         return loss
@@ -180,7 +198,7 @@ class _AsPeopleWriteGans(_AsPeopleWrite):
         super().__init__(task, optimizers, schedules)
         self.automatic_optimization = False
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
+    def training_step(self, batch: tuple[Tensor, ...], _index: int) -> None:
         super().training_step(batch, _index)
 
     def leave_to_lightning(self, number: int, loss: Tensor) -> None:

@@ -52,7 +52,9 @@ def test_a_bare_loop_trains_each_kind_of_model(config, name):
     assert bare_epoch(model, DATA[model.dataset], rows_of(model.dataset)) > 0
 
 
-@pytest.mark.parametrize("competitor", [("ours", "iris_mlp"), ("dataloader", "iris_mlp"), ("dataloader", "mnist_gan")])
+@pytest.mark.parametrize(
+    "competitor", [("ours", "iris_mlp"), ("tuned", "iris_mlp"), ("dataloader", "iris_mlp"), ("dataloader", "mnist_gan")]
+)
 def test_an_epoch_is_timed_in_a_process_of_its_own(small_run, competitor):
     with ours("benchmarks.one_epoch", *competitor, "32-true", cwd=small_run.root) as process:
         assert process.tell("3")["seconds"] > 0

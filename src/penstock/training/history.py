@@ -101,7 +101,7 @@ class HistoryCallback(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, BaseModule)
-        epoch = Epoch(trainer.current_epoch + 1, _metrics_of_epoch(trainer))
+        epoch = Epoch(trainer.current_epoch + 1, _metrics_of_epoch(trainer, pl_module))
         _require_finite(epoch)
         self.epochs.append(epoch)
         if not trainer.limit_val_batches:  # nothing is selected without validation
@@ -111,9 +111,13 @@ class HistoryCallback(Callback):
         self.on_epoch(epoch, trainer.max_epochs or 0)
 
 
-def _metrics_of_epoch(trainer: Trainer) -> dict[str, float]:
-    """What the module logged, training before validation, and the learning rate."""
+def _metrics_of_epoch(trainer: Trainer, module: BaseModule) -> dict[str, float]:
+    """What the module logs, training before validation, and the learning rate.
+
+    The module logs its means over the training steps after this callback, so they are taken from it.
+    """
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+    logged |= module.train_means()
     ordered = sorted(logged, key=lambda name: not name.startswith("train/"))
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     return {name: logged[name] for name in ordered} | {"learning_rate": rate}

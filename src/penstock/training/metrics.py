@@ -25,8 +25,8 @@ class EpochMean(Metric):
 
     def update(self, mean: Tensor, rows: int) -> None:
         """Add the mean over `rows` rows, a scalar."""
-        self.total = self.total + mean.detach() * rows
-        self.rows = self.rows + rows
+        self.total += mean.detach() * rows
+        self.rows += rows
 
     def compute(self) -> Tensor:
         """The mean over all rows, a scalar."""

@@ -46,8 +46,19 @@ class BaseModule(LightningModule):
         """Log a mean over `rows` rows of a batch; the epoch's value is the mean over all rows of all processes."""
         if name not in self.epoch_means:
             self.epoch_means[name] = EpochMean().to(self.device)
+        cast(EpochMean, self.epoch_means[name]).update(mean, rows)
+        if not self.training:  # `self.log` costs as much as the step of a small network: a training logs once an epoch
+            self._log_metric(name)
+
+    def train_means(self) -> dict[str, float]:
+        """The means of this epoch's training steps so far, over all processes."""
+        return {name: float(cast(EpochMean, self.epoch_means[name]).compute()) for name in self._train_names()}
+
+    def _train_names(self) -> list[str]:
+        return [name for name in self.epoch_means if name.startswith("train/")]
+
+    def _log_metric(self, name: str) -> None:
         metric = cast(EpochMean, self.epoch_means[name])
-        metric.update(mean, rows)
         self.log(name, metric, on_step=False, on_epoch=True, metric_attribute=f"epoch_means.{name}")
 
     def artifacts(self) -> Mapping[str, Tensor]:
@@ -56,8 +67,7 @@ class BaseModule(LightningModule):
 
     def rank_state(self) -> dict[str, Tensor]:
         """The state of this process that a checkpoint within an epoch needs besides weights and optimizers."""
-        means = {name: cast(EpochMean, metric) for name, metric in self.epoch_means.items()}
-        return {name: metric.sums() for name, metric in means.items() if name.startswith("train/")}
+        return {name: cast(EpochMean, self.epoch_means[name]).sums() for name in self._train_names()}
 
     def load_rank_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `rank_state` gave."""
@@ -72,6 +82,8 @@ class BaseModule(LightningModule):
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
     def on_train_epoch_end(self) -> None:
+        for name in self._train_names():
+            self._log_metric(name)
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
 
 
