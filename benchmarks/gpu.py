@@ -29,7 +29,7 @@ from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import FitResult, evaluate, fit
+from penstock.training.fit import FitResult, TrainingSetup, evaluate, fit
 from penstock.training.malloc import tune_glibc_malloc
 
 FILE = Path(__file__).with_suffix(".json")
@@ -61,9 +61,8 @@ def _trainings(project: Project, config: Config, name: str, accelerator: str) ->
     rows = []
     for precision in PRECISIONS:
         trainer = _trainer(config, accelerator, precision)
-        fitted = fit(
-            build_module, model, trainer, processed.info, processed.split("train"), processed.split("validation")
-        )
+        setup = TrainingSetup(build_module, model, trainer, processed.info)
+        fitted = fit(setup, processed.split("train"), processed.split("validation"))
         rows.append(
             {
                 "model": name,
@@ -71,7 +70,7 @@ def _trainings(project: Project, config: Config, name: str, accelerator: str) ->
                 "device": fitted.device,
                 "seconds": round(fitted.seconds, 2),
                 "samples_per_second": round(fitted.samples_per_second),
-                **_score(model, trainer, processed, fitted),
+                **_score(setup, processed, fitted),
                 "difference_from_cpu": _difference(model, processed, fitted),
             }
         )
@@ -82,12 +81,10 @@ def _trainer(config: Config, accelerator: str, precision: str) -> TrainerConfig:
     return config.trainer.model_copy(update={"accelerator": accelerator, "precision": precision, "devices": 1})
 
 
-def _score(
-    model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDataset, fitted: FitResult
-) -> Mapping[str, float]:
-    if isinstance(model, AdversarialConfig):
+def _score(setup: TrainingSetup, processed: ProcessedDataset, fitted: FitResult) -> Mapping[str, float]:
+    if isinstance(setup.model, AdversarialConfig):
         return {}  # judged by another network, in the validate stage
-    return evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
+    return evaluate(setup, fitted.weights, processed.split("test"))
 
 
 def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:

@@ -82,7 +82,7 @@ def _peak_of(what: str, folder: str, project: Project) -> int:
 
 def _train(config: Config, project: Project, name: str, folder: Path) -> None:
     from penstock.tasks.build import build_module
-    from penstock.training.fit import fit
+    from penstock.training.fit import TrainingSetup, fit
     from penstock.training.malloc import tune_glibc_malloc
 
     tune_glibc_malloc()
@@ -92,10 +92,7 @@ def _train(config: Config, project: Project, name: str, folder: Path) -> None:
     inputs, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("inputs", "labels"))
     trainer = config.trainer.model_copy(update={"accelerator": "cpu"})
     fit(
-        build_module,
-        model,
-        trainer,
-        processed.info,
+        TrainingSetup(build_module, model, trainer, processed.info),
         ArraySplit(inputs=inputs, labels=labels),
         processed.split("validation"),
     )

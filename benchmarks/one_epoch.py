@@ -27,7 +27,7 @@ from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from penstock.training.malloc import tune_glibc_malloc
 
 VALIDATION_ROWS = 16
@@ -66,10 +66,7 @@ def _our_epoch(
     with TemporaryDirectory() as folder:
         checkpoints = _Timed(Path(folder), config.checkpoints)
         fit(
-            build_module,
-            model,
-            trainer,
-            info,
+            TrainingSetup(build_module, model, trainer, info),
             learn,
             validation,
             lambda epoch, epochs: ends.append(time.perf_counter()),

@@ -20,7 +20,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
-from penstock.training.fit import evaluate, fit
+from penstock.training.fit import TrainingSetup, evaluate, fit
 from penstock.training.history import Epoch
 from penstock.training.malloc import tune_glibc_malloc
 
@@ -45,20 +45,18 @@ def main(name: str) -> None:
         if epoch.epoch < epochs:
             wait()
 
+    setup = TrainingSetup(build_module, model, trainer, processed.info)
     wait()
     with TemporaryDirectory() as folder:
         fitted = fit(
-            build_module,
-            model,
-            trainer,
-            processed.info,
+            setup,
             processed.split("train"),
             processed.split("validation"),
             on_epoch,
             checkpoints=CheckpointFiles(Path(folder), config.checkpoints),
         )
     sys.stdin.readline()
-    figures = evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
+    figures = evaluate(setup, fitted.weights, processed.split("test"))
     _say(score=next(iter(figures.values())))
 
 

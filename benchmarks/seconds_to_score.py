@@ -28,7 +28,7 @@ from penstock.core.paths import Project
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import evaluate, fit
+from penstock.training.fit import TrainingSetup, evaluate, fit
 from penstock.training.malloc import tune_glibc_malloc
 
 NAME = "mnist_cnn"
@@ -75,10 +75,11 @@ def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDatase
     """Seconds from network to weights, on the rows that are not test, and the score on those that are."""
     rows = processed.not_test()
     chosen_by, learnt = np.split(np.arange(len(rows)), [len(rows) // ROWS_FOR_ONE])
+    setup = TrainingSetup(build_module, model, trainer, processed.info)
     begun = time.perf_counter()
-    fitted = fit(build_module, model, trainer, processed.info, rows[learnt], rows[chosen_by])
+    fitted = fit(setup, rows[learnt], rows[chosen_by])
     seconds = time.perf_counter() - begun
-    figures = evaluate(build_module, model, trainer, processed.info, fitted.weights, processed.split("test"))
+    figures = evaluate(setup, fitted.weights, processed.split("test"))
     return seconds, next(iter(figures.values()))
 
 

@@ -15,6 +15,7 @@ from penstock.tasks.build import build_module
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import multi_seed
+from penstock.training.fit import TrainingSetup
 from penstock.training.malloc import tune_glibc_malloc
 
 
@@ -32,9 +33,7 @@ def main(project: Project, config: Config, name: str) -> None:
 
     with track_model(project, config, provenance) as run:
         found = multi_seed(
-            build_module,
-            model,
-            config.trainer,
+            TrainingSetup(build_module, model, config.trainer, processed.info),
             processed,
             config.num_seeds,
             network.state_dict(),

@@ -22,7 +22,7 @@ from penstock.tracking.logger import SpoolLogger
 from penstock.tracking.run import track_model
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import cross_validate
-from penstock.training.fit import FitResult, fit
+from penstock.training.fit import FitResult, TrainingSetup, fit
 from penstock.training.history import Epoch, write_history
 from penstock.training.malloc import tune_glibc_malloc
 
@@ -41,24 +41,18 @@ def main(project: Project, config: Config, name: str) -> None:
         run.log_dataset(processed.info, provenance, project.shown(processed.folder))
         run.log_description(_description(project, config, processed.info, provenance))
 
-        train, validation = processed.split("train"), processed.split("validation")
-        whole = checkpoints.of("whole")
+        setup = TrainingSetup(build_module, model, config.trainer, processed.info)
         fitted = fit(
-            build_module,
-            model,
-            config.trainer,
-            processed.info,
-            train,
-            validation,
+            setup,
+            processed.split("train"),
+            processed.split("validation"),
             _show,
-            checkpoints=whole,
+            checkpoints=checkpoints.of("whole"),
             logger=SpoolLogger(run),
         )
         folds = None
         if not isinstance(model, AdversarialConfig) and model.training.cross_validation:
-            folds = cross_validate(
-                build_module, model, config.trainer, processed, run.log_repeat, checkpoints=checkpoints
-            )
+            folds = cross_validate(setup, processed, run.log_repeat, checkpoints=checkpoints)
         if not is_rank_zero():
             return
 

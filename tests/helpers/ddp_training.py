@@ -16,7 +16,7 @@ from penstock.config.loading import load_config
 from penstock.io.files import canonical_hash
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import evaluate, fit
+from penstock.training.fit import TrainingSetup, evaluate, fit
 from tests.models.documented import DATA
 from tests.training.golden import ROWS, rows_of
 
@@ -34,14 +34,14 @@ def trained(config, name, **trainer):
     short = model.model_copy(update={"training": training, "network": network})
     rows = rows_of(model.dataset)
     settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
-    return fit(build_module, short, settings, DATA[model.dataset], rows, rows)
+    return fit(TrainingSetup(build_module, short, settings, DATA[model.dataset]), rows, rows)
 
 
 def evaluated(config, name, weights, **trainer):
     model = config.model(name)
     settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
     odd = rows_of(model.dataset)[np.arange(ROWS - 1)]  # of two processes one has a row more
-    return evaluate(build_module, model, settings, DATA[model.dataset], weights, odd)
+    return evaluate(TrainingSetup(build_module, model, settings, DATA[model.dataset]), weights, odd)
 
 
 def main(folder, name):

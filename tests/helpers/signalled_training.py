@@ -14,7 +14,7 @@ from penstock.config.loading import load_config
 from penstock.core.signals import Interrupted
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
@@ -36,7 +36,7 @@ def main(folder):
     rows = rows_of(model.dataset)
     files = SignalledAtTheEnd(folder / "checkpoints", config.checkpoints)
     try:
-        fit(build_module, short, settings, DATA[model.dataset], rows, rows, checkpoints=files)
+        fit(TrainingSetup(build_module, short, settings, DATA[model.dataset]), rows, rows, checkpoints=files)
         code = 0
     except Interrupted as interruption:
         code = interruption.exit_code

@@ -7,7 +7,7 @@ import torch
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.ppmi_embeddings import SPREAD, ppmi_embeddings
 from penstock.tasks.build import build_module
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 
 GOOD, FINE, BAD, POOR, FILM = 2, 3, 4, 5, 6
@@ -65,6 +65,8 @@ def test_training_begins_from_them(config, texts):
         ),
     }
     rows = ArraySplit(inputs=np.pad(texts, ((0, 0), (488, 0))), labels=np.arange(400) % 2)
-    fitted = fit(build_module, model.model_copy(update=changes), config.trainer, DATA["imdb"], rows, rows)
+    fitted = fit(
+        TrainingSetup(build_module, model.model_copy(update=changes), config.trainer, DATA["imdb"]), rows, rows
+    )
     begun = torch.from_numpy(ppmi_embeddings(texts, 11, 4))
     assert torch.allclose(fitted.weights["network.words.embedding.weight"], begun, atol=1e-5)

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from penstock.models.common.recurrence import tanh_states
-from penstock.models.recurrent import Direction, RecurrentNetwork
+from penstock.models.recurrent import Direction, RecurrentNetwork, tanh_states
 from tests.models.documented import recurrent_settings
 
 CELLS = ("rnn", "gru", "lstm")

@@ -12,7 +12,7 @@ from penstock.config.loading import load_config
 from penstock.io.processed_dataset import ArraySplit
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 
 FILE = Path(__file__).with_name("golden.json")
@@ -48,7 +48,7 @@ def losses(config, name):
     rows = rows_of(model.dataset)
     return [
         epoch.metrics["train/loss"]
-        for epoch in fit(build_module, short, config.trainer, DATA[model.dataset], rows, rows).epochs
+        for epoch in fit(TrainingSetup(build_module, short, config.trainer, DATA[model.dataset]), rows, rows).epochs
     ]
 
 

@@ -15,7 +15,7 @@ from penstock.core.signals import Interrupted
 from penstock.data.datamodule import ShardedBatchSampler
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import LAST, PREVIOUS, Checkpoints
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
@@ -43,10 +43,7 @@ def train(config, files):
         short = model.model_copy(update={"training": training})
         told = [] if told is None else told
         return fit(
-            build_module,
-            short,
-            config.trainer,
-            DATA[model.dataset],
+            TrainingSetup(build_module, short, config.trainer, DATA[model.dataset]),
             rows,
             rows,
             lambda epoch, _: told.append(epoch.epoch),

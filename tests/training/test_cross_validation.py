@@ -7,7 +7,7 @@ from penstock.io.processed_dataset import ProcessedDataset, save_array
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import Checkpoints
 from penstock.training.cross_validation import cross_validate, multi_seed
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
@@ -47,9 +47,7 @@ def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name,
     told = []
     model = short(config, name)
     found = cross_validate(
-        build_module,
-        model,
-        config.trainer,
+        TrainingSetup(build_module, model, config.trainer, processed(model.dataset).info),
         processed(model.dataset),
         lambda *fold: told.append(fold),
         checkpoints=checkpoints,
@@ -64,11 +62,11 @@ def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints
     told = []
     data = processed("mnist")
     model = short(config, "mnist_autoencoder")
-    first = fit(build_module, model, config.trainer, data.info, data.split("train"), data.split("validation"))
+    first = fit(
+        TrainingSetup(build_module, model, config.trainer, data.info), data.split("train"), data.split("validation")
+    )
     found = multi_seed(
-        build_module,
-        model,
-        config.trainer,
+        TrainingSetup(build_module, model, config.trainer, data.info),
         data,
         3,
         first.weights,

@@ -19,7 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from penstock.config.training import AdamConfig, ConstantScheduleConfig, OneCycleScheduleConfig
 from penstock.data.datamodule import BatchDataset
 from penstock.tasks.build import build_module
-from penstock.training.fit import FitResult, fit
+from penstock.training.fit import FitResult, TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import ROWS, rows_of
 
@@ -66,7 +66,11 @@ def train(config):
         rows = rows_of(model.dataset)
         counting = register_optimizer_step_post_hook(watch.count_step)
         watch.fitted = fit(
-            build_module, model, settings, DATA[model.dataset], rows, rows, logger=logger, callbacks=[*callbacks, watch]
+            TrainingSetup(build_module, model, settings, DATA[model.dataset]),
+            rows,
+            rows,
+            logger=logger,
+            callbacks=[*callbacks, watch],
         )
         counting.remove()
         return watch

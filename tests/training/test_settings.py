@@ -15,7 +15,7 @@ from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
 from penstock.tasks.classification import module as classification
 from penstock.training.augmentation import augment
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from penstock.training.module import SupervisedModule
 from penstock.training.optimizers import build_optimizer, build_schedule
 from penstock.training.steps import PlannedSteps
@@ -50,7 +50,7 @@ def train(config):
         changed = model.model_copy(update={"training": training, "network": network or model.network})
         rows = rows_of(model.dataset)
         trainer = config.trainer.model_copy(update={"precision": precision})
-        return fit(build_module, changed, trainer, DATA[model.dataset], rows, rows)
+        return fit(TrainingSetup(build_module, changed, trainer, DATA[model.dataset]), rows, rows)
 
     return train
 
@@ -239,7 +239,11 @@ class TestAugmentation:
         changes = {"epochs": 1, "batch_size": 8, "schedule": schedule(kind="constant")}
         training = model.training.model_copy(update=changes)
         rows = rows_of("mnist")
-        fit(build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows)
+        fit(
+            TrainingSetup(build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"]),
+            rows,
+            rows,
+        )
         assert seen == [8, 8]
 
     def test_it_is_for_images(self, config):
@@ -272,7 +276,9 @@ class TestAdversarial:
         training = model.training.model_copy(update={"epochs": 3, "batch_size": 8})
         rows = rows_of("mnist")
         return fit(
-            build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows
+            TrainingSetup(build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"]),
+            rows,
+            rows,
         )
 
     def test_both_parts_are_trained(self, config, trained):
@@ -310,6 +316,8 @@ def test_a_discriminator_learns_to_tell(config):
     training = model.training.model_copy(update={"epochs": 15, "batch_size": 16, "generator": still})
     rows = ArraySplit(inputs=np.repeat(rows_of("mnist").inputs[:1], 64, axis=0), labels=np.zeros(64, dtype=np.int64))
     fitted = fit(
-        build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"], rows, rows
+        TrainingSetup(build_module, model.model_copy(update={"training": training}), config.trainer, DATA["mnist"]),
+        rows,
+        rows,
     )
     assert fitted.best.split_metrics("val")["d_real"] > fitted.best.split_metrics("val")["d_fake"] + 0.2

@@ -12,7 +12,7 @@ from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
 from penstock.tasks.classification.module import loss_of
-from penstock.training.fit import evaluate, fit
+from penstock.training.fit import TrainingSetup, evaluate, fit
 from penstock.training.history import write_history
 from penstock.training.metrics import EpochMean
 
@@ -41,7 +41,7 @@ def train(config, splits):
         training = model.training.model_copy(update={"epochs": epochs} | changes)
         changed = model.model_copy(update={"training": training})
         learn, validation = splits
-        return fit(build_module, changed, trainer, INFO, learn, validation, on_epoch)
+        return fit(TrainingSetup(build_module, changed, trainer, INFO), learn, validation, on_epoch)
 
     return train
 
@@ -120,7 +120,9 @@ def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
 
 def test_the_test_figures_are_those_of_the_weights(config, train, splits):
     fitted = train(epochs=2)
-    found = evaluate(build_module, config.model("iris_mlp"), config.trainer, INFO, fitted.weights, splits[1])
+    found = evaluate(
+        TrainingSetup(build_module, config.model("iris_mlp"), config.trainer, INFO), fitted.weights, splits[1]
+    )
     assert found == pytest.approx({"accuracy": fitted.best.split_metrics("val")["accuracy"]}, abs=1e-5)
 
 

@@ -8,10 +8,12 @@ or two, are settings; docs/models.md has what each model measures. `dvc repro va
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from penstock.config.networks import RecurrentConfig
@@ -19,7 +21,6 @@ from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import PADDING, DatasetInfo
 from penstock.models.common.inputs import WordEmbedding
 from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
-from penstock.models.common.recurrence import tanh_states
 
 Cell = Literal["rnn", "gru", "lstm"]
 
@@ -207,3 +208,53 @@ def _lstm_step(inputs: Tensor, state: Tensor, carried: Tensor, weights: Tensor, 
 
 
 STEPS: dict[Cell, Step] = {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_step}
+
+
+def tanh_states(inputs_TNH: Tensor, from_state_HH: Tensor) -> Tensor:
+    """Run a plain tanh RNN from a zero state; faster than torch's own in training on a CPU.
+
+    A text has hundreds of small steps, and autograd's records of a step cost more than the step. So both passes are
+    written out here: the gradient of a state, times 1 - h_t^2, is that of its input, and W^T takes it to the state
+    before; the gradient of W is one product over all steps (Werbos, 1990, doi:10.1109/5.58337).
+
+    torch's sigmoid takes a fifth of the time of its tanh, and tanh(a) / 2 = sigmoid(2a) - 1/2. So the forward pass
+    works on half states: 2 a_t = 2 x_t + 4 W h_(t-1) / 2.
+
+    Args:
+        inputs_TNH: Contribution of the inputs to each step, biases included, float32 [T, N, H].
+        from_state_HH: Recurrent weights as `nn.RNN` has them, float32 [H, H].
+
+    Returns:
+        The state after every step, [T, N, H].
+
+    Raises:
+        RuntimeError: It is differentiated twice.
+    """
+    states_TNH: Tensor = _TanhStates.apply(inputs_TNH, from_state_HH)  # type: ignore[no-untyped-call]
+    return states_TNH
+
+
+class _TanhStates(Function):
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    def forward(context: Any, inputs_TNH: Tensor, from_state_HH: Tensor) -> Tensor:  # noqa: ANN401  (torch's own)
+        states_TNH = inputs_TNH.clone(memory_format=torch.contiguous_format)
+        half, weights_HH = torch.zeros_like(states_TNH[0]), from_state_HH.t()
+        for state in states_TNH.unbind():
+            half = state.addmm_(half, weights_HH, beta=2, alpha=4).sigmoid_().sub_(0.5)
+        states_TNH.mul_(2)
+        context.save_for_backward(states_TNH, from_state_HH)
+        return states_TNH
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
+    def backward(context: Any, gradient_TNH: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # noqa: ANN401
+        states_TNH, from_state_HH = context.saved_tensors
+        inputs_TNH = gradient_TNH.clone(memory_format=torch.contiguous_format)
+        slopes_TNH = torch.addcmul(states_TNH.new_ones(()), states_TNH, states_TNH, value=-1)
+        after = torch.zeros_like(states_TNH[0])
+        for gradient, slope in reversed(list(zip(inputs_TNH.unbind(), slopes_TNH.unbind(), strict=True))):
+            after = gradient.addmm_(after, from_state_HH).mul_(slope)
+        from_state = inputs_TNH[1:].flatten(0, 1).t() @ states_TNH[:-1].flatten(0, 1)
+        return inputs_TNH, from_state

@@ -191,9 +191,9 @@ class _Runner:
 def _longest_chain_first(
     plan: Mapping[str, _Planned], timings: StageTimings, epochs: Mapping[str, int]
 ) -> dict[str, int]:
-    """Rank the stages by the expected seconds of the longest chain that each one starts, longest first, LAST at the end.
+    """Rank the stages by the expected seconds of the longest chain that each one starts, longest first.
 
-    Stages of equal length stay in DVC's order.
+    Stages of equal length stay in DVC's order; LAST comes at the end.
     """
     seconds = timings.expected({name: epochs.get(name, 1) for name in plan})
     lengths: dict[str, float] = {}

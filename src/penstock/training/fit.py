@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -30,6 +30,23 @@ from penstock.training.module import BaseModule
 
 # Makes the LightningModule of a model for a dataset: `penstock.tasks.build.build_module`.
 BuildModule = Callable[[ModelConfig, DatasetInfo], BaseModule]
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What trainings of one model have in common, whichever rows they take."""
+
+    build_module: BuildModule
+    model: ModelConfig
+    """The model's entry in params.yaml."""
+    trainer: TrainerConfig
+    """`trainer` of params.yaml."""
+    info: DatasetInfo
+
+    def changed(self, **training: object) -> TrainingSetup:
+        """The same with other settings under `training`."""
+        model = self.model.model_copy(update={"training": self.model.training.model_copy(update=training)})
+        return replace(self, model=model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +79,8 @@ class FitResult:
         }
 
 
-def fit(  # noqa: PLR0913, PLR0917  (each is needed, and most callers name them)
-    build_module: BuildModule,
-    model: ModelConfig,
-    settings: TrainerConfig,
-    info: DatasetInfo,
+def fit(
+    setup: TrainingSetup,
     train: ArraySplit,
     validation: ArraySplit,
     on_epoch: Callable[[Epoch, int], None] = lambda epoch, epochs: None,
@@ -75,13 +89,10 @@ def fit(  # noqa: PLR0913, PLR0917  (each is needed, and most callers name them)
     logger: Logger | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
-    """Train `model` on one split, from its last checkpoint if there is one.
+    """Train a model on one split, from its last checkpoint if there is one.
 
     Args:
-        build_module: Makes the LightningModule.
-        model: The model's entry in params.yaml.
-        settings: `trainer` of params.yaml.
-        info: Of the dataset.
+        setup: The model, its dataset and the Trainer's settings.
         train: Training rows.
         validation: Rows that select the best epoch.
         on_epoch: Called after each epoch with its metrics and the largest number of epochs; not for epochs before the
@@ -96,24 +107,23 @@ def fit(  # noqa: PLR0913, PLR0917  (each is needed, and most callers name them)
         WrongSettingError: Network, loss, schedule and dataset do not go together.
         ConfigError: Lightning refuses the settings, or this machine has no such accelerator.
     """
-    lightning.seed_everything(model.training.seed, verbose=False)
-    module = build_module(model, info)
+    training = setup.model.training
+    lightning.seed_everything(training.seed, verbose=False)
+    module = setup.build_module(setup.model, setup.info)
     # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
     _fit_layers(module.network, train)
     _init_embeddings(module.network, train)
-    history = HistoryCallback(getattr(model.training, "early_stopping", None), on_epoch)
+    history = HistoryCallback(getattr(training, "early_stopping", None), on_epoch)
     checkpoint = PreemptionCheckpoint(checkpoints)
-    ema = [EMA(model.training.ema_decay)] if model.training.ema_decay else []
+    ema = [EMA(training.ema_decay)] if training.ema_decay else []
     trainer = make_trainer(
-        _strategy_for(module, settings),
-        max_epochs=model.training.epochs,
+        _strategy_for(module, setup.trainer),
+        max_epochs=training.epochs,
         callbacks=[history, *ema, *callbacks, checkpoint],
         logger=logger or False,
     )
-    data = ArrayDataModule(
-        train=train, validation=validation, batch_size=model.training.batch_size, seed=model.training.seed
-    )
+    data = ArrayDataModule(train=train, validation=validation, batch_size=training.batch_size, seed=training.seed)
     path, saved = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
     if saved and is_finished(saved):
         _restore(module, [history, checkpoint], saved)
@@ -133,18 +143,11 @@ def fit(  # noqa: PLR0913, PLR0917  (each is needed, and most callers name them)
     )
 
 
-def evaluate(
-    build_module: BuildModule,
-    model: ModelConfig,
-    settings: TrainerConfig,
-    info: DatasetInfo,
-    weights: Mapping[str, torch.Tensor],
-    split: ArraySplit,
-) -> dict[str, float]:
+def evaluate(setup: TrainingSetup, weights: Mapping[str, torch.Tensor], split: ArraySplit) -> dict[str, float]:
     """Compute the score of trained weights on a split, by its name."""
-    module = build_module(model, info)
+    module = setup.build_module(setup.model, setup.info)
     module.network.load_state_dict(weights)
-    trainer = make_trainer(settings.without_limits(), logger=False, enable_checkpointing=False)
+    trainer = make_trainer(setup.trainer.without_limits(), logger=False, enable_checkpointing=False)
     (metrics,) = trainer.validate(module, datamodule=ArrayDataModule(validation=split), verbose=False)
     return {module.score: round(metrics[f"val/{module.score}"], 6)}
 

@@ -14,7 +14,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
 from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.helpers.small_project import SmallProject
 
 # Enough to read a seven, and to tell flowers apart: seconds on one core.
@@ -38,7 +38,9 @@ def _train(small_run: SmallProject, config: Config, name: str, epochs: int, fold
     processed = ProcessedDataset(folder / "processed")
     preprocess(model.dataset, settings, raw=Project(small_run.root).raw(model.dataset), folder=processed.folder)
     fitted = fit(
-        build_module, model, config.trainer, processed.info, processed.split("train"), processed.split("validation")
+        TrainingSetup(build_module, model, config.trainer, processed.info),
+        processed.split("train"),
+        processed.split("validation"),
     )
     network = build_network(model, processed.info)
     network.load_state_dict(fitted.weights)
