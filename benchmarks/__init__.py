@@ -1,1 +1,1 @@
-"""Measurements of Penstock as ratios against something that runs beside it: `python -m benchmarks`."""
+"""Benchmark Penstock against baselines that run on the same machine: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME...]`: measures, prints a table, and keeps the rows in results.json."""
+"""Run benchmarks, print a table, and save the rows in results.json: `python -m benchmarks [NAME...]`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ for name in chosen.name or ALL:
     options = {"epochs": chosen.epochs} if name == "keras_epochs" else {}
     for row in import_module(f"benchmarks.{name}").measure(project, config, **options):
         results.show([row])
-        results.keep([row])  # at once: what comes after may fail
+        results.keep([row])  # saved at once, since a later benchmark may fail
         rows.append(row)
 results.show(rows)

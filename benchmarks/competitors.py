@@ -1,4 +1,4 @@
-"""Competitors as processes that take turns: each runs once per request on stdin, and answers with its seconds."""
+"""Run competitors as processes that take turns: each runs once per line on stdin, and prints its seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ PACKAGES_OF_KERAS = ("keras>=3.15,<4", "tensorflow-cpu>=2.21,<3")
 
 
 class Contender:
-    """A process that reads a line, does what it says, and answers with a line of JSON."""
+    """A process that reads a command per line, and prints its result as a line of JSON.
+
+    Args:
+        command: Program and arguments.
+        cwd: Working directory.
+    """
 
     def __init__(self, *command: str | Path, cwd: Path) -> None:
         self._process = subprocess.Popen(
@@ -35,9 +40,9 @@ class Contender:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()  # closes its pipes, and waits
+        self._process.communicate()  # closes the pipes, and waits for the exit
 
-    def tell(self, what: str) -> Any:  # noqa: ANN401  (whatever it answers)
+    def tell(self, what: str) -> Any:  # noqa: ANN401  (any JSON)
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{what}\n")
@@ -49,7 +54,7 @@ class Contender:
 
 
 def _environment_of_a_newcomer() -> dict[str, str]:
-    """Without the limits of this process' own libraries."""
+    """Return the environment variables without this process' limits on threads."""
     return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 
 
@@ -58,13 +63,19 @@ def ours(module: str, *arguments: str | Path, cwd: Path) -> Contender:
 
 
 def keras(project: Project, script: str, *arguments: str | Path) -> Contender:
-    """A script of this folder in Keras' own environment."""
+    """Start a script of this folder in the virtual environment of Keras."""
     python = environment(project, "keras", PACKAGES_OF_KERAS)
     return Contender(python, Path(__file__).with_name(script), *arguments, cwd=project.root)
 
 
 def environment(project: Project, name: str, packages: Sequence[str]) -> Path:
-    """The Python of an environment that has these packages; made where it is not there yet."""
+    """Create a virtual environment with packages, unless it exists, and return its Python.
+
+    Args:
+        project: The environment is in its scratch folder.
+        name: Folder of the environment.
+        packages: Requirements; a change recreates the environment.
+    """
     folder = project.scratch / "benchmarks" / name
     python = folder / "bin" / "python"
     done = folder / "packages.txt"

@@ -1,8 +1,9 @@
-"""Measure what only a GPU can show: `python -m benchmarks.gpu`, after `make repro`.
+"""Measure training on a GPU: `python -m benchmarks.gpu`, after `make repro`.
 
-For each documented model: one training in fp32 and one in bf16, with seconds and test score, and the largest difference
-between outputs of GPU and CPU for the same weights. Then the seconds of training until mnist_cnn reaches 99 % on test.
-Imports and loading do not count, and the rows are in the GPU's memory. It prints tables and writes benchmarks/gpu.json.
+Each documented model is trained in fp32 and in bf16. The table has seconds, test score, and the largest difference
+between outputs of GPU and CPU for the same weights. A second table has the seconds until mnist_cnn reaches 99 % on
+test. Imports and loading are not timed, and the rows are in GPU memory. The results are also written to
+benchmarks/gpu.json.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from penstock.training.malloc import tune_glibc_malloc
 FILE = Path(__file__).with_suffix(".json")
 PRECISIONS = ("32-true", "bf16-mixed")
 SCORE = 0.99
-ROWS = 256  # that both devices answer
+ROWS = 256  # of the comparison of GPU and CPU
 
 
 def main() -> None:
@@ -83,12 +84,12 @@ def _trainer(config: Config, accelerator: str, precision: str) -> TrainerConfig:
 
 def _score(setup: TrainingSetup, processed: ProcessedDataset, fitted: FitResult) -> Mapping[str, float]:
     if isinstance(setup.model, AdversarialConfig):
-        return {}  # judged by another network, in the validate stage
+        return {}  # the validate stage evaluates a GAN with another network
     return evaluate(setup, fitted.weights, processed.split("test"))
 
 
 def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:
-    """The largest one between the answers in fp32, of noise where the network draws."""
+    """Return the largest difference between fp32 outputs of GPU and CPU, for test rows, or for noise of a GAN."""
     if isinstance(model, AdversarialConfig):
         inputs = torch.randn(ROWS, model.network.latent_dim, generator=torch.Generator().manual_seed(0))
     else:

@@ -1,11 +1,11 @@
-"""The documented models in Keras, as their documentation writes them, one epoch for each line on stdin.
+"""Train a documented model with its documented Keras code, one epoch per line on stdin.
 
     python keras_documented.py MODEL FOLDER
 
-It runs in its own environment, so nothing of Penstock is imported. FOLDER has <split>_inputs.npy and
+The script runs in its own virtual environment and imports nothing of Penstock. FOLDER contains <split>_inputs.npy and
 <split>_labels.npy for train, validation and test, and settings.json with batch_size and seed. `epoch` prints the
-seconds of an epoch, including validation; `score` prints the test score. If the first line is `steps`, there is no
-validation. All epochs are one call of `fit`.
+seconds of an epoch, including validation. `score` prints the test score. If the first line is `steps`, there is no
+validation. All epochs run in one call of `fit`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 WORDS, LENGTH, WIDTH = 10_000, 200, 50
-MOST_EPOCHS = 1000  # whoever tells it to go on ends it before
+MOST_EPOCHS = 1000  # an upper limit: the calling process ends the training earlier
 Array = NDArray[Any]
 Prepare = Callable[[Array], Array]
 
@@ -93,7 +93,10 @@ def both_directions() -> layers.Layer:
 
 
 def optimizer(name: str, steps_of_epoch: int) -> keras.optimizers.Optimizer:
-    """The documents say Adam, and leave its rate to Keras; for simple RNNs a rate with decay, and clipping by norm."""
+    """Return the documented optimizer: Adam with the default learning rate of Keras.
+
+    Simple RNNs use exponential decay of the learning rate, and gradient clipping by norm.
+    """
     if "rnn" not in name:
         return keras.optimizers.Adam()
     rate = keras.optimizers.schedules.ExponentialDecay(0.001, steps_of_epoch, 0.9)
@@ -101,7 +104,7 @@ def optimizer(name: str, steps_of_epoch: int) -> keras.optimizers.Optimizer:
 
 
 CLASSES, BITS = "sparse_categorical_crossentropy", "binary_crossentropy"
-# What a row is made of, the network, the loss.
+# Preprocessing, network and loss of each model.
 MODELS: dict[str, tuple[Prepare, Callable[[], keras.Model], str]] = {
     "iris_mlp": (lambda inputs: inputs, mlp, CLASSES),
     "mnist_cnn": (images, lambda: convolutional([(32, True), (64, True)], []), CLASSES),
@@ -117,8 +120,8 @@ MODELS: dict[str, tuple[Prepare, Callable[[], keras.Model], str]] = {
 }
 
 
-class TakesTurns(keras.callbacks.Callback):  # type: ignore[misc]  # has no types here
-    """Answers each line; between two epochs it waits for the next one."""
+class TakesTurns(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type information here
+    """Answer each line on stdin; wait for the next line after each epoch."""
 
     def __init__(self, test: tuple[Array, Array]) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Epochs of the documented models, ours against the documented Keras code.
+"""Compare epochs of the documented models with the documented Keras code.
 
-Both train side by side, one epoch each in turn, on the same rows, for the same number of epochs, on all cores that
-this process may use (`taskset --cpu-list 0 python -m benchmarks ...` gives one, and the rows say so). Then both are
-scored on test: ours with the weights of the lowest validation loss, theirs with those of the last epoch.
+Both train in turns of one epoch, on the same rows, for the same number of epochs, on all cores that this process may
+use. `taskset --cpu-list 0 python -m benchmarks ...` limits them to one core, which the rows report. Both are then
+evaluated on test: Penstock with the weights of the lowest validation loss, Keras with those of the last epoch.
 
-The GAN and the attention network are left out, since there is no documented Keras code for them.
+The GAN and the attention network are left out, since they have no documented Keras code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ WITHOUT_KERAS_CODE = ("attention", "gan")
 
 
 def measure(project: Project, config: Config, epochs: int | None = None) -> Iterator[Row]:
-    """Rows of speed and score, or after fewer `epochs` than documented of speed alone."""
+    """Yield the rows of speed and test score of each model.
+
+    Args:
+        project: The project.
+        config: Its configuration.
+        epochs: Number of epochs; None is the documented number. With another number there are no scores.
+    """
     one_core = ", both on one core" if usable_cores() == 1 else ""
     for name, model in config.models.items():
         if isinstance(model, AdversarialConfig) or model.network.kind in WITHOUT_KERAS_CODE:
@@ -38,7 +44,7 @@ def measure(project: Project, config: Config, epochs: int | None = None) -> Iter
         with TemporaryDirectory() as folder:
             write_rows(project, config, name, Path(folder))
             times, scores = _trained(project, name, Path(folder), epochs or model.training.epochs, ask=not epochs)
-        speed = Ratio.of([theirs / ours for ours, theirs in times[1:]])  # the first epoch builds and traces
+        speed = Ratio.of([theirs / ours for ours, theirs in times[1:]])  # the first epoch builds and traces the network
         yield Row(f"speed of an epoch of {name}{one_core}", KERAS, speed.value, speed.iqr_half, 1.5)
         for ours_is, theirs_is in scores:
             if model.task == "reconstruction":
@@ -48,10 +54,14 @@ def measure(project: Project, config: Config, epochs: int | None = None) -> Iter
 
 
 def write_rows(project: Project, config: Config, name: str, folder: Path, train: ArraySplit | None = None) -> None:
-    """What `keras_documented.py` reads.
+    """Write the input files of `keras_documented.py`.
 
     Args:
-        train: in place of the rows that ours trains on.
+        project: The project.
+        config: Its configuration.
+        name: The model.
+        folder: The folder to write to.
+        train: Training rows; None is the train split.
     """
     model = config.model(name)
     processed = ProcessedDataset(project.processed(model.dataset))
@@ -66,7 +76,7 @@ def write_rows(project: Project, config: Config, name: str, folder: Path, train:
 def _trained(
     project: Project, name: str, folder: Path, epochs: int, *, ask: bool
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Seconds of each epoch, and the scores if they are asked for: ours, theirs."""
+    """Return the seconds of each epoch, and the test scores if `ask`, as pairs of Penstock and Keras."""
     with (
         ours("benchmarks.our_epochs", name, cwd=project.root) as us,
         keras(project, "keras_documented.py", name, folder) as them,

@@ -1,10 +1,10 @@
-"""Keras' TextVectorization of the reviews, once for each line on stdin.
+"""Encode the reviews with Keras' TextVectorization, once per line on stdin.
 
     python keras_vectorization.py TEXTS WORDS LENGTH
 
-TEXTS is a JSON file with the texts of train and test. Each answer has the seconds to adapt to train and to encode all
-texts, in the faster of the two documented ways: a whole split in one call, or a step of `tf.data`, which uses all
-cores. It runs in its own environment, so nothing of Penstock is imported.
+TEXTS is a JSON file with the texts of train and test. Each run prints the seconds to adapt to train and to encode all
+texts. Encoding uses the faster of the two documented ways: a whole split in one call, or `tf.data`, which uses all
+cores. The script runs in its own virtual environment and imports nothing of Penstock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Peak memory of training and of preprocessing, for the data once and for the same rows ten times.
+"""Measure the peak memory of training and of preprocessing, for the dataset and for ten copies of its rows.
 
-Only private memory of the process counts. Pages of a mapped file do not, since the system may drop them at any time.
-`python -m benchmarks.memory MODEL|DATASET FOLDER` is the measured process: it trains the model for an epoch, or
+Only private memory of the process counts. Pages of a mapped file do not, since the system can evict them at any time.
+`python -m benchmarks.memory MODEL|DATASET FOLDER` is the measured process. It trains the model for one epoch, or
 preprocesses the dataset.
 """
 
@@ -29,7 +29,7 @@ from penstock.orchestration.resources import use_threads
 
 PAIRS = 3
 TIMES = 10
-# The two kinds of rows that there are many of, each by the network that is through with them first.
+# The model with the shortest epoch on each of the two large datasets.
 MODELS, TEXTS = ("mnist_autoencoder", "imdb_rnn"), "imdb"
 SECONDS_BETWEEN_LOOKS = 0.02
 
@@ -68,7 +68,7 @@ def _peak_of_preprocess(project: Project, files: list[str], times: int) -> int:
 
 
 def _peak_of(what: str, folder: str, project: Project) -> int:
-    """Bytes."""
+    """Run the measured process, and return its peak private memory in bytes."""
     with subprocess.Popen([sys.executable, "-m", "benchmarks.memory", what, folder], cwd=project.root) as process:
         watched, peak = psutil.Process(process.pid), 0
         while process.poll() is None:
@@ -107,7 +107,7 @@ def _preprocess(config: Config, folder: Path) -> None:
 
 
 def _expecting(settings: DatasetConfig, folder: Path) -> DatasetConfig:
-    """As many rows as there are; the same ones again and again are kept, and are no mistake."""
+    """Return the configuration of the dataset with checks that accept the repeated rows, which are kept."""
     from pyarrow import parquet
 
     files = {path.name.partition("-")[0]: path for path in folder.glob("*.parquet")}

@@ -1,4 +1,4 @@
-"""`dvc repro` and `penstock repro` with nothing to do, against an empty DVC pipeline of as many stages."""
+"""Time `dvc repro` and `penstock repro` of an up-to-date pipeline, against as many empty DVC stages."""
 
 from __future__ import annotations
 

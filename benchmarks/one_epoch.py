@@ -1,8 +1,8 @@
-"""Time one epoch of a training for each line on stdin, a number of steps; print its seconds.
+"""Time one epoch of training per line on stdin, which is the number of steps, and print its seconds.
 
     python -m benchmarks.one_epoch ours|bare|tuned|dataloader MODEL PRECISION
 
-`training_step.py` compares these. Each time two epochs run, and the first is not timed.
+`training_step.py` compares the four. Two epochs run per line, and only the second is timed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(competitor: str, name: str, precision: str) -> None:
 def _our_epoch(
     model: ModelConfig, config: Config, precision: str, info: DatasetInfo, learn: ArraySplit, validation: ArraySplit
 ) -> float:
-    """With its share of the checkpoint that falls due every so many seconds."""
+    """Return the seconds of an epoch, with its share of a checkpoint every `checkpoints.seconds` seconds."""
     trainer = config.trainer.model_copy(update={"accelerator": "cpu", "precision": precision})
     ends: list[float] = []
     with TemporaryDirectory() as folder:
@@ -79,9 +79,10 @@ def _our_epoch(
 
 @dataclass(frozen=True)
 class _Timed(CheckpointFiles):
-    """Notes how long it takes to write each checkpoint; the last is the one when training has ended."""
+    """Checkpoints whose writing is timed; the last one is written at the end of training."""
 
     seconds: list[float] = field(default_factory=list)
+    """Seconds to write each checkpoint."""
 
     def save(self, trainer: LightningTrainer) -> None:
         begun = time.perf_counter()

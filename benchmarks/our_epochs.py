@@ -1,8 +1,8 @@
-"""Our training of a model, one epoch for each line on stdin, on all cores.
+"""Train a model with Penstock, one epoch per line on stdin, on all cores.
 
     python -m benchmarks.our_epochs MODEL
 
-`epoch` prints the seconds of an epoch, `score` the test score of the kept weights.
+`epoch` prints the seconds of an epoch. `score` prints the test score of the selected weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ratios of paired times. Runs alternate, so that other load on the machine slows both."""
+"""Compute ratios of paired times. Runs alternate, so that other load on the machine slows down both."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-# Runs once and returns the seconds that it measured itself, without set-up.
+# Runs once and returns its own measurement in seconds, without setup.
 Timed = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio that was measured in pairs."""
+    """A ratio from paired measurements."""
 
     value: float
-    """Median of the pairs' ratios."""
+    """Median of the ratios of the pairs."""
     iqr_half: float
-    """Half of the distance between their quartiles."""
+    """Half of the interquartile range."""
 
     @classmethod
     def of(cls, ratios: list[float]) -> Ratio:

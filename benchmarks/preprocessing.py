@@ -1,4 +1,4 @@
-"""Preprocessing of 50,000 reviews to word ids: fit the vocabulary on train, then encode train and test."""
+"""Time preprocessing of 50,000 reviews to word IDs: fit the vocabulary on train, and encode train and test."""
 
 from __future__ import annotations
 

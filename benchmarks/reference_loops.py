@@ -1,7 +1,7 @@
-"""Trainings without Penstock: a bare torch loop, and Lightning with its tutorials' `DataLoader` or with our loader.
+"""Train without Penstock's loop: in plain PyTorch, or in Lightning with `DataLoader` or with Penstock's loader.
 
-Networks, losses, optimizers and schedules are those of our tasks; the loop around them is not. Each function returns
-the seconds of the second of two epochs.
+Networks, losses, optimizers and schedules are those of Penstock. Each function returns the seconds of the second of two
+epochs.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from penstock.training.optimizers import build_optimizer, build_schedule
 from penstock.training.steps import PlannedSteps
 
 EPOCHS = 2
-# What is left to do with a loss: gradients, and a step of one optimiser.
+# Takes the index of an optimizer and a loss; computes the gradients and steps the optimizer.
 Update = Callable[[int, Tensor], None]
 
 
 def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
-    """Train in a plain loop, with our memory format and fused optimizer."""
+    """Train in a plain PyTorch loop, with Penstock's memory format and fused optimizer."""
     task = _in_our_memory_format(_task(model, info))
     optimizers, schedules = _steppers(model, task, len(learn), fused=True)
     decay, clip = model.training.ema_decay, _clip(model)
@@ -66,21 +66,21 @@ def bare_epoch(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> floa
 
 
 def epoch_with_dataloader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
-    """Train as Lightning's tutorials do: a short module, and a loader that collates rows."""
+    """Train as in Lightning's tutorials: a short module, and a `DataLoader` that collates rows."""
     rows = TensorDataset(*(torch.from_numpy(np.array(part)) for part in (learn.inputs, learn.labels)))
     loader = DataLoader(rows, batch_size=model.training.batch_size, shuffle=True)
     return _epoch_in_lightning(model, _task(model, info), loader, len(learn), fused=False)
 
 
 def epoch_with_our_loader(model: ModelConfig, info: DatasetInfo, learn: ArraySplit) -> float:
-    """Train the same short module with our memory format, fused optimizer and loader of whole batches."""
+    """Train the same short module with Penstock's memory format, fused optimizer and loader of whole batches."""
     data = ArrayDataModule(train=learn, validation=learn, batch_size=model.training.batch_size)
     task = _in_our_memory_format(_task(model, info))
     return _epoch_in_lightning(model, task, data.train_dataloader(), len(learn), fused=True)
 
 
 def _in_our_memory_format(task: BaseModule) -> BaseModule:
-    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the types of torch
     return task
 
 
@@ -136,7 +136,11 @@ def _steppers(
 
 
 def _learn(task: BaseModule, inputs: Tensor, labels: Tensor, update: Update) -> tuple[Tensor, Tensor]:
-    """A step; the loss, and the score or the other loss."""
+    """Run one training step.
+
+    Returns:
+        The loss, and the score; for a GAN, the losses of the generator and of the discriminator.
+    """
     if isinstance(task, SupervisedModule):
         loss, score = task.loss_and_score(Batch(inputs, labels, len(labels), 1))
         update(0, loss)
@@ -156,7 +160,7 @@ def _learn(task: BaseModule, inputs: Tensor, labels: Tensor, update: Update) -> 
 
 
 class _Clock(Callback):
-    """Seconds of the last epoch."""
+    """Measure the seconds of the last epoch."""
 
     seconds = 0.0
     _begun = 0.0
@@ -169,7 +173,7 @@ class _Clock(Callback):
 
 
 class _AsPeopleWrite(lightning.LightningModule):
-    """What a tutorial has: the loss, logged, and nothing else."""
+    """Module as in a tutorial: it returns the loss, and logs loss and score."""
 
     def __init__(self, task: BaseModule, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
         super().__init__()
@@ -192,7 +196,7 @@ class _AsPeopleWrite(lightning.LightningModule):
 
 
 class _AsPeopleWriteGans(_AsPeopleWrite):
-    """Two optimisers, which Lightning leaves to the module."""
+    """Module with two optimizers, which requires manual optimization."""
 
     def __init__(self, task: BaseModule, optimizers: list[Optimizer], schedules: list[LRScheduler]) -> None:
         super().__init__(task, optimizers, schedules)

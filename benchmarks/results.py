@@ -1,4 +1,4 @@
-"""The rows of results.json and serving.json, and their table."""
+"""Save the rows of results.json and serving.json, and print them as a table."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Row:
     """One comparison and its target."""
 
     metric: str
-    """What was measured."""
+    """The measured quantity."""
     baseline: str
-    """What it was compared with."""
+    """The baseline of the comparison."""
     ratio: float
-    """How many times as good as the baseline, or the value that `metric` names."""
+    """Ratio to the baseline, or the value of `metric`."""
     iqr_half: float
-    """Half of the distance between the quartiles of `ratio`."""
+    """Half of the interquartile range of `ratio`."""
     target: float
-    """Lowest ratio, or the highest one if `at_most`."""
+    """Lowest accepted ratio, or the highest one if `at_most`."""
     at_most: bool = False
 
     @property
@@ -36,11 +36,11 @@ class Row:
 
 
 def keep(rows: list[Row], file: Path | None = None) -> None:
-    """Write rows to a file of results. They replace rows of the same metric and baseline; everything else stays.
+    """Write rows to a file of results. They replace rows with the same metric and baseline; other content stays.
 
     Args:
         rows: The rows.
-        file: None is results.json.
+        file: The file; None is results.json.
     """
     file = file or FILE
     known = read_json(file) if file.is_file() else {}

@@ -1,9 +1,9 @@
-"""Seconds of training until the documented 34,826 weights of mnist_cnn reach a score on test.
+"""Measure the seconds of training until mnist_cnn, with its documented 34,826 weights, reaches a test score.
 
-Our recipe stops when the score is good enough. It was chosen by trials on the same test digits, so the result says
-how fast the score can be had, not how well the recipe generalizes. Keras is the documented code on the documented
-60,000 rows, scored after each of its ten epochs, each time from the same seed; where it never reaches the score, all
-ten epochs count, and the ratio is a bound. Imports, loading and Keras' validation do not count. Both use all cores.
+The recipe of Penstock ends once the score is reached. It was tuned on the same test digits, so the result shows how
+fast the score can be reached, not how well the recipe generalizes. Keras runs the documented code on the documented
+60,000 rows, with the same seed, and is evaluated after each of its ten epochs. If it never reaches the score, all ten
+epochs count, and the ratio is a lower bound. Imports, loading and Keras' validation are not timed. Both use all cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from penstock.training.malloc import tune_glibc_malloc
 
 NAME = "mnist_cnn"
 SEEDS = 3
-ROWS_FOR_ONE = 60  # to train on, for one to choose the epoch by whose weights are kept
+ROWS_FOR_ONE = 60  # one in so many rows validates, to select the epoch whose weights are used
 DOCUMENTED_EPOCHS = 10
 
 
@@ -62,7 +62,7 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
             seconds, reached = train(model, trainer, processed)
             ratios[score].append(_seconds_until(score, theirs) / seconds if reached >= score else 0)
     for score, of_seeds in ratios.items():
-        speed = Ratio.of(of_seeds if all(of_seeds) else [0, 0])  # a recipe has to get there from every seed
+        speed = Ratio.of(of_seeds if all(of_seeds) else [0, 0])  # a recipe must reach the score with every seed
         yield Row(f"seconds until {score:.1%} of the MNIST test set", KERAS, speed.value, speed.iqr_half, 4)
     use_threads(config.trainer.threads)
 
@@ -72,7 +72,11 @@ def changed(model: ModelConfig, training: Mapping[str, Any]) -> ModelConfig:
 
 
 def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDataset) -> tuple[float, float]:
-    """Seconds from network to weights, on the rows that are not test, and the score on those that are."""
+    """Train on all rows outside the test split, and evaluate on test.
+
+    Returns:
+        Seconds of training, and the test score.
+    """
     rows = processed.not_test()
     chosen_by, learnt = np.split(np.arange(len(rows)), [len(rows) // ROWS_FOR_ONE])
     setup = TrainingSetup(build_module, model, trainer, processed.info)
@@ -84,7 +88,7 @@ def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDatase
 
 
 def _epochs_of_keras(project: Project, config: Config, rows: ArraySplit) -> list[tuple[float, float]]:
-    """Seconds and test score of each epoch, as far as any recipe's score is asked for."""
+    """Return the seconds and test score of each epoch, until the highest score of the recipes is reached."""
     epochs: list[tuple[float, float]] = []
     with TemporaryDirectory() as folder:
         write_rows(project, config, NAME, Path(folder), train=rows)
@@ -95,7 +99,7 @@ def _epochs_of_keras(project: Project, config: Config, rows: ArraySplit) -> list
 
 
 def _seconds_until(score: float, epochs: list[tuple[float, float]]) -> float:
-    """Of as many epochs as it takes; of all of them where it never comes so far."""
+    """Return the seconds until an epoch reaches the score, or of all epochs if none does."""
     seconds = 0.0
     for of_epoch, reached in epochs:
         seconds += of_epoch

@@ -1,4 +1,4 @@
-"""Measure one baseline that needs no network: python pipelines/baseline.py mnist_linear"""
+"""Measure one baseline without a neural network: python pipelines/baseline.py mnist_linear"""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Download one dataset's official files: python pipelines/download.py mnist"""
+"""Download the official files of one dataset: python pipelines/download.py mnist"""
 
 from penstock.config.params import Config
 from penstock.core.console import file_size, note, stage_line

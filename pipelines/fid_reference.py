@@ -1,4 +1,4 @@
-"""Prepare the reference of the Frechet distance, a trained classifier: python pipelines/fid_reference.py NAME"""
+"""Export the reference classifier of the Frechet distance: python pipelines/fid_reference.py NAME"""
 
 from penstock.config.params import Config
 from penstock.core.console import stage_line

@@ -1,4 +1,4 @@
-"""Turn one dataset's raw files into memory-mapped arrays: python pipelines/preprocess.py mnist"""
+"""Preprocess the raw files of one dataset into memory-mapped arrays: python pipelines/preprocess.py mnist"""
 
 from penstock.config.params import Config
 from penstock.core.console import note, stage_line

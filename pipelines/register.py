@@ -1,4 +1,4 @@
-"""Enforce the gates of one model, and register it: python pipelines/register.py mnist_cnn"""
+"""Check the gates of one model and register it: python pipelines/register.py mnist_cnn"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,7 @@ from penstock.tracking.run import track_model
 def main(project: Project, config: Config, name: str) -> None:
     model, block = config.model(name), config.block_of_model(name)
     files = project.model(name, block)
-    files.validation.unlink(missing_ok=True)  # DVC keeps it (dvc.yaml says why), and a failed gate must not
+    files.validation.unlink(missing_ok=True)  # DVC keeps the old file (reason in dvc.yaml); a failed gate must not
     provenance = read_provenance(files.onnx)
     checks = registration_checks(model, read_json(files.training_report), read_json(files.validation_report))
 
@@ -39,12 +39,12 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 def _digests(served: dict[str, Path]) -> dict[str, str]:
-    """Return the sha256 of every file that the server may load."""
+    """Return the sha256 of every file that the server is allowed to load."""
     return {DIGESTS[path.name]: sha256(path) for path in served.values()}
 
 
 def _gate_tags(model: ModelConfig, checks: Checks) -> dict[str, str]:
-    """Return tags, since a gate may change without a new run, and a parameter of MLflow may not."""
+    """Return the gates as MLflow tags. A gate can change without a new run, but an MLflow parameter cannot."""
     limits = {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()}
     return limits | {"gate": "passed" if all(check.passed for check in checks.values()) else "failed"}
 

@@ -1,4 +1,4 @@
-"""Train one tuned model again from other seeds: python pipelines/seeds.py mnist_cnn_tuned"""
+"""Retrain one tuned model with other seeds: python pipelines/seeds.py mnist_cnn_tuned"""
 
 from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config

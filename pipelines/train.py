@@ -78,7 +78,7 @@ def main(project: Project, config: Config, name: str) -> None:
 
 
 def _val_metrics(report: dict[str, Any]) -> dict[str, float]:
-    """Return the loss of the chosen epoch, or all metrics where there is no loss, and the mean over the folds."""
+    """Return the validation loss of the best epoch, or all its metrics if it has no loss, and the mean over folds."""
     val = report["val"]
     cv = {"cv_mean": report["cv"]["mean"]} if "cv" in report else {}
     return ({"loss": val["loss"]} if "loss" in val else val) | cv
@@ -112,7 +112,7 @@ def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float
 
 
 def _show(epoch: Epoch, epochs: int) -> None:
-    """Every epoch of a short training, every tenth of a long one."""
+    """Print every epoch of a short training (up to 20 epochs), every tenth of a longer one."""
     if epochs <= 20 or epoch.epoch % 10 == 0:
         parts = [f"{part}: {figures(epoch.split_metrics(part))}" for part in ("train", "val")]
         note(f"epoch {epoch.epoch:>3}/{epochs}  {'   '.join(parts)}")

@@ -1,6 +1,7 @@
-"""Measure one exported model on the raw test split: python pipelines/validate.py mnist_cnn
+"""Evaluate one exported model on the raw test split: python pipelines/validate.py mnist_cnn
 
-It fails only where the file and the trained network disagree; the register stage enforces the gates on scores.
+The stage fails only if the outputs of the file and of the trained network differ. The register stage checks the gates
+on scores.
 """
 
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def _metrics(evaluation: Evaluation, latency: dict[str, float], int8_latency: di
     return metrics | {"model/onnx_bytes": report["onnx"]["bytes"]}
 
 
-SECTIONS = ("test", "baseline", "parity", "int8")  # of validation.json, and of MLflow's charts
+SECTIONS = ("test", "baseline", "parity", "int8")  # sections of validation.json and of the MLflow charts
 
 
 def _numbers(section: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -14,9 +14,9 @@ from tests.helpers.small_project import SmallProject, small_repository
 REPOSITORY = Path(__file__).parent.parent
 # Whatever uses one of these needs a pipeline run, or runs one.
 PIPELINE_FIXTURES = {"made_once", "small_copy"}
-# One of each task and kind of input: a second run of all the others would only take longer.
-E2E_MODELS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm")
-TUNED = ("mnist_cnn_tuned", "imdb_ngrams")
+# One of each task, kind of network and kind of input. The others are trained for slow tests.
+SMALL_MODELS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm", "imdb_attention")
+EVERY_MODEL = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +49,26 @@ def small_copy(repository, tmp_path):
     return small_repository(repository, tmp_path)
 
 
-def pytest_collection_modifyitems(items):
+def of_each_model(names):
+    """Parameters of a test for each model of `small_run`; those outside SMALL_MODELS are slow."""
+    return [name if name in SMALL_MODELS else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config, items):
     """Mark the tests that need a pipeline run, set timeouts, and give each worker something else to begin with."""
     for item in items:
         if PIPELINE_FIXTURES & set(item.fixturenames):
             item.add_marker("pipeline")
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_timeout(item)))
+    yield  # pytest deselects by markers
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.stash[EVERY_MODEL] = any("small_run" in item.fixturenames for item in slow)
+    _order(items)
+
+
+def _order(items):
     needs_run = [item for item in items if "small_run" in item.fixturenames]
     rest = [item for item in items if "small_run" not in item.fixturenames]
     third = len(items) // 3
@@ -94,11 +107,16 @@ def made_once(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def small_run(repository, made_once):
-    """A small project in a git repository after `make repro`, run once; for tests that only look at it."""
+def small_run(repository, made_once, request):
+    """A small project in a git repository after `make repro`, run once; for tests that only look at it.
+
+    It has all documented models if slow tests are among those selected, otherwise SMALL_MODELS.
+    """
 
     def make(folder):
-        project = small_repository(repository, folder)
+        config = load_config(repository / "params.yaml")
+        models = config.models if request.config.stash[EVERY_MODEL] else SMALL_MODELS
+        project = small_repository(repository, folder, models=[*models, *config.tuned])
         project.run("git", "init", "--quiet")
         project.run("git", "add", "--all")
         author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
@@ -126,7 +144,7 @@ def serial_run(repository, made_once):
     """A second run of fewer models, by `dvc repro` in an unpacked archive without .git."""
 
     def make(folder):
-        project = small_repository(repository, folder, models=E2E_MODELS)
+        project = small_repository(repository, folder, models=SMALL_MODELS)
         project.run("dvc", "config", "--local", "core.no_scm", "true")
         project.run("dvc", "repro")
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.conftest import E2E_MODELS, REPOSITORY, TUNED
+from penstock.config.loading import load_config
+from tests.conftest import REPOSITORY, SMALL_MODELS
 from tests.helpers.killed_pipeline import runs_of, steps_of
 from tests.helpers.nodes import FIRST, ON_TWO_NODES
 from tests.helpers.processes import answers, free_port, wait_until
@@ -100,7 +101,7 @@ def test_make_repro_shows_each_stage_and_ends_with_the_table(repro_output):
     ):
         assert re.search(rf"^(\S+ +\| )?{stage} +\w+ .*-> ", output, re.MULTILINE), stage
     table = output[output.rindex("model  ") :]
-    assert all(model in table for model in E2E_MODELS)
+    assert all(model in table for model in SMALL_MODELS)
     assert "baseline" in table
     assert "results/index.html" in table
     assert "\x1b[" not in output, "no terminal, no colours"
@@ -115,14 +116,11 @@ def test_make_commands(small_run, command):
 @pytest.mark.slow
 def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(changed_run):
     copy = changed_run
-    document = copy.read_params()
-    for name in set(document["tuned"]) - set(TUNED):
-        del document["tuned"][name]
-    copy.write_params(document)
+    tuned = load_config(copy.root / "params.yaml").tuned
     output = copy.run(*copy.make_with_this_environment(MAKE_TUNED)).stdout
     table = output[output.rindex("model  ") :]
-    assert all(name in table for name in [*E2E_MODELS, *TUNED])
-    assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in TUNED)
+    assert all(name in table for name in [*SMALL_MODELS, *tuned])
+    assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in tuned)
 
 
 @pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one not in EXPERIMENTS])

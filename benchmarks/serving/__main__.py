@@ -1,4 +1,4 @@
-"""`python -m benchmarks.serving [PART...]`: compare servers, and save the results in serving.json."""
+"""Compare servers, and save the results in serving.json: `python -m benchmarks.serving [PART...]`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.paths import Project
 
 PARTS = ("memory", "neighbours", "speed", "int8")
-CHOSEN = "choices"  # asked for by name: another quarter of an hour
+CHOSEN = "choices"  # not measured by default: it takes another 15 minutes
 PEERS = [*(name for name in SERVERS if name != OURS), BARE]
 NO_PEERS = (BARE, UNBATCHED)
 CORES = 2
@@ -65,7 +65,7 @@ def measure(chosen: argparse.Namespace, place: Place) -> Iterator[Found]:
 
 
 def _is_of_ours(entry: Found) -> bool:
-    """Return whether an entry is a figure of our own server."""
+    """Return whether an entry is a figure of Penstock's server."""
     return isinstance(entry, Figure) and entry.server == SERVERS[OURS].name
 
 
@@ -74,12 +74,12 @@ def _chosen_models(chosen: argparse.Namespace, models: Iterable[str]) -> list[st
 
 
 def _asked(chosen: argparse.Namespace, others: Iterable[str]) -> list[str]:
-    """Return our servers and the chosen others, or all."""
+    """Return Penstock's server and the chosen others; all others if none is chosen."""
     return [OURS, *(name for name in others if not chosen.peer or name in chosen.peer)]
 
 
 def copy_models(project: Project, folder: Path) -> None:
-    """Copy only the measured models, so that every server loads the same."""
+    """Copy the measured models, so that every server loads the same models."""
     for model in MODELS:
         files = project.model(model, "models")
         (folder / model).mkdir(parents=True)
@@ -92,13 +92,13 @@ def main() -> None:
     check_wrk()
     project = Project.find()
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # and of all that is started from here
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # child processes inherit it
     with TemporaryDirectory() as scratch:
         place = Place(project, Path(scratch) / "models", Path(scratch))
         copy_models(project, place.models)
         found = []
         for entry in measure(chosen, place):
-            cached.keep(entry)  # at once: what comes after may fail
+            cached.keep(entry)  # saved at once, since a later benchmark may fail
             print(entry, flush=True)
             found.append(entry)
     cached.show(found)

@@ -1,4 +1,4 @@
-"""benchmarks/serving.json: rows as in results.json, and the figures behind them."""
+"""Save benchmarks/serving.json: rows as in results.json, and the underlying measurements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = Path(__file__).parent.with_suffix(".json")
 
 @dataclass(frozen=True)
 class Figure:
-    """Medians of a server's turns; `void` turns, in which a request failed, are left out."""
+    """Medians of the valid turns of a server."""
 
     server: str
     model: str
@@ -27,6 +27,7 @@ class Figure:
     p50_ms: float
     p99_ms: float
     void: int
+    """Number of turns with a failed request; they are left out of the medians."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -35,12 +36,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Process:
-    """Startup and memory of a server, and how many of 150 good requests failed beside bad ones."""
+    """Startup time, memory or number of failed requests of a server."""
 
     server: str
     measured: str
     value: float
     iqr_half: float
+    """Half of the interquartile range of `value`."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -51,7 +53,7 @@ Found = Row | Figure | Process
 
 
 def keep(found: Found) -> None:
-    """Replace the former entry of the same measurement."""
+    """Save an entry; it replaces that of the same measurement."""
     if isinstance(found, Row):
         return results.keep([found], FILE)
     kind = "figures" if isinstance(found, Figure) else "processes"

@@ -1,7 +1,7 @@
-"""Compare models with their int8 candidates on our server: a candidate that is served must not be slower.
+"""Compare models with their int8 candidates on Penstock's server; a served candidate must not be slower.
 
-For one caller, which is what a small device has. Of 64 there are figures and no rows: the exact file answers them in
-batches, which an int8 candidate must not, so it is slower there as a rule.
+Rows compare concurrency 1, the usual load of a small device. Concurrency 64 has figures but no rows: the exact model
+runs in batches, while an int8 candidate must not be batched, and is therefore usually slower.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOWER = "slower"
 
 
 def measure(place: Place, config: Config, models: Iterable[str], length: Length) -> Iterator[Row | Figure]:
-    """Compare candidates that are served, and those that were rejected because they are slower."""
+    """Compare the candidates that are served, and those that were rejected for their speed."""
     folder = replace(place, models=place.scratch / "int8")
     measured = [name for name in models if (of := config.model(name).int8).serve or of.reason == SLOWER]
     pairs = [_pair(folder, config, name) for name in measured]
@@ -38,7 +38,7 @@ def measure(place: Place, config: Config, models: Iterable[str], length: Length)
 
 
 def _pair(folder: Place, config: Config, name: str) -> list[Workload]:
-    """Write model and candidate with their validation.json to the folder; return the requests for both."""
+    """Copy a model and its candidate, with a validation.json each; return the workloads of both."""
     files = folder.project.model(name, "models")
     candidate = f"{name}.int8"
     for served, source in ((name, files.onnx), (candidate, files.int8)):

@@ -1,4 +1,4 @@
-"""Load a server with wrk (https://github.com/wg/wrk), as fast as it answers."""
+"""Send requests to a server with wrk (https://github.com/wg/wrk), as fast as it responds."""
 
 from __future__ import annotations
 
@@ -21,17 +21,32 @@ class Figures:
 
 
 class FailedRequestsError(Exception):
-    """A response was not 2xx, or missing: the figures are void."""
+    """A response is missing or is not 2xx, so the figures are void."""
 
 
 def check_wrk() -> None:
-    """Check that wrk is installed; raise ConfigError otherwise."""
+    """Check that wrk is installed.
+
+    Raises:
+        ConfigError: It is not.
+    """
     if not shutil.which("wrk"):
         raise ConfigError("wrk: not installed; `apt-get install wrk` on Debian, `brew install wrk` on a Mac")
 
 
 def ask(address: str, path: str, bodies: Path, connections: int, seconds: int) -> Figures:
-    """Raises FailedRequestsError."""
+    """Run wrk.
+
+    Args:
+        address: Base URL of the server.
+        path: Path of the requests.
+        bodies: File with one request body per line.
+        connections: Number of open connections.
+        seconds: Duration.
+
+    Raises:
+        FailedRequestsError: A request failed, or none was answered.
+    """
     command = ["wrk", "--threads", "1", "--connections", connections, "--duration", f"{seconds}s"]
     options = ["--timeout", "10s", "--script", SCRIPT, address, "--", bodies, path]
     said = subprocess.run(

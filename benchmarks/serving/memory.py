@@ -1,4 +1,4 @@
-"""Measure one server alone: seconds from its start to the first correct response, and its memory after load."""
+"""Measure each server alone: seconds from start to the first correct response, and memory after load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEGABYTE = 10**6
 
 
 def measure(place: Place, workload: Mapping[str, Workload], names: Sequence[str]) -> Iterator[Row | Process]:
-    """Load three models in one process; a server with one model per process gets the smallest one."""
+    """Measure each server with three models; a server of one model per process loads the smallest."""
     for name in names:
         server = SERVERS[name]
         asked = list(workload.values())[: 1 if server.alone else None]

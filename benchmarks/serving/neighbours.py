@@ -1,4 +1,4 @@
-"""Send sixteen requests at once, one of a wrong shape, and count the good ones that fail with it."""
+"""Send 16 concurrent requests, one with a wrong shape, and count the valid requests that fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure(place: Place, workload: Workload, names: Sequence[str]) -> Iterator[
 
 
 def _failed(running: Running, workload: Workload, burst: int) -> int:
-    """Return how many good requests of one burst got a wrong response or none."""
+    """Return the number of valid requests in a burst with a wrong response or none."""
     rows = [(burst * AT_ONCE + place) % ROWS for place in range(AT_ONCE)]
     asked = [(row, workload.each()[row]) for row in rows]
     bad = burst % AT_ONCE

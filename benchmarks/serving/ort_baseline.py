@@ -1,6 +1,8 @@
-"""onnxruntime in a loop, the limit of every server: `python -m benchmarks.serving.ort_baseline MODEL.onnx ROWS.npy`.
+"""Run onnxruntime in a loop, the upper bound of every server.
 
-`rows S` is one row after the other on one core, `batches S` batches of 8 on both, for S seconds.
+    python -m benchmarks.serving.ort_baseline MODEL.onnx ROWS.npy
+
+A line on stdin starts a run of S seconds: `rows S` runs single rows on one core, `batches S` batches of 8 on two cores.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ CORES = 2
 
 
 class OrtBaseline:
-    """The loop in a process that takes turns with the servers."""
+    """The loop in a separate process, which takes turns with the servers."""
 
     def __init__(self, project: Project, workload: Workload, folder: Path) -> None:
         rows = folder / f"{workload.model}.npy"
@@ -41,7 +43,7 @@ class OrtBaseline:
         self._process.__exit__(*reason)
 
     def figures(self, connections: int, seconds: int) -> Figures:
-        """Row by row against one connection, in batches against several: there is no other for a loop."""
+        """Measure single rows as the baseline of one connection, and batches as that of several."""
         return Figures(**self._process.tell(f"{'rows' if connections == 1 else 'batches'} {seconds}"))
 
 

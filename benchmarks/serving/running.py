@@ -1,4 +1,4 @@
-"""Run a server: from its start to its first correct response, to its end."""
+"""Start a server, wait for its first correct response, check its responses, and stop it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ import psutil
 from benchmarks.serving.servers import Place, Server, free_port
 from benchmarks.serving.workload import ROWS, Workload
 
-PATIENCE = 90.0  # seconds until the first answer
+PATIENCE = 90.0  # seconds until the first correct response
 SECONDS_TO_END = 10.0
 AT_ONCE = 16
 
 
 class WrongAnswerError(Exception):
-    """A server's outputs differ from onnxruntime's."""
+    """The outputs of a server differ from those of onnxruntime, or it has not started."""
 
 
 class Running:
-    """A server process and its children, which serve `model` (and others, if it can) on 127.0.0.1."""
+    """A running server and its child processes, on a free port of 127.0.0.1.
+
+    Args:
+        server: The server to start.
+        place: Models and scratch folder.
+        model: The model to serve, if the server serves only one.
+    """
 
     def __init__(self, server: Server, place: Place, model: str) -> None:
         self.server = server
@@ -72,7 +78,7 @@ class Running:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
 
     def is_right(self, connection: http.client.HTTPConnection, workload: Workload, row: int) -> bool:
-        """Whether an answer comes back, and for `row` says what onnxruntime says."""
+        """Return whether the response is 2xx and matches the output of onnxruntime for `row`."""
         try:
             response = connection.getresponse()
             said = response.read()
@@ -83,7 +89,11 @@ class Running:
         return workload.is_right(row, self.server.schema.first_output(json.loads(said)))
 
     def wait(self, *workload: Workload) -> float:
-        """Seconds from the start until each of these was answered right once; raises WrongAnswerError."""
+        """Wait for one correct response per workload; return the seconds since the start.
+
+        Raises:
+            WrongAnswerError: The server has exited, or there is no correct response in `PATIENCE` seconds.
+        """
         for asked in workload:
             while not self._answers(asked):
                 if self._process.poll() is not None or time.perf_counter() - self._begun > PATIENCE:
@@ -98,7 +108,11 @@ class Running:
             return False
 
     def check(self, workload: Workload) -> None:
-        """Every row, many at once; raises WrongAnswerError."""
+        """Check the response to each row, with `AT_ONCE` concurrent requests.
+
+        Raises:
+            WrongAnswerError: A response is wrong.
+        """
         for first in range(0, ROWS, AT_ONCE):
             places = range(first, first + AT_ONCE)
             answers = self.answers_at_once(workload, [(row, workload.each()[row]) for row in places])
@@ -106,7 +120,12 @@ class Running:
                 raise WrongAnswerError(f"{self.server.name}, {workload.model}: one of rows {places} asked at once")
 
     def answers_at_once(self, workload: Workload, asked: list[tuple[int, Any]]) -> list[bool]:
-        """Whether each of these rows, on a connection of its own, is answered as that row should be."""
+        """Send rows at once, each on its own connection; return whether each response is correct.
+
+        Args:
+            workload: The expected outputs.
+            asked: Index of the expected output, and the row to send.
+        """
         with ExitStack() as opened:
             connections = [opened.enter_context(closing(self.connection())) for _ in asked]
             for connection, (_, row) in zip(connections, asked, strict=True):
@@ -114,7 +133,7 @@ class Running:
             return [self.is_right(each, workload, row) for each, (row, _) in zip(connections, asked, strict=True)]
 
     def bodies(self, workload: Workload, folder: Path) -> Path:
-        """A file with one body a line, as wrk wants them."""
+        """Write the file of request bodies for wrk, one per line, and return its path."""
         path = folder / f"{self.port}-{workload.model}.jsonl"
         body = self.server.schema.body
         lines = (json.dumps(body(workload.input, row), separators=(",", ":")) for row in workload.each())
@@ -122,6 +141,6 @@ class Running:
         return path
 
     def memory(self) -> int:
-        """Bytes that it and its children hold; what several of them share counts once (PSS)."""
+        """Return the memory of the server and its children in bytes (PSS, which counts shared pages once)."""
         watched = psutil.Process(self._process.pid)
         return sum(process.memory_full_info().pss for process in [watched, *watched.children(recursive=True)])

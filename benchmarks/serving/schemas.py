@@ -14,11 +14,14 @@ DATATYPES = {"u": "UINT8", "f": "FP32", "O": "BYTES", "U": "BYTES"}
 
 @dataclass(frozen=True)
 class Schema:
-    """Path of a model, body for an input's name and one row, and the first output of a response."""
+    """Request and response format of a server."""
 
     path: Callable[[str], str]
+    """Returns the path of a model."""
     body: Callable[[str, NDArray[Any]], Any]
+    """Returns the JSON body, from the name of the input and one row."""
     first_output: Callable[[Any], Any]
+    """Returns the first output of a decoded response."""
 
 
 def _v2_body(name: str, row: NDArray[Any]) -> Any:  # noqa: ANN401  (JSON)

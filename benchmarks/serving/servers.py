@@ -1,6 +1,7 @@
-"""The compared servers, and how each is started: in its own virtual environment, as its documentation says.
+"""Define the compared servers and their commands, as in their documentation, each in its own virtual environment.
 
-Access logs of the others are off, where they have a switch; ours has everything on, a log in a file as well.
+Access logs of the other servers are disabled where possible. Penstock's server has all features enabled, including the
+access log in a file.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 
 
 def _as_ours(*names: str) -> tuple[str, ...]:
-    """Return requirements with our tested versions."""
+    """Return requirements with the versions of constraints.txt, which Penstock is tested with."""
     versions = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
     return tuple(f"{name}=={versions[name]}" for name in names)
 
@@ -37,11 +38,13 @@ RUNTIME = _as_ours("numpy", "onnxruntime")
 
 @dataclass(frozen=True)
 class Place:
-    """Folder of <model>/model.onnx and validation.json, and a scratch folder for a server."""
+    """Folders of a benchmark."""
 
     project: Project
     models: Path
+    """Folder of <model>/model.onnx and validation.json."""
     scratch: Path
+    """Folder for temporary files of the servers."""
 
     def file(self, model: str) -> Path:
         return self.models / model / "model.onnx"
@@ -55,20 +58,19 @@ class Command:
 
 @dataclass(frozen=True)
 class Server:
-    """
-    command: what starts it, of a place, the bin folder of its environment, a model, and a port.
-    packages: of its environment; none where it is this one.
-    alone: it serves one model, and `command`'s model says which.
-    """
+    """A server to compare."""
 
     name: str
     schema: Schema
     command: Callable[[Place, Path, str, int], Command]
+    """Returns the command, from a place, the bin folder of the environment, a model and a port."""
     packages: tuple[str, ...] = ()
+    """Requirements of its virtual environment; empty for the current environment."""
     alone: bool = False
+    """Whether it serves only one model, the one that `command` is called with."""
 
     def bin(self, project: Project) -> Path:
-        """Of its environment, which is made where it is not there yet."""
+        """Return the bin folder of its environment, which is created if it is missing."""
         if not self.packages:
             return Path(sys.executable).parent
         return environment(project, self.packages[0].partition("=")[0].partition("[")[0], self.packages).parent
@@ -114,7 +116,7 @@ def _fastapi(workers: int, threads: int) -> Callable[[Place, Path, str, int], Co
 
 
 def _mlserver(batching: Mapping[str, float]) -> Callable[[Place, Path, str, int], Command]:
-    """Without parallel workers, with which its figures are worse."""
+    """Return the command of MLServer without parallel workers, which would make it slower."""
 
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
         folder = place.scratch / f"mlserver-{port}"
@@ -167,7 +169,7 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 FASTAPI_PACKAGES = ("fastapi==0.165.0", "uvicorn[standard]==0.54.0", *RUNTIME)
-# With uvloop 0.22 and newer MLServer 1.7.1 does not start.
+# MLServer 1.7.1 does not start with uvloop 0.22 or newer.
 MLSERVER_PACKAGES = ("mlserver==1.7.1", "uvloop==0.21.0", *RUNTIME)
 ADAPTIVE = {"max_batch_size": 32, "max_batch_time": 0.002}
 
@@ -193,7 +195,7 @@ SERVERS = {
     "litserve": Server("LitServe", schemas.LITSERVE, _litserve, ("litserve==0.2.19", *RUNTIME), alone=True),
     UNBATCHED: Server("penstock without batching", schemas.V2, _penstock("--max-batch-size", "1")),
 }
-# What was chosen, against what else there is.
+# Alternatives to the design decisions of Penstock's server.
 CHOICES = {
     "uvicorn": Server("penstock on uvicorn", schemas.V2, _variant("uvicorn"), VARIANT_PACKAGES),
     "granian": Server("penstock on granian", schemas.V2, _variant("granian"), VARIANT_PACKAGES),

@@ -1,6 +1,6 @@
 """Measure requests per second and latencies of all servers in turns.
 
-In a round everybody is asked once, so that a ratio is the median of pairs that were taken in the same minute.
+In each round every server has one turn, so a ratio is the median of pairs that were measured within a minute.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from benchmarks.serving.workload import Workload
 CONNECTIONS = (1, 8, 64)
 WARM_UP = 1  # seconds
 
-# What one asks of a contestant: its figures at so many connections in so many seconds.
+# Measures a server, from the number of connections and the seconds of a turn.
 Load = Callable[[int, int], Figures]
-# None where a request failed: the figures of that turn are void.
+# Figures by server for each round; None if a request failed, which makes the turn void.
 Rounds = list[dict[str, Figures | None]]
 
 
 @dataclass(frozen=True)
 class Length:
+    """Duration of a measurement."""
+
     rounds: int
-    seconds: int  # of one turn
+    seconds: int
+    """Seconds of one turn."""
 
 
 def measure(place: Place, workload: Workload, names: Sequence[str], length: Length) -> Iterator[Row | Figure]:
@@ -59,7 +62,7 @@ def _started(place: Place, workload: Workload, name: str, running: ExitStack) ->
 
 
 def in_turns(asked: Mapping[str, Load], connections: int, length: Length) -> Rounds:
-    """Run every second round backwards, so that the order is no advantage."""
+    """Measure all servers in rounds. The order alternates, so that it gives no server an advantage."""
     orders = list(asked), list(asked)[::-1]
     return [
         {name: _figures(name, asked[name], connections, length.seconds) for name in orders[number % 2]}
@@ -81,7 +84,7 @@ def figures(model: str, connections: int, rounds: Rounds) -> Iterator[Figure]:
 
 
 def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the medians of each server's valid turns."""
+    """Yield the medians of the valid turns of each server."""
     for name in rounds[0]:
         if valid := [turn for round_ in rounds if (turn := round_[name])]:
             yield (
@@ -96,7 +99,7 @@ def medians(rounds: Rounds) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def rows(model: str, connections: int, rounds: Rounds) -> Iterator[Row]:
-    """Return the rows of the targets, from rounds without failed requests."""
+    """Yield the rows of the targets, from pairs without failed requests."""
     for target in TARGETS:
         if (target.model, target.connections) != (model, connections):
             continue

@@ -1,4 +1,4 @@
-"""Targets of the comparison: the rows of serving.json."""
+"""Define the targets of the comparison, which are the rows of serving.json."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmarks.serving.servers import BARE, CHOICES, KNOWN, MODELS, UNBATCHED
 
 @dataclass(frozen=True)
 class Target:
-    """A target of our server, compared with another one."""
+    """A target of Penstock's server, relative to another server."""
 
     metric: str
-    """What is compared."""
+    """The compared quantity."""
     peer: str
     """The other server."""
     model: str
@@ -22,14 +22,14 @@ class Target:
     connections: int
     """Number of open connections."""
     compare: Callable[[Figures, Figures], float]
-    """Computes the value that `metric` names from our figures and theirs."""
+    """Computes the value of `metric`, from the figures of Penstock and of the other server."""
     limit: float
-    """Lowest value, or the highest one if `at_most`."""
+    """Lowest accepted value, or the highest one if `at_most`."""
     at_most: bool = False
 
     @property
     def baseline(self) -> str:
-        """The other server, for the table."""
+        """Name of the other server in the table."""
         if self.peer != BARE:
             return KNOWN[self.peer].name
         how = "row by row" if self.connections == 1 else "batches of 8 on both cores"
@@ -37,7 +37,7 @@ class Target:
 
 
 def _rate(model: str, peer: str, limits: dict[int, float]) -> list[Target]:
-    """Return our requests per second as a multiple of theirs."""
+    """Return targets for the ratio of requests per second, by number of connections."""
     return [
         Target(f"requests/s of {model}, concurrency {connections}", peer, model, connections, more, limit)
         for connections, limit in limits.items()

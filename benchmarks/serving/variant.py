@@ -1,7 +1,9 @@
-"""Our server with one difference, to measure what it is worth.
+"""Run Penstock's server with one change, to measure the effect of a design decision.
 
-`python -m benchmarks.serving.variant WHAT MODELS PORT LOG`, in an environment that has granian, uvicorn and msgspec
-beside what ours has. On the ASGI servers nothing is written to the log.
+    python -m benchmarks.serving.variant WHAT MODELS PORT LOG
+
+The environment has granian, uvicorn and msgspec in addition to the requirements of Penstock. The ASGI servers write no
+access log.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def serve_by_granian(port: int) -> None:
 
 
 def take_json() -> None:
-    def dumps(content: object, option: int) -> bytes:  # noqa: ARG001  (as orjson has it)
+    def dumps(content: object, option: int) -> bytes:  # noqa: ARG001  (signature of orjson)
         return json.dumps(content, default=_listed, separators=(",", ":")).encode()
 
     _exchange_orjson(json.loads, dumps, json.JSONDecodeError)
@@ -64,10 +66,10 @@ def take_msgspec() -> None:
 def _exchange_orjson(loads: Callable[[bytes], Any], dumps: Callable[[object, int], bytes], error: type) -> None:
     other = SimpleNamespace(loads=loads, dumps=dumps, JSONDecodeError=error, OPT_SERIALIZE_NUMPY=0)
     for module in (messages, v2_response):
-        setattr(module, "orjson", other)  # noqa: B010  (mypy refuses the plain assignment)
+        setattr(module, "orjson", other)  # noqa: B010  (mypy rejects a plain assignment)
 
 
-def _listed(value: Any) -> object:  # noqa: ANN401  (what numpy has)
+def _listed(value: Any) -> object:  # noqa: ANN401  (arrays and scalars of numpy)
     return value.tolist()
 
 
@@ -76,7 +78,7 @@ def run_in_workers_only() -> None:
 
 
 def wait_for_more() -> None:
-    """Collect batches by a timer, as most servers do."""
+    """Collect batches with a timer, as most servers do."""
 
     class Waits(Engine):
         def _dispatch(self) -> None:

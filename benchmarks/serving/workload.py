@@ -1,4 +1,4 @@
-"""The requests for every server: raw rows of the test set, and onnxruntime's own outputs for them."""
+"""Prepare the requests for all servers: raw test rows, and the outputs of onnxruntime for them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from penstock.core.paths import Project
 from penstock.data.datasets.base import load_dataset, raw_split_for
 
 ROWS = 64
-# Of another batch size, or of other threads, onnxruntime's own answers differ by as much.
+# Outputs of onnxruntime itself differ by as much between batch sizes and numbers of threads.
 TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Raw inputs [rows, ...] of one model, and its ONNX file."""
+    """Requests for one model."""
 
     model: str
     path: Path
+    """The ONNX file."""
     rows: NDArray[Any]
+    """Raw input rows, [rows, ...]."""
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
@@ -43,7 +45,7 @@ class Workload:
 
     @cached_property
     def right(self) -> NDArray[np.float32]:
-        """The first output, [rows, numbers]; of a classifier these are probabilities."""
+        """Expected first output, float32 [rows, values]; the probabilities of a classifier."""
         first = self.session.get_outputs()[0].name
         answers = [self.session.run([first], {self.input: row[None]})[0] for row in self.each()]
         return np.concatenate(answers).astype(np.float32).reshape(ROWS, -1)
@@ -57,7 +59,7 @@ class Workload:
 
 
 def workload_of(project: Project, config: Config, model: str, path: Path) -> Workload:
-    """Return rows of the test set, or noise for a generator; always the same."""
+    """Select test rows, or draw noise for a generator, with a fixed seed."""
     settings, random = config.model(model), np.random.default_rng(0)
     if isinstance(settings, AdversarialConfig):
         return Workload(model, path, random.standard_normal((ROWS, settings.network.latent_dim), dtype=np.float32))

@@ -1,4 +1,7 @@
-"""The command `penstock`. Each command imports the libraries that it needs, so that the others start fast."""
+"""Implement the command `penstock`.
+
+Each subcommand imports the libraries that it needs, so that the others start fast.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, and exit with the codes of `penstock.core.errors`.
 
     Args:
-        arguments: Command line without the program; None takes `sys.argv`.
+        arguments: Command line without the program; None uses `sys.argv`.
     """
     chosen = _parser().parse_args(arguments)
     try:
@@ -141,7 +144,7 @@ def _ui(chosen: argparse.Namespace) -> None:
     if not uri.startswith("sqlite:"):
         print(f"the runs are at {uri}")
         return
-    # Without this parameter MLflow 3 opens its pages for language models.
+    # Without this parameter MLflow 3 opens its pages for generative AI.
     page = f"http://127.0.0.1:{chosen.port}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
     options = [
@@ -156,7 +159,7 @@ def _ui(chosen: argparse.Namespace) -> None:
         "--uvicorn-opts",
         "--lifespan off --log-level warning",  # otherwise Ctrl-C shows a traceback
     ]
-    # No processes for evaluating language models: they double the time to start and to stop.
+    # Disable the job workers for evaluating language models: they double the time to start and to stop.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 

@@ -9,7 +9,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from penstock.config.loading import load_config
 from penstock.io.files import read_json, sha256
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, of_each_model
 
 MODELS = load_config(REPOSITORY / "params.yaml").models
 ELEMENTS = {
@@ -36,7 +36,7 @@ def shape_behind(tensor):
     return [None, *(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", of_each_model(MODELS))
 def test_triton_configurations_describe_the_validated_file(triton_repository, small_run, name):
     config = configuration(triton_repository / name)
     file = triton_repository / name / "1" / "model.onnx"

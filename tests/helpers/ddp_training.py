@@ -1,8 +1,8 @@
-"""One process of several that train a model together on the golden rows, begun by torchrun or by Lightning:
+"""Train a model on the golden rows as one process of a distributed training, started by torchrun or Lightning.
 
     python -m tests.helpers.ddp_training FOLDER MODEL
 
-It writes what it ended with to FOLDER/<rank>.json: no two processes write the same file.
+Each process writes its result to its own file, FOLDER/<rank>.json.
 """
 
 import json
@@ -20,12 +20,12 @@ from penstock.training.fit import TrainingSetup, evaluate, fit
 from tests.models.documented import DATA
 from tests.training.golden import ROWS, rows_of
 
-# Sixteen rows: the last batch has one row for two processes.
+# With sixteen rows, the last batch has one row for two processes.
 CHANGES = {"epochs": 3, "batch_size": 5}
 
 
 def trained(config, name, **trainer):
-    """A short training without anything that is drawn at random, so that it may be compared."""
+    """Run a short training without dropout, so that results can be compared."""
     model = config.model(name)
     network = model.network
     if hasattr(network, "dropout"):
@@ -40,7 +40,7 @@ def trained(config, name, **trainer):
 def evaluated(config, name, weights, **trainer):
     model = config.model(name)
     settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
-    odd = rows_of(model.dataset)[np.arange(ROWS - 1)]  # of two processes one has a row more
+    odd = rows_of(model.dataset)[np.arange(ROWS - 1)]  # an odd number, so that one of two processes has one row more
     return evaluate(TrainingSetup(build_module, model, settings, DATA[model.dataset]), weights, odd)
 
 

@@ -1,4 +1,4 @@
-"""Kills a pipeline, and lets it go on, until it is done: the whole process group, by SIGKILL."""
+"""Kill the process group of a pipeline with SIGKILL at chosen moments, and resume it until it has finished."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from tests.helpers.small_project import SmallProject, small_repository
 
 Moment = Callable[[Path], bool]
-# A model of each kind: classification, reconstruction, GAN, without the reference classifier of the last one.
+# One model per task: classification, reconstruction, GAN. The reference classifier of the GAN is left out.
 TARGETS = ("register@iris_mlp", "register@mnist_autoencoder", "export@mnist_gan")
 MODELS = [target.partition("@")[2] for target in TARGETS]
 EPOCHS = 2
@@ -26,7 +26,7 @@ SECONDS_TO_FINISH = 600
 
 
 def there(pattern: str) -> Moment:
-    """As soon as there is a file like this, below the project."""
+    """Return the moment at which a file of the project matches a glob pattern."""
     return lambda root: any(root.glob(pattern))
 
 
@@ -35,7 +35,7 @@ def after(seconds: float) -> Moment:
     return lambda _: time.monotonic() >= until
 
 
-# Of the life of a pipeline; DVC runs what does not need each other in any order.
+# Moments of a pipeline; DVC runs independent stages in any order.
 CHECKPOINTS = ".penstock/checkpoints/train"
 MOMENTS = {
     "download": there("data/raw/mnist/*"),
@@ -49,7 +49,7 @@ MOMENTS = {
 
 
 def small_project(repository: Path, folder: Path) -> SmallProject:
-    """The small pipeline in a new folder, with a checkpoint after every step; nothing has run yet."""
+    """Create the small pipeline in a new folder, with a checkpoint after each step, without running it."""
     folder.mkdir()
     copy = small_repository(repository, folder)
     copy.run("dvc", "config", "--local", "core.no_scm", "true")
@@ -58,7 +58,7 @@ def small_project(repository: Path, folder: Path) -> SmallProject:
 
 
 def forget(copy: SmallProject) -> None:
-    """As if nothing had run."""
+    """Delete all outputs of the pipeline, including caches and MLflow runs."""
     for name in ("data/raw", "data/processed", "models", "reports", "mlruns", ".penstock", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(copy.root / name, ignore_errors=True)
     for path in (copy.root / "dvc.lock", *copy.root.glob("mlflow.db*")):
@@ -66,7 +66,7 @@ def forget(copy: SmallProject) -> None:
 
 
 def run(copy: SmallProject) -> subprocess.Popen[str]:
-    """The pipeline, one stage after the other, in a process group of its own."""
+    """Start the pipeline in its own process group, one stage at a time."""
     return subprocess.Popen(
         [sys.executable, "-m", "penstock.cli", "repro", "--jobs", "1", *TARGETS],
         cwd=copy.root,
@@ -79,8 +79,11 @@ def run(copy: SmallProject) -> subprocess.Popen[str]:
 
 
 def kill_at_one_of(copy: SmallProject, moments: Mapping[str, Moment]) -> tuple[str | None, str]:
-    """Runs the pipeline until one of the moments has come, and kills it; None where it was done before. Also returns
-    what it said."""
+    """Run the pipeline until one of the moments, and kill it.
+
+    Returns:
+        Name of the moment, or None if the pipeline finished earlier, and the output of the pipeline.
+    """
     with run(copy) as process:
         come = None
         while process.poll() is None and not come:
@@ -101,12 +104,12 @@ def finish(copy: SmallProject) -> str:
 
 
 def trainings_gone_on_with(said: str) -> int:
-    """How often a training went on from its checkpoint: equal bytes alone would also come of one that began anew."""
-    return said.count("going on behind batch")
+    """Count the trainings that resumed from a checkpoint; a restarted training would give the same bytes."""
+    return said.count("resuming after batch")
 
 
 def outcome(root: Path) -> dict[str, str]:
-    """The md5 of every file that the targets leave behind, latencies apart."""
+    """Return the MD5 of each output file by path, except latencies."""
     files = [
         path
         for folder in ("data/raw", "data/processed", "models", "reports")
@@ -121,7 +124,7 @@ def mlflow_of(root: Path) -> MlflowClient:
 
 
 def runs_of(root: Path, model: str, epochs: int) -> list[Run]:
-    """MLflow's runs of a model that is trained for so many epochs, folds and seeds apart."""
+    """Return the MLflow runs of a model with this number of epochs, without those of folds and seeds."""
     client = mlflow_of(root)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(experiments, f"params.`training.epochs` = '{epochs}' and tags.model = '{model}'")
@@ -129,12 +132,12 @@ def runs_of(root: Path, model: str, epochs: int) -> list[Run]:
 
 
 def steps_of(root: Path, run: Run) -> list[int]:
-    """The epochs that MLflow has a loss of, in order; one that it was told twice is there twice."""
+    """Return the epochs with a logged loss, in order; an epoch that was logged twice appears twice."""
     return sorted(metric.step for metric in mlflow_of(root).get_metric_history(run.info.run_id, "train/loss"))
 
 
 def assert_one_run_for_each(root: Path, models: Sequence[str], epochs: int) -> None:
-    """In MLflow every model has one run, finished, with each epoch once; and one for each of its folds."""
+    """Assert that each model has one finished run with each epoch once, and one child run per fold."""
     client = mlflow_of(root)
     for model in models:
         (run,) = runs_of(root, model, epochs)

@@ -1,8 +1,8 @@
-"""Two nodes on one machine: network namespaces with addresses of their own, and a link between them."""
+"""Emulate two nodes on one machine: two network namespaces with their own addresses, and a link."""
 
 FIRST, SECOND = "10.77.0.1", "10.77.0.2"
-# In a namespace that the kernel removes with its last process. Host names mean nothing in there, so each torchrun is
-# told who it is.
+# The namespaces are in a parent namespace, which the kernel removes with its last process. Host names do not resolve
+# there, so each torchrun gets its address and its role explicitly.
 _SCRIPT = f"""
 set -e
 mount -t tmpfs none /run

@@ -1,4 +1,4 @@
-"""Other processes: a port for them, and waiting for them, but not for ever."""
+"""Find a free port for a process, and wait for a process with a timeout."""
 
 import socket
 import time
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
-    """Whether a server there is up and content."""
+    """Return whether a server responds to a GET request with success."""
     try:
         return httpx.get(url, timeout=5).is_success
     except httpx.TransportError:

@@ -1,8 +1,8 @@
-"""One process of two that train together; while the last checkpoint is written, a signal comes to the first of them:
+"""Train as one of two processes; rank zero gets a signal while it writes the last checkpoint.
 
     python -m torch.distributed.run --nproc_per_node 2 -m tests.helpers.signalled_training FOLDER
 
-It writes the exit code that it would end with to FOLDER/<rank>.txt.
+Each process writes the exit code of the stage to FOLDER/<rank>.txt.
 """
 
 import os

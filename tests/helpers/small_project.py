@@ -1,4 +1,4 @@
-"""A copy of the repository that runs for real, on real data, in a minute instead of many."""
+"""Copy the repository as a small project, which runs on a part of the real data in about a minute."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from penstock.config.loading import load_config
 
 @dataclass(frozen=True)
 class SmallProject:
-    """A project folder of its own, or one that several test workers share: there, one command runs at a time."""
+    """A copy of the project."""
 
     root: Path
     shared: bool = False
+    """Whether several test workers use the folder; then it runs one command at a time."""
 
     def copied_to(self, root: Path) -> SmallProject:
-        """The same files in another folder, which does not exist yet."""
+        """Copy the project to a folder that does not exist yet."""
         with self._alone():
-            shutil.copytree(self.root, root, symlinks=True)
+            shutil.copytree(self.root, root, symlinks=True, copy_function=_link_if_cached)
         return SmallProject(root)
 
     def _alone(self) -> AbstractContextManager[object]:
@@ -41,7 +42,16 @@ class SmallProject:
         return {"PATH": programs, "PYTHONPATH": str(self.root / "src"), "DVC_NO_ANALYTICS": "1"}
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command there, with this Python's programs and the copy's own sources; returns all that it said."""
+        """Run a command in the project, with the programs of this Python and the sources of the copy.
+
+        Args:
+            command: Program and arguments.
+            check: Whether to assert that the exit code is 0.
+            environment: Additional environment variables.
+
+        Returns:
+            The exit code, and stdout and stderr together as `stdout`.
+        """
         with self._alone():
             done = subprocess.run(
                 command,
@@ -56,13 +66,13 @@ class SmallProject:
         return done
 
     def make_with_this_environment(self, command: str) -> list[str]:
-        """A `make` command that takes this Python's environment for its own, as installed."""
+        """Return a `make` command that uses the virtual environment of this Python without installing anything."""
         assert command.startswith("make ")
         installed = [option for stamp in (".pipeline", ".test") for option in ("-o", f"{sys.prefix}/{stamp}")]
         return [*command.split(), f"VENV={sys.prefix}", *installed]
 
     def read_params(self) -> Any:
-        """params.yaml as ruamel has it, anchors and comments included."""
+        """Read params.yaml with ruamel, which keeps anchors and comments."""
         return _yaml().load((self.root / "params.yaml").read_text())
 
     def write_params(self, document: Any) -> None:
@@ -70,7 +80,7 @@ class SmallProject:
             _yaml().dump(document, file)
 
     def edit_params(self, **changes: Any) -> None:
-        """Sets values by dotted key, written with __ for the dot: models__mnist_cnn__training__epochs=1."""
+        """Set values by dotted key, with `__` for each dot: `models__mnist_cnn__training__epochs=1`."""
         document = self.read_params()
         for dotted, value in changes.items():
             *parents, last = dotted.split("__")
@@ -81,15 +91,26 @@ class SmallProject:
         self.write_params(document)
 
 
+def _link_if_cached(source: str, target: str) -> None:
+    """Copy a file; one in DVC's cache, which is never written again, is only linked."""
+    if "/.dvc/cache/" in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
 def small_repository(repository: Path, root: Path, models: Collection[str] | None = None) -> SmallProject:
-    """The files that git would carry, into an empty folder without .git, with a few hundred rows and an epoch or
-    two of each model; mirrors stay where they are.
+    """Copy the files that git does not ignore to an empty folder, as a small project.
+
+    It has a few hundred rows per dataset and 2 epochs per model.
 
     Args:
-        models: those to keep, documented or tuned; None keeps them all.
+        repository: The repository; relative mirrors still refer to it.
+        root: The folder, which does not become a git repository.
+        models: Models to keep, documented or tuned; None keeps all.
     """
     listed = subprocess.run(
-        # An index of nothing, so that an unpacked archive without .git is asked the same way.
+        # An empty git folder, so that an unpacked archive without .git works as well.
         [
             "git",
             f"--git-dir={_empty_index()}",
@@ -122,7 +143,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
             reference["classifier"] = "mnist_cnn"
     for model in [*document["models"].values(), *document["tuned"].values()]:
         model["training"]["epochs"] = 2
-        # Two epochs on a few hundred rows reach nothing; parity is held to as ever.
+        # Gates of quality cannot be passed after two epochs on a few hundred rows; the parity gate stays.
         reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
         model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]} | {
             "int8": 10_000
@@ -134,7 +155,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
 
 def _yaml() -> YAML:
     yaml = YAML()
-    yaml.preserve_quotes = True  # which addresses in [ ] need
+    yaml.preserve_quotes = True  # required by addresses in [ ]
     return yaml
 
 

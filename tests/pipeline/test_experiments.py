@@ -105,6 +105,7 @@ def test_queued_experiments_run_in_copies(project):
     assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]
 
 
+@pytest.mark.slow
 def test_metrics_are_numbers_and_few_enough_to_read(small_run, config):
     """Every model has two metrics, or three; the tuned ones, which the small run leaves out, have two."""
     shown = json.loads(small_run.run("sh", "-c", "dvc metrics show --json 2> /dev/null").stdout)

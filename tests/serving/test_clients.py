@@ -9,10 +9,10 @@ from tritonclient.utils import InferenceServerException
 
 from penstock.config.loading import load_config
 from penstock.io.files import read_json
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, of_each_model
 from tests.serving.server_process import names_served
 
-MODELS = load_config(REPOSITORY / "params.yaml").models
+MODELS = of_each_model(load_config(REPOSITORY / "params.yaml").models)
 DATATYPES = {"tensor(float)": "FP32", "tensor(uint8)": "UINT8", "tensor(int64)": "INT64", "tensor(string)": "BYTES"}
 ROWS = 3
 
@@ -94,11 +94,11 @@ def test_the_server_is_live_and_has_metadata(client, told):
     assert told("get_server_metadata")["name"] == "penstock"
 
 
-def test_all_models_are_in_the_index_and_ready(client, told):
+def test_all_models_are_in_the_index_and_ready(client, told, small_run):
     index = told("get_model_repository_index")
     models = index["models"] if isinstance(index, dict) else index
     ready = {model["name"]: model["version"] for model in models if model["state"] == "READY"}
-    assert ready.keys() == names_served(MODELS)
+    assert ready.keys() == names_served(load_config(small_run.root / "params.yaml").models)
     assert all(client.is_model_ready(name, version) for name, version in ready.items())
 
 

@@ -17,12 +17,11 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
 from penstock.models.common.build import build_network
 from penstock.serving.runtime.repository import Repository
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, of_each_model
 from tests.helpers.processes import answers, free_port, wait_until
 from tests.serving.server_process import names_served
 
 ALL = load_config(REPOSITORY / "params.yaml").models
-SERVED = names_served(ALL)
 CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
 
 
@@ -44,7 +43,7 @@ def request_of(model, rows):
     return {"id": "7", "inputs": [{**spec, "shape": [len(rows), *spec["shape"][1:]], "data": data}]}
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", of_each_model(CLASSIFIERS))
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
 def test_served_outputs_equal_the_trained_network(server, small_run, name, batch_size):
     """Compare raw test rows over HTTP with the trained network on processed rows, at batch sizes 1, 7 and 256."""
@@ -86,13 +85,13 @@ def test_autoencoders_and_generators_are_served(server):
     assert "classes" not in server.get("/v2/models/mnist_gan").json()
 
 
-def test_short_routes_predict(server):
+def test_short_routes_predict(server, small_run):
     answer = server.post("/predict/imdb_lstm", json={"text": "A wonderful film."}).json()
     assert answer["label"] in ("negative", "positive")
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     answer = server.post("/predict/iris_mlp", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
     assert answer["probabilities"].keys() == {"setosa", "versicolor", "virginica"}
-    assert server.get("/models").json().keys() == SERVED
+    assert server.get("/models").json().keys() == names_served(load_config(small_run.root / "params.yaml").models)
     assert server.get("/v2").json()["name"] == "penstock"
 
 
@@ -159,7 +158,7 @@ def test_an_unvalidated_model_does_not_stop_the_others(changed_run):
     (changed_run.root / "models/mnist_cnn/validation.json").unlink()
     repository = Repository([changed_run.root / "models", changed_run.root / "tuned/models"])
     repository.load()
-    assert set(repository.names) == SERVED - {"mnist_cnn"}
+    assert set(repository.names) == names_served(load_config(changed_run.root / "params.yaml").models) - {"mnist_cnn"}
     assert "mnist_cnn: not served, because it did not pass its gates" in repository.rejected["mnist_cnn"]
 
 

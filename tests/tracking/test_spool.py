@@ -234,7 +234,7 @@ def test_an_unusable_address_gives_one_warning(write, capsys, uri):
     uploader = TailingUploader(log, uri)
     uploader.upload_pending()
     uploader.finish()
-    assert capsys.readouterr().err.count(f"warning: cannot use MLflow at {uri}; going on without it") == 1
+    assert capsys.readouterr().err.count(f"warning: cannot use MLflow at {uri}; continuing without it") == 1
     assert log.exists()
 
 

@@ -138,7 +138,7 @@ def test_a_training_that_goes_on_says_from_where(train, signal_at, capsys):
         train("iris_mlp")
     signal_at(0)
     train("iris_mlp")
-    assert capsys.readouterr().out.count("going on behind batch 2 of epoch 2") == 1
+    assert capsys.readouterr().out.count("resuming after batch 2 of epoch 2") == 1
 
 
 @pytest.mark.parametrize("before_the_end", [0, 2])
@@ -214,7 +214,7 @@ def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train,
     assert checkpoints.of("whole").latest(1)
     changed = replace(checkpoints, key="other")
     changed.begin()
-    assert "begins anew" in capsys.readouterr().out
+    assert "starts over" in capsys.readouterr().out
     assert changed.of("whole").latest(1) is None
     assert not list(checkpoints.home.iterdir())
 
@@ -260,5 +260,5 @@ def test_a_disk_that_takes_nothing_costs_a_warning_and_not_the_training(reposito
         check=False,
     )
     assert done.stdout.split() == ["2"], done.stderr
-    assert done.stderr.count("no checkpoint can be written; going on without one") == 1
+    assert done.stderr.count("cannot write a checkpoint; training continues without one") == 1
     assert reason in done.stderr

@@ -1,4 +1,4 @@
-"""Simple models without a network that scores are compared with.
+"""Measure baselines: simple models without a neural network.
 
 Each module has `measure(settings, processed, raw)`. It returns the content of baseline.json: metrics on the test split.
 """

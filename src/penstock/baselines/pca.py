@@ -1,4 +1,4 @@
-"""Principal component analysis: the best linear reconstruction from a code of a given length."""
+"""Principal component analysis: the best linear reconstruction for a given latent dimension."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
 
 def measure(settings: PcaBaselineConfig, processed: ProcessedDataset, _raw: Path) -> dict[str, Any]:
-    """Fit the training rows, and return the mean squared error on the test rows, of pixels scaled to 0..1.
+    """Fit a PCA on the training rows.
+
+    Args:
+        settings: The entry of `baselines`.
+        processed: The splits.
+
+    Returns:
+        `mean_squared_error` of the reconstructed test rows, on pixels scaled to 0..1.
 
     Raises:
-        WrongSettingError: The rows have fewer components.
+        WrongSettingError: `components` exceeds the number of training rows or pixels.
     """
     train, test = _shares(processed.split("train")), _shares(processed.split("test"))
     if settings.components > min(train.shape):

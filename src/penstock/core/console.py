@@ -1,4 +1,4 @@
-"""Terminal output: one line per stage, progress bars, warnings; plain lines if there is no terminal."""
+"""Print one line per stage, progress bars and warnings; without a terminal, print plain lines only."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def stage_line(stage: str, name: str, text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line that is indented under the text of a stage's line."""
+    """Print a line, indented to the text column of the line of a stage."""
     output.print(f"{'':<{STAGE + NAME + 2}}{text}", style="dim", markup=False)
 
 
 def print_table(table: Table) -> None:
-    """Print a table whole, even where the output says that it has fewer columns or is no terminal."""
-    # A width that is asked of `print` would be cut to the console's.
+    """Print a table at full width, even if the terminal is narrower or there is none."""
+    # `print(width=...)` is limited to the width of the console.
     whole = output.options.update(max_width=UNBOUNDED)
     output.width = max(output.width, output.measure(table, options=whole).maximum)
     output.print(table)

@@ -1,4 +1,4 @@
-"""Number of CPU cores that this process may use; the pipeline and the server both ask here."""
+"""Count the CPU cores that this process may use; used by the pipeline and by the server."""
 
 from __future__ import annotations
 

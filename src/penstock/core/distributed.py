@@ -1,4 +1,7 @@
-"""Rank of this process in a distributed training; only rank zero writes files, logs to MLflow and prints."""
+"""Determine the rank of this process in a distributed training.
+
+Only rank zero writes files, logs to MLflow and prints.
+"""
 
 from __future__ import annotations
 

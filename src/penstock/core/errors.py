@@ -7,7 +7,7 @@ PenstockError               exit code 1
 ├── ExpectationError        the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
-├── StageError              stages failed that `penstock repro` ran
+├── StageError              `penstock repro` ran stages that failed
 └── MissingFileError        a file of an earlier stage is missing or damaged
 """
 
@@ -30,7 +30,7 @@ class ConfigError(PenstockError):
 
 
 class WrongSettingError(ConfigError):
-    """A setting that does not fit the data or the network, which shows only when it is used.
+    """A setting does not fit the data or the network, which is detected only when it is used.
 
     Args:
         key: Dotted key of the setting, below its model or dataset.
@@ -60,7 +60,7 @@ class GateError(PenstockError):
 
 
 class StageError(PenstockError):
-    """Stages failed that `penstock repro` ran."""
+    """`penstock repro` ran stages that failed."""
 
 
 class MissingFileError(PenstockError):

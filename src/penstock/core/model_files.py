@@ -1,7 +1,7 @@
-"""Name the files in the folder of a served model.
+"""Define the file names in the folder of a served model.
 
 <model>/model.onnx         the exported model
-<model>/model.int8.onnx    its quantised candidate
+<model>/model.int8.onnx    the int8 candidate: the same model, quantized
 <model>/validation.json    the sha256 of every file that may be served
 <model>/origin.json        where a downloaded model comes from: {"run_id": ..., "source": ...}
 """

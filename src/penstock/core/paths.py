@@ -1,4 +1,4 @@
-"""Paths of a project's files. dvc.yaml names the same paths for DVC."""
+"""Define the paths of a project's files. dvc.yaml contains the same paths for DVC."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Project:
 
     @property
     def plots_page(self) -> Path:
-        """The page that `dvc plots` fills in; .dvc/config names it."""
+        """HTML template of `dvc plots`; its path is set in .dvc/config."""
         return self.scratch / "plots.html"
 
     def checkpoints(self, stage: str, model: str) -> Path:
@@ -97,7 +97,7 @@ class Project:
 
     @property
     def results(self) -> Path:
-        """The folder of the results page, index.html, and its figures. It is made from reports/."""
+        """Folder of the results page, index.html, and its figures; generated from reports/."""
         return self.root / "results"
 
     @property

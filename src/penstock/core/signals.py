@@ -1,4 +1,4 @@
-"""Signals that end a stage, at once or after it has written a checkpoint.
+"""Handle signals that end a stage, at once or after it has written a checkpoint.
 
 The signals are SIGINT (Ctrl-C), SIGTERM (schedulers), and SIGUSR1, which SLURM sends before a time limit
 (`--signal=USR1@60`).
@@ -32,15 +32,15 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """128 + signal, as shells do."""
+        """128 plus the number of the signal, the convention of shells."""
         return 128 + self.number
 
 
 class _First:
     """The first signal of a stop.
 
-    Signals that follow within `SECONDS_OF_ONE_STOP` belong to the same stop: a terminal and a scheduler signal a whole
-    process group, in which parents pass the signal on. A later one comes from a user who insists.
+    Signals within `SECONDS_OF_ONE_STOP` after it belong to the same stop: a terminal and a scheduler signal a whole
+    process group, in which parents also forward the signal. A later signal is a second request of the user.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class _First:
         return first
 
     def insists(self) -> bool:
-        """Return whether a signal that arrives now is later than the same stop."""
+        """Return whether a signal that arrives now is a second request, not part of the first stop."""
         return time.monotonic() - self._at > SECONDS_OF_ONE_STOP
 
 
@@ -74,13 +74,13 @@ def _interrupt_at_once(number: int, _frame: object) -> None:
 
 
 def interrupt(number: int) -> NoReturn:
-    """Raise `Interrupted` for a deferred signal of this process, or of another process of the same training."""
+    """Raise `Interrupted` for a deferred signal of this process or of another process of the same training."""
     _first.take(number)
     raise Interrupted(number)
 
 
 class DeferredSignal:
-    """A signal that waits until `number` is read. A second, later signal interrupts at once."""
+    """A signal that is stored until `number` is read. A second request interrupts at once."""
 
     def __init__(self) -> None:
         self._first = _First()
@@ -103,7 +103,7 @@ class DeferredSignal:
 def _all_at_rest(parent: psutil.Process) -> list[psutil.Process]:
     """Suspend and return all descendants of a process.
 
-    A running child could start another process and end, and that process would have no parent to find it by.
+    Otherwise a child could start another process and exit, and that process could not be found by its parent.
     """
     import psutil
 
@@ -118,7 +118,7 @@ def _all_at_rest(parent: psutil.Process) -> list[psutil.Process]:
 
 @contextmanager
 def children_interrupted_with_us() -> Iterator[None]:
-    """Pass a signal on to all descendants of this process, and raise `Interrupted` when they have ended."""
+    """Forward a signal to all descendants of this process, and raise `Interrupted` after they have exited."""
     import psutil  # not installed with the server alone
 
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -1,1 +1,1 @@
-"""Official files to memory-mapped arrays, and batches of them: download, preprocessing, data module."""
+"""Download official files, preprocess them to memory-mapped arrays, and load batches."""

@@ -1,8 +1,7 @@
-"""Processed splits as a `LightningDataModule` whose loaders fetch whole batches.
+"""Load processed splits with a `LightningDataModule` that fetches whole batches.
 
-A dataset that is read row by row and collated costs more than the step of a small network. Here a batch is one fancy
-index into the arrays (`BatchDataset.__getitems__`), so nothing is collated. A GPU keeps the rows in its own memory
-where they fit.
+For a small network, reading and collating single rows takes longer than the training step. Here, one fancy index into
+the arrays gives a batch (`BatchDataset.__getitems__`), without collation. The rows stay in GPU memory if they fit.
 """
 
 from __future__ import annotations
@@ -24,27 +23,27 @@ EVALUATION_BATCH = 512
 
 
 class Batch(NamedTuple):
-    """The part of a batch that one process sees."""
+    """Share of a batch that one process receives."""
 
     inputs: Tensor
-    """[N, *shape], of the dataset's dtype."""
+    """[N, *shape], in the dtype of the dataset."""
     labels: Tensor
     """int64 [N]."""
     rows: int
-    """How many of the N count: N, or 0 where the batch has fewer rows than there are processes."""
+    """Number of valid rows: N, or 0 if the batch has fewer rows than processes."""
     loss_weight: float
-    """Weight of a mean over the N in the mean over all processes; 1 where all have the same number of rows."""
+    """Weight of this process's mean in the mean over all processes; 1 if all have the same number of rows."""
 
     def weighted(self, mean: Tensor) -> Tensor:
-        """Weight a mean over the N rows, so that the average over all processes is the mean of the whole batch."""
+        """Scale a mean over the N rows, so that its average over all processes is the mean of the batch."""
         return mean if self.loss_weight == 1 else mean * self.loss_weight
 
 
 class BatchIndex(NamedTuple):
-    """Which rows one process takes of a batch."""
+    """Row numbers of one process's share of a batch."""
 
     numbers: NDArray[np.int64]
-    """int64 [N]."""
+    """int64 [N], row numbers in the split."""
     rows: int
     """As in `Batch`."""
     loss_weight: float
@@ -52,11 +51,11 @@ class BatchIndex(NamedTuple):
 
 
 class BatchDataset(Dataset[Batch]):
-    """Rows of a split, fetched a batch at a time.
+    """Dataset of a split that fetches one batch at a time.
 
     Args:
         split: The rows.
-        device: Keeps a copy of all rows there; None reads them from where they are.
+        device: Device that holds a copy of all rows. None reads the rows from `split`.
     """
 
     def __init__(self, split: ArraySplit, device: torch.device | None = None) -> None:
@@ -70,7 +69,7 @@ class BatchDataset(Dataset[Batch]):
         return self.__getitems__([row])
 
     def __getitems__(self, rows: BatchIndex | Sequence[int]) -> Batch:
-        """Fetch the rows of a `BatchIndex`, or of a list of row numbers as a stock batch sampler gives them."""
+        """Fetch the rows of a `BatchIndex`, or of a list of row numbers from a stock batch sampler."""
         batch = rows if isinstance(rows, BatchIndex) else BatchIndex(np.asarray(rows), len(rows), 1.0)
         return Batch(*self._fetch(batch.numbers), batch.rows, batch.loss_weight)
 
@@ -84,9 +83,13 @@ class BatchDataset(Dataset[Batch]):
 
 
 class EpochSampler(Sampler[int]):
-    """A permutation of the rows that depends on (seed, epoch) alone, so that a resumed epoch has the same order.
+    """Sampler that shuffles the rows by (seed, epoch) only, so that a resumed epoch has the same order.
 
     Lightning calls `set_epoch` before each epoch.
+
+    Args:
+        rows: Number of rows in the split.
+        seed: Seed of all permutations.
     """
 
     def __init__(self, rows: int, seed: int) -> None:
@@ -104,17 +107,17 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def indexes(self) -> NDArray[np.int64]:
-        """The order of this epoch, int64 [rows]."""
+        """Return the row order of this epoch, int64 [rows]."""
         return np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
 
 
 class ShardedBatchSampler(Sampler[BatchIndex]):
-    """Batches of `batch_size` rows over all processes, of which each takes its share; no row is taken twice.
+    """Batch sampler that shards each batch over all processes. No row occurs twice.
 
     Args:
         rows: Number of rows in the split.
-        batch_size: Rows of one batch, over all processes; the last batch may be smaller.
-        sampler: The order of each epoch; None keeps the order of the split.
+        batch_size: Global batch size, in rows. The last batch can be smaller.
+        sampler: Order of each epoch. None keeps the order of the split.
     """
 
     def __init__(self, rows: int, batch_size: int, sampler: EpochSampler | None = None) -> None:
@@ -135,22 +138,23 @@ class ShardedBatchSampler(Sampler[BatchIndex]):
             yield _share_of_rank(order[number * self.batch_size : (number + 1) * self.batch_size])
 
     def resume_after(self, batches: int) -> None:
-        """Start the next epoch behind its first `batches` batches."""
+        """Skip the first `batches` batches of the next epoch."""
         self._start = batches
 
 
 def _share_of_rank(rows: NDArray[np.int64]) -> BatchIndex:
     rank, world_size = rank_and_world_size()
     mine = rows[rank::world_size]
-    # The other processes wait for this one's gradient, also where it has no row to take it from.
+    # A process without rows gets one row: the other processes wait for its gradient.
     return BatchIndex(mine if len(mine) else rows[:1], len(mine), len(mine) * world_size / len(rows))
 
 
 class ResumableDataLoader(DataLoader[Batch]):
-    """A `DataLoader` that keeps its place in the epoch; Lightning saves and loads the state of such a loader.
+    """`DataLoader` that resumes within an epoch. Lightning saves and restores its state.
 
-    Attributes:
-        batches_served: How many batches of this epoch have been taken.
+    Args:
+        dataset: The rows.
+        batch_sampler: The order of the rows.
     """
 
     def __init__(self, dataset: BatchDataset, batch_sampler: ShardedBatchSampler) -> None:
@@ -158,12 +162,13 @@ class ResumableDataLoader(DataLoader[Batch]):
             dataset,
             batch_sampler=batch_sampler,  # type: ignore[arg-type]  # a BatchIndex in place of a list
             collate_fn=_already_a_batch,  # type: ignore[arg-type]
-            generator=torch.Generator(),  # without its own, each epoch would draw a seed from torch's random state
+            generator=torch.Generator(),  # otherwise each epoch draws a seed from the global RNG
         )
         self._batches = batch_sampler
 
     @property
     def batches_served(self) -> int:
+        """Number of batches of this epoch that were fetched."""
         return self._batches.served
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,13 +183,13 @@ def _already_a_batch(batch: Batch) -> Batch:
 
 
 class ArrayDataModule(LightningDataModule):
-    """Training and evaluation rows of one dataset.
+    """Data module of the training and validation rows of one dataset.
 
     Args:
-        batch_size: Rows of a training batch, over all processes.
-        seed: Of the order of training rows.
-        train: Training rows; None for a module that only evaluates.
-        validation: Rows for `Trainer.fit`'s and `Trainer.validate`'s validation.
+        validation: Rows for validation in `Trainer.fit` and `Trainer.validate`.
+        train: Training rows. None gives a data module for evaluation only.
+        batch_size: Global training batch size, in rows over all processes.
+        seed: Seed of the order of the training rows.
     """
 
     def __init__(
@@ -198,14 +203,14 @@ class ArrayDataModule(LightningDataModule):
         self._device: torch.device | None = None
 
     def setup(self, stage: str) -> None:
-        """Choose where the rows are kept, once the trainer knows its device."""
+        """Select the device that holds the rows. The trainer knows its device only at this point."""
         splits = [split for split in (self.train, self.validation) if split is not None]
         self._device = _device_with_room(self.trainer.strategy.root_device, splits) if self.trainer else None
 
     def train_dataloader(self) -> ResumableDataLoader:
         assert self.train is not None, "this data module only evaluates"
-        # As Lightning does with a stock shuffling sampler: `overfit_batches` wants the same rows in every epoch.
-        overfits = getattr(self.trainer, "overfit_batches", 0) > 0  # which Lightning's types do not have
+        # `overfit_batches` needs the same rows in every epoch. Lightning replaces a stock shuffling sampler likewise.
+        overfits = getattr(self.trainer, "overfit_batches", 0) > 0  # missing in Lightning's types
         sampler = None if overfits else EpochSampler(len(self.train), self.seed)
         return self._loader(self.train, ShardedBatchSampler(len(self.train), self.batch_size, sampler))
 
@@ -213,7 +218,7 @@ class ArrayDataModule(LightningDataModule):
         return self._loader(self.validation, ShardedBatchSampler(len(self.validation), EVALUATION_BATCH))
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move the two tensors; Lightning would search every field for more."""
+        """Move the two tensors. This is faster than Lightning's search of every field."""
         if device.type == "cpu":
             return batch
         return batch._replace(
@@ -222,7 +227,7 @@ class ArrayDataModule(LightningDataModule):
 
     @property
     def train_batches(self) -> int:
-        """Batches of one training epoch."""
+        """Number of batches in one training epoch."""
         return math.ceil(len(self.train or ()) / self.batch_size)
 
     def _loader(self, split: ArraySplit, sampler: ShardedBatchSampler) -> ResumableDataLoader:
@@ -230,7 +235,7 @@ class ArrayDataModule(LightningDataModule):
 
 
 def _device_with_room(device: torch.device, splits: Sequence[ArraySplit]) -> torch.device | None:
-    """The GPU, if these rows take at most half of its free memory."""
+    """Return `device` if it is a GPU and the rows take at most half of its free memory, else None."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
@@ -243,7 +248,7 @@ def _copy_to(split: ArraySplit, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """The rank of this process, and the number of processes."""
+    """Return the rank of this process and the number of processes."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

@@ -1,10 +1,10 @@
 """Download official files from the first source that has the declared sha256.
 
-Sources are tried in order: mirrors (folders or URLs), the official URLs, and last an installed library. A file gets its
-name only after its sha256 was checked. Until then it is in `scratch`, where an interrupted transfer is resumed by a
-range request (RFC 9110, section 14).
+The order of sources is: mirrors (folders or URLs), the official URLs, an installed library. An incomplete file stays in
+`scratch`. A range request (RFC 9110, section 14) resumes an interrupted transfer. A file moves to its final path only
+after its sha256 is verified.
 
-httpx transfers and tenacity retries. pooch and fsspec do not resume.
+This module uses httpx and tenacity because pooch and fsspec do not resume transfers.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class _SourceError(Exception):
-    """The source does not have the file; the message is the reason."""
+    """The source cannot provide the file. The message gives the reason."""
 
 
 class _TemporaryError(Exception):
-    """The connection or the server failed, and another attempt may succeed."""
+    """The connection or the server failed. A retry can succeed."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file and its source, for the terminal. Outputs of stages do not contain the source."""
+    """Downloaded file and its source, for the terminal only. Stage outputs do not contain the source."""
 
     name: str
     """Name of the file."""
@@ -50,18 +50,21 @@ class Fetched:
 def download(
     name: str, dataset: DatasetConfig, settings: DownloadConfig, *, folder: Path, scratch: Path, root: Path
 ) -> Iterator[Fetched]:
-    """Download the files of a dataset into `folder`, and yield each when it is complete.
+    """Download the files of a dataset.
 
     Args:
-        name: The dataset; mirrors have its files in a folder of this name.
+        name: Name of the dataset, and of its folder on mirrors.
         dataset: URLs, sizes and hashes.
         settings: Mirrors, attempts and timeouts.
-        folder: Where complete files go.
-        scratch: Where incomplete files are, also after the process was killed.
-        root: Folder that mirrors are relative to.
+        folder: Folder of complete files.
+        scratch: Folder of incomplete files. They remain if the process is killed.
+        root: Base folder of relative mirror paths.
+
+    Yields:
+        Each file when it is complete.
 
     Raises:
-        DownloadError: No source has a file with the declared sha256; the message lists each source with its reason.
+        DownloadError: No source has a file with the declared sha256. The message lists each source and its error.
     """
     with console.transfer_progress() as progress:
         for file_name, file in dataset.files.items():
@@ -76,7 +79,7 @@ Fetch = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class _Transfer:
-    """The download of one file."""
+    """Download of one file."""
 
     dataset: str
     name: str
@@ -107,7 +110,7 @@ class _Transfer:
         raise DownloadError(f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}")
 
     def _unfinished(self, source: str) -> Path:
-        """Return the incomplete file of a source. Each source has its own, since another one may have other bytes."""
+        """Return the path of the incomplete file. Each source has its own, because its bytes can differ."""
         return self.scratch / f"{self.file.sha256}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
     def _sources(self, official: tuple[str, ...], root: Path) -> Iterator[tuple[str, Fetch]]:
@@ -142,11 +145,11 @@ class _Transfer:
             raise _SourceError(f"{error} ({self.settings.attempts} attempts)") from None
 
     def _stream(self, url: str, unfinished: Path) -> None:
-        """Make one attempt. It continues the incomplete file if the server supports ranges."""
+        """Make one attempt, which resumes the incomplete file if the server supports range requests."""
         have = unfinished.stat().st_size if unfinished.exists() else 0
-        if have == self.file.bytes:  # killed after the last byte and before the check
+        if have == self.file.bytes:  # killed between the last byte and verification
             return
-        # Ranges count bytes as they are sent, so a compressed transfer could not be continued.
+        # Ranges count bytes as sent. A compressed transfer could not be resumed.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
             with httpx.stream(
@@ -155,7 +158,7 @@ class _Transfer:
                 _refuse(response, unfinished)
                 self._append(response, unfinished, have)
         except httpx.ConnectTimeout:
-            # No retry: a network that drops packets drops them at the next attempt, too.
+            # Do not retry: a network that drops packets also drops those of the next attempt.
             raise _SourceError(f"no connection within {self.settings.timeout_seconds:g} s") from None
         except httpx.TimeoutException:
             raise _TemporaryError(f"no answer within {self.settings.timeout_seconds:g} s") from None
@@ -214,7 +217,11 @@ def _refuse(response: httpx.Response, unfinished: Path) -> None:
 
 
 def _first_byte(response: httpx.Response, have: int) -> int:
-    """Return the position of the body in the file: the requested one, or 0 if the server ignores ranges."""
+    """Return the offset of the body in the file, in bytes: `have`, or 0 if the server ignores ranges.
+
+    Raises:
+        _SourceError: The server sends another range than requested.
+    """
     if response.status_code != httpx.codes.PARTIAL_CONTENT:
         return 0
     said = response.headers.get("Content-Range", "nothing")

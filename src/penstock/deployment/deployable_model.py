@@ -1,4 +1,4 @@
-"""Validated models, as files to copy."""
+"""Load validated models, and copy their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.serving.runtime.repository import ModelFile, model_files
 
 @dataclass(frozen=True)
 class DeployableModel:
-    """A model that the server would serve, and its file."""
+    """A validated model and its file."""
 
     file: ModelFile
     model: ServedModel
@@ -37,14 +37,14 @@ class DeployableModel:
 
 
 def deployable_models(folders: Sequence[Path], names: Sequence[str] = ()) -> tuple[list[DeployableModel], list[str]]:
-    """Load the validated models of some folders.
+    """Load the validated models of folders.
 
     Args:
         folders: Folders of <model>/model.onnx and validation.json.
         names: Models to load; empty for all that are validated.
 
     Returns:
-        The models, and why others are left out.
+        The models, and a message per model that is left out.
 
     Raises:
         ConfigError: A named model does not exist, or no model is validated.

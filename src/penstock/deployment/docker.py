@@ -1,4 +1,4 @@
-"""Write a build context for Docker: the repository's Dockerfile, what it copies, and chosen models.
+"""Write a build context for Docker: the Dockerfile of the repository, the files that it copies, and models.
 
     CONTEXT/Dockerfile, .dockerignore, pyproject.toml, constraints.txt, README.md, LICENSE, src/penstock/
     CONTEXT/models/     <model>/model.onnx, model.int8.onnx if it is served, and validation.json
@@ -20,23 +20,23 @@ from penstock.deployment.folders import FileDigests, atomic_folder, is_own_outpu
 from penstock.io.files import sha256
 
 KIND = "docker"
-# The Dockerfile, and what it copies besides the models.
+# The Dockerfile, and the files that it copies in addition to the models.
 SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "src/penstock")
 
 
 def write_docker(models: Sequence[DeployableModel], context: Path) -> FileDigests:
-    """Write the build context, and replace one that was written before.
+    """Write the build context; replace an earlier one.
 
     Args:
         models: The models to copy.
         context: The folder to write.
 
     Returns:
-        sha256 of the files of each model.
+        SHA-256 of the files of each model.
 
     Raises:
         ConfigError: The folder has other content.
-        PenstockError: Penstock is not installed from a clone, so there are no sources to copy.
+        PenstockError: Penstock is not installed from a clone, so its sources are missing.
     """
     is_own_output(context, KIND)
     root = _find_sources()
@@ -66,7 +66,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_model(model: DeployableModel, folder: Path) -> dict[str, str]:
-    """Copy a model as the server expects it, with the validation.json that the server checks again."""
+    """Copy a model in the layout of the server, with the validation.json that the server checks."""
     home = folder / model.file.path.parent.name
     copies = [home / model.file.path.name, home / model.file.validation.name]
     model.copy_to(copies[0])

@@ -1,4 +1,4 @@
-"""Folders that are written atomically, and never over the files of somebody else."""
+"""Write folders atomically, and never overwrite folders with other content."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from penstock.core.errors import ConfigError
 from penstock.io.files import read_json, write_json
 
-# Marks a folder that `penstock package` wrote, with its kind and the files of its models.
+# Marker of a folder that `penstock package` wrote; contains its kind and the files of its models.
 MARKER = "penstock.json"
 
-# sha256 of every file of a model by its path below the model's folder, by model.
+# SHA-256 of each file, by model and by path relative to the folder of the model.
 FileDigests = dict[str, dict[str, str]]
 
 
@@ -21,7 +21,7 @@ FileDigests = dict[str, dict[str, str]]
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder, which replaces `folder` when the block ends without an exception.
 
-    The name of the temporary folder is fixed, so that the next call removes what a killed process left.
+    The name of the temporary folder is fixed, so that the next call removes the leftovers of a killed process.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     new, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
@@ -39,7 +39,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def _replace(folder: Path, new: Path, old: Path) -> None:
-    """Rename `new` to `folder`; restore the former content if that fails."""
+    """Rename `new` to `folder`; restore the previous content if that fails."""
     if not folder.exists():
         new.replace(folder)
         return
@@ -56,7 +56,7 @@ def write_marker(folder: Path, kind: str, models: FileDigests) -> None:
 
 
 def read_marker(folder: Path) -> FileDigests:
-    """Return the files that the marker lists; none without a marker."""
+    """Return the files in the marker; empty if there is no marker."""
     path = folder / MARKER
     models: FileDigests = read_json(path)["models"] if path.is_file() else {}
     return models

@@ -1,4 +1,4 @@
-"""Write an InferenceService for KServe: our own image, or Triton on a repository in the cluster's storage.
+"""Write an InferenceService for KServe, with the image of Penstock, or with Triton and a model repository.
 
 https://kserve.github.io/website/docs/reference/crd-api
 """
@@ -14,13 +14,13 @@ from penstock.deployment.deployable_model import DeployableModel
 from penstock.deployment.template import fill_in, quoted
 from penstock.io.files import write_text
 
-# First words of every file that we write.
+# First line of each file that Penstock writes; other files are not overwritten.
 HEADER = "# Written by `penstock package --kserve`"
 
 
 @dataclass(frozen=True)
 class KServeTarget:
-    """The file to write, and what it deploys: an image or a Triton repository."""
+    """The file to write, and the image or the Triton repository to deploy."""
 
     file: Path
     image: str | None

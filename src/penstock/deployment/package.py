@@ -1,4 +1,4 @@
-"""`penstock package`: write the validated models for other engines."""
+"""Write the validated models for other servers: `penstock package`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.deployment.triton import write_triton
 
 @dataclass(frozen=True)
 class Targets:
-    """Where to write each format; None skips it."""
+    """Output path of each format; None skips the format."""
 
     triton: Path | None = None
     docker: Path | None = None
@@ -24,7 +24,7 @@ class Targets:
 
 
 def package(folders: Sequence[Path], names: Sequence[str], targets: Targets) -> None:
-    """Write models and print where.
+    """Write models, and print the paths.
 
     Args:
         folders: Folders of <model>/model.onnx and validation.json.

@@ -1,4 +1,4 @@
-"""Fill in the files of templates/."""
+"""Render the files of templates/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).with_name("templates")
 
 
 def fill_in(template: str, /, **values: object) -> str:
-    """Return a template with its $names replaced.
+    """Render a template: replace each $name by its value.
 
     Raises:
         KeyError: The template has a name without a value.
@@ -19,5 +19,5 @@ def fill_in(template: str, /, **values: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return a JSON value, which YAML and protobuf's text format accept as well."""
+    """Format a value as JSON, which is also valid in YAML and in protobuf's text format."""
     return json.dumps(value, ensure_ascii=False)

@@ -4,9 +4,9 @@
     REPOSITORY/<model>/labels.txt       class names, for classifiers
     REPOSITORY/<model>/1/model.onnx     the validated file
 
-Triton numbers versions: a file that is not the newest version there becomes the next one, and Triton loads it. Text
-models need com.microsoft.Tokenizer, a contrib operator of onnxruntime. Triton's onnxruntime backend has it, unless it
-was built with --disable_contrib_ops.
+Triton numbers versions. A file that differs from the newest version becomes the next version, and Triton loads it.
+Text models need com.microsoft.Tokenizer, a contrib operator of onnxruntime. Triton's onnxruntime backend has it, unless
+it was built with --disable_contrib_ops.
 https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html
 """
 
@@ -23,19 +23,19 @@ from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.runtime.model import ServedModel
 
 KIND = "triton"
-# The largest batch size of the parity check, and a size above which throughput hardly grows.
+# The largest batch size of the parity check, and a batch size above which throughput hardly increases.
 MAX_BATCH_SIZE, PREFERRED_BATCH_SIZE = 256, 8
 
 
 def write_triton(models: Sequence[DeployableModel], repository: Path) -> FileDigests:
-    """Add models to a repository, and create it if needed.
+    """Add models to a repository; create it if it is missing.
 
     Args:
         models: The models to add.
         repository: The folder to write.
 
     Returns:
-        sha256 of the files of every model in the repository.
+        SHA-256 of the files of each model in the repository.
 
     Raises:
         ConfigError: The folder has other content.
@@ -59,14 +59,14 @@ def _add(models: Sequence[DeployableModel], repository: Path) -> FileDigests:
 
 
 def _is_newest(model: DeployableModel, folder: Path, known: Mapping[str, str]) -> bool:
-    """Return whether the newest version is this file, on disk and in the marker."""
+    """Return whether the newest version, on disk and in the marker, is this file."""
     *_, (file, digest) = known.items() or [("", "")]
     path = folder / file
     return digest == model.model.digest and path.is_file() and sha256(path) == digest
 
 
 def _add_version(model: DeployableModel, folder: Path, file: str) -> None:
-    """Write the configuration first: a server that polls in between must not see a version that it cannot read."""
+    """Write a version. The configuration is first, since a polling server must not find a version without one."""
     if model.model.classes:
         write_text(folder / "labels.txt", "".join(f"{name}\n" for name in model.model.classes))
     write_text(folder / "config.pbtxt", config(model.model))
@@ -75,7 +75,7 @@ def _add_version(model: DeployableModel, folder: Path, file: str) -> None:
 
 
 def config(model: ServedModel) -> str:
-    """Return config.pbtxt, a ModelConfig in protobuf's text format."""
+    """Return the content of config.pbtxt, a ModelConfig in protobuf's text format."""
     tensors = [_tensor("input", spec) for spec in model.inputs]
     tensors += [_tensor("output", spec, labelled=bool(model.classes)) for spec in model.outputs]
     provenance = {"sha256": model.digest, **{key: str(value) for key, value in model.metadata.items()}}
@@ -103,7 +103,7 @@ def _batching(model: ServedModel) -> str:
 
 
 def _tensor(kind: str, spec: TensorSpec, *, labelled: bool = False) -> str:
-    """Describe a tensor without its rows; Triton requires at least one other dimension."""
+    """Describe a tensor without its batch dimension; Triton requires at least one other dimension."""
     sizes = spec.shape[1:]
     data_type = "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}"
     dims = f"dims: [ {', '.join(map(str, sizes))} ]" if sizes else "dims: [ 1 ] reshape { shape: [ ] }"

@@ -1,6 +1,6 @@
-"""Evaluate an exported file: raw test inputs through onnxruntime, compared with the trained network.
+"""Evaluate an exported file on raw test inputs in onnxruntime, and compare it with the trained network.
 
-The comparison is the same for every task. What the outputs are worth is measured by the task's own `evaluation` module.
+The comparison is the same for every task. The `evaluation` module of each task computes its metrics.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from penstock.models.common.base import ExportableModel
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of one model."""
+    """Evaluation results of one model."""
 
     report: dict[str, Any]
-    """The content of validation.json."""
+    """Content of validation.json."""
     per_class: Sequence[Mapping[str, Any]]
     """Rows of per_class.csv."""
     inputs: NDArray[Any]
-    """The raw inputs."""
+    """Raw test inputs [rows, ...]."""
     examples: Mapping[str, NDArray[Any]]
     """Arrays for figures."""
 
@@ -44,12 +44,14 @@ def evaluate(
     network: ExportableModel,
     evaluation_inputs: EvaluationInputs,
 ) -> Evaluation:
-    """Run the test inputs of the task through the exported files and through the network.
+    """Run the test inputs of the task through the exported files and the network.
 
     Args:
-        files: Of the model; the exact and the int8 file are read.
-        task: The module `evaluation` of the model's task.
-        network: With the trained weights loaded.
+        files: Files of the model. The exact and the int8 file are read.
+        model: Settings of the model.
+        task: The `evaluation` module of the model's task.
+        network: Network with the trained weights.
+        evaluation_inputs: Dataset, baseline and training artifacts.
     """
     processed = evaluation_inputs.processed
     parts = load_dataset(model.dataset).read(evaluation_inputs.raw)
@@ -81,7 +83,7 @@ def evaluate(
 
 
 def _parity(exported: Sequence[Outputs], trained: Outputs) -> dict[str, float]:
-    """Compare the outputs of every batch size with those of the network."""
+    """Compare the outputs at every batch size with those of the network, and return the worst values."""
     found = {"max_abs_diff": max(max_abs_diff(outputs, trained) for outputs in exported)}
     if "label" in trained:
         found["agreement"] = min(agreement(outputs, trained) for outputs in exported)

@@ -1,4 +1,4 @@
-"""Export the reference classifier of the Frechet distance, with the statistics of its features of real images."""
+"""Export the reference classifier of the Frechet distance, and its feature statistics of real images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ BATCH_SIZE = 256
 
 
 class ReferenceClassifier(nn.Module):
-    """Map pixels uint8 [N, height, width] to probabilities [N, C] and the inputs of the last layer, features [N, D]."""
+    """Classifier that also returns the features before its last layer.
+
+    It maps pixels, uint8 [N, height, width], to probabilities, float32 [N, C], and features, float32 [N, D].
+    """
 
     def __init__(self, classifier: ExportableModel) -> None:
         super().__init__()
@@ -37,13 +40,13 @@ class ReferenceClassifier(nn.Module):
 
 
 def write_fid_reference(classifier: ExportableModel, processed: ProcessedDataset, folder: Path) -> dict[str, Any]:
-    """Write reference.onnx and the statistics of its features of all test images.
+    """Write reference.onnx and its feature statistics of all test images.
 
     Returns:
-        Accuracy and image quality of the real test images: the content of baseline.json.
+        Content of baseline.json: accuracy and image quality of the real test images.
 
     Raises:
-        WrongSettingError: The classifier has no last layer behind other layers.
+        WrongSettingError: The classifier is not a sequence of layers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REFERENCE

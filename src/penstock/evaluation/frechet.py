@@ -1,4 +1,4 @@
-"""Measure how different two sets of images are, by the features of a classifier.
+"""Compute the Frechet distance of two sets of images, on the features of a classifier.
 
 Heusel et al., 2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium",
 arXiv:1706.08500.
@@ -19,7 +19,7 @@ REFERENCE = "reference.onnx"  # the classifier, in the folder of its statistics
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of feature vectors."""
+    """Mean and covariance of feature vectors with D dimensions."""
 
     mean: NDArray[np.float64]
     """float64 [D]."""
@@ -28,7 +28,7 @@ class Statistics:
 
     @classmethod
     def of(cls, features: NDArray[np.float32]) -> Statistics:
-        """Compute the statistics of features [rows, D]."""
+        """Compute the statistics of features, float32 [rows, D]."""
         wide = features.astype(np.float64)
         return cls(wide.mean(axis=0), np.cov(wide, rowvar=False))
 
@@ -42,12 +42,23 @@ class Statistics:
 
 
 def class_shares(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how often each class has the highest of the probabilities [rows, classes], as shares [classes]."""
+    """Return the share of rows predicted as each class.
+
+    Args:
+        probabilities: float32 [rows, classes].
+
+    Returns:
+        float64 [classes].
+    """
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
 def image_quality(probabilities: NDArray[np.float32]) -> dict[str, float]:
-    """Return the share of the rarest class (mode collapse) and the mean confidence (sharpness)."""
+    """Return the share of the rarest class (mode collapse) and the mean confidence (sharpness).
+
+    Args:
+        probabilities: float32 [rows, classes].
+    """
     return {
         "smallest_class_share": round(float(class_shares(probabilities).min()), 6),
         "mean_confidence": round(float(probabilities.max(axis=1).mean()), 6),
@@ -57,8 +68,8 @@ def image_quality(probabilities: NDArray[np.float32]) -> dict[str, float]:
 def frechet_distance(one: Statistics, other: Statistics) -> float:
     """Return the Frechet distance of two normal distributions (Dowson and Landau, 1982).
 
-    It is |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The trace of the root is the sum of the singular values of
-    C1^(1/2) C2^(1/2). These are real, where rounding makes the root of the product complex.
+    The distance is |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The trace of the root is the sum of the singular values
+    of C1^(1/2) C2^(1/2). The singular values are always real, but rounding can make the root of the product complex.
     """
     roots = [_root(statistics.covariance) for statistics in (one, other)]
     of_root = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()

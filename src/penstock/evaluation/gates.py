@@ -1,4 +1,4 @@
-"""Compare what was measured with the limits that params.yaml sets."""
+"""Compare measured values with the limits in params.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.core.errors import GateError
 
 Report = Mapping[str, Any]
 
-# Gates on scores: the section and key of the measured value, and whether the gate is a lower limit.
+# Gates on scores: section and key of the measured value, and whether the limit is a minimum.
 SCORE_GATES = {
     "accuracy": ("test", "accuracy", True),
     "cross_validation": ("cv", "mean", True),
@@ -19,19 +19,22 @@ SCORE_GATES = {
     "frechet_ratio": ("test", "frechet_ratio", False),
     "class_share": ("test", "smallest_class_share", True),
 }
-# Of the primary metrics; the others are better the lower they are.
+# Primary metrics to maximize. All others are minimized.
 HIGHER_IS_BETTER = frozenset({"accuracy"})
-# Keys of `parity` in validation.json that must be exactly 1: shares of test rows.
+# Keys of `parity` in validation.json. These shares of test rows must be exactly 1.
 SHARES = ("agreement", "token_ids")
 
 
 @dataclass(frozen=True)
 class Check:
-    """A measured value and the limit that it must keep."""
+    """Measured value and its limit."""
 
     value: float
+    """Measured value."""
     limit: float
+    """Limit from params.yaml, inclusive."""
     at_least: bool
+    """Whether the limit is a minimum; otherwise it is a maximum."""
 
     @property
     def passed(self) -> bool:
@@ -46,7 +49,7 @@ Checks = dict[str, Check]
 
 
 def parity_checks(model: ModelConfig, validation: Report) -> Checks:
-    """Return the checks that the exported file computes what the trained network computes."""
+    """Return the checks that the outputs of the exported file equal those of the trained network."""
     parity = validation["parity"]
     checks = {"parity": Check(parity["max_abs_diff"], model.gates.parity, at_least=False)}
     checks |= {share: Check(parity[share], 1.0, at_least=True) for share in SHARES if share in parity}
@@ -60,8 +63,9 @@ def score_checks(model: ModelConfig, training: Report, validation: Report) -> Ch
     """Return the checks of the model's scores.
 
     Args:
-        training: training.json.
-        validation: validation.json of the same model.
+        model: Settings of the model, with its gates.
+        training: Content of training.json.
+        validation: Content of validation.json of the same model.
     """
     measured = {"test": validation["test"], "cv": training.get("cv", {})}
     limits = model.gates.model_dump()
@@ -73,7 +77,7 @@ def score_checks(model: ModelConfig, training: Report, validation: Report) -> Ch
 
 
 def int8_checks(model: ModelConfig, validation: Report) -> Checks:
-    """Return the checks of the int8 file: nearly as good as the exact file, and smaller."""
+    """Return the checks of the int8 file: score within `gates.int8` of the exact file, and smaller size."""
     int8, exact = validation["int8"], validation["test"]
     metric = next(iter(exact))
     at_least = metric in HIGHER_IS_BETTER
@@ -85,21 +89,25 @@ def int8_checks(model: ModelConfig, validation: Report) -> Checks:
 
 
 def registration_checks(model: ModelConfig, training: Report, validation: Report) -> Checks:
-    """Return every check that a model must pass to be registered and served."""
+    """Return all checks that a model must pass before registration and serving."""
     checks = score_checks(model, training, validation) | parity_checks(model, validation)
     return checks | (int8_checks(model, validation) if serves_int8(model) else {})
 
 
 def serves_int8(model: ModelConfig) -> bool:
-    """Return whether the int8 file of a model is served beside the exact one."""
+    """Return whether the server also serves the int8 file of a model."""
     return model.int8.serve
 
 
 def require_passed(checks: Checks, place: str) -> None:
-    """Raise `GateError` with one line for each check that failed.
+    """Raise an error if a check failed.
 
     Args:
-        place: The gates in params.yaml, such as `models.iris_mlp.gates`.
+        checks: Checks by gate.
+        place: Path of the gates in params.yaml, such as `models.iris_mlp.gates`.
+
+    Raises:
+        GateError: At least one check failed. The message has one line per failed check.
     """
     failed = [f"{place}.{gate}: {check}" for gate, check in checks.items() if not check.passed]
     if failed:

@@ -1,6 +1,6 @@
-"""Measure the int8 file beside the exact one.
+"""Evaluate the int8 file and compare it with the exact file.
 
-It runs one row at a time, as in the server (`penstock.export.quantize` says why).
+The int8 file runs with batch size 1, as in the server. `penstock.export.quantize` gives the reason.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BATCH_SIZE = 1
 
 
 def evaluate_int8(path: Path, exact: Predictions, primary_metric: Callable[[Predictions], Metric]) -> dict[str, Any]:
-    """Return the section `int8` of validation.json.
+    """Compute the section `int8` of validation.json.
 
     Args:
         path: The int8 file.
         exact: The exact file and its outputs for the test inputs.
-        primary_metric: Of the task.
+        primary_metric: Function that computes the primary metric of the task.
     """
     session = open_model(path)
     outputs = onnx_outputs(session, exact.inputs, BATCH_SIZE)

@@ -13,7 +13,7 @@ from penstock.models.common.base import ExportableModel
 
 
 def network_outputs(network: ExportableModel, inputs: NDArray[Any]) -> Outputs:
-    """Run all rows of processed inputs through the network."""
+    """Run all rows of processed inputs [rows, *shape] through the network, in batches."""
     network.eval()
     size = BATCH_SIZES[-1]
     with torch.inference_mode():
@@ -26,7 +26,10 @@ def network_outputs(network: ExportableModel, inputs: NDArray[Any]) -> Outputs:
 
 
 def max_abs_diff(one: Outputs, other: Outputs) -> float:
-    """Return the largest absolute difference of any output but a label; NaN and infinity count as the largest float."""
+    """Return the largest absolute difference over all outputs except `label`.
+
+    NaN and infinity count as the largest float32.
+    """
     largest = 0.0
     for name in one.keys() - {"label"}:
         differences = np.abs(one[name].astype(np.float32) - other[name].astype(np.float32))

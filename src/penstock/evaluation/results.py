@@ -1,4 +1,4 @@
-"""Define what a task's evaluation receives and returns."""
+"""Define the inputs and results of a task's evaluation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.models.common.base import ExportableModel
 
 
 class Metric(NamedTuple):
-    """The name and value of the metric that a task is compared by."""
+    """Name and value of a task's primary metric."""
 
     name: str
     value: float
@@ -27,15 +27,16 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """What an evaluation reads besides the model."""
+    """Inputs of an evaluation besides the model."""
 
     processed: ProcessedDataset
+    """Processed dataset."""
     raw: Path
-    """Folder of the dataset's raw files."""
+    """Folder of the raw files of the dataset."""
     baseline: Path
-    """Folder of the baseline that the score is compared with."""
+    """Folder of the baseline."""
     artifacts: Mapping[str, NDArray[Any]]
-    """Arrays that training left to be shown."""
+    """Arrays for reports, saved by training."""
 
     def baseline_metrics(self) -> dict[str, Any]:
         return read_json(self.baseline / "baseline.json")
@@ -43,16 +44,22 @@ class EvaluationInputs:
 
 @dataclass(frozen=True)
 class Predictions:
-    """An exported file and its outputs for the test inputs."""
+    """Exported file and its outputs for the test inputs."""
 
     evaluation_inputs: EvaluationInputs
+    """Dataset, baseline and training artifacts."""
     network: ExportableModel
-    """The trained network that the file was exported from."""
+    """Trained network, the source of the export."""
     path: Path
+    """The exported file."""
     session: onnxruntime.InferenceSession
+    """Session of the exported file."""
     test: RawSplit
+    """Raw test split."""
     inputs: NDArray[Any]
+    """Raw inputs of the file [rows, ...]."""
     outputs: Outputs
+    """Outputs of the file by name, each [rows, ...]."""
 
     @property
     def info(self) -> DatasetInfo:
@@ -61,7 +68,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a task measured."""
+    """Evaluation results of a task."""
 
     test: Mapping[str, float]
     """Metrics of the test split, the primary one first."""
@@ -72,22 +79,22 @@ class TaskResult:
     examples: Mapping[str, NDArray[Any]]
     """Arrays for figures."""
     parity: Mapping[str, float] = field(default_factory=dict)
-    """Comparisons of the file with the network that only this task makes."""
+    """Comparisons of the file with the network that are specific to this task."""
 
 
 class TaskEvaluation(Protocol):
-    """The module `evaluation` of a package in penstock.tasks."""
+    """Interface of the `evaluation` module of each package in penstock.tasks."""
 
     def eval_inputs(
         self, test: RawSplit, processed: ArraySplit, network: ExportableModel
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the raw inputs of the file and the processed inputs of the network, row by row the same."""
+        """Return the raw inputs of the file and the processed inputs of the network, with matching rows."""
         ...
 
     def primary_metric(self, predictions: Predictions) -> Metric:
-        """Return the metric that the task is compared by."""
+        """Compute the primary metric of the task."""
         ...
 
     def evaluate(self, model: Any, predictions: Predictions) -> TaskResult:  # noqa: ANN401
-        """Return everything that the task measures."""
+        """Compute all results of the task."""
         ...

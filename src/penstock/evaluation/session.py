@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from penstock.core.errors import MissingFileError
 
 BATCH_SIZES = (1, 7, 256)
-# Every batch size gets as many calls as fit into the time: a batch of a recurrent network takes a fifth of it.
+# Calls per batch size, limited by time: one batch of a recurrent network takes a fifth of the time limit.
 MAX_CALLS, MIN_CALLS = 50, 5
 SECONDS_PER_BATCH_SIZE = 1.0
-ERROR_SEVERITY = 3  # onnxruntime warns about an input that has a default, which is intended
+ERROR_SEVERITY = 3  # onnxruntime warns about inputs with a default, which are intended
 
 # Outputs by name, each [rows, ...].
 Outputs = dict[str, NDArray[Any]]
@@ -29,7 +29,7 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
     """Open an exported file.
 
     Raises:
-        MissingFileError: There is no such file.
+        MissingFileError: The file does not exist.
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
@@ -37,7 +37,10 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """Open a file, or the bytes of one, with the number of threads that this process computes with."""
+    """Open a model from a path or from bytes, with the thread count of this process.
+
+    The thread count is `OMP_NUM_THREADS`.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # set by `use_threads`; 0 is automatic
     options.log_severity_level = ERROR_SEVERITY
@@ -45,7 +48,7 @@ def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
 
 
 def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], batch_size: int) -> Outputs:
-    """Run all rows of raw inputs through the session, `batch_size` at a time."""
+    """Run all rows of raw inputs [rows, ...] through the session, in batches of `batch_size` rows."""
     name = session.get_inputs()[0].name
     names = [output.name for output in session.get_outputs()]
     batches = [
@@ -57,7 +60,7 @@ def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], ba
 def measure_latency(
     session: onnxruntime.InferenceSession, inputs: NDArray[Any], sizes: Sequence[int] = BATCH_SIZES
 ) -> dict[str, float]:
-    """Return the median time of a call in milliseconds, by batch size; it differs between runs."""
+    """Measure the median latency of a call by batch size, in milliseconds. It differs between runs."""
     return {f"batch_{size}": round(1000 * median(_call_seconds(session, inputs[:size])), 4) for size in sizes}
 
 

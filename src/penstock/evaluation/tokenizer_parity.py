@@ -1,4 +1,4 @@
-"""Compare the tokenizer in an exported graph with preprocessing, and the outputs for unusual texts."""
+"""Compare the tokenizer of an exported graph with preprocessing, also on edge cases."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from penstock.io.processed_dataset import SPLITS, ProcessedDataset
 from penstock.models.common.base import ExportableModel
 
 BATCH_SIZE = 256
-# Texts without words, longer than any network reads, without known words, and of nothing but markup.
+# Edge cases: no words, longer than the input of any network, no known words, only markup, non-ASCII characters.
 EXTREMES = ("", " ", "good", "good " * 5000, "qwxzj " * 300, "<br /><br/>", "\u00e9\u4e2d\U0001f600!?", "It's\n10/10\t")
 
 
 def difference_at_extremes(
     session: onnxruntime.InferenceSession, network: ExportableModel, processed: ProcessedDataset
 ) -> float:
-    """Return the largest difference of outputs for extreme texts, one at a time and all at once."""
+    """Return the largest difference of the outputs for the edge cases, one at a time and in one batch."""
     texts = np.array(EXTREMES, dtype=object)
     trained = network_outputs(network, _encoder(network, processed).encode(texts))
     return max(max_abs_diff(onnx_outputs(session, texts, size), trained) for size in (1, len(texts)))
@@ -35,9 +35,9 @@ def difference_at_extremes(
 def equal_token_ids(
     path: Path, network: ExportableModel, processed: ProcessedDataset, parts: Mapping[str, RawSplit]
 ) -> float:
-    """Return the share of the texts of all splits whose token ids in the graph equal those on disk.
+    """Return the share of texts, over all splits, whose token ids in the graph equal those on disk.
 
-    Rows of the official files that the splits leave out are duplicates of rows that are in them.
+    Rows of the official files outside the splits are duplicates of rows in the splits.
     """
     session = open_session(_up_to(path, TOKEN_IDS))
     (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
@@ -52,13 +52,13 @@ def equal_token_ids(
 
 
 def _encoder(network: ExportableModel, processed: ProcessedDataset) -> TextEncoder:
-    """Return the encoder of preprocessing, restricted to the vocabulary and length of the network."""
+    """Return the preprocessing encoder with the vocabulary and length of the network."""
     (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
     return TextEncoder(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
 
 
 def _up_to(path: Path, output: str) -> bytes:
-    """Return the part of the exported graph that computes one inner value."""
+    """Extract the subgraph that computes one intermediate value, as serialized bytes."""
     proto = onnx.shape_inference.infer_shapes(onnx.load(path))
     part: onnx.ModelProto = onnx.utils.Extractor(proto).extract_model([TEXT], [output])
     content: bytes = part.SerializeToString()

@@ -1,1 +1,1 @@
-"""Trained weights to one self-contained ONNX file that takes raw input, and its int8 copy."""
+"""Export trained weights as one self-contained ONNX file that takes raw input, and an int8 copy."""

@@ -1,9 +1,17 @@
-"""Trained network to one ONNX file that takes raw input.
+"""Export a trained network as one ONNX file that takes raw input.
 
-Input, by the dataset's kind: `features` float32 [batch, features], `pixels` uint8 [batch, height, width], or `text`
-string [batch]; a generator takes `noise` float32 [batch, numbers]. Outputs: a classifier's `probabilities` float32
-[batch, classes] and `label` int64 [batch], an autoencoder's `code` and `reconstruction`, a generator's `image`. An
-autoencoder has an optional input `code_shift` (`penstock.export.latent_shift`).
+Input by kind of dataset:
+    table: `features` float32 [batch, features]
+    image: `pixels` uint8 [batch, height, width]
+    text: `text` string [batch]
+    A generator takes `noise` float32 [batch, latent dimension] instead.
+
+Outputs by task:
+    Classifier: `probabilities` float32 [batch, classes] and `label` int64 [batch]
+    Autoencoder: `code` and `reconstruction`
+    Generator: `image`
+
+An autoencoder also has an optional input `code_shift` (`penstock.export.latent_shift`).
 """
 
 from __future__ import annotations
@@ -35,7 +43,7 @@ TEXT, TOKEN_IDS = "text", "token_ids"
 
 
 class Served(nn.Module):
-    """A module whose `forward` is the `predict` of a network, as the exporters require."""
+    """Wrapper whose `forward` calls the network's `predict`. The exporters trace `forward`."""
 
     def __init__(self, network: ExportableModel) -> None:
         super().__init__()
@@ -50,7 +58,7 @@ class Exported:
     """Properties of an exported file."""
 
     bytes: int
-    """Size."""
+    """Size of the file in bytes."""
     nodes: int
     """Number of nodes in the graph."""
     input: str
@@ -67,18 +75,18 @@ def export(
     provenance: Provenance,
     path: Path,
 ) -> Exported:
-    """Write the trained network as one self-contained ONNX file, with its provenance in the metadata.
+    """Export the trained network as one self-contained ONNX file, with the provenance in its metadata.
 
     Args:
-        name: The model.
-        model: Its settings.
-        network: The network with the trained weights.
-        processed: The dataset, for the vocabulary and the ranges of features.
-        provenance: Of the weights.
-        path: The file.
+        name: Name of the model.
+        model: Settings of the model.
+        network: Network with the trained weights.
+        processed: Dataset, for the vocabulary and the feature ranges.
+        provenance: Provenance of the weights.
+        path: Output file.
 
     Raises:
-        PenstockError: The graph does not pass the ONNX checker.
+        PenstockError: The graph fails the ONNX checker.
     """
     info = processed.info
     proto = network_graph(
@@ -98,16 +106,16 @@ def export(
 
 
 def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:
-    """Export a module of one input as a graph with a dynamic batch size.
+    """Export a module with one input as a graph with a dynamic batch size.
 
     Args:
         module: The module.
-        takes: Shape and dtype of the input.
+        takes: Name, shape and dtype of the input.
         outputs: Names of the outputs.
         recurrent: Whether the module has recurrent layers.
     """
-    # torch's default exporter unrolls recurrent layers or freezes their length without an error. The older one writes
-    # ONNX operators, which are correct at every length, but is deprecated (docs/decisions/exporters.md).
+    # torch's default exporter silently unrolls recurrent layers or fixes their length. The deprecated exporter writes
+    # ONNX operators, which are correct at every length (docs/decisions/exporters.md).
     exporter = _by_tracing if recurrent else _by_dynamo
     proto = exporter(module.eval(), takes.example(2), takes.name, list(outputs))
     proto.ir_version = IR_VERSION
@@ -116,21 +124,21 @@ def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *
 
 
 def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: ExportableModel) -> onnx.ModelProto:
-    """Put the tokenizer graph before the graph of a text network."""
+    """Prepend the tokenizer graph to the graph of a text network."""
     (length,) = network.input_spec.shape
     words = text_graph(vocabulary[: network.input_spec.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
-    # Both graphs import the standard operators, and merging keeps both imports.
+    # Merging duplicates the import of the standard operators, which is in both graphs.
     del merged.opset_import[:]
     merged.opset_import.extend(words.opset_import)
     return merged
 
 
 def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
-    # It warns four times that torchvision is missing, which is not needed.
+    # The exporter warns four times that torchvision is missing, but it is not needed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # about torch's own code
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # concerns torch's own code
         program = torch.onnx.export(
             module,
             (example,),
@@ -148,11 +156,11 @@ def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: lis
 def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation, and batch sizes, which validation checks
+        warnings.simplefilter("ignore")  # about deprecation and batch sizes; the validate stage checks the latter
         torch.onnx.export(
             module,
             (example,),
-            cast(Any, file),  # accepted by the older exporter, but not by its types
+            cast(Any, file),  # the deprecated exporter accepts a file, but its types do not
             dynamo=False,
             dynamic_axes={name: {0: "batch"} for name in (input_name, *outputs)},
             input_names=[input_name],
@@ -163,7 +171,7 @@ def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: li
 
 
 def strip(proto: onnx.ModelProto) -> None:
-    """Remove the source paths and lines that exporters write, since the same model must give the same bytes."""
+    """Remove the source paths and lines that exporters write, so that the bytes are reproducible."""
     proto.doc_string = ""
     del proto.metadata_props[:]
     del proto.graph.metadata_props[:]
@@ -186,7 +194,7 @@ def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance
 
 
 def _ranges(processed: ProcessedDataset) -> dict[str, str]:
-    """Return the smallest and largest training value of each feature of a table, for sliders in user interfaces."""
+    """Return the minimum and maximum training value of each table feature, for sliders in user interfaces."""
     if processed.info.kind != "table":
         return {}
     inputs = processed.split("train").inputs

@@ -1,7 +1,8 @@
-"""An optional input that shifts an autoencoder's code, to show what its numbers mean.
+"""Add an optional graph input that shifts the code of an autoencoder.
 
-`code_shift` float32 [rows or 1, K] is added to the code before decoding; the output `code` does not change. The default
-is zeros, so the input is optional: onnxruntime lists it under `get_overridable_initializers`.
+Users shift the code to see the effect of each latent dimension. The graph adds `code_shift`, float32 [rows or 1, K], to
+the code before decoding. The output `code` does not change. The input is optional because its default is zero:
+onnxruntime lists it under `get_overridable_initializers`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ _SHIFTED = "shifted_code"
 
 
 def with_code_shift(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a graph in which all outputs but `code` are computed from the shifted code.
+    """Return a copy of a model that computes all outputs except `code` from the shifted code.
 
     Args:
-        proto: A model with an output `code`, float32 [batch, K].
+        proto: Model with an output `code`, float32 [batch, K].
     """
     shifted = onnx.ModelProto()
     shifted.CopyFrom(proto)
@@ -30,6 +31,6 @@ def with_code_shift(proto: onnx.ModelProto) -> onnx.ModelProto:
     (made_by,) = (place for place, node in enumerate(graph.node) if CODE in node.output)
     graph.node.insert(made_by + 1, helper.make_node("Add", [CODE, CODE_SHIFT], [_SHIFTED], name=CODE_SHIFT))
     graph.initializer.append(numpy_helper.from_array(np.zeros((1, width), dtype=np.float32), CODE_SHIFT))
-    # An initializer with the name of an input is the default of that input.
+    # An initializer with the name of an input is its default value.
     graph.input.append(helper.make_tensor_value_info(CODE_SHIFT, TensorProto.FLOAT, ["rows or 1", width]))
     return shifted

@@ -1,4 +1,4 @@
-"""Read and write ONNX files without torch, which takes seconds to import."""
+"""Read and write ONNX files without torch, because its import takes seconds."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from penstock.io.provenance import Provenance
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read a model."""
+    """Read an ONNX model."""
     return onnx.load(path)
 
 
 def write_model(path: Path, proto: onnx.ModelProto) -> None:
-    """Write a model atomically; the same model gives the same bytes."""
+    """Write a model atomically, with reproducible bytes."""
     write_bytes(path, proto.SerializeToString(deterministic=True))
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Return the provenance in the metadata of an exported file."""
+    """Read the provenance from the metadata of an exported file."""
     metadata = {prop.key: prop.value for prop in read_model(path).metadata_props}
     return Provenance(**{key: metadata[key] for key in ("model", "data", "parameters", "code")})

@@ -1,7 +1,7 @@
-"""int8 copy of an exported file, for small devices, by onnxruntime's dynamic quantization.
+"""Write an int8 copy of an exported file for small devices, with onnxruntime's dynamic quantization.
 
-Each weight takes one byte. Activations are scaled to bytes in every call, by their extremes over all rows of the call.
-So the output for a row depends on the other rows of the batch, and the server runs int8 files one row at a time.
+Each weight takes one byte. Every call quantizes the activations by their range over all rows of the batch. The
+output of a row therefore depends on the other rows of the batch. So the server runs int8 files with batch size 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from penstock.export.onnx_file import read_model, write_model
 
 
 def write_int8(path: Path, onnx_path: Path) -> int:
-    """Write the int8 copy of the file at `onnx_path`, with the same metadata; return its size in bytes."""
+    """Write the int8 copy of an exported file, with the same metadata.
+
+    Args:
+        path: Output file.
+        onnx_path: The exported file.
+
+    Returns:
+        Size of the int8 file in bytes.
+    """
     exact = read_model(onnx_path)
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         quantized = Path(folder) / path.name
@@ -35,9 +43,9 @@ def write_int8(path: Path, onnx_path: Path) -> int:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence the advice to optimize the graph first, which would optimize it for this machine.
+    """Suppress the advice to optimize the graph first, which would optimize it for this machine.
 
-    The quantizer logs to the root logger, so only `logging.disable` reaches it.
+    The quantizer logs to the root logger. Only `logging.disable` suppresses that.
     """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -1,8 +1,9 @@
-"""The rules of `penstock.data.preprocessing.text` as an ONNX graph for stock onnxruntime.
+"""Build the tokenizer of `penstock.data.preprocessing.text` as an ONNX graph for stock onnxruntime.
 
-`com.microsoft.Tokenizer` splits the text by RE2, which reads these expressions as Python's `re` does. The last words of
-each row are gathered, and only those are lowercased and looked up, so the longest text of a batch does not decide the
-cost of this step. Each row gets an empty token first, so that empty texts, and batches of empty texts only, work.
+`com.microsoft.Tokenizer` splits the text with RE2, which interprets these expressions as Python's `re` does. The graph
+gathers the last words of each row, and lowercases and looks up only those. The cost of this step therefore does not
+depend on the longest text of a batch. Each row starts with an empty token to support empty texts, also if all texts of
+a batch are empty.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ IR_VERSION = 10
 
 
 def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.ModelProto:
-    """Build the graph that turns texts, string [batch], into word ids, int64 [batch, length], padded in front.
+    """Build the graph from texts to word ids, padded on the left.
 
     Args:
         vocabulary: Words in the order of their ids.
-        length: Words kept of each text, the last ones.
-        text: Name of the input.
-        ids: Name of the output.
+        length: Number of words kept from the end of each text.
+        text: Name of the input, string [batch].
+        ids: Name of the output, int64 [batch, length].
     """
     constants = {
         "empty": np.array([[""]], dtype=object),
@@ -47,7 +48,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             pad_value="",
             separators=[LINE_BREAK, NOT_WORD],
         ),
-        # One empty token in front of each row, so that there is always a token to gather.
+        # Prepend one empty token to each row, so that a token to gather always exists.
         helper.make_node("Shape", [text], ["batch"]),
         helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),
         helper.make_node("Expand", ["empty", "one_column"], ["empties"]),
@@ -63,7 +64,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             default_int64=1,
         ),
         helper.make_node("ReduceSum", ["is_word", "column"], ["length"], keepdims=1),
-        # Positions -length..-1 count from the end of a row's words; positions before the first word are padding.
+        # Positions -length..-1 count from the end of the words of a row. Positions before the first word are padding.
         helper.make_node("Add", ["length", "positions"], ["source"]),
         helper.make_node("GreaterOrEqual", ["source", "zero"], ["is_there"]),
         helper.make_node("Add", ["source", "column"], ["shifted"]),

@@ -1,4 +1,4 @@
-"""Description of a processed dataset, which training, export and evaluation share."""
+"""Describe a processed dataset. Training, export and evaluation read this description."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Literal
 from penstock.io.files import read_json, write_json
 
 FILE = "dataset_info.json"
-# Word ids: padding (before a short text), a word outside the vocabulary, the first word of the vocabulary.
+# Word ids: left padding of a short text, a word outside the vocabulary, the first word of the vocabulary.
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """Description of one processed dataset, dataset_info.json."""
+    """Description of one processed dataset, stored as dataset_info.json."""
 
     dataset: str
-    """Name."""
+    """Name of the dataset."""
     kind: Literal["table", "image", "text"]
-    """Kind of inputs. It decides the first layer of a network and the first nodes of an exported graph."""
+    """Kind of inputs. It selects the first layer of a network and the first nodes of an exported graph."""
     shape: tuple[int, ...]
-    """Shape of one processed input, without the rows."""
+    """Shape of one processed input, without the row dimension."""
     vocabulary: int
     """Number of word ids for texts, 0 otherwise."""
     classes: tuple[str, ...]
-    """Names, in the order of the labels."""
+    """Class names, in the order of the labels."""
     description: str
-    """What one raw input is, for users."""
+    """Description of one raw input, for users."""
 
     def save(self, folder: Path) -> None:
         """Write dataset_info.json."""

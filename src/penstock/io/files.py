@@ -1,4 +1,4 @@
-"""Write files atomically, and hash their contents."""
+"""Read files, write them atomically, and hash them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from penstock.core.errors import MissingFileError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, and delete it otherwise.
+    """Yield a temporary path in the folder of `path`.
 
-    The temporary name contains the host and the process id. The next write deletes what killed processes left.
+    The file is renamed to `path` if the block succeeds, and deleted otherwise. The temporary name contains the host and
+    the process id. The next write deletes the temporary files of killed processes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_what_was_left(path)
@@ -30,14 +31,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # Python names no file if the disk is full
+        error.filename = error.filename or str(path)  # Python sets no file name if the disk is full
         raise
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _remove_what_was_left(path: Path) -> None:
-    """Delete the temporary files of ended processes of this machine; other machines delete their own."""
+    """Delete temporary files of dead processes on this host. Other hosts delete their own."""
     of_this_machine = f".{path.name}.{node()}."
     for left in path.parent.glob(f"{glob.escape(of_this_machine)}*"):
         process = left.name.removeprefix(of_this_machine)
@@ -48,7 +49,7 @@ def _remove_what_was_left(path: Path) -> None:
 def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):  # larger than any process id
+    except (ProcessLookupError, OverflowError):  # OverflowError: larger than any process id
         return False
     except PermissionError:  # a process of another user
         return True
@@ -67,12 +68,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write indented JSON in the order of the keys, with a final newline: same content, same bytes."""
+    """Write indented JSON with a trailing newline. The order of the keys is kept, so the bytes are reproducible."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the same keys under a header."""
+    """Write rows that share the same keys, with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -81,7 +82,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write NumPy arrays by name as an .npz file without dates: same content, same bytes."""
+    """Write NumPy arrays by name as an .npz file. It contains no dates, so the bytes are reproducible."""
     import numpy as np
 
     with atomic_write(path) as temporary, temporary.open("wb") as file:
@@ -89,7 +90,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows below the header."""
+    """Read the rows of a CSV file with a header."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -114,21 +115,22 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file, as hexadecimal digits."""
+    """Return the sha256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical_hash(content: object) -> str:
-    """Return the sha256 of a JSON value; the order of keys does not matter."""
+    """Return the sha256 of a JSON value. The order of keys has no effect."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def dvc_directory_hash(folder: Path) -> str:
-    """Return the hash that DVC gives a folder in dvc.lock, by which a run leads to the data in DVC's cache.
+    """Return the hash of a folder as DVC computes it for dvc.lock.
 
-    It is the md5 of the JSON list of each file's md5 and relative path, sorted by path.
+    A run stores this hash to find its data in the DVC cache. It is the md5 of the JSON list of each file's md5 and
+    relative path, sorted by path.
     """
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     listing = [{"md5": _md5(path), "relpath": name} for name, path in sorted(files.items())]

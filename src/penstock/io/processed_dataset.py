@@ -1,12 +1,12 @@
-"""Processed data on disk: memory-mapped arrays of each split, and their description.
+"""Read and write processed data: memory-mapped arrays of each split, and a description.
 
 data/processed/<dataset>/
     dataset_info.json
     <split>/inputs.npy     [rows, *shape]; float32, uint8 or int32
     <split>/labels.npy     int64 [rows]
-    <split>/rows.npy       int64 [rows]: the row of the official file that each row comes from
-    folds.npy              int8 [repeats, rows of train, then of validation]: the fold that holds out the row
-    vocabulary.txt         texts only: one word per line, in the order of their ids
+    <split>/rows.npy       int64 [rows]: source row in the official file
+    folds.npy              int8 [repeats, train rows + validation rows]: the fold that holds out the row
+    vocabulary.txt         texts only: one word per line, in the order of the ids
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySplit:
-    """Rows of processed inputs and their labels; memory-mapped when read from disk."""
+    """Processed inputs and labels of some rows. Arrays read from disk are memory-mapped."""
 
     inputs: NDArray[Any]
     """[rows, *shape], float32, uint8 or int32."""
@@ -43,7 +43,7 @@ class ArraySplit:
 
 @dataclass(frozen=True)
 class ProcessedDataset:
-    """A folder that preprocessing has written."""
+    """Folder of one processed dataset, written by the preprocess stage."""
 
     folder: Path
 
@@ -57,15 +57,15 @@ class ProcessedDataset:
         return ArraySplit(inputs=self._array(f"{name}/inputs"), labels=self._array(f"{name}/labels"))
 
     def rows(self, name: SplitName) -> NDArray[np.int64]:
-        """Return the rows of the official file that a split consists of, int64 [rows]."""
+        """Return the source rows of a split in the official file, int64 [rows]."""
         return self._array(f"{name}/rows")
 
     def folds(self) -> NDArray[np.int8]:
-        """Return the fold that holds out each row, int8 [repeats, rows of train, then of validation]."""
+        """Return the fold that holds out each row, int8 [repeats, train rows + validation rows]."""
         return self._array("folds")
 
     def not_test(self) -> ArraySplit:
-        """Return a copy of the training and validation rows together, in the order of `folds`."""
+        """Return a copy of the training rows followed by the validation rows, in the order of `folds`."""
         parts = [self.split("train"), self.split("validation")]
         return ArraySplit(
             inputs=np.concatenate([part.inputs for part in parts]),
@@ -73,13 +73,13 @@ class ProcessedDataset:
         )
 
     def vocabulary(self) -> list[str]:
-        """Return the words in the order of their ids, from `FIRST_WORD` on."""
+        """Return the words in the order of their ids. The first id is `FIRST_WORD`."""
         return (self.folder / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
 
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / f"{name}.npy"
         try:
-            # Copy on write, since torch requires writable memory; the file is not changed.
+            # Copy on write: torch requires writable memory, and the file must not change.
             array: NDArray[Any] = np.load(path, mmap_mode="c")
         except FileNotFoundError:
             raise MissingFileError(f"{path}: no such file; `dvc repro preprocess` makes it") from None

@@ -1,4 +1,7 @@
-"""What a model was made from. It is stored in the weights file, where every later stage reads it."""
+"""Compute the provenance of a model.
+
+The weights file stores the provenance, and every later stage reads it there.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ class Provenance:
     """Hashes of everything that determines the weights of a model."""
 
     model: str
-    """Name."""
+    """Name of the model."""
     data: str
-    """DVC's hash of the processed dataset."""
+    """DVC hash of the processed dataset."""
     parameters: str
     """Hash of all settings that change the weights."""
     code: str
@@ -26,12 +29,12 @@ class Provenance:
 
     @property
     def key(self) -> str:
-        """Name of the computation. The same key gives the same weights on one machine, and has one MLflow run."""
+        """Identifier of the training. On one machine, equal keys give equal weights. Each key has one MLflow run."""
         return canonical_hash([self.model, self.data, self.parameters, self.code])[:16]
 
 
 def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
-    """Return all settings of params.yaml that change the weights; gates and URLs do not."""
+    """Return all settings of params.yaml that change the weights. Gates and URLs do not change them."""
     settings = config.model(model)
     dataset = config.dataset(settings.dataset)
     return {
@@ -42,7 +45,7 @@ def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
 
 
 def _devices(settings: TrainerConfig) -> dict[str, Any]:
-    """Return what `auto` means to Lightning on this machine; other devices give other weights."""
+    """Resolve `auto` as Lightning does on this machine. Other devices give other weights."""
     import torch
 
     accelerator, devices = settings.accelerator, settings.devices
@@ -54,7 +57,7 @@ def _devices(settings: TrainerConfig) -> dict[str, Any]:
 
 
 def training_provenance(project: Project, config: Config, model: str) -> Provenance:
-    """Return the provenance of a training that is about to start."""
+    """Return the provenance of a training before it starts."""
     return Provenance(
         model=model,
         data=dvc_directory_hash(project.processed(config.model(model).dataset)),
@@ -64,7 +67,7 @@ def training_provenance(project: Project, config: Config, model: str) -> Provena
 
 
 def _sources(project: Project, config: Config, model: str) -> list[str]:
-    """Return the Python files that the train stage of dvc.yaml depends on, those of its folders included."""
+    """Return the Python files that the train stage of dvc.yaml depends on, including those in folders."""
     from ruamel.yaml import YAML
 
     stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
@@ -85,5 +88,5 @@ def _sources(project: Project, config: Config, model: str) -> list[str]:
 
 
 def python_files(path: Path) -> list[Path]:
-    """Return the Python files of a folder, or the file itself."""
+    """Return all Python files below a folder, or the file itself."""
     return [file for file in path.rglob("*.py") if file.is_file()] if path.is_dir() else [path]

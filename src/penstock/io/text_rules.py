@@ -1,7 +1,7 @@
-"""The word rule of text models, as regular expressions that RE2 and Python's `re` read alike.
+"""Define a word of a text model, with regular expressions that RE2 and Python's `re` interpret identically.
 
-A word is a longest run of ASCII letters, digits and apostrophes; HTML line breaks separate words. Words are ASCII,
-because lower case beyond ASCII depends on the platform that serves the model.
+A word is a maximal run of ASCII letters, digits and apostrophes. HTML line breaks separate words. Words are ASCII only,
+because lowercasing other characters depends on the serving platform.
 """
 
 LINE_BREAK = "<[bB][rR] */?>"

@@ -1,4 +1,4 @@
-"""Weights on disk as safetensors (nothing is unpickled), with the provenance in the file's header."""
+"""Save and load weights as safetensors, without pickle. The file header contains the provenance."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from penstock.core.errors import MissingFileError
 from penstock.io.files import atomic_write
 from penstock.io.provenance import Provenance
 
-# One entry: safetensors writes several in no fixed order, and the same weights must give the same bytes.
+# One metadata entry only: safetensors writes several in no fixed order, and the bytes must be reproducible.
 _HEADER = "penstock"
-# Prefix of tensors that are no weights but are shown in reports.
+# Prefix of tensors that are not weights; reports show them.
 _SHOWN = "shown."
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], provenance: Provenance, shown: Mapping[str, Tensor]) -> None:
-    """Write the weights by name, and other tensors that are shown in reports.
+    """Write the weights, and other tensors for reports.
 
     Args:
-        path: The file.
-        tensors: The weights.
-        provenance: What the weights were made from.
+        path: Output file.
+        tensors: Weights by name.
+        provenance: Provenance of the weights.
         shown: Tensors for reports, by name.
 
     Raises:
@@ -41,21 +41,29 @@ def save_weights(path: Path, tensors: dict[str, Tensor], provenance: Provenance,
     with atomic_write(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata={_HEADER: json.dumps(asdict(provenance))})
-        except SafetensorError as error:  # safetensors raises it for any OSError
+        except SafetensorError as error:  # safetensors raises this for every OSError
             raise OSError(errno.EIO, str(error)) from None
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Read the provenance alone; raises as `load_weights` does."""
+    """Read the provenance only.
+
+    Raises:
+        MissingFileError: The file is missing or invalid.
+    """
     with _opened(path) as file:
         return _provenance(file)
 
 
 def load_weights(path: Path, module: nn.Module) -> Provenance:
-    """Load the weights into `module`, which must have the same names and shapes; return the provenance.
+    """Load the weights into `module`, and return their provenance.
+
+    Args:
+        path: The weights file.
+        module: Network with the same parameter names and shapes.
 
     Raises:
-        MissingFileError: The file is missing, or is not the weights of this network.
+        MissingFileError: The file is missing or invalid, or it contains the weights of another network.
     """
     with _opened(path) as file:
         names = [name for name in file.keys() if not name.startswith(_SHOWN)]  # noqa: SIM118
@@ -64,7 +72,11 @@ def load_weights(path: Path, module: nn.Module) -> Provenance:
 
 
 def read_shown(path: Path) -> dict[str, Tensor]:
-    """Read the tensors for reports, by name; raises as `load_weights` does."""
+    """Read the tensors for reports, by name.
+
+    Raises:
+        MissingFileError: The file is missing or invalid.
+    """
     with _opened(path) as file:
         names = [name for name in file.keys() if name.startswith(_SHOWN)]  # noqa: SIM118
         return {name.removeprefix(_SHOWN): file.get_tensor(name) for name in names}

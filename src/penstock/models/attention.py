@@ -1,7 +1,7 @@
-"""Scaled dot-product self-attention over words with positions.
+"""Scaled dot-product self-attention over words with position embeddings (Vaswani et al., 2017, arXiv:1706.03762).
 
-imdb_attention: embeddings with positions -> softmax(Q K^T / sqrt(d)) V -> pooling -> Dense 1 sigmoid (Vaswani et al.,
-2017, arXiv:1706.03762). docs/models.md has what it measures. `dvc repro validate@imdb_attention`
+imdb_attention: embeddings with positions -> softmax(Q K^T / sqrt(d)) V -> pooling -> Dense 1 sigmoid. Its results are
+in docs/models.md. `dvc repro validate@imdb_attention` reproduces them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
 
 
 def build(settings: AttentionConfig, _manifest: DatasetInfo, outputs: int) -> nn.Module:
-    """Word ids [N, T] -> logits [N, outputs].
+    """Build a network from word ids, integers [N, T], to logits, float32 [N, outputs].
 
     Raises:
-        WrongSettingError: the heads do not divide the width of the words.
+        WrongSettingError: `num_heads` does not divide `embedding_dim`.
     """
     if settings.tokens.embedding_dim % settings.num_heads:
         raise WrongSettingError(
@@ -35,9 +35,9 @@ def build(settings: AttentionConfig, _manifest: DatasetInfo, outputs: int) -> nn
 
 
 class AttentionNetwork(nn.Module):
-    """Words with positions -> self-attention -> pooling over the words -> Dense.
+    """Classify texts: word and position embeddings -> self-attention -> pooling over the words -> Dense.
 
-    Positions are counted from the end of the text, where every text has words, and are learned.
+    Position embeddings are learned. They count from the end of the text, because texts are padded at the start.
     """
 
     def __init__(self, settings: AttentionConfig, outputs: int) -> None:
@@ -62,7 +62,7 @@ class AttentionNetwork(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V of each head, over the steps that are real: [N, T, D] -> [N, T, D]."""
+    """Compute softmax(Q K^T / sqrt(d)) V per head, with padding masked: [N, T, D] -> [N, T, D]."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -76,10 +76,10 @@ class SelfAttention(nn.Module):
             layer(vectors_NTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer in (self.queries, self.keys, self.values)
         )
-        # Finite, so that a text without words has even weights and not a division of zero by zero.
+        # Finite instead of -inf: a text without words gets uniform weights instead of NaN.
         lowest = torch.finfo(queries.dtype).min
         mask_N11T = torch.zeros_like(real_NT, dtype=queries.dtype).masked_fill(~real_NT, lowest)[:, None, None, :]
-        # torch's fused kernels for GPUs add up gradients in no fixed order.
+        # torch's fused GPU kernels sum gradients in no fixed order, so results would not be reproducible.
         with sdpa_kernel(SDPBackend.MATH) if queries.is_cuda else nullcontext():
             attended_NHTD = functional.scaled_dot_product_attention(queries, keys, values, mask_N11T)
         joined_NTD: Tensor = attended_NHTD.transpose(1, 2).flatten(2)

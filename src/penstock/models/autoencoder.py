@@ -1,7 +1,7 @@
-"""An autoencoder: images to a short code, and back.
+"""Autoencoder: encodes images into a latent code and decodes the code.
 
 mnist_autoencoder: 784 -> Dense 32 ReLU -> Dropout 0.5 -> Dense 784 sigmoid; 50,992 parameters, 6,532 at the documented
-size of 100 pixels. docs/models.md has what it measures. `dvc repro validate@mnist_autoencoder`
+size of 100 pixels. Its results are in docs/models.md. `dvc repro validate@mnist_autoencoder` reproduces them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
 class Autoencoder(ExportableModel):
-    """Pixels uint8 [N, height, width] -> code [N, K] -> logits of pixels [N, height x width].
+    """Reconstruct pixels uint8 [N, height, width] -> code [N, K] -> logits of pixels [N, height x width].
 
     Raises:
-        WrongSettingError: the inputs are no images.
+        WrongSettingError: The inputs are not images.
     """
 
     outputs = ("code", "reconstruction")
@@ -41,7 +41,7 @@ class Autoencoder(ExportableModel):
         )
 
     def targets(self, inputs: Tensor) -> Tensor:
-        """What the reconstruction should be, float32 [N, height x width] of 0..1: the inputs themselves."""
+        """Return the target of the reconstruction: the inputs, scaled to 0..1, float32 [N, height x width]."""
         scaled: Tensor = self.inputs(inputs)
         return scaled
 
@@ -50,12 +50,12 @@ class Autoencoder(ExportableModel):
         return logits
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Code float32 [N, K] and reconstruction float32 [N, height, width] of 0..1."""
+        """Return the code, float32 [N, K], and the reconstruction, float32 [N, height, width] in 0..1."""
         code = self.encoder(self.targets(inputs))
         return code, self.decode(code)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Code float32 [N, K] to reconstruction float32 [N, height, width] of 0..1."""
+        """Decode a code, float32 [N, K], to images, float32 [N, height, width] in 0..1."""
         images: Tensor = self.decoder(code).sigmoid().unflatten(1, self.input_spec.shape)
         return images
 

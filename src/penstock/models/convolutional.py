@@ -1,7 +1,7 @@
-"""Convolutions with pooling, then fully connected layers.
+"""Convolutional network: convolutions with pooling, then dense layers.
 
 mnist_cnn: conv 3x3x32 ReLU, max-pool 2, conv 3x3x64 ReLU, max-pool 2, flatten, Dense 10; 34,826 parameters as
-documented. docs/models.md has what each model measures. `dvc repro validate@mnist_cnn`
+documented. The results of each model are in docs/models.md. `dvc repro validate@mnist_cnn` reproduces them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
 def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.Module:
-    """[N, 1, height, width] -> blocks of convolution, pooling and activation -> dense layers -> [N, outputs].
+    """Build blocks of convolution, pooling and activation, then dense layers: [N, 1, height, width] -> [N, outputs].
 
-    With valid padding, as in the documents, each convolution takes kernel - 1 off both edges.
+    With valid padding, as in the documented model, each convolution reduces height and width by kernel_size - 1.
 
     Raises:
-        WrongSettingError: the inputs are no images, or nothing of the image is left after a block.
+        WrongSettingError: The inputs are not images, or a block reduces the image to nothing.
     """
     if info.kind != "image":
         raise WrongSettingError("network.kind", f"convolutional needs images, {info.dataset} has {info.kind} inputs")
@@ -31,8 +31,8 @@ def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.
         layers.append(nn.Conv2d(channels, block.filters, settings.kernel_size, padding=settings.padding))
         if settings.normalization:
             layers.append(_normalization(settings.normalization, block.filters))
-        # Every activation rises with its input, so the largest one is that of the largest input: pooling first gives
-        # the same numbers, and leaves a quarter of the activations to compute.
+        # All activations are monotonic, so pooling before the activation gives the same result. With 2 x 2 pooling,
+        # it also leaves only a quarter of the activations to compute.
         if block.pool > 1:
             layers.append(nn.MaxPool2d(block.pool))
         layers.append(ACTIVATIONS[settings.activation]())
@@ -57,5 +57,5 @@ def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.
 
 
 def _normalization(kind: Normalization, channels: int) -> nn.Module:
-    """One group of all channels is layer normalisation of an image (Wu and He, 2018)."""
+    """Build a normalization layer; one group of all channels is layer normalization of an image (Wu and He, 2018)."""
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(1, channels)

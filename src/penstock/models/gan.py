@@ -1,8 +1,8 @@
-"""A generative adversarial network of dense layers (Goodfellow et al., 2014, arXiv:1406.2661).
+"""Generative adversarial network of dense layers (Goodfellow et al., 2014, arXiv:1406.2661).
 
 mnist_gan: generator noise 100 -> 128 -> 256 -> 512 -> 1024 -> 784, LeakyReLU 0.2 between, tanh out, no biases;
 1,503,744 parameters, 803,328 at the documented 100 pixels. Discriminator 1024 -> 512 -> 256 -> 128 -> 1, LeakyReLU,
-sigmoid, no biases. docs/models.md has what it measures. `dvc repro validate@mnist_gan`
+sigmoid, no biases. Its results are in docs/models.md. `dvc repro validate@mnist_gan` reproduces them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from penstock.models.common.base import ExportableModel, InputSpec, count_parame
 
 
 class Gan(ExportableModel):
-    """A generator, which is what is served, and the discriminator that it is trained against.
+    """Combine the generator, which is served, and the discriminator, which is used in training only.
 
-    Both begin with weights that keep the spread of what passes through (He et al., 2015, arXiv:1502.01852): without
-    biases or normalisation, torch's own smaller ones let it die away.
+    Weights are initialized as He et al. (2015, arXiv:1502.01852), which preserves the variance of activations. torch's
+    default weights are smaller: without biases and normalization, activations would vanish.
 
     Raises:
-        WrongSettingError: the dataset has no images.
+        WrongSettingError: The dataset has no images.
     """
 
     outputs = ("image",)
@@ -49,15 +49,16 @@ class Gan(ExportableModel):
         )
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Images uint8 [N, height, width] to what the generator draws, float32 [N, height x width] of -1..1."""
+        """Scale images, uint8 [N, height, width], to the generator's range, float32 [N, height x width] in -1..1."""
         return images.flatten(1).float() / 127.5 - 1
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Noise [N, K], standard normal numbers, to images uint8 [N, height, width]."""
+        """Generate images, uint8 [N, height, width], from standard normal noise, float32 [N, K]."""
         drawn = (self.generator(inputs) + 1) * 127.5
         return (drawn.round().clamp(0, 255).to(torch.uint8).unflatten(1, self.shape),)
 
     def count_parameters(self) -> int:
+        """Count the trainable parameters of the generator, which is the exported part."""
         return count_parameters(self.generator)
 
 

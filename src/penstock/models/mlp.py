@@ -1,7 +1,7 @@
-"""Fully connected layers.
+"""Multilayer perceptron: fully connected layers.
 
-iris_mlp: 4 -> Dense 10 ReLU -> Dense 3 softmax, 83 parameters as documented. docs/models.md has what it measures.
-`dvc repro validate@iris_mlp`
+iris_mlp: 4 -> Dense 10 ReLU -> Dense 3 softmax, 83 parameters as documented. Its results are in docs/models.md.
+`dvc repro validate@iris_mlp` reproduces them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from penstock.models.common.layers import dense_layers
 
 
 def build(settings: MlpConfig, info: DatasetInfo, outputs: int) -> nn.Module:
-    """[N, ...] flattened -> hidden layers -> logits [N, outputs].
+    """Build hidden layers from flattened inputs [N, ...] to logits, float32 [N, outputs].
 
     Raises:
-        WrongSettingError: the inputs are texts, whose word ids are no quantities.
+        WrongSettingError: The inputs are texts: word ids are not quantities.
     """
     if info.kind == "text":
         raise WrongSettingError("network.kind", f"mlp needs numbers or pixels, {info.dataset} has text inputs")

@@ -1,8 +1,8 @@
-"""Runs of words, each weighed by itself: naive Bayes' ratios, and a logistic regression on them.
+"""Logistic regression on n-grams scaled by naive Bayes log-count ratios (NBSVM).
 
-imdb_ngrams: the different runs of one to three words in a text -> ratio times trained weight of each -> their sum by
-the square root of their number -> sigmoid (Wang and Manning, 2012, "Baselines and Bigrams"). docs/models.md has what
-it measures. `dvc repro tuned/dvc.yaml:validate@imdb_ngrams`
+imdb_ngrams: distinct n-grams of one to three words -> ratio times trained weight of each -> sum divided by the square
+root of their number -> sigmoid (Wang and Manning, 2012, "Baselines and Bigrams"). Its results are in docs/models.md.
+`dvc repro tuned/dvc.yaml:validate@imdb_ngrams` reproduces them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import UNKNOWN, DatasetInfo
 from penstock.models.common.inputs import FittedLayer, read
 
-# Two linear hashes of a run: where it stands in the table, and what tells it from others that fall there. The factors
-# are for its last word, the one before, and so on; ids are below 2^21 (config/networks.py), so every sum below 2^63.
+# Two linear hashes of an n-gram: its bucket in the table, and a fingerprint that detects collisions in the bucket. The
+# first factor is for the last word, the next for the word before it. Ids are below 2^21 (config/networks.py), so sums
+# stay below 2^63.
 PLACES = (2_654_435_761, 40_503_017, 1_000_003_927)
 FINGERPRINTS = (1_597_334_677, 805_459_861, 3_266_489_917)
 LARGEST_FINGERPRINT = 2_147_483_647
@@ -29,10 +30,10 @@ NONE = 0
 
 
 def build(settings: NgramsConfig, _manifest: DatasetInfo, outputs: int) -> nn.Module:
-    """Word ids [N, T] -> logits [N, 1].
+    """Build a network from word ids, integers [N, T], to logits, float32 [N, 1].
 
     Raises:
-        WrongSettingError: there are more than two classes, or their loss is not that of one sigmoid.
+        WrongSettingError: The loss is not binary cross-entropy, for two classes.
     """
     if outputs != 1:
         raise WrongSettingError("training.loss", "ngrams are of one class against another: binary_cross_entropy")
@@ -40,10 +41,10 @@ def build(settings: NgramsConfig, _manifest: DatasetInfo, outputs: int) -> nn.Mo
 
 
 class NgramNetwork(FittedLayer):
-    """A table of runs, found by `fit`, and a trained weight for each; slot 0 is that of all others.
+    """Classify texts by a hash table of n-grams, which `fit` fills, and a trained weight per n-gram.
 
-    Every run is looked up as itself: the slot at its place in `table` counts only if the fingerprint is the run's own,
-    so that runs which were never seen in training weigh nothing (but for one in 2^31 of those that share a place).
+    Slot 0 stands for all other n-grams. A bucket counts only if the fingerprint matches too. So n-grams that are not in
+    the table have no weight, except for one in 2^31 of those that share a bucket.
     """
 
     def __init__(self, settings: NgramsConfig) -> None:
@@ -61,14 +62,14 @@ class NgramNetwork(FittedLayer):
         self.dropout = nn.Dropout(settings.dropout)
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
-        """Takes the runs that most votes are about, and the logarithm of how much likelier each is with label 1."""
+        """Select the n-grams with the highest document frequency, and compute their log-count ratios for label 1."""
         keys, votes = _votes(self.settings, read(inputs, self.settings.tokens).numpy(), labels.numpy())
         enough = np.flatnonzero(votes.sum(axis=1) >= self.settings.min_df)
         most = enough[np.argsort(-votes[enough].sum(axis=1), kind="stable")][: self.settings.max_features]
         smoothed = votes[most] + 1.0
         likely = np.log(smoothed / smoothed.sum(axis=0))
         words = torch.from_numpy(_words(self.settings, keys[most]))
-        # Of the runs that share a place the first one stays, which has the most votes.
+        # `return_index` gives the first n-gram of a bucket: in a collision, the most frequent one stays.
         places, first = np.unique(_hashed(words, PLACES, self.settings.num_buckets).numpy(), return_index=True)
         self.table[torch.from_numpy(places)] = torch.from_numpy(first + 1).int()
         known = slice(1, len(most) + 1)
@@ -84,7 +85,14 @@ class NgramNetwork(FittedLayer):
         return logits
 
     def slots(self, ids_NT: Tensor) -> Tensor:
-        """Word ids to the slot of the run that ends at each word, [N, order * T] with the runs of one word first."""
+        """Look up the slot of the n-gram that ends at each word.
+
+        Args:
+            ids_NT: Word ids, [N, T].
+
+        Returns:
+            Slots, int64 [N, max_n * max_length], unigrams first.
+        """
         found = []
         for is_run_NT, run_NTW in _runs(read(ids_NT, self.settings.tokens), self.settings.max_n):
             slots_NT = self.table[_hashed(run_NTW, PLACES, self.settings.num_buckets)].long()
@@ -94,8 +102,12 @@ class NgramNetwork(FittedLayer):
 
 
 def _runs(ids_NT: Tensor, order: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each length up to `order`: whether so many known words end at each word, and these [N, T, order], the last one
-    first and 0 for those that are not in the run."""
+    """Iterate over the n-grams of each length from 1 to `order`.
+
+    Yields:
+        Whether an n-gram of known words ends at each word, bool [N, T], and its words, int64 [N, T, order]. The last
+        word comes first. Shorter n-grams are padded with 0.
+    """
     earlier = [functional.pad(ids_NT, (back, 0))[:, : ids_NT.shape[1]] for back in range(order)]
     is_run_NT = ids_NT > UNKNOWN
     for length in range(1, order + 1):
@@ -105,7 +117,7 @@ def _runs(ids_NT: Tensor, order: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _hashed(words_W: Tensor, factors: tuple[int, ...], modulus: int) -> Tensor:
-    """Runs [..., order] to numbers below `modulus`, [...]."""
+    """Hash n-grams, int64 [..., order], to numbers below `modulus`, int64 [...]."""
     terms = [words_W[..., position] * factors[position] for position in range(words_W.shape[-1])]
     return torch.stack(terms).sum(dim=0) % modulus
 
@@ -113,8 +125,18 @@ def _hashed(words_W: Tensor, factors: tuple[int, ...], modulus: int) -> Tensor:
 def _votes(
     settings: NgramsConfig, ids: NDArray[np.int32], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every run in the training rows as a number, ascending, and for how many groups of rows of each label it is in,
-    [runs, 2]: `rows_per_vote` rows, one after the other, are a group, since neighbours may be about the same thing."""
+    """Count in how many documents of each label an n-gram occurs.
+
+    `group_size` consecutive rows count as one document, because neighboring rows may be about the same subject.
+
+    Args:
+        settings: The settings of the network.
+        ids: Word ids of the training rows, int32 [N, T].
+        labels: Their labels, 0 or 1, int64 [N].
+
+    Returns:
+        The keys of all n-grams, ascending, int64 [n-grams], and their counts per label, int64 [n-grams, 2].
+    """
     groups = len(ids) // settings.group_size + 1
     group = np.repeat(np.arange(len(ids)) // settings.group_size * 2 + labels, ids.shape[1])
     all_keys, all_groups = [], []
@@ -129,14 +151,14 @@ def _votes(
 
 
 def _keys(settings: NgramsConfig, words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Runs [runs, order] as numbers: digits to the base of the vocabulary."""
+    """Encode n-grams [n-grams, max_n] as integers [n-grams]: the ids are digits to the base `vocab_size`."""
     base = settings.tokens.vocab_size ** np.arange(settings.max_n, dtype=np.int64)
     keys: NDArray[np.int64] = words @ base
     return keys
 
 
 def _words(settings: NgramsConfig, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The way back from `_keys`."""
+    """Decode keys, int64 [n-grams], to word ids, int64 [n-grams, max_n]; the inverse of `_keys`."""
     vocabulary = settings.tokens.vocab_size
     words: NDArray[np.int64] = np.stack(
         [keys // vocabulary**back % vocabulary for back in range(settings.max_n)], axis=1

@@ -1,8 +1,9 @@
 """Recurrent layers over words or over the rows of an image.
 
 imdb_lstm: embedding 10,000 x 50 -> LSTM 100 (dropout 0.2 on inputs, recurrent dropout 0.2) -> Dense 1 sigmoid;
-560,901 parameters (Keras 560,501: torch keeps two bias vectors). RNN, GRU and LSTM, one or many layers, one direction
-or two, are settings; docs/models.md has what each model measures. `dvc repro validate@imdb_lstm`
+560,901 parameters (Keras has 560,501, because torch keeps two bias vectors). The cell (RNN, GRU or LSTM), the number of
+layers and the directions are settings. The results of each model are in docs/models.md.
+`dvc repro validate@imdb_lstm` reproduces them.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ Cell = Literal["rnn", "gru", "lstm"]
 
 
 def build(settings: RecurrentConfig, info: DatasetInfo, outputs: int) -> nn.Module:
-    """Word ids [N, T], or one channel of an image [N, 1, T, D] -> logits [N, outputs].
+    """Build a network from word ids [N, T], or images [N, 1, T, D], to logits, float32 [N, outputs].
 
     Raises:
-        WrongSettingError: the inputs are numbers, which are no sequence.
+        WrongSettingError: The inputs are a table, which is not a sequence.
     """
     if info.kind == "table":
         raise WrongSettingError("network.kind", f"recurrent needs texts or images, {info.dataset} has table inputs")
@@ -37,10 +38,12 @@ def build(settings: RecurrentConfig, info: DatasetInfo, outputs: int) -> nn.Modu
 
 
 class RecurrentNetwork(nn.Module):
-    """Steps -> recurrent layers -> one state -> Dense.
+    """Classify sequences: steps -> recurrent layers -> pooling to one state -> Dense.
 
     Args:
-        width: D, where the steps are no words.
+        settings: The settings of the network.
+        width: D, the features of a step; ignored for words, which are embedded.
+        outputs: Number of logits.
     """
 
     def __init__(self, settings: RecurrentConfig, width: int, outputs: int) -> None:
@@ -77,7 +80,7 @@ class RecurrentNetwork(nn.Module):
 
 
 class Layer(nn.Module):
-    """One direction, or two that are joined: [N, T, D] -> [N, T, H], or [N, T, 2H] where they are concatenated."""
+    """Run a layer in one or both directions: [N, T, D] -> [N, T, H], or [N, T, 2H] if they are concatenated."""
 
     def __init__(self, settings: RecurrentConfig, width: int) -> None:
         super().__init__()
@@ -100,7 +103,14 @@ class Layer(nn.Module):
         return states_NTH if self.backwards is None else self._joined(states_NTH, self._reversed(steps_NTD))
 
     def final(self, steps_NTD: Tensor, real_NT: Tensor) -> Tensor:
-        """The state after the last step, joined with that of the other direction after the first real one."""
+        """Return the final state, [N, H] or [N, 2H].
+
+        The forward direction ends at the last step. The backward direction ends at the first step that is not padding.
+
+        Args:
+            steps_NTD: Inputs of the layer, float32 [N, T, D].
+            real_NT: False for padding, bool [N, T].
+        """
         final_NH: Tensor = self.forwards(steps_NTD)[:, -1]
         if self.backwards is None:
             return final_NH
@@ -119,16 +129,22 @@ class Layer(nn.Module):
 
 
 class Direction(nn.Module):
-    """One recurrent layer read forwards: [N, T, D] -> the states after every step, [N, T, H].
+    """Run one recurrent layer forward: [N, T, D] -> the state after every step, [N, T, H].
 
-    dropout: share of an input mask, recurrent_dropout: share of a mask on the state that enters each step. As in
-    Keras, a sequence has one mask of each for all its steps, in training only (Gal and Ghahramani, 2016,
-    arXiv:1512.05287). torch's own layer runs wherever the state is not masked, and it is what is exported; only the
-    training of a plain RNN on a CPU is quicker by `tanh_states`, which differs by rounding.
+    As in Keras, a sequence has one input mask and one state mask for all its steps, in training only (Gal and
+    Ghahramani, 2016, arXiv:1512.05287). torch's own layer runs if the state is not masked, and it is exported. The
+    exception is training of a plain RNN on a CPU: `tanh_states` is faster, and differs by rounding.
 
-    Initialised as Keras does, which the documented scores rest on: Glorot-uniform input weights, orthogonal recurrent
-    weights, forget gates that begin open. A plain RNN begins by passing its state on unchanged (Le, Jaitly and Hinton,
-    2015, arXiv:1504.00941), without which 200 steps forget.
+    Weights are initialized as in Keras, on which the documented scores depend: Glorot-uniform input weights, orthogonal
+    recurrent weights, forget gate biases of 1. The recurrent weights of a plain RNN are the identity (Le, Jaitly and
+    Hinton, 2015, arXiv:1504.00941); otherwise the state does not last for 200 steps.
+
+    Args:
+        cell: Type of the cell.
+        width: D, features of a step.
+        hidden: H, size of the state.
+        dropout: Share of the inputs that is masked, 0..1.
+        recurrent_dropout: Share of the state that is masked before each step, 0..1.
     """
 
     def __init__(self, cell: Cell, width: int, hidden: int, *, dropout: float, recurrent_dropout: float) -> None:
@@ -146,7 +162,7 @@ class Direction(nn.Module):
             nn.init.ones_(bias[hidden : 2 * hidden])
 
     def _weights(self) -> list[nn.Parameter]:
-        """From inputs [G, D], from the state [G, H], and torch's two biases [G]; G is H times the number of gates."""
+        """Return input weights [G, D], recurrent weights [G, H] and torch's two biases [G]; G is H times the gates."""
         weights: list[nn.Parameter] = self.layer.all_weights[0]
         return weights
 
@@ -171,7 +187,7 @@ class Direction(nn.Module):
         state = carried = steps_NTD.new_zeros(len(steps_NTD), self.layer.hidden_size)
         mask_NH = self._mask(state, share=self.recurrent_dropout)
         weights, step, states = from_state.t(), STEPS[self.cell], []
-        if self.cell != "gru":  # whose reset gate acts on the second bias
+        if self.cell != "gru":  # the reset gate of a GRU acts on the second bias, so it stays separate
             inputs_NTG = inputs_NTG + second_bias
         for inputs_NG in inputs_NTG.unbind(dim=1):
             state, carried = step(inputs_NG, state * mask_NH, carried, weights, second_bias)
@@ -183,8 +199,8 @@ class Direction(nn.Module):
         return functional.dropout(torch.ones_like(like), share)
 
 
-# What the inputs say to each gate [N, G], the masked state [N, H], what the cell carries from step to step [N, H],
-# weights from the state [H, G], GRU's second bias [G] -> the new state, and what is carried on.
+# Arguments: contribution of the inputs to each gate [N, G], masked state [N, H], carried state (of the LSTM: the cell
+# state) [N, H], recurrent weights [H, G], second bias of a GRU [G]. Returns the new state and the new carried state.
 Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -213,22 +229,22 @@ STEPS: dict[Cell, Step] = {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_ste
 def tanh_states(inputs_TNH: Tensor, from_state_HH: Tensor) -> Tensor:
     """Run a plain tanh RNN from a zero state; faster than torch's own in training on a CPU.
 
-    A text has hundreds of small steps, and autograd's records of a step cost more than the step. So both passes are
-    written out here: the gradient of a state, times 1 - h_t^2, is that of its input, and W^T takes it to the state
-    before; the gradient of W is one product over all steps (Werbos, 1990, doi:10.1109/5.58337).
+    A text has hundreds of small steps, and autograd's overhead per step exceeds the cost of the step. So both passes
+    are explicit. The gradient of a state, times 1 - h_t^2, is the gradient of its input. W^T propagates it to the
+    previous state. The gradient of W is one product over all steps (Werbos, 1990, doi:10.1109/5.58337).
 
     torch's sigmoid takes a fifth of the time of its tanh, and tanh(a) / 2 = sigmoid(2a) - 1/2. So the forward pass
-    works on half states: 2 a_t = 2 x_t + 4 W h_(t-1) / 2.
+    computes half states: 2 a_t = 2 x_t + 4 W h_(t-1) / 2.
 
     Args:
         inputs_TNH: Contribution of the inputs to each step, biases included, float32 [T, N, H].
-        from_state_HH: Recurrent weights as `nn.RNN` has them, float32 [H, H].
+        from_state_HH: Recurrent weights in the layout of `nn.RNN`, float32 [H, H].
 
     Returns:
-        The state after every step, [T, N, H].
+        The state after every step, float32 [T, N, H].
 
     Raises:
-        RuntimeError: It is differentiated twice.
+        RuntimeError: The result is differentiated twice.
     """
     states_TNH: Tensor = _TanhStates.apply(inputs_TNH, from_state_HH)  # type: ignore[no-untyped-call]
     return states_TNH

@@ -1,4 +1,4 @@
-"""What there is to compute with, and how much of it one stage takes."""
+"""Determine the CPU cores and GPUs of the machine, and the share that one stage uses."""
 
 from __future__ import annotations
 
@@ -14,25 +14,36 @@ from penstock.core.cpu import usable_cores
 
 
 def use_threads(count: int) -> None:
-    """Lets torch, and what numpy and SciPy do their sums with, have `count` threads in this process.
+    """Set the number of threads of torch and of the BLAS and OpenMP libraries in this process.
 
-    A fixed number, not what the machine has: it moves the last bits of a sum, and with them everything trained.
+    The number is fixed, not auto-detected: it changes the order of floating-point sums, and so every trained weight.
+
+    Args:
+        count: Number of threads.
     """
     os.environ |= {f"{library}_NUM_THREADS": str(count) for library in ("OMP", "OPENBLAS", "MKL")}  # not yet loaded
     threadpool_limits(count)
-    torch = sys.modules.get("torch")  # seconds that a stage without networks need not wait for
+    torch = sys.modules.get("torch")  # importing torch takes seconds, and not every stage needs it
     if torch is not None:
         torch.set_num_threads(count)
 
 
 def stages_at_once(settings: TrainerConfig) -> int:
-    """One for each share of the GPUs; without any, as many as have cores for their threads, and at least one."""
+    """Return the number of stages to run in parallel.
+
+    It is one per share of the GPUs. Without a GPU, it is the number of stages whose threads fit the CPU cores, at
+    least 1.
+    """
     return len(shares_of_gpus(settings)) or max(1, usable_cores() // (settings.threads * _processes(settings)))
 
 
 def shares_of_gpus(settings: TrainerConfig) -> list[str]:
-    """What a stage may see, as CUDA_VISIBLE_DEVICES has it: as many GPUs as `devices` says, one where it is auto. Of
-    fewer GPUs than one share, all; on the CPU, none."""
+    """Split the visible GPUs into shares of `settings.devices` GPUs, or of one GPU if it is `auto`.
+
+    Returns:
+        A value of CUDA_VISIBLE_DEVICES per share. If there are fewer GPUs than one share needs, one share has them all.
+        The list is empty on the CPU.
+    """
     gpus = visible_gpus()
     if settings.accelerator == "cpu" or not gpus:
         return []
@@ -41,14 +52,14 @@ def shares_of_gpus(settings: TrainerConfig) -> list[str]:
 
 
 def _processes(settings: TrainerConfig) -> int:
-    """Of one stage that runs beside others."""
+    """Return the number of processes of a stage that runs in parallel with others."""
     return 1 if settings.devices == "auto" else settings.devices
 
 
 def visible_gpus() -> list[str]:
-    """As CUDA_VISIBLE_DEVICES names them."""
+    """Return the names of the visible GPUs, as in CUDA_VISIBLE_DEVICES."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    # CUDA itself stops at the first that is none: -1 hides all of them.
+    # CUDA ignores every device from the first invalid one on: -1 hides all of them.
     return list(takewhile(lambda device: device and not device.startswith("-"), named.split(",")))

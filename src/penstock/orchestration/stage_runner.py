@@ -1,4 +1,7 @@
-"""How a script in pipelines/ runs: its one argument, the checked configuration, errors as one line and an exit code."""
+"""Run a script of pipelines/: parse its argument, validate the configuration, and turn errors into an exit code.
+
+Each error is printed as one line.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ from penstock.orchestration.resources import use_threads
 def run_stage(
     stage: Callable[[Project, Config, str], None], block: Literal["datasets", "baselines", "fid_references", "models"]
 ) -> None:
-    """Runs a stage for the dataset, baseline, FID reference or model that the command line names, and ends the process.
+    """Run a stage for the dataset, baseline, FID reference or model that is named on the command line.
+
+    The process exits with 0, with 1 after an error, with 2 if the configuration or the command line is wrong (see
+    `penstock.core.errors`), or with 128 plus the number of the signal that ended it.
 
     Args:
-        block: of params.yaml that the name stands in; tuned models count as models.
-
-    Exit codes: 0; 1 for what went wrong; 2 for a wrong configuration or command line (see `penstock.core.errors`);
-    128 plus the number of the signal that ended it.
+        stage: Called with the project, the configuration and the name.
+        block: The block of params.yaml that contains the name; "models" includes tuned models.
     """
 
     def run() -> None:
@@ -43,7 +47,7 @@ def run_stage(
 
 
 def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
-    """The same for the stage that is about everything at once."""
+    """Run a stage that has no name as its argument; exit codes are those of `run_stage`."""
     _end(lambda: stage(*_project_and_config()))
 
 
@@ -67,5 +71,6 @@ def _end(body: Callable[[], None]) -> None:
         console.fail(message)
         sys.exit(exit_code)
     except Interrupted as interruption:
-        # The first process answers for all; it needs its time to put away what it has.
+        # The other ranks exit with 0: Lightning kills rank zero once another process fails, and it still has to write
+        # its checkpoint.
         sys.exit(0 if is_launched_by_rank_zero() else interruption.exit_code)

@@ -1,4 +1,7 @@
-"""Remember how long stages took when they last ran in this folder; no file in git says it."""
+"""Save how long each stage took when it last ran in this folder.
+
+The file is not in git, since durations differ between machines.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from penstock.io.files import read_json, write_json
 
 
 class StageTimings:
-    """Seconds of stages by address, kept in a file."""
+    """Durations of stages in seconds, by DVC address, saved in a JSON file.
+
+    Args:
+        file: The JSON file.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -19,11 +26,17 @@ class StageTimings:
 
     def keep(self, stage: str, seconds: float) -> None:
         self._seconds[stage] = round(seconds, 1)
-        with suppress(OSError):  # an estimate is not worth an error
+        with suppress(OSError):  # the timings are only estimates, so a full disk is no error
             write_json(self._file, self._seconds)
 
     def expected(self, epochs: Mapping[str, int]) -> dict[str, float]:
-        """Return the last seconds of each stage; of a stage that has not run here, an estimate by its epochs."""
+        """Return the expected duration of each stage in seconds.
+
+        It is the last duration, or an estimate from the epochs if the stage has not run here.
+
+        Args:
+            epochs: Number of epochs of each stage.
+        """
         known = epochs.keys() & self._seconds.keys()
         seconds_of_known = sum(self._seconds[stage] for stage in known)
         seconds_per_epoch = seconds_of_known / sum(epochs[stage] for stage in known) if known else 1
@@ -31,7 +44,7 @@ class StageTimings:
 
 
 def _read(file: Path) -> dict[str, float]:
-    """Read the file; whatever is not a number of seconds is ignored."""
+    """Read the file, and ignore values that are not numbers."""
     try:
         kept = read_json(file)
     except (MissingFileError, OSError):

@@ -1,4 +1,4 @@
-"""Downloads registered versions from MLflow into a cache, in the layout that the server loads.
+"""Download registered model versions from MLflow into a cache, in the layout that the server loads.
 
 CACHE/<name>/<version>/model.onnx, validation.json, origin.json
 """
@@ -21,7 +21,11 @@ from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 
 def find_version(client: MlflowClient, uri: ModelURI) -> ModelVersion:
-    """Return the version that a URI names. Raises `MlflowException` if there is none."""
+    """Return the version of a URI.
+
+    Raises:
+        MlflowException: The version does not exist.
+    """
     if uri.alias:
         return client.get_model_version_by_alias(uri.name, uri.alias)
     return client.get_model_version(uri.name, uri.version)
@@ -31,8 +35,8 @@ def download_version(version: ModelVersion, cache: Path) -> Path:
     """Download a version, unless it is cached, and return its folder in the cache.
 
     Raises:
-        PenstockError: the version has no digest, or its file is not the one that was validated.
-        MlflowException, OSError: the file cannot be downloaded.
+        PenstockError: The version has no digest, or its file is not the one that was validated.
+        MlflowException, OSError: The file cannot be downloaded.
     """
     uri = f"models:/{version.name}/{version.version}"
     digest = version.tags.get(ONNX_SHA256)

@@ -1,4 +1,4 @@
-"""URIs of models in MLflow's registry."""
+"""Parse URIs of models in MLflow's registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ModelURI:
         """Parse a URI.
 
         Raises:
-            ConfigError: it has neither form.
+            ConfigError: The text has neither form.
         """
         match = _FORM.fullmatch(text)
         if match is None:

@@ -1,6 +1,6 @@
-"""A folder of registered models that follows the aliases of MLflow's registry.
+"""Keep a folder of registered models in sync with the aliases of MLflow's registry.
 
-The server imports no MLflow, which is large and slow to start. A process beside it does (`sync_process`).
+The server does not import MLflow, which is large and slow to start. A separate process does (`sync_process`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ SECONDS_TO_FINISH = 30.0
 
 @contextmanager
 def synced_models(models: Sequence[str], poll_seconds: float) -> Iterator[Path]:
-    """Yield a folder of models to serve, and keep it in step with the registry.
+    """Yield a folder of models to serve, and keep it in sync with the registry.
 
     Args:
-        models: `models:/NAME@ALIAS` or `models:/NAME/VERSION`, each name once.
-        poll_seconds: Between two checks of the aliases.
+        models: URIs, `models:/NAME@ALIAS` or `models:/NAME/VERSION`, each name once.
+        poll_seconds: Interval between two checks of the aliases, in seconds.
 
     Raises:
-        ConfigError: a URI is invalid or a model is named twice, the address of MLflow is unknown, or MLflow is not
+        ConfigError: A URI is invalid, a model is named twice, the address of MLflow is unknown, or MLflow is not
             installed.
-        PenstockError: a model cannot be downloaded, or its file is not the one that was validated.
+        PenstockError: A model cannot be downloaded, or its file is not the one that was validated.
     """
     uris = [ModelURI.parse(model) for model in models]
     _require_unique(uris)
@@ -51,7 +51,7 @@ def synced_models(models: Sequence[str], poll_seconds: float) -> Iterator[Path]:
 
 
 def cache_dir() -> Path:
-    """Return where downloads stay for the next server; XDG_CACHE_HOME moves it."""
+    """Return the folder of the cache, which all servers share; XDG_CACHE_HOME overrides its parent."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock" / "registry"
 
 
@@ -74,7 +74,7 @@ def _folder_of(process: subprocess.Popen[bytes]) -> Path:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close standard input, which ends the process."""
+    """Close the process's standard input, which ends it; kill it after a timeout."""
     try:
         process.communicate(timeout=SECONDS_TO_FINISH)
     except subprocess.TimeoutExpired:

@@ -1,10 +1,10 @@
-"""The process beside a server that downloads models from MLflow's registry; `penstock.registry.sync` starts it.
+"""Download models from MLflow's registry in a separate process, which `penstock.registry.sync` starts.
 
     MLFLOW_TRACKING_URI=... python -m penstock.registry.sync_process CACHE POLL_SECONDS models:/NAME@ALIAS...
 
-It makes a folder of links into the cache, prints its path, and checks the aliases every few seconds. When an alias has
-moved, its link is replaced in one step, and the server loads what is behind it. A model that cannot be downloaded stays
-as it was. The end of standard input, however the server ended, ends the process, which removes the folder.
+The process creates a folder of symbolic links into the cache, prints its path, and polls the aliases. When an alias has
+moved, the link is replaced atomically, and the server loads the new version. A model that cannot be downloaded stays at
+its version. When standard input is closed, also by a crash of the server, the process removes the folder and exits.
 """
 
 from __future__ import annotations
@@ -29,12 +29,19 @@ from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import OF_MLFLOW, first_line
 from penstock.tracking.uri import URI, be_brief, label_of
 
-# What can keep a model from being downloaded.
+# Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
 
 
 class RegistrySync:
-    """Links in `folder`, by the names of models, to their versions in `cache`."""
+    """Symbolic links in `folder`, one per model, to the versions in `cache`.
+
+    Args:
+        address: Tracking URI of MLflow.
+        cache: Folder of the downloaded versions; each address has its own subfolder.
+        folder: Folder of the links.
+        uris: The models.
+    """
 
     def __init__(self, address: str, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
         self.address = address
@@ -46,7 +53,11 @@ class RegistrySync:
         self._warned: dict[str, str] = {}
 
     def sync(self) -> None:
-        """Link every model. Raises `PenstockError` for the first that cannot be downloaded."""
+        """Link every model.
+
+        Raises:
+            PenstockError: A model cannot be downloaded.
+        """
         for uri in self.uris:
             try:
                 self._link(uri)
@@ -54,7 +65,10 @@ class RegistrySync:
                 raise PenstockError(self._reason(uri, error)) from None
 
     def poll(self) -> None:
-        """Link what has changed. A model that cannot be downloaded stays as it was; each reason is one warning."""
+        """Link models whose version has changed.
+
+        A model that cannot be downloaded stays at its version, and each new reason is printed once as a warning.
+        """
         for uri in self.uris:
             try:
                 self._link(uri)
@@ -73,7 +87,7 @@ class RegistrySync:
         self._linked[uri.name] = version
 
     def _reason(self, uri: ModelURI, error: Exception) -> str:
-        """Return one line; our own errors name the model themselves."""
+        """Return the reason as one line; messages of `PenstockError` already name the model."""
         reason = first_line(error)
         return reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
 
@@ -84,7 +98,7 @@ class RegistrySync:
 
 
 def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI]) -> None:
-    # Signals are for the server, which ends this process when it is done.
+    # The server handles signals, and ends this process when it has finished.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     be_brief()
@@ -102,12 +116,12 @@ def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI
 
 
 def _answer(content: dict[str, str]) -> None:
-    with suppress(BrokenPipeError):  # the server has ended meanwhile
+    with suppress(BrokenPipeError):  # the server has exited
         os.write(sys.stdout.fileno(), json.dumps(content).encode() + b"\n")
 
 
 def _has_ended(seconds: float) -> bool:
-    """Wait so long, or until the other end of standard input is closed."""
+    """Wait for some seconds, or until standard input is closed; return whether it is closed."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable)
 

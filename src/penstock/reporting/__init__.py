@@ -1,1 +1,1 @@
-"""What people look at: figures, the table of results, and the page that the report stage writes."""
+"""Report results as figures, as a table, and as the page of the report stage."""

@@ -1,4 +1,4 @@
-"""Figures, drawn without a display; each returns a matplotlib figure and leaves saving to the caller."""
+"""Draw figures without a display. Most functions return a matplotlib figure for the caller to save."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def read_history(path: Path) -> History:
 
 
 def learning_curves(title: str, history: History) -> Figure:
-    """Plot every metric of training and validation per epoch; the epoch that was kept is marked."""
+    """Plot every training and validation metric per epoch.
+
+    A marker shows the epoch whose weights are kept, the one with the lowest validation loss.
+    """
     metrics = list(dict.fromkeys(key.partition("/")[2] for key in history[0] if "/" in key))
     figure = _empty((4.5 * len(metrics), 3.4))
     figure.suptitle(title, fontweight="bold")
@@ -50,8 +53,10 @@ def learning_curves(title: str, history: History) -> Figure:
 
 
 def all_learning_curves(histories: Mapping[str, History]) -> Figure:
-    """Every classifier's validation accuracy over its own training, one panel for each dataset (the name's first
-    word); what would crowd the top is drawn apart by the shares that are wrong, on a logarithmic scale."""
+    """Plot the validation error of every classifier over its training, with one panel per dataset.
+
+    The first word of a model's name is its dataset. A logarithmic error axis separates curves with accuracies near 1.
+    """
     panels = list(dict.fromkeys(name.partition("_")[0] for name in histories))
     figure = _empty((4.6 * len(panels), 4.2))
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -68,12 +73,12 @@ def all_learning_curves(histories: Mapping[str, History]) -> Figure:
 
 
 def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Examples, classes: Sequence[str]) -> Figures:
-    """Draw what there is to see of a validated model.
+    """Draw all figures of a validated model.
 
     Args:
-        per_class: The rows of per_class.csv.
-        examples: The arrays of examples.npz.
-        classes: Names in the order of the labels.
+        per_class: Rows of per_class.csv.
+        examples: Arrays of examples.npz.
+        classes: Class names in the order of the labels.
 
     Returns:
         Image files by name.
@@ -92,12 +97,12 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
 
 
 def _counts(per_class: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the confusion matrix [actual, predicted]; the rows are in that order."""
+    """Return the confusion matrix, int64 [actual, predicted]. The CSV rows are in that order."""
     return np.array([int(row["count"]) for row in per_class]).reshape(len(classes), len(classes))
 
 
 def mistakes(examples: Examples, classes: Sequence[str]) -> Figure:
-    """Draw the wrong predictions with the highest confidence: actual class, predicted class."""
+    """Draw the wrong predictions with the highest confidence, titled with the actual and predicted class."""
     figure = grid(examples["images"], columns=8)
     for axes, label, predicted in zip(figure.axes, examples["labels"], examples["predicted"], strict=False):
         axes.set_title(f"{classes[label]} \N{RIGHTWARDS ARROW} {classes[predicted]}", fontsize=8, pad=2)
@@ -105,12 +110,17 @@ def mistakes(examples: Examples, classes: Sequence[str]) -> Figure:
 
 
 def reconstructions(images: NDArray[np.uint8], given_back: NDArray[np.float32]) -> Figure:
-    """Images above what became of them."""
+    """Draw images in one row, and their reconstructions below.
+
+    Args:
+        images: uint8 [count, height, width].
+        given_back: Reconstructions, float32 [count, height, width], 0..1.
+    """
     return grid(np.concatenate([images / 255, given_back]), columns=len(images))
 
 
 def grid(images: NDArray[Any], columns: int) -> Figure:
-    """Grey images [count, height, width], row by row."""
+    """Draw grayscale images [count, height, width] in a grid, row by row."""
     rows = -(-len(images) // columns)
     figure = _empty((0.6 * columns, 0.72 * rows))
     for number, axes in enumerate(np.ravel(figure.subplots(rows, columns, squeeze=False))):
@@ -121,7 +131,12 @@ def grid(images: NDArray[Any], columns: int) -> Figure:
 
 
 def animation(frames: NDArray[np.uint8], scale: int = 2) -> bytes:
-    """A square of images for each epoch [epochs, count, height, width], as a GIF that rests on the last."""
+    """Draw a square grid of images per epoch as a GIF that pauses on the last frame.
+
+    Args:
+        frames: uint8 [epochs, count, height, width].
+        scale: Enlargement factor.
+    """
     count, height, width = frames.shape[1:]
     edge = int(count**0.5)
     squares = frames.reshape(-1, edge, edge, height, width).swapaxes(2, 3).reshape(-1, edge * height, edge * width)
@@ -133,13 +148,20 @@ def animation(frames: NDArray[np.uint8], scale: int = 2) -> bytes:
 
 
 def png(figure: Figure) -> bytes:
+    """Render a figure as PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=144, metadata={"Software": None})
     return file.getvalue()
 
 
 def confusion_matrix(title: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Draw how often each actual class (rows) was predicted as each class; the colour is the share of the row."""
+    """Draw a confusion matrix. The color of a cell is its share of the row.
+
+    Args:
+        title: Title of the figure.
+        counts: int64 [actual, predicted].
+        classes: Class names in the order of the labels.
+    """
     figure = _empty((1.8 + 0.5 * len(classes), 1.6 + 0.45 * len(classes)))
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -157,8 +179,8 @@ def confusion_matrix(title: str, counts: NDArray[np.int64], classes: Sequence[st
 
 
 def _empty(size: tuple[float, float]) -> Figure:
-    """Of so many inches."""
-    from matplotlib.figure import Figure  # a second that training need not wait for
+    """Return an empty figure of a size in inches."""
+    from matplotlib.figure import Figure  # this import takes a second; training avoids it
 
     return Figure(figsize=size, layout="constrained")
 

@@ -1,4 +1,7 @@
-"""The pages for people: one HTML file and its figures, nothing loaded from elsewhere, and docs/models.md."""
+"""Write the report pages: one HTML file with its figures, and docs/models.md.
+
+The HTML file loads nothing from other hosts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from penstock.reporting.results import Result
 
 
 def write_page(project: Project, config: Config, results: list[Result]) -> Path:
-    """Writes results/index.html and results/figures/, and returns the page's path."""
+    """Write results/index.html and results/figures/, and return the path of the page."""
     data = {name: read_json(project.data_report(name)) for name in config.datasets}
     figures = {}
     for result in results:
@@ -39,7 +42,7 @@ def write_page(project: Project, config: Config, results: list[Result]) -> Path:
 
 
 def write_model_page(project: Project, config: Config, results: list[Result]) -> Path:
-    """Writes docs/models.md and its figure out of measured figures and params.yaml, and returns the page's path."""
+    """Write docs/models.md and its figure from the reports and params.yaml, and return the path of the page."""
     histories = {result.name: read_history(result.files.history) for result in results}
     scored = {name: history for name, history in histories.items() if "val/accuracy" in history[0]}
     write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))

@@ -1,8 +1,8 @@
-"""Write the HTML page that `dvc plots` fills in, with Vega inside.
+"""Write the HTML template of `dvc plots`, with Vega included.
 
-DVC's own page loads Vega from a CDN, so it is blank without a network. The scripts come from the package
-vl-convert-python and not from this repository, so the page is written where it is missing (`plots.html_template` in
-.dvc/config names it).
+DVC's default template loads Vega from a CDN, so it is blank without a network. The scripts come from the package
+vl-convert-python, not from this repository. Therefore the template is generated if it is missing.
+`plots.html_template` in .dvc/config contains its path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VEGA = "[[ vega ]]"
 
 
 def ensure_plots_page(project: Project) -> None:
-    """Write the page if it is not there; this takes a few seconds."""
+    """Write the template if it is missing. This takes a few seconds."""
     if project.plots_page.is_file():
         return
     from vl_convert import javascript_bundle

@@ -1,4 +1,4 @@
-"""The figures of every model, gathered from reports/, and the table that ends a pipeline."""
+"""Collect the results of every model from reports/, and print them as a table."""
 
 from __future__ import annotations
 
@@ -19,41 +19,49 @@ from penstock.io.files import read_json
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One model. `training` and `validation` are the two reports as they lie on disk; `latency` is in milliseconds
-    per batch size, `seconds` of training: both empty where nobody measured them here, and so is `seeds`, seeds.json."""
+    """Results of one model."""
 
     name: str
+    """Name of the model."""
     model: ModelConfig
+    """Settings of the model."""
     files: ModelFiles
+    """Paths of the model's files."""
     training: dict[str, Any]
+    """Content of the training report."""
     validation: dict[str, Any]
+    """Content of the validation report."""
     seeds: dict[str, Any] | None
+    """Content of seeds.json; None if it does not exist."""
     latency: dict[str, float]
+    """Median latency in milliseconds by batch size; empty if not measured on this machine."""
     seconds: float | None
+    """Training time in seconds; None if not measured on this machine."""
 
     @property
     def figure(self) -> str:
-        """What the model is judged by: the first figure on test data."""
+        """Name of the primary metric, the first test metric."""
         return str(next(iter(self.validation["test"])))
 
     @property
     def score(self) -> float:
+        """Test value of the primary metric."""
         return float(self.validation["test"][self.figure])
 
     @property
     def score_text(self) -> str:
-        """The score with its unit, where it is no share of right answers."""
+        """Score, with the name of its metric if that is not accuracy."""
         return f"{SHORT.get(self.figure, '')}{self.score:.4f}"
 
     @property
     def baseline_text(self) -> str:
-        """The same figure of what the score is held against, if that has one."""
+        """Primary metric of the baseline; empty if the baseline has none."""
         figure = self.validation["baseline"].get(self.figure)
         return "" if figure is None else f"{figure:.4f}"
 
     @property
     def repeated_text(self) -> str:
-        """Mean and standard deviation over seeds, or over folds, where there are any."""
+        """Mean and standard deviation over seeds, or else over folds; empty if there are none."""
         for kind, found in (("seeds", self.seeds), ("folds", self.training.get("cv"))):
             if found:
                 return f"{found['mean']:.4f} ± {found['std']:.4f} ({len(found['scores'])} {kind})"
@@ -61,11 +69,12 @@ class Result:
 
     @property
     def checks(self) -> Checks:
-        """The measured values and the present limits of params.yaml."""
+        """Measured values with the current limits of params.yaml."""
         return registration_checks(self.model, self.training, self.validation)
 
     @property
     def passed(self) -> bool:
+        """Whether all checks pass."""
         return all(check.passed for check in self.checks.values())
 
 
@@ -73,8 +82,18 @@ SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
 
 
 def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[Result]:
-    """Every model of params.yaml that has been validated, in its order there, the tuned ones last; one whose training
-    was begun anew, and not finished, is left out."""
+    """Collect the results of every validated model of params.yaml.
+
+    A model is skipped while its training is restarted and not finished.
+
+    Args:
+        project: Paths of the project.
+        config: Content of params.yaml.
+        seconds: Training time in seconds by model.
+
+    Returns:
+        Results in the order of params.yaml, tuned models last.
+    """
     results = []
     for name, model in config.every_model.items():
         files = project.model(name, config.block_of_model(name))
@@ -105,8 +124,10 @@ def show(results: Iterable[Result]) -> None:
 
 
 def table(results: Iterable[Result]) -> Table:
-    """Model, test score and what it is held against, sizes and times; mse and fd (Frechet distance) are better the
-    lower they are."""
+    """Build the table of test scores, baselines, sizes and training times.
+
+    For mse (mean squared error) and fd (Frechet distance), lower is better.
+    """
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("model", style="bold", no_wrap=True)
     for column in ("test", "baseline", "parameters", "ONNX", "train s", "gates"):

@@ -1,4 +1,4 @@
-"""The LightningModule of a model in params.yaml."""
+"""Build the LightningModule of a model in params.yaml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def build_module(model: ModelConfig, info: DatasetInfo) -> BaseModule:
     """Build the module that `task` names, with a fresh network.
 
     Raises:
-        WrongSettingError: Network, loss and dataset do not go together.
+        WrongSettingError: Network, loss and dataset are incompatible.
     """
     module: BaseModule = import_module(f"penstock.tasks.{model.task}.module").build(model, info)
     return module

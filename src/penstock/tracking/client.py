@@ -1,4 +1,4 @@
-"""A client of an MLflow that answers, and what goes wrong with one."""
+"""Connect to MLflow, and classify its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.tracking.errors import OF_MLFLOW, reason_of
 from penstock.tracking.tags import KEY
 from penstock.tracking.uri import SQLITE, be_brief
 
-# What MLflow raises for a server or a database that it cannot use; some of it is SQLAlchemy's own.
+# Errors of an unreachable server or database; MLflow does not wrap those of SQLAlchemy.
 UNREACHABLE = (*OF_MLFLOW, SQLAlchemyError)
 REJECTED = (400, 404)
 
@@ -23,10 +23,10 @@ be_brief()
 
 
 def connect(uri: str) -> MlflowClient:
-    """Return a client of an MLflow that answers.
+    """Return a client after one successful request.
 
     Raises:
-        any of UNREACHABLE.
+        any of UNREACHABLE: MLflow cannot be used.
     """
     with creation_lock(uri):
         client = MlflowClient(uri)
@@ -35,22 +35,22 @@ def connect(uri: str) -> MlflowClient:
 
 
 def creation_lock(uri: str) -> AbstractContextManager[object]:
-    """Return the lock under which a process creates tables or experiments in a database file."""
+    """Return the lock for creating tables or experiments in a database file; other servers need none."""
     return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
 
 
 def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """Return the run of a computation, if there is one."""
+    """Return the run whose provenance has this key, or None."""
     found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
     return found[0] if found else None
 
 
 def is_rejection(error: MlflowException) -> bool:
-    """Return whether MLflow will never accept the request, however often it is repeated."""
+    """Return whether MLflow rejects the request permanently, so that a retry cannot succeed."""
     status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
     return status in REJECTED
 
 
 def warn_unreachable(uri: str, error: Exception) -> None:
     spooled = "events stay in .penstock/spool; the next stage or `penstock results` uploads them"
-    console.warn(f"cannot use MLflow at {uri}; going on without it; {spooled} ({reason_of(error)})")
+    console.warn(f"cannot use MLflow at {uri}; continuing without it; {spooled} ({reason_of(error)})")

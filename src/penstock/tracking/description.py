@@ -1,4 +1,4 @@
-"""Descriptions of runs and experiments, as Markdown for MLflow's pages."""
+"""Write the descriptions of runs and experiments, as Markdown for the MLflow UI."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from penstock.io.dataset_info import DatasetInfo
 from penstock.tracking.tags import COMMIT, DVC_EXPERIMENT
 
-LONGEST_ARCHITECTURE = 4000  # characters; a tag of MLflow has room for 8,000
+LONGEST_ARCHITECTURE = 4000  # characters; MLflow limits a tag to 8,000
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunDescription:
-    """What the page of a run says about a model."""
+    """Facts about a model for the page of its run."""
 
     model: str
     reference: str
-    """What is documented of the model."""
+    """Reference of the model's documentation."""
     architecture: str
     """The layers, as PyTorch prints them."""
     parameters: int

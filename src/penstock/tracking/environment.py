@@ -1,4 +1,4 @@
-"""Tags of a run about the machine, the libraries, the source code and the DVC experiment."""
+"""Collect the tags of a run about the machine, the libraries, the source code and the DVC experiment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe(root: Path) -> dict[str, str]:
 
 
 def _dvc_experiment() -> dict[str, str]:
-    """`dvc exp run` sets these variables for its stages."""
+    """Return the tags of the DVC experiment, from the variables that `dvc exp run` sets for its stages."""
     variables = {DVC_EXPERIMENT: "DVC_EXP_NAME", DVC_BASELINE: "DVC_EXP_BASELINE_REV"}
     return {tag: os.environ[variable] for tag, variable in variables.items() if os.environ.get(variable)}
 
@@ -38,7 +38,7 @@ def _dvc_experiment() -> dict[str, str]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # in a container the user may have no name
+    except (KeyError, OSError):  # in a container the user ID may have no name
         return "unknown"
 
 
@@ -52,7 +52,7 @@ def git_commit(root: Path) -> str:
     return f"{commit}+changes" if changes else commit
 
 
-# No lock of git's index: DVC may need it for another stage at the same moment.
+# Without the lock of git's index, which DVC may need for another stage at the same time.
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "--no-optional-locks", *arguments], cwd=root, check=True, capture_output=True, text=True

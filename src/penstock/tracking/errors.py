@@ -1,4 +1,4 @@
-"""Errors of MLflow and of the stores behind it, each as one line."""
+"""Format errors of MLflow and of its stores as one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def first_line(error: Exception) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of its message, cut to what fits into one of our messages."""
+    """Return the first line of the message, cut to 200 characters."""
     return first_line(error)[:200]
 
 

@@ -1,4 +1,4 @@
-"""The spool as a Lightning logger."""
+"""Log metrics of Lightning to the spool."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from penstock.tracking.run import TrackedRun
 class SpoolLogger(Logger):
     """Lightning logger that writes metrics to the spool, from which they are uploaded to MLflow.
 
-    It never waits for MLflow and never fails because of it. Other loggers may stand beside it.
+    It never waits for MLflow and never fails because of it. It can be combined with other loggers.
 
-    Metrics of an epoch have the number of the epoch as their step, counted from 1. Lightning's own step is kept for
-    metrics that are logged by step: those without an epoch (`LearningRateMonitor`), those that end in `_step`, and
-    those that come again in the same epoch.
+    Metrics of an epoch use the number of the epoch as their step, counted from 1. Lightning's step is kept for metrics
+    that are logged per step: those without an epoch (`LearningRateMonitor`), those that end in `_step`, and those that
+    are logged again in the same epoch.
+
+    Args:
+        run: The run to log to.
 
     Example:
         >>> with track_model(project, config, provenance) as run:
@@ -35,18 +38,18 @@ class SpoolLogger(Logger):
 
     @property
     def name(self) -> str:
-        """MLflow's experiment, which has the name of the dataset."""
+        """Name of the MLflow experiment, which is the name of the dataset."""
         return self._run.experiment
 
     @property
     def version(self) -> str:
-        """The key of the run: model, data, parameters and code."""
+        """Key of the run: the hash of model, data, parameters and code."""
         return self._run.key
 
     @property
     @rank_zero_experiment
     def experiment(self) -> TrackedRun:
-        """The run, for what this logger has no method for: `logger.experiment.log_file(...)`."""
+        """The run, for methods that a Lightning logger lacks: `logger.experiment.log_file(...)`."""
         return self._run
 
     @rank_zero_only

@@ -1,4 +1,4 @@
-"""What the name of a metric says: the part before the slash is its section in MLflow's charts (docs/metrics.md)."""
+"""Interpret names of metrics. The part before the slash is the section in MLflow's charts (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ _TIMED = ("time/", "latency/", "int8/latency_")
 
 
 def is_timed(name: str) -> bool:
-    """Return whether a metric is a duration or a rate: every measurement gives another value."""
+    """Return whether a metric is a duration or a rate, whose value differs between measurements."""
     return name.startswith(_TIMED)

@@ -1,4 +1,4 @@
-"""The content of a version in MLflow's model registry: one per ONNX file that passed its gates."""
+"""Describe a version in MLflow's model registry. Each ONNX file that passed its gates has one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersionContent:
-    """Everything that MLflow stores of a version."""
+    """Data that MLflow stores for a version."""
 
     name: str
     proto: Any
@@ -23,13 +23,13 @@ class ModelVersionContent:
     sha256: str
     input_name: str
     example: NDArray[Any]
-    """Raw inputs [rows, ...]."""
+    """Raw input rows, [rows, ...]."""
     answers: dict[str, NDArray[Any]]
-    """Outputs for the example, by name."""
+    """Outputs of the model for `example`, by name."""
     provenance: Provenance
 
     def content(self) -> dict[str, Any]:
-        """Return everything as JSON types."""
+        """Return the version as JSON types."""
         return {
             "name": self.name,
             "proto": base64.b64encode(self.proto.SerializeToString()).decode(),
@@ -45,7 +45,7 @@ class ModelVersionContent:
 
 
 def arrays(written: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a part of `ModelVersionContent.content`, by name."""
+    """Decode `example` or `answers` of `ModelVersionContent.content`; return the arrays by name."""
     return {name: np.array(array["values"], dtype=array["dtype"]) for name, array in written.items()}
 
 

@@ -1,4 +1,4 @@
-"""Facts about the models of a project that only MLflow has."""
+"""Query facts about models that are stored only in MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ SECONDS = "time/train_seconds"
 
 
 def training_seconds(project: Project, config: Config) -> dict[str, float]:
-    """Return how long the epochs of each trained model took, in seconds. Models without a run are left out."""
+    """Return the training time of each trained model, in seconds. Models without a run are left out.
+
+    Pending events are uploaded first.
+    """
     uri = tracking_uri(project, config)
     seconds = {}
     files = [project.model(name, config.block_of_model(name)).weights for name in config.every_model]

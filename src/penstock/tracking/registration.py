@@ -1,4 +1,4 @@
-"""Registers an ONNX model in MLflow's model registry."""
+"""Register an ONNX model in MLflow's model registry."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ ONNXRUNTIME_ERROR = 3  # severity
 
 
 def register(client: MlflowClient, uri: str, run_id: str, model: dict[str, Any]) -> None:
-    """Register the file as a new version, unless there is a version of it, and make that the champion.
+    """Register an ONNX file as a new version, unless it is registered, and set the alias `champion` to it.
 
     Args:
+        client: Client of the MLflow at `uri`.
+        uri: Tracking URI.
+        run_id: Run that the model belongs to.
         model: `ModelVersionContent.content`.
     """
     known = _same_file(client, model["name"], model["sha256"])
@@ -38,27 +41,27 @@ def _same_file(client: MlflowClient, name: str, sha256: str) -> ModelVersion | N
 
 
 def _log_model(uri: str, run_id: str, model: dict[str, Any]) -> ModelVersion:
-    """Log the file with signature and input example to the run, and register it."""
-    import mlflow.onnx  # half a second that only this needs
+    """Log the file to the run with its signature and input example, and register it."""
+    import mlflow.onnx  # takes half a second, and only this function needs it
     import onnx
     import onnxruntime
     from mlflow.models import infer_signature
 
     mlflow.set_tracking_uri(uri)
-    # MLflow opens the file, and onnxruntime would warn of an optional input.
+    # MLflow loads the file, and onnxruntime would warn about an optional input.
     onnxruntime.set_default_logger_severity(ONNXRUNTIME_ERROR)
     example, answers = arrays(model["example"]), arrays(model["answers"])
-    # MLflow writes to standard error past its own logger; the stage's line reports the registration.
+    # MLflow writes to stderr without its logger; the line of the stage reports the registration.
     with mlflow.start_run(run_id=run_id), redirect_stderr(io.StringIO()):
         logged = mlflow.onnx.log_model(
             onnx.load_from_string(base64.b64decode(model["proto"])),
             name="model",
             signature=infer_signature(example, answers),
             input_example=example,
-            # What serving needs; without this line MLflow would run the model to find out.
+            # The requirements for serving; without this line MLflow would run the model to infer them.
             pip_requirements=[f"{library}=={version(library)}" for library in ("onnxruntime", "numpy")],
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
         )
-        # With its tags in one step: a version without them would not be recognised again.
+        # In one request with the tags: `_same_file` would not find a version without them.
         return mlflow.register_model(logged.model_uri, model["name"], tags=model["tags"])

@@ -1,11 +1,11 @@
-"""What a stage logs to MLflow: one run per model and computation.
+"""Log a stage to MLflow, with one run per model and provenance.
 
-MLflow takes seconds to import, and a server may be slow, dead or away for a while. So a stage writes events to its log
-in the spool, and a process beside it uploads them (`uploader_process`): no stage waits before its end, and none fails
-because of MLflow. What could not be uploaded stays on disk for a later stage.
+MLflow takes seconds to import, and its server may be slow or unreachable. So a stage writes events to its log in the
+spool, and a separate process uploads them (`uploader_process`). No stage waits for MLflow before its end, and none
+fails because of it. Events that could not be uploaded stay on disk for a later stage.
 
-Runs are found by the key of the provenance. A stage that was killed and started again, and the later stages of the same
-model, continue the run that the first stage created, and nothing is logged twice (`run_writer`).
+Runs are found by the key of the provenance. A restarted stage and the later stages of the same model continue the run
+that the first stage created, and nothing is logged twice (`run_writer`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ Emit = Callable[[str, dict[str, Any]], None]
 def track_model(project: Project, config: Config, provenance: Provenance) -> Iterator[TrackedRun]:
     """Find or create the run of a provenance, and end it with the block.
 
-    It ends as finished, as failed after an error, or as killed after a signal. Of several processes only rank zero
-    logs.
+    The run ends as `FINISHED`, as `FAILED` after an error, or as `KILLED` after a signal. Only rank zero logs.
     """
     with _spooled(project, tracking_uri(project, config)) as emit:
         run = TrackedRun(emit, project, config.model(provenance.model).dataset, provenance)
@@ -59,7 +58,7 @@ def track_model(project: Project, config: Config, provenance: Provenance) -> Ite
 
 @contextmanager
 def _spooled(project: Project, uri: str) -> Iterator[Emit]:
-    """Open an event log, start the process that uploads it, and wait at the end for both."""
+    """Open an event log, start the process that uploads it, and wait for the upload at the end."""
     with ExitStack() as ending:
         emit: Emit = _emit_nothing
         if not is_rank_zero():
@@ -78,7 +77,7 @@ def _spooled(project: Project, uri: str) -> Iterator[Emit]:
 
 
 def _emit_nothing(_kind: str, _content: dict[str, Any]) -> None:
-    """Used where the spool cannot be written, and on ranks above zero."""
+    """Discard an event, if the spool cannot be written or the rank is not zero."""
 
 
 def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
@@ -93,7 +92,7 @@ def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Emitter:
-    """Appends events to the log until that fails, and tells the uploader."""
+    """Append events to the log until that fails, and notify the uploader."""
 
     def __init__(self, log: EventLog, process: subprocess.Popen[bytes]) -> None:
         self.log = log
@@ -110,21 +109,23 @@ class _Emitter:
             _warn(error)
             return
         assert self.process.stdin
-        with suppress(BrokenPipeError):  # the uploader has died: a later stage uploads the log
+        with suppress(BrokenPipeError):  # the uploader has crashed: a later stage uploads the log
             self.process.stdin.write(b"\n")
             self.process.stdin.flush()
 
 
 def _warn(error: OSError) -> None:
-    console.warn(f"cannot write to .penstock/spool; going on without MLflow ({error})")
+    console.warn(f"cannot write to .penstock/spool; continuing without MLflow ({error})")
 
 
 class TrackedRun:
-    """A run of MLflow, for the stage that logs to it; made by `track_model`.
+    """A run of MLflow that a stage logs to; created by `track_model`.
 
     Args:
-        emit: Takes each event.
-        experiment: Name of MLflow's experiment.
+        emit: Called with the kind and the content of each event.
+        project: The project.
+        experiment: Name of the MLflow experiment.
+        provenance: Identity of the run.
     """
 
     def __init__(self, emit: Emit, project: Project, experiment: str, provenance: Provenance) -> None:
@@ -157,12 +158,12 @@ class TrackedRun:
         self._emit("end", {"status": status})
 
     def log_description(self, description: RunDescription) -> None:
-        """Describe the run and its experiment, unless they have a description."""
+        """Set the descriptions of the run and of its experiment, unless they have one."""
         content = {"run": description.run(self._environment), "experiment": description.experiment()}
         self._emit("description", content)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Log nested settings under dotted keys; a list of plain values is one value."""
+        """Log nested settings under dotted keys. A list without nested settings is one value."""
         self._emit("parameters", {key: str(value) for key, value in _flatten(parameters)})
 
     def log_dataset(self, info: DatasetInfo, provenance: Provenance, source: str) -> None:
@@ -177,15 +178,15 @@ class TrackedRun:
         self._emit("dataset", content)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics at a step. Those that the run has there already are not logged again."""
+        """Log metrics at a step. Values that the run already has at this step are not logged again."""
         self._emit("metrics", {"metrics": _plain(metrics), "step": step})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
-        """Log one fold or seed as a child run. A child run that is there already is not changed."""
+        """Log one fold or seed as a child run. An existing child run is not changed."""
         self._emit("repeat", {"name": name, "metrics": _plain(metrics)})
 
     def log_validation(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
-        """Log the metrics of an ONNX file; those of another file replace them."""
+        """Log the metrics of an ONNX file; they replace those of another file."""
         self._emit("validation", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -196,12 +197,12 @@ class TrackedRun:
         self._emit("file", {"name": name, "base64": base64.b64encode(content).decode()})
 
     def register(self, model: ModelVersionContent) -> None:
-        """Register a model that passed its gates, once, and make it the champion."""
+        """Register a model that passed its gates, unless it is registered, and set the alias `champion`."""
         self._emit("register", model.content())
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
-    """JSON has no numbers of numpy."""
+    """Convert the values to Python floats, since JSON cannot encode numpy scalars."""
     return {key: float(value) for key, value in metrics.items()}
 
 

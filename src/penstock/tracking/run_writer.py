@@ -1,4 +1,4 @@
-"""Writes the events of one run to MLflow. Writing an event a second time changes nothing."""
+"""Write the events of one run to MLflow. Writes are idempotent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from penstock.tracking.worked_time import WorkedTime
 
 
 class RunWriter:
-    """Writes to the run that the first event, `begin`, finds or creates."""
+    """Write events to one run; the first event, `begin`, finds or creates it.
+
+    Args:
+        client: Client of the MLflow at `uri`.
+        uri: Tracking URI.
+    """
 
     def __init__(self, client: MlflowClient, uri: str) -> None:
         self.uri = uri
@@ -52,7 +57,7 @@ class RunWriter:
         """Write one event.
 
         Raises:
-            KeyError, TypeError: the event is not understood.
+            KeyError, TypeError: The event is malformed.
             MlflowException: MLflow rejects the event.
             any of UNREACHABLE: MLflow cannot be used.
         """
@@ -60,7 +65,7 @@ class RunWriter:
         self._last_event = event.at
 
     def close(self) -> None:
-        """End the run as killed, at its last event, unless an end event came."""
+        """End the run as `KILLED` at the time of its last event, unless an end event was written."""
         if self._run_id and not self._ended:
             self._terminate("KILLED", self._last_event)
 
@@ -97,7 +102,12 @@ class RunWriter:
         self._terminate(event.content["status"], event.at)
 
     def _terminate(self, status: str, at: int) -> None:
-        """End the run. Its end time is its start plus the time worked, which is what MLflow's Duration shows."""
+        """End the run. Its end time is its start plus the time worked, so MLflow's Duration is the time worked.
+
+        Args:
+            status: Status of MLflow.
+            at: Time of the end, in milliseconds since 1970.
+        """
         worked = WorkedTime.parse(self._tags_of_run().get(WORKED, ""))
         worked = worked.add(self._began - self._created, at - self._created)
         self._set_tags({WORKED: str(worked)})
@@ -105,7 +115,7 @@ class RunWriter:
         self._ended = True
 
     def _description(self, event: Event) -> None:
-        """Describe the run and its experiment, unless somebody has."""
+        """Set the descriptions of the run and of its experiment, unless they have one."""
         if DESCRIPTION not in self._tags_of_run():
             self._set_tags({DESCRIPTION: event.content["run"]})
         known = self._client.get_experiment(self._experiment_id).tags
@@ -129,12 +139,12 @@ class RunWriter:
         self._logged |= {(key, step): value for key, value in new.items()}
 
     def _has(self, key: str, step: int, value: float) -> bool:
-        """Return whether the run has the metric: a timing at any value, every other metric at this one."""
+        """Return whether the run has the metric at this step with this value; a timing matches any value."""
         logged = self._logged.get((key, step))
         return logged is not None and (is_timed(key) or logged == value)
 
     def _repeat(self, event: Event) -> None:
-        """Log a fold or seed as a finished child run, which began with the event before."""
+        """Log a fold or seed as a finished child run, which started at the time of the previous event."""
         name, metrics = event.content["name"], event.content["metrics"]
         key = f"{self._identity[KEY]}/{name}"
         begun = find_run(self._client, self._experiment_id, key)
@@ -153,7 +163,7 @@ class RunWriter:
         if self._tags_of_run().get(ONNX_SHA256) != sha256:
             self._logged = {at: value for at, value in self._logged.items() if at[0] not in metrics}
         self._log_metrics(metrics, 0, event.at)
-        # Last: without this tag the metrics count as new.
+        # The tag is written last: without it, a repeated event logs the metrics again.
         self._set_tags({**event.content["tags"], ONNX_SHA256: sha256})
 
     def _tags(self, event: Event) -> None:

@@ -1,7 +1,7 @@
-"""The spool: what stages log, on disk until it has been uploaded to MLflow.
+"""Store the events of stages on disk until they are uploaded to MLflow.
 
-Each stage writes one event log: a file with one line of JSON per event, in order. An uploader reads it from the start,
-or from where it stopped. The log of a killed stage ends in a partial line at worst; all lines before it count.
+Each stage writes one event log, a file with one JSON object per line, in order. The uploader reads it from the start or
+from its last offset. The log of a killed stage may end in a partial line, which is ignored.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Event:
 
 
 class EventLog:
-    """The event log of a running stage. No other process uploads it before `close` or the end of this process.
+    """Event log of a running stage. Its lock prevents other stages from uploading it until it is closed.
 
     Args:
         spool: Folder of the event logs; created if it is missing.
-        uri: Where MLflow is.
+        uri: Tracking URI of MLflow.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
 
     def __init__(self, spool: Path, uri: str) -> None:
@@ -55,13 +55,17 @@ class EventLog:
         self._file = self.path.open("ab")
 
     def add(self, kind: str, content: dict[str, Any]) -> None:
-        """Append an event. Raises `OSError`."""
+        """Append an event.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         event = Event(kind=kind, content=content, at=int(time.time() * 1000))
         self._file.write(json.dumps(asdict(event)).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:
-        with suppress(OSError):  # `add` has reported the full disk
+        with suppress(OSError):  # `add` has already reported it
             self._file.close()
         self._lock.release()
 
@@ -71,9 +75,9 @@ def spool_dir(project: Project) -> Path:
 
 
 def read_events(log: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:
-    """Yield the complete events behind a byte offset, each with the offset behind it.
+    """Yield the complete events after a byte offset, each with the offset of its end.
 
-    A line that is no event becomes an event of kind `UNREADABLE`.
+    A malformed line is yielded as an event of kind `UNREADABLE`.
     """
     with log.open("rb") as file:
         file.seek(offset)
@@ -91,13 +95,13 @@ def read_events(log: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:
 def pending_logs(spool: Path, uri: str) -> list[Path]:
     """Return the event logs for this MLflow whose stages have ended, oldest first.
 
-    Logs for another address wait until that address is used again.
+    Logs for another address are kept until that address is used again.
     """
     return [log for log in sorted(spool.glob(f"*.{label_of(uri)}{_SUFFIX}")) if not _is_open(log)]
 
 
 def uploader_lock(spool: Path, uri: str) -> FileLock:
-    """Return the lock of the one process that may upload to this MLflow: two could both create the same run."""
+    """Return the lock for uploads to this MLflow: two processes could both create the same run."""
     return FileLock(spool / f"{label_of(uri)}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
 
@@ -108,7 +112,7 @@ def discard(log: Path) -> None:
 
 
 def quarantine(log: Path, event: Event) -> Path:
-    """Move an event that MLflow rejects to a file beside its log, which is not uploaded again."""
+    """Append a rejected event to a file beside its log, which is not uploaded; return the path of that file."""
     rejected = log.with_suffix(".rejected")
     with rejected.open("a") as file:
         file.write(json.dumps(asdict(event)) + "\n")

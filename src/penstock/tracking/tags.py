@@ -1,8 +1,8 @@
-"""Names of the tags in MLflow that more than one module uses."""
+"""Define the names of MLflow tags that several modules use."""
 
 from __future__ import annotations
 
-KEY = "penstock.key"  # the provenance's key: later stages find the run of a computation by it
+KEY = "penstock.key"  # the key of the provenance, by which later stages find the run
 WORKED = "penstock.worked"  # see `penstock.tracking.worked_time`
 DATA = "dvc.data"
 PARAMETERS = "parameters"
@@ -14,5 +14,5 @@ DVC_BASELINE = "dvc.exp.baseline_rev"
 COMMIT = "mlflow.source.git.commit"
 DESCRIPTION = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
-# MLflow's page opens an experiment of this kind with its training runs; it calls the kind "Machine learning".
+# The MLflow UI calls this kind "Machine learning", and opens such an experiment with its training runs.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}

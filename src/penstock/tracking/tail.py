@@ -1,4 +1,4 @@
-"""Uploads an event log while a stage writes it."""
+"""Upload an event log while a stage writes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ SECONDS_BETWEEN_ATTEMPTS = 10.0
 
 
 class TailingUploader:
-    """Uploads the logs of earlier stages, then one log while its stage writes it. Warns of the first failure only."""
+    """Upload the logs of earlier stages, then one log while its stage writes it. Only the first failure is a warning.
+
+    Args:
+        log: Event log of the running stage.
+        uri: Tracking URI of MLflow.
+    """
 
     def __init__(self, log: Path, uri: str) -> None:
         self.log = log
@@ -24,12 +29,12 @@ class TailingUploader:
         self._next_attempt = 0.0
 
     def upload_pending(self) -> None:
-        """Upload what there is, unless that failed a moment ago."""
+        """Upload pending events, unless the last attempt failed within `SECONDS_BETWEEN_ATTEMPTS`."""
         if time.monotonic() >= self._next_attempt:
             self._attempt(last=False)
 
     def finish(self) -> None:
-        """Upload the rest, after the end of the stage. What fails now is left to a later stage."""
+        """Upload the remaining events after the end of the stage. If that fails, a later stage uploads them."""
         self._attempt(last=True)
 
     def _attempt(self, *, last: bool) -> None:
@@ -49,5 +54,5 @@ class TailingUploader:
         if not self._earlier_logs_uploaded:
             upload_pending_logs(self.log.parent, self.uri, but=self.log)
             self._earlier_logs_uploaded = True
-        if self.log.exists():  # another process uploads the log of a killed stage
+        if self.log.exists():  # another process may already have uploaded the log of a killed stage
             self._uploader.upload_pending()

@@ -1,4 +1,4 @@
-"""Uploads event logs to MLflow. Uploading a log, or a part of it, a second time changes nothing."""
+"""Upload event logs to MLflow. Uploads are idempotent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from penstock.tracking.spool import Event, discard, pending_logs, quarantine, re
 
 
 class Uploader:
-    """Uploads one event log to one MLflow."""
+    """Upload one event log to MLflow.
+
+    Args:
+        log: The event log.
+        uri: Tracking URI of MLflow.
+    """
 
     def __init__(self, log: Path, uri: str) -> None:
         self.log = log
@@ -25,9 +30,9 @@ class Uploader:
         self._writer: RunWriter | None = None
 
     def upload_pending(self) -> None:
-        """Upload the events that the last call did not upload.
+        """Upload the events that were added since the last call.
 
-        An event that MLflow rejects, or that is not understood, is quarantined with a warning.
+        A rejected or malformed event is quarantined with a warning.
 
         Raises:
             any of UNREACHABLE: MLflow cannot be used.
@@ -46,7 +51,7 @@ class Uploader:
             self._offset = behind
 
     def close(self) -> None:
-        """End the run as killed if its stage ended without an end event.
+        """End the run as `KILLED` if its stage ended without an end event.
 
         Raises:
             any of UNREACHABLE: MLflow cannot be used.
@@ -62,7 +67,12 @@ class Uploader:
 
 
 def upload_pending_logs(spool: Path, uri: str, but: Path | None = None) -> None:
-    """Upload the logs of ended stages. A log that fails by itself is left to a later stage.
+    """Upload the logs of ended stages. If the upload of one log fails, a later stage repeats it.
+
+    Args:
+        spool: Folder of the event logs.
+        uri: Tracking URI of MLflow.
+        but: A log to leave out.
 
     Raises:
         any of UNREACHABLE: MLflow cannot be used.

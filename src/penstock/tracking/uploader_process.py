@@ -1,4 +1,4 @@
-"""The process beside a stage that uploads its event log; `penstock.tracking.run` starts it.
+"""Upload the event log of a stage in a separate process, which `penstock.tracking.run` starts.
 
     MLFLOW_TRACKING_URI=... python -m penstock.tracking.uploader_process LOG
 
@@ -17,10 +17,10 @@ from penstock.tracking.uri import URI
 
 
 def main(log: Path, uri: str) -> None:
-    # Signals are for the stage, whose last events are still to come. Standard input ends in any case.
+    # The stage handles signals and still writes its last events. Standard input is closed when it exits.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    from penstock.tracking.tail import TailingUploader  # imports MLflow for seconds, in which a signal may come
+    from penstock.tracking.tail import TailingUploader  # importing MLflow takes seconds, in which a signal may arrive
 
     uploader = TailingUploader(log, uri)
     for _ in sys.stdin.buffer:

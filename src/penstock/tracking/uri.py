@@ -1,4 +1,4 @@
-"""Where MLflow is, and its timeouts."""
+"""Determine the address of MLflow, and set its timeouts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TIMEOUT_SECONDS, RETRIES = 10, 2
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return MLFLOW_TRACKING_URI, or `tracking.uri`. The path of a database file is absolute."""
+    """Return MLFLOW_TRACKING_URI, or else `tracking.uri` of params.yaml; the path of a database file is absolute."""
     uri = os.environ.get(URI) or config.tracking.uri
     return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def registry_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or that of the project in the working directory.
+    """Return MLFLOW_TRACKING_URI, or else the tracking URI of the project in the working directory.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: Neither is set.
     """
     if uri := os.environ.get(URI):
         return uri
@@ -42,15 +42,15 @@ def registry_uri() -> str:
 
 
 def label_of(uri: str) -> str:
-    """Return a short name of the address, without its user and password."""
+    """Return the first 8 hex digits of the hash of an address, without its user and password."""
     scheme, separator, rest = uri.rstrip("/").partition("://")
     return canonical_hash([scheme, rest.rpartition("@")[2] if separator else ""])[:8]
 
 
 def be_brief() -> None:
-    """Quieten MLflow and shorten its timeouts: by default it retries an unreachable server for minutes.
+    """Reduce the log output and the timeouts of MLflow, which by default retries an unreachable server for minutes.
 
-    For a process that only talks to MLflow, and for its children.
+    The settings apply to the whole process and its children.
     """
     for library in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
         logging.getLogger(library).setLevel(logging.ERROR)

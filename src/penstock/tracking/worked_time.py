@@ -1,4 +1,4 @@
-"""How long stages worked on a run. MLflow's Duration would also count the time in which the run waited for a stage."""
+"""Record how long stages worked on a run. MLflow's Duration would include the time between stages."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WorkedTime:
-    """Disjoint intervals, ascending, in milliseconds since the run was created.
+    """Total of the intervals in which stages worked on a run.
 
-    Adding an interval twice changes nothing, so an event log may be uploaded twice.
+    Adding an interval twice has no effect, so an event log can be uploaded twice.
     """
 
     intervals: tuple[tuple[int, int], ...] = ()
+    """Disjoint, ascending intervals in milliseconds since the run was created."""
 
     @classmethod
     def parse(cls, text: str) -> WorkedTime:
-        """Read what `str` wrote: `0-94000 120000-123000`."""
+        """Parse the output of `str`, such as `0-94000 120000-123000`."""
         pairs = (interval.split("-") for interval in text.split())
         return cls(tuple((int(begin), int(end)) for begin, end in pairs))
 
     def add(self, begin: int, end: int) -> WorkedTime:
-        """Return the union with one more interval."""
+        """Return the union with another interval, in milliseconds."""
         return WorkedTime(tuple(_merged(sorted([*self.intervals, (begin, end)]))))
 
     @property
     def total(self) -> int:
-        """Milliseconds."""
+        """Time worked, in milliseconds."""
         return sum(end - begin for begin, end in self.intervals)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Training images changed a little, each in its own way, so that no epoch sees the same ones."""
+"""Image augmentation: random transforms, drawn per image and epoch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from torch.nn import functional
 
 from penstock.config.training import AugmentationConfig
 
-# Edge of the coarse net that elastic moves are drawn for; an image of 28 pixels has a knot at every seventh.
+# Knots per edge of the coarse grid of elastic deformations; an image of 28 pixels has a knot every seventh pixel.
 KNOTS = 5
 
 
 def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
-    """Images [N, height, width] turned, scaled, sheared and shifted about their centres, and moved a little from place
-    to place, float32 of the same range; what comes in from outside is 0. Uniform draws from torch's own random state.
+    """Augment images: rotate, scale and shear them about the center, shift them, and deform them elastically.
+
+    Parameters are drawn uniformly per image, from torch's global random state. Pixels from outside the image are 0.
+
+    Args:
+        images: Images, [N, height, width].
+        settings: Largest rotation, scale, shear, shift and elastic deformation.
+
+    Returns:
+        Images, float32 [N, height, width], in the same range.
     """
     rows, height, width = images.shape
 
@@ -26,7 +34,7 @@ def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
     angle, scale = drawn(settings.rotation * math.pi / 180), 1 + drawn(settings.scale)
     shear, right, down = drawn(settings.shear), drawn(settings.shift), drawn(settings.shift)
     cosine, sine = angle.cos() / scale, angle.sin() / scale
-    # Where each pixel comes from, in units of half an edge.
+    # Maps output to input positions, in units of half an edge, as `affine_grid` expects.
     places = torch.stack(
         [
             torch.stack([cosine, shear - sine, right * 2 / width], dim=1),
@@ -41,9 +49,14 @@ def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
 
 
 def _elastic(images: Tensor, most: float) -> Tensor:
-    """Moves of every pixel [N, height, width, 2] in units of half an edge: up to `most` pixels at the knots, and along
-    a smooth curve between them, which may pass that by a little (after Simard et al., 2003, who smooth with a
-    Gaussian)."""
+    """Draw a smooth random displacement field.
+
+    Displacements at the knots are at most `most` pixels. Bicubic interpolation between them may slightly exceed that.
+    Simard et al. (2003) smooth with a Gaussian instead.
+
+    Returns:
+        Displacement of every pixel, float32 [N, height, width, 2], in units of half an edge.
+    """
     rows, height, width = images.shape
     knots = (torch.rand(rows, 2, KNOTS, KNOTS, device=images.device) * 2 - 1) * most
     moves = functional.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True)

@@ -1,11 +1,12 @@
-"""A training that was killed goes on where it was: checkpoints, when they are written, and what is in them.
+"""Checkpoints: an interrupted training resumes from the last one.
 
 .penstock/checkpoints/<stage>/<model>/<key>/<training>/
-    last.ckpt      written to new.ckpt first, so that it is whole or not there
-    before.ckpt    the one before, for the day that the disk has damaged the last
+    last.ckpt      the last checkpoint; written to new.ckpt first, so that it is complete or missing
+    before.ckpt    the previous checkpoint, used if the last one is damaged
 
-They stand outside the stage's outputs, which DVC deletes before it runs the stage again, under the key of all that
-shapes the weights (`Lineage.key`): other data, parameters, code or devices never go on from them.
+Checkpoints are not outputs of the stage, because DVC deletes outputs before it reruns a stage. The key is a hash of
+everything that determines the weights (`Provenance.key`). So a training never resumes from other data, parameters, code
+or devices.
 """
 
 from __future__ import annotations
@@ -35,30 +36,29 @@ from penstock.io.files import canonical_hash
 from penstock.training.module import BaseModule
 
 LAST, PREVIOUS, NEW = "last.ckpt", "before.ckpt", "new.ckpt"
-SECONDS_TO_END = 30.0  # that a stage may have before it, after a signal
+SECONDS_TO_END = 30.0  # time that another process has to end after a signal
 RANDOM_STATES = ("random", "random_gpu")
-CHECKPOINT_DUE = 1  # a checkpoint, and below the number of any signal that ends a stage
+CHECKPOINT_DUE = 1  # below the numbers of the signals that end a stage, so that the maximum of all ranks is a signal
 
-# Until this process ends, one way or the other.
+# Locks are held until this process ends.
 _held: dict[Path, FileLock] = {}
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of a stage for one model: there may be several trainings in it, such as one for each fold.
-
-    home: the folder of this stage and model, with a folder for the key in it.
-    """
+    """Manage the checkpoints of a stage for one model, which may have several trainings, such as one per fold."""
 
     home: Path
+    """Folder of this stage and model; it contains a folder named by the key."""
     key: str
+    """Hash of everything that determines the weights (`Provenance.key`)."""
     settings: CheckpointsConfig
 
     def begin(self) -> None:
-        """Removes what cannot be gone on from, and says so.
+        """Lock the folder, and remove checkpoints that cannot be resumed, with a message.
 
         Raises:
-            TrainingError: another process is at it: one that a killed `dvc repro` has left behind, for example.
+            TrainingError: Another process trains this model, for example one that a killed `dvc repro` left running.
         """
         if not is_rank_zero():
             return
@@ -70,7 +70,7 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)
         if others:
             console.note(
-                "data, parameters, code or devices have changed since a training was interrupted, so it begins anew"
+                "data, parameters, code or devices have changed since this training was interrupted, so it starts over"
             )
 
     def _require_to_be_alone(self) -> None:
@@ -86,45 +86,57 @@ class Checkpoints:
         _held[path] = lock
 
     def of(self, training: str) -> CheckpointFiles:
+        """Return the checkpoint files of one training."""
         return CheckpointFiles(self.home / self.key / training, self.settings)
 
     def remove(self) -> None:
-        """When the stage has written its outputs."""
+        """Remove all checkpoints, after the stage has written its outputs."""
         if is_rank_zero():
             shutil.rmtree(self.home, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """The last checkpoint of one training, and the one before."""
+    """Read and write the last two checkpoints of one training."""
 
     folder: Path
     settings: CheckpointsConfig
 
     def latest(self, processes: int) -> tuple[Path, dict[str, Any]] | None:
-        """The newest that can be read, with what is in it, if as many processes wrote it: each needs its own part."""
+        """Load the newest readable checkpoint.
+
+        Args:
+            processes: World size. Each rank needs its own state, so a checkpoint of another world size is not resumed.
+
+        Returns:
+            Path and content of the checkpoint, or None if the training cannot be resumed.
+        """
         if self.settings.resume == "never":
             return None
         for path in (self.folder / LAST, self.folder / PREVIOUS):
             if path.is_file():
                 try:
                     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-                except Exception as error:  # noqa: BLE001  (whatever torch makes of damaged bytes)
+                except Exception as error:  # noqa: BLE001  (torch raises many types for damaged files)
                     reason = next(iter(str(error).splitlines()), type(error).__name__)
-                    console.warn(f"{path}: no checkpoint that can be read, so it is passed over ({reason})")
+                    console.warn(f"{path}: skipped, since it is not a readable checkpoint ({reason})")
                     continue
                 wrote = len(_state(checkpoint)["shares"]["random"])
                 if wrote == processes:
                     return path, checkpoint
-                console.warn(f"{path}: of {wrote} processes, and now there are {processes}; the training begins anew")
+                console.warn(
+                    f"{path}: written by {wrote} processes, and now there are {processes}; the training starts over"
+                )
                 return None
         return None
 
     def save(self, trainer: Trainer) -> None:
-        """Every process calls it, and the first one writes; the old ones stay until the new one is whole.
+        """Write a checkpoint; all ranks call it, and rank 0 writes.
+
+        The previous checkpoints stay until the new one is complete.
 
         Raises:
-            OSError: it could not be written.
+            OSError: The checkpoint cannot be written.
         """
         new, last = self.folder / NEW, self.folder / LAST
         try:
@@ -132,7 +144,7 @@ class CheckpointFiles:
             trainer.save_checkpoint(new, weights_only=False)
         except OSError:
             new.unlink(missing_ok=True)
-            trainer.strategy.barrier()  # where the other processes wait
+            trainer.strategy.barrier()  # the other ranks wait at the barrier of `save_checkpoint`
             raise
         if trainer.is_global_zero:
             _reach_the_disk(new)
@@ -143,6 +155,7 @@ class CheckpointFiles:
 
 
 def _reach_the_disk(path: Path) -> None:
+    """Flush a file or folder to disk, so that it survives a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -151,7 +164,7 @@ def _reach_the_disk(path: Path) -> None:
 
 
 def is_finished(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether the training came to its end, and only the stage did not."""
+    """Return whether the training is complete and only the stage was interrupted."""
     finished: bool = _state(checkpoint)["finished"]
     return finished
 
@@ -162,29 +175,33 @@ def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes where it is told to: Lightning's own makes the whole file in memory first, and then a copy in another
-    folder, which a kill would leave there."""
+    """Write a checkpoint directly to its path.
+
+    Lightning's own `TorchCheckpointIO` builds the whole file in memory, and then writes a copy to another folder. A
+    killed process would leave that copy there.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         with Path(path).open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # what torch makes of a disk that is full
+            except RuntimeError as error:  # torch raises it if the disk is full
                 cause = error.__context__
                 raise cause if isinstance(cause, OSError) else OSError(str(error)) from None
 
 
 class PreemptionCheckpoint(Checkpoint):
-    """Writes a checkpoint every so many seconds, at a signal, and at the end; Lightning calls it after all others.
+    """Write a checkpoint at a fixed interval, on a signal, and at the end; Lightning runs it after other callbacks.
 
-    A signal is answered between two steps: a checkpoint, then `Interrupted`. During validation, which no checkpoint can
-    hold the middle of, it waits for its end. One that comes behind the last step waits for `answer_signal`.
+    A signal is handled between two steps: the callback writes a checkpoint, then raises `Interrupted`. Checkpoints
+    cannot store a partial validation, so a signal during validation is handled after it. A signal after the last step
+    is handled by `answer_signal`.
 
-    Beside what Lightning keeps, a checkpoint has the state of the random numbers and the sums of the epoch, of each
-    process by itself, and the seconds that the training has taken.
+    Besides Lightning's state, a checkpoint contains the random state and the metric sums of the epoch for each rank,
+    and the training time in seconds.
 
     Args:
-        files: None writes none; a signal ends the training all the same.
+        files: Where checkpoints are written. None writes none, and a signal still ends the training.
     """
 
     def __init__(self, files: CheckpointFiles | None) -> None:
@@ -212,13 +229,13 @@ class PreemptionCheckpoint(Checkpoint):
         if self.files:
             _require_the_same_step(trainer, self.files.folder.name)
         if self._restored is not None:
-            # A copy: of a slice, torch would take the random state from where the first process's begins.
+            # Clone: for a slice, `set_rng_state` ignores the offset and would read the state of rank 0.
             share = {name: of_all[trainer.global_rank].clone() for name, of_all in self._restored.items()}
             _set_random_state(share)
             pl_module.load_rank_state({name: tensor for name, tensor in share.items() if name not in RANDOM_STATES})
             self._restored = None
-            console.note(f"going on behind batch {self._place['batch']} of epoch {self._place['epoch']}")
-        # Lightning has put in its own handlers just before, and puts back ours of the stage when training ends.
+            console.note(f"resuming after batch {self._place['batch']} of epoch {self._place['epoch']}")
+        # Lightning has just installed its own handlers. It restores the stage's handlers when training ends.
         self._signal.listen()
         self._saved = time.perf_counter()
 
@@ -230,7 +247,7 @@ class PreemptionCheckpoint(Checkpoint):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        # Behind the last one comes the validation, and then the end of the epoch.
+        # After the last batch, validation follows; `on_train_epoch_end` then saves.
         if not trainer.is_last_batch:
             self._save_if_due(trainer, pl_module)
 
@@ -243,8 +260,11 @@ class PreemptionCheckpoint(Checkpoint):
         self._unanswered = _largest_of_all(trainer, self._signal.number or 0)
 
     def answer_signal(self) -> None:
-        """Behind the end of a training: raises `Interrupted`, in every process, if a signal came to one of them that no
-        step has answered."""
+        """Handle a signal that arrived after the last step.
+
+        Raises:
+            Interrupted: Any rank has received a signal; it is raised on all ranks.
+        """
         if number := self._unanswered or self._signal.number:
             interrupt(number)
 
@@ -256,7 +276,7 @@ class PreemptionCheckpoint(Checkpoint):
             interrupt(why)
 
     def _due(self) -> int:
-        """The number of a signal, or `CHECKPOINT_DUE`, or 0 for no checkpoint."""
+        """Return the number of a signal, `CHECKPOINT_DUE`, or 0 if no checkpoint is due on this rank."""
         if self._signal.number:
             return self._signal.number
         is_time = self.files is not None and time.perf_counter() - self._saved >= self.files.settings.seconds
@@ -271,7 +291,7 @@ class PreemptionCheckpoint(Checkpoint):
         assert isinstance(pl_module, BaseModule)
         assert isinstance(trainer.train_dataloader, ResumableDataLoader)
         self._place = {"epoch": trainer.current_epoch + 1, "batch": trainer.train_dataloader.batches_served}
-        # At the end of an epoch its means have been logged, and the next one starts from nothing.
+        # At the end of an epoch, its means are logged already, and the next epoch starts from zero.
         means = {} if trainer.is_last_batch else pl_module.rank_state()
         share = means | _random_state(trainer)
         self._shares = {name: _of_every_process(trainer, tensor) for name, tensor in share.items()}
@@ -279,11 +299,14 @@ class PreemptionCheckpoint(Checkpoint):
             self.files.save(trainer)
         except OSError as error:
             if not self._warned:
-                console.warn(f"{self.files.folder}: no checkpoint can be written; going on without one ({error})")
+                console.warn(
+                    f"{self.files.folder}: cannot write a checkpoint; training continues without one ({error})"
+                )
             self._warned = True
 
 
 def _largest_of_all(trainer: Trainer, number: int) -> int:
+    """Return the maximum over all ranks."""
     if trainer.world_size == 1:
         return number
     largest = torch.tensor(number, device=trainer.strategy.root_device)
@@ -292,17 +315,23 @@ def _largest_of_all(trainer: Trainer, number: int) -> int:
 
 
 def _require_the_same_step(trainer: Trainer, training: str) -> None:
-    """Where not all nodes see the first one's checkpoints, some would go on and the others begin, or be elsewhere."""
+    """Check that all ranks resume from the same step.
+
+    If a node does not see the checkpoints of the first node, its ranks would start from another step.
+
+    Raises:
+        TrainingError: The ranks resume from different steps.
+    """
     place = int(canonical_hash([training, trainer.global_step])[:15], 16)
     if len(set(_of_every_process(trainer, torch.tensor(place)).tolist())) > 1:
         raise TrainingError(
-            f"{training}: the processes go on from different steps (here {trainer.global_step}): all nodes must see "
+            f"{training}: the processes resume from different steps (here {trainer.global_step}): all nodes must see "
             "the same .penstock/checkpoints; share the project's folder, or set checkpoints.resume to never"
         )
 
 
 def _of_every_process(trainer: Trainer, tensor: Tensor) -> Tensor:
-    """Stacked by rank, on the CPU."""
+    """Gather a tensor from all ranks, stacked by rank, on the CPU: [world_size, ...]."""
     if trainer.world_size == 1:
         return tensor.cpu()[None]
     own = tensor.to(trainer.strategy.root_device)

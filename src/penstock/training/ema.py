@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: validation uses it, and it is exported in place of the last weights."""
+"""Exponential moving average of the weights. It is validated and exported instead of the last weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EMA(WeightAveraging):
-    """Lightning's `EMAWeightAveraging`, updated for all tensors at once, that copies integer buffers.
+    """Average the weights exponentially; a replacement for Lightning's `EMAWeightAveraging`.
 
-    `EMAWeightAveraging` averages one tensor at a time, and also the number of batches that batch normalization counts.
+    It updates all tensors at once and copies integer buffers. `EMAWeightAveraging` updates one tensor at a time. It
+    also averages integer buffers, such as the number of batches in batch normalization.
 
     Args:
         decay: Decay of the average per optimizer step, between 0 and 1.

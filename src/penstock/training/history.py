@@ -1,4 +1,4 @@
-"""The history of a training: the metrics of each epoch, and the best weights."""
+"""Training history: the metrics of each epoch, and the best weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Epoch:
     """One row of history.csv."""
 
     epoch: int
-    """Counted from 1."""
+    """Number of the epoch, from 1."""
     metrics: Mapping[str, float]
-    """`train/...` are means over the epoch, `val/...` are taken after it; `learning_rate` is the one at its end."""
+    """`train/...` are means over the epoch, `val/...` are computed after it, `learning_rate` is the last value."""
 
     def split_metrics(self, split: str) -> dict[str, float]:
-        """The metrics of `train` or `val`, without that prefix, rounded for a report."""
+        """Return the metrics of `train` or `val` without the prefix, rounded to 6 digits for reports."""
         prefix = f"{split}/"
         return {
             metric.removeprefix(prefix): round(value, 6)
@@ -36,21 +36,21 @@ class Epoch:
 
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
-    """Write history.csv, a row for each epoch."""
+    """Write history.csv, one row per epoch."""
     header = ",".join(["epoch", *epochs[0].metrics])
     rows = [",".join([str(epoch.epoch), *(f"{value:.6g}" for value in epoch.metrics.values())]) for epoch in epochs]
     write_text(path, "\n".join([header, *rows]) + "\n")
 
 
 class HistoryCallback(Callback):
-    """Keeps the metrics of each epoch and the best weights, and stops when the patience is used up.
+    """Record the metrics of each epoch and the best weights, and stop early.
 
-    Unlike Lightning's `EarlyStopping`, it still stops when a training is resumed behind its last epoch. It must come
-    before a callback that averages weights: the averaged ones are in the network until validation ends.
+    Unlike Lightning's `EarlyStopping`, it also stops a training that is resumed after its last epoch. It must run
+    before a callback that averages weights: the network holds the averaged weights until validation ends.
 
     Args:
-        patience: Epochs without a lower validation loss before training stops; None never stops.
-        on_epoch: Called with each finished epoch and the largest number of epochs.
+        patience: Epochs without a lower validation loss before training stops; None disables early stopping.
+        on_epoch: Called after each epoch with the epoch and the maximum number of epochs.
     """
 
     def __init__(self, patience: int | None, on_epoch: Callable[[Epoch, int], None]) -> None:
@@ -63,7 +63,7 @@ class HistoryCallback(Callback):
 
     @property
     def best(self) -> Epoch:
-        """The epoch whose weights are kept."""
+        """Return the epoch whose weights are kept."""
         return self.epochs[self.best_epoch - 1]
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class HistoryCallback(Callback):
         self._lowest = state_dict["lowest"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # A checkpoint does not have it: an interruption may have come between the last epoch and the end.
+        # Checkpoints do not contain `should_stop`, and the training may be interrupted between last epoch and end.
         trainer.should_stop = self._patience_is_used_up()
 
     def _patience_is_used_up(self) -> bool:
@@ -104,7 +104,7 @@ class HistoryCallback(Callback):
         epoch = Epoch(trainer.current_epoch + 1, _metrics_of_epoch(trainer, pl_module))
         _require_finite(epoch)
         self.epochs.append(epoch)
-        if not trainer.limit_val_batches:  # nothing is selected without validation
+        if not trainer.limit_val_batches:  # without validation, the last weights are kept
             self._keep(pl_module, -math.inf, epoch.epoch)
         if self._patience_is_used_up():
             trainer.should_stop = True
@@ -112,9 +112,9 @@ class HistoryCallback(Callback):
 
 
 def _metrics_of_epoch(trainer: Trainer, module: BaseModule) -> dict[str, float]:
-    """What the module logs, training before validation, and the learning rate.
+    """Return the metrics of the module, training before validation, and the learning rate.
 
-    The module logs its means over the training steps after this callback, so they are taken from it.
+    The module logs its training means after this callback runs, so they are read from the module.
     """
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
     logged |= module.train_means()

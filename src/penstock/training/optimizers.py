@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules from their settings."""
+"""Build optimizers and learning-rate schedules from their settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from penstock.training.steps import PlannedSteps
 
 
 def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Parameter], *, fused: bool) -> Optimizer:
-    """Build an optimizer; `fused` runs one kernel for all of Adam's parameters."""
+    """Build an optimizer.
+
+    Args:
+        optimizer: Its settings.
+        parameters: The weights that it updates.
+        fused: Whether Adam updates all parameters in one kernel.
+    """
     rate = optimizer.learning_rate
     match optimizer:
         case settings.SgdConfig():
@@ -29,6 +35,11 @@ def build_optimizer(optimizer: settings.OptimizerConfig, parameters: Iterable[Pa
 
 def build_schedule(schedule: settings.ScheduleConfig, optimizer: Optimizer, planned: PlannedSteps) -> LRScheduler:
     """Build a learning-rate schedule that is stepped after every optimizer step.
+
+    Args:
+        schedule: Its settings.
+        optimizer: The optimizer whose learning rate it sets.
+        planned: Number of optimizer steps, per epoch and in total.
 
     Raises:
         WrongSettingError: The warmup is not longer than one step.
@@ -46,11 +57,11 @@ def build_schedule(schedule: settings.ScheduleConfig, optimizer: Optimizer, plan
 
 def _one_cycle(warmup: float, optimizer: Optimizer, planned: PlannedSteps) -> LRScheduler:
     if planned.total * warmup <= 1:
-        if planned.limited:  # a quick look, such as fast_dev_run, is too short for a cycle
+        if planned.limited:  # a short test run, such as fast_dev_run, has too few steps for a cycle
             return LambdaLR(optimizer, lambda step: 1.0)
         raise WrongSettingError(
             "training.schedule.warmup_fraction", f"{warmup:g} of {planned.total} steps is not more than one step"
         )
     peak = optimizer.param_groups[0]["lr"]
-    # `cycle_momentum` would also move Adam's first beta, which is the optimizer's own setting.
+    # `cycle_momentum` would also change Adam's first beta, which is a setting of the optimizer.
     return OneCycleLR(optimizer, max_lr=peak, total_steps=planned.total, pct_start=warmup, cycle_momentum=False)

@@ -104,7 +104,7 @@ def test_an_explanation_runs_a_limited_number_of_rows_in_small_batches(small_run
     repository.load()
     engine = Counting(repository)
     body = b'{"text": "' + b"word " * 3000 + b'"}'
-    request = Request("POST", "/explain/imdb_rnn", {}, body, path_parameters={"name": "imdb_rnn"})
+    request = Request("POST", "/explain/imdb_lstm", {}, body, path_parameters={"name": "imdb_lstm"})
     answer = asyncio.run(ExplainEndpoint(engine).explain(request))
     assert answer.status == 200
     assert max(engine.batches) == BATCH_SIZE

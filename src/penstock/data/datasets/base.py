@@ -1,4 +1,7 @@
-"""Types of a dataset's reader. A file in this folder and an entry in params.yaml make a dataset."""
+"""Define the types of a dataset reader.
+
+To add a dataset, add a file to this folder and an entry to params.yaml.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from penstock.core.errors import ConfigError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class RawSplit:
-    """Raw inputs and labels of one official part: `train`, `test`, or `all`."""
+    """Raw inputs and labels of one part of the official files: `train`, `test`, or `all`."""
 
     inputs: NDArray[Any]
     """Tables: float32 [rows, features]. Images: uint8 [rows, height, width]. Texts: object [rows] of str."""
     labels: NDArray[np.int64]
-    """int64 [rows], indexes into the classes of the dataset."""
+    """int64 [rows], indices into the classes of the dataset."""
 
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> RawSplit:
         return RawSplit(inputs=self.inputs[rows], labels=self.labels[rows])
@@ -33,35 +36,35 @@ class FallbackSource:
     """An installed library that contains a dataset."""
 
     library: str
-    """Name, for messages."""
+    """Name of the library, for messages."""
     read: Callable[[str], bytes]
-    """Returns the official bytes of the file with a name."""
+    """Function from a file name to the official bytes of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawDataset:
-    """What a dataset's file declares, as `DATASET`."""
+    """Declaration of a dataset, stored as `DATASET` in its file."""
 
     classes: tuple[str, ...]
-    """Names, in the order of the labels."""
+    """Class names, in the order of the labels."""
     description: str
-    """What one raw input is, for users."""
+    """Description of one raw input, for users."""
     read: Callable[[Path], Mapping[str, RawSplit]]
-    """Reads the official parts from the folder of the files: `train` and `test`, or `all`."""
+    """Function from the folder of the files to the official parts: `train` and `test`, or `all`."""
     offline: FallbackSource | None = None
-    """The last source of the files."""
+    """Source to use if all downloads fail."""
 
 
 def raw_split_for(parts: Mapping[str, RawSplit], split: Literal["train", "test"]) -> RawSplit:
-    """Return the official part that a split takes its rows from: its own, or `all`."""
+    """Return the official part that contains the rows of a split: the part of that name, or `all`."""
     return parts[split] if split in parts else parts["all"]
 
 
 def load_dataset(name: str) -> RawDataset:
-    """Import `<name>.py` of this folder, and return its dataset.
+    """Import `<name>.py` from this folder and return its `DATASET`.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: The file does not exist.
     """
     known = [module.name for module in iter_modules([str(Path(__file__).parent)]) if module.name != "base"]
     if name not in known:

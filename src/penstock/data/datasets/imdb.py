@@ -1,4 +1,7 @@
-"""IMDB: 50,000 film reviews, half of them positive (Maas et al., 2011; https://huggingface.co/datasets/stanfordnlp/imdb)."""
+"""Read IMDB: 50,000 movie reviews, half of them positive.
+
+Source: Maas et al., 2011, https://huggingface.co/datasets/stanfordnlp/imdb.
+"""
 
 from __future__ import annotations
 

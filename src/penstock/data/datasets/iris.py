@@ -1,6 +1,7 @@
-"""Iris: 150 flowers of three species, each four lengths in cm (Fisher, 1936; https://archive.ics.uci.edu/dataset/53/iris).
+"""Read Iris: 150 flowers of three species, with four lengths in cm each.
 
-`bezdekIris.data` is the corrected file. Its values equal those of scikit-learn's `load_iris`, the last source.
+Source: Fisher, 1936, https://archive.ics.uci.edu/dataset/53/iris. `bezdekIris.data` is the corrected file. Its values
+equal those of scikit-learn's `load_iris`, the fallback source.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def read(folder: Path) -> dict[str, RawSplit]:
 
 
 def official_bytes(_file_name: str) -> bytes:
-    """Return the official file, written from scikit-learn's values."""
+    """Return the official file, rebuilt from the values in scikit-learn."""
     from sklearn.datasets import load_iris
 
     iris = load_iris()

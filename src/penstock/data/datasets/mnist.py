@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits of 28 x 28 grey pixels (LeCun, Cortes and Burges, 1998)."""
+"""Read MNIST: 70,000 grayscale images of handwritten digits, 28 x 28 pixels (LeCun, Cortes and Burges, 1998)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def _part(folder: Path, prefix: str) -> RawSplit:
 
 
 def _idx(path: Path) -> NDArray[Any]:
-    """Read an IDX file of unsigned bytes: number of dimensions in byte 3, then each size as big-endian uint32."""
+    """Read an IDX file of unsigned bytes.
+
+    Byte 3 is the number of dimensions. The size of each dimension follows as big-endian uint32.
+    """
     content = gzip.decompress(path.read_bytes())
     dimensions = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)

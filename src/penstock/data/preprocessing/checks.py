@@ -20,11 +20,11 @@ class Expectation:
     key: str
     """Key below `checks`."""
     holds: bool
-    """Whether the data pass."""
+    """Whether the data pass the check."""
     declared: str
     """Declared value, for messages."""
     found: str
-    """Value of the data, for messages."""
+    """Measured value, for messages."""
 
 
 def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
@@ -45,14 +45,20 @@ def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) ->
 
 
 def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
-    """Check the range of the processed inputs, and the number of rows that are also in test."""
+    """Check the range of the processed inputs and the number of leaked rows.
+
+    Args:
+        checks: The declared limits.
+        splits: The processed splits.
+        leaked: Number of training and validation rows that are also in the test split.
+    """
     smallest, largest = checks.values.min, checks.values.max
     lowest = min(float(split.inputs.min()) for split in splits.values())
     highest = max(float(split.inputs.max()) for split in splits.values())
     return [
         Expectation(
             "values",
-            # Tolerance of float32, which cannot represent 7.9.
+            # Rounding tolerance: float32 cannot represent 7.9.
             smallest - 1e-6 <= lowest and highest <= largest + 1e-6,
             f"{smallest:g} to {largest:g}",
             f"{lowest:g} to {highest:g}",

@@ -1,7 +1,7 @@
-"""Encoders of raw inputs; one file of this folder for each kind of input.
+"""Encode raw inputs. Each kind of input has one file in this folder.
 
-Scaling, such as dividing pixels by 255, is not preprocessing but the first layer of a network
-(`penstock.models.common.inputs`). So it is part of the exported graph, and each fold fits its own.
+The first layer of a network scales its inputs, for example pixels by 1/255 (`penstock.models.common.inputs`). Therefore
+scaling is part of the exported graph, and each fold fits its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penstock.config.data import ImageConfig, TableConfig, TextConfig
 
 
 class Encoder(Protocol):
-    """Encodes raw rows as array rows, after it was fitted on the training rows."""
+    """Encoder of raw rows as array rows, fitted on the training rows."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -33,7 +33,7 @@ class Encoder(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what later stages need to encode in the same way, if anything."""
+        """Write the files that later stages need to apply the same encoding, if any."""
         ...
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
@@ -44,10 +44,14 @@ class Encoder(Protocol):
 def fit_encoder(
     settings: TableConfig | ImageConfig | TextConfig, training: NDArray[Any]
 ) -> tuple[Encoder, NDArray[Any]]:
-    """Fit the encoder of a kind of input on the training rows only.
+    """Fit the encoder for a kind of input on the training rows only.
+
+    Args:
+        settings: The `inputs` section of the dataset. `settings.kind` selects the encoder.
+        training: Raw training inputs [rows, ...].
 
     Returns:
-        The encoder, and the encoded training rows.
+        The encoder and the encoded training rows.
     """
     fitted: tuple[Encoder, NDArray[Any]] = import_module(f"penstock.data.preprocessing.{settings.kind}").fit(
         settings, training

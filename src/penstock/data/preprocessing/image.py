@@ -1,4 +1,7 @@
-"""Images stay uint8, a quarter of the memory of float32. The first layer of a network divides by 255."""
+"""Encode images as uint8, which takes a quarter of the memory of float32.
+
+The first layer of a network divides by 255.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ class ImageEncoder:
         return inputs.astype(np.uint8)
 
     def save(self, folder: Path) -> None:
-        """Write nothing, since nothing was fitted."""
+        """Do nothing: this encoder has no fitted state."""
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
         return {"mean_pixel": round(float(inputs.mean()), 4)}
 
 
 def fit(_settings: ImageConfig, training: NDArray[Any]) -> tuple[ImageEncoder, NDArray[np.uint8]]:
-    """Return the encoder, and the encoded training images."""
+    """Return the encoder and the encoded training images, uint8 [rows, height, width]."""
     encoder = ImageEncoder(shape=training.shape[1:])
     return encoder, encoder.encode(training)

@@ -1,4 +1,4 @@
-"""Raw files to the arrays of `penstock.io.processed_dataset`, and data.json."""
+"""Preprocess raw files into the arrays of `penstock.io.processed_dataset`, and report data.json."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Rows = dict[SplitName, NDArray[np.int64]]
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
-    """Write the processed dataset, and return the content of data.json.
+    """Write the processed dataset and return the content of data.json.
 
     Args:
-        name: The dataset.
-        settings: Its entry in params.yaml.
+        name: Name of the dataset.
+        settings: Entry of the dataset in params.yaml.
         raw: Folder of the official files.
-        folder: Where the processed dataset goes.
+        folder: Output folder of the processed dataset.
 
     Raises:
-        ExpectationError: The data do not pass `datasets.<name>.checks`.
-        WrongSettingError: `split` does not fit the official parts, or `split.max_rows` leaves too few rows.
+        ExpectationError: The data fail `datasets.<name>.checks`.
+        WrongSettingError: `split` does not match the official parts, or `split.max_rows` leaves too few rows.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
@@ -87,7 +87,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
 
 @contextmanager
 def _enough_rows() -> Iterator[None]:
-    """Turn scikit-learn's error about too few rows into one that names the setting."""
+    """Convert scikit-learn's error about too few rows into one that names the setting."""
     try:
         yield
     except ValueError as error:
@@ -95,15 +95,15 @@ def _enough_rows() -> Iterator[None]:
 
 
 def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[RawSplit, RawSplit, Rows, int]:
-    """Divide the rows into train, validation and test.
+    """Split the rows into train, validation and test.
 
     Returns:
-        The official part of the training rows, the official part of the test rows, the rows of each split in
-        ascending order, and the number of training rows that were dropped as duplicates.
+        A tuple of the official part with the training rows, the official part with the test rows, the rows of each
+        split (int64, ascending), and the number of training rows dropped as duplicates.
 
     Raises:
-        WrongSettingError: `split.test` is set although there is an official test part, or missing although there is
-            none; or too few rows are left for every class in every split.
+        WrongSettingError: `split.test` is set but an official test part exists, or it is missing and none exists. Also
+            raised if too few rows remain for every class in every split.
     """
     split = settings.split
     if (split.test is None) != ("test" in parts):
@@ -122,7 +122,10 @@ def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[
 
 
 def _sample(part: RawSplit, settings: DatasetConfig) -> NDArray[np.int64]:
-    """Return all rows, or `split.max_rows` random ones, since official files are often sorted by class."""
+    """Return all rows, or `split.max_rows` random rows, int64 in ascending order.
+
+    The sample is random because official files are often sorted by class.
+    """
     rows = np.arange(len(part.labels))
     if settings.split.max_rows is None:
         return rows
@@ -136,13 +139,16 @@ def _split_parts(training: RawSplit, test: RawSplit, rows: Rows) -> dict[SplitNa
 def _divide(
     rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, settings: SplitConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rest and a share of `rows`, stratified by class.
+    """Split `rows` in two, stratified by class.
 
     Args:
-        rows: Rows of an official part, int64.
-        labels: Of the whole official part.
-        share: Size of the second result, 0..1.
-        settings: Seed and size of groups.
+        rows: int64, rows of an official part.
+        labels: int64, labels of the whole official part.
+        share: Fraction of rows in the second result, 0..1.
+        settings: Seed and group size.
+
+    Returns:
+        The remaining rows and the held-out rows.
     """
     from sklearn.model_selection import train_test_split
 
@@ -156,7 +162,16 @@ def _divide(
 
 
 def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitConfig) -> NDArray[np.int8]:
-    """Return the fold that holds out each of `rows`, which have these `labels`: int8 [repeats, rows]."""
+    """Return the fold that holds out each row.
+
+    Args:
+        rows: int64 [rows], row numbers, for grouping.
+        labels: int64 [rows], for stratification.
+        settings: Number of folds and repeats, seed and group size.
+
+    Returns:
+        int8 [repeats, rows].
+    """
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
@@ -173,21 +188,21 @@ def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitCo
 def _groups(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the group of each row, and the index in `rows` of the first row of each group.
 
-    The rows of a group stay on one side of a split. The class of a group is that of its first row.
+    A split never divides a group. The class of a group is the class of its first row.
     """
     _, first, group_of_row = np.unique(rows // settings.group_size, return_index=True, return_inverse=True)
     return group_of_row, first
 
 
 def _fingerprints(part: RawSplit) -> list[bytes]:
-    """Return a hash of each input; equal inputs have equal hashes."""
+    """Return a 128-bit BLAKE2b hash of each input, to find equal inputs."""
     rows = part.inputs
     contents = (row.encode() if isinstance(row, str) else row.tobytes() for row in rows)
     return [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
 
 
 def _without_duplicates(training: RawSplit, candidates: NDArray[np.int64], test: RawSplit) -> NDArray[np.int64]:
-    """Return the candidate rows that equal neither a test row nor an earlier candidate."""
+    """Return the candidate rows without duplicates of test rows or of earlier candidates."""
     seen = set(_fingerprints(test))
     kept = []
     for row, fingerprint in zip(candidates, _fingerprints(training[candidates]), strict=True):
@@ -204,7 +219,12 @@ def _leaked(training: RawSplit, test: RawSplit, rows: Rows) -> int:
 
 
 def _duplicates(parts: Mapping[Any, RawSplit]) -> dict[str, Any]:
-    """Count duplicates: `within` a part, rows that repeat an earlier one; `across`, inputs that are in two parts."""
+    """Count duplicates.
+
+    Returns:
+        `within`: number of rows that repeat an earlier row of the same part. `across`: number of distinct inputs that
+        two parts share.
+    """
     names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
     pairs = itertools.combinations(names, 2)
     return {

@@ -1,4 +1,7 @@
-"""Tables keep their units. The first layer of a network standardizes them."""
+"""Encode tables as float32 in their original units.
+
+The first layer of a network standardizes them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class TableEncoder:
         return inputs.astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write nothing, since nothing was fitted."""
+        """Do nothing: this encoder has no fitted state."""
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
         return {"mean": _rounded(inputs.mean(axis=0)), "standard_deviation": _rounded(inputs.std(axis=0))}
@@ -34,6 +37,6 @@ def _rounded(values: NDArray[Any]) -> list[float]:
 
 
 def fit(_settings: TableConfig, training: NDArray[Any]) -> tuple[TableEncoder, NDArray[np.float32]]:
-    """Return the encoder, and the encoded training rows."""
+    """Return the encoder and the encoded training rows, float32 [rows, features]."""
     encoder = TableEncoder(shape=training.shape[1:])
     return encoder, encoder.encode(training)

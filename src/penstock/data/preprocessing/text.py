@@ -1,9 +1,9 @@
-"""Texts to word ids: the last words of each text, padded in front.
+"""Encode texts as word ids: the last words of each text, padded on the left.
 
-`penstock.io.text_rules` defines a word; words are lowercased. `penstock.export.tokenizer_graph` has the same rule as an
-ONNX graph, and the validate stage compares both on every text.
+`penstock.io.text_rules` defines a word. Words are lowercased. `penstock.export.tokenizer_graph` implements the same
+rule as an ONNX graph, and the validate stage compares both on every text.
 
-Words are counted and looked up in Arrow's memory and never become Python strings, which takes a third of the time.
+Arrow counts and looks up the words in its own memory. Without Python strings, this takes a third of the time.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
 from penstock.io.files import write_text
 from penstock.io.text_rules import LINE_BREAK, NOT_WORD
 
-# Texts of one block: few enough for the caches of the CPU and for 32-bit offsets.
+# Texts per block. A block fits into the CPU caches, and its offsets fit into 32 bits.
 ROWS_AT_ONCE = 2000
 
-# `NOT_WORD` as a table from byte to byte, since translating takes 1/20 of the time of matching. All bytes of a
-# non-ASCII character become spaces.
+# `NOT_WORD` as a byte translation table: `translate` takes 1/20 of the time of a regex match. Every byte of a non-ASCII
+# character becomes a space.
 _no_word = re.compile(NOT_WORD)
 _lower_or_space = bytes(ord(_no_word.sub(" ", chr(byte)).lower()) for byte in range(128)).ljust(256)
 _space = ord(" ")
@@ -41,7 +41,7 @@ def words(texts: NDArray[Any]) -> Iterator[list[str]]:
 
 
 def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
-    """Yield blocks of texts in lower case, with spaces between words and a space at the end."""
+    """Yield blocks of lowercase texts, with spaces between words and a trailing space."""
     for begin in range(0, len(texts), ROWS_AT_ONCE):
         block = pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string())
         ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, LINE_BREAK, " "), " ", "")
@@ -52,24 +52,24 @@ def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
 
 @dataclass(frozen=True)
 class _Block:
-    """Texts whose distinct words are numbered in the order in which they occur."""
+    """Block of texts with its distinct words, numbered in order of first occurrence."""
 
     words: pa.StringArray
-    """Distinct words, each with a space at the end; a single space is among them, which is no word."""
+    """Distinct words, each with a trailing space. A single space can be an entry; it is not a word."""
     counts: NDArray[np.int64]
-    """int64 [words], how often each occurs."""
+    """int64 [words], number of occurrences of each word."""
     lengths: NDArray[np.int32]
-    """int32 [texts], number of words of each text."""
+    """int32 [texts], number of words in each text."""
     last: NDArray[np.int32]
-    """int32 [texts, length], numbers of the last words; -1 before the first word."""
+    """int32 [texts, length], numbers of the last words of each text; -1 is padding on the left."""
 
     @classmethod
     def of(cls, spaced: pa.StringArray, length: int) -> _Block:
-        """Number the words of texts, by cutting after every space without a copy.
+        """Number the words of a block. Splits after every space, without a copy.
 
         Args:
-            spaced: From `_spaced`.
-            length: Words kept of each text.
+            spaced: Block of texts from `_spaced`.
+            length: Number of words to keep from each text.
         """
         _, text_offsets, content = spaced.buffers()
         *begins, end = np.frombuffer(text_offsets, dtype=np.int32)[: len(spaced) + 1]
@@ -99,11 +99,11 @@ class TextEncoder:
     """An `Encoder` of texts as word ids."""
 
     words: list[str]
-    """Known words, in the order of their ids from `FIRST_WORD` on."""
+    """Vocabulary, in the order of the ids. The first word has the id `FIRST_WORD`."""
     length: int
-    """Words kept of each text, the last ones."""
+    """Number of words kept from the end of each text."""
     vocabulary: int
-    """Upper limit of the ids; a small dataset may have fewer words."""
+    """Number of ids, an upper bound: a small dataset can have fewer words."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,30 +136,33 @@ class TextEncoder:
 
 
 def restricted(ids: NDArray[np.int32], vocabulary: int, length: int) -> NDArray[np.int32]:
-    """Return the ids that a smaller vocabulary and a shorter length would have given.
+    """Convert ids to a smaller vocabulary and a shorter length.
 
     Args:
         ids: int32 [rows, T].
-        vocabulary: Upper limit of the ids.
-        length: Words kept of each text, at most T.
+        vocabulary: Number of ids; larger ids become `UNKNOWN`.
+        length: Number of words kept from the end of each text, at most T.
+
+    Returns:
+        int32 [rows, length].
     """
     kept = ids[:, -length:]
     return np.where(kept < vocabulary, kept, UNKNOWN)
 
 
 def _ids(words: pa.StringArray, known: pa.StringArray) -> NDArray[np.int32]:
-    """Return the id of each of `words`, and at the end, where index -1 leads, the id of padding."""
+    """Return the id of each word, int32 [words + 1]. The last element is the padding id, for index -1."""
     places = compute.fill_null(compute.index_in(words, value_set=known), UNKNOWN - FIRST_WORD)
     return np.append(places.to_numpy() + FIRST_WORD, PADDING).astype(np.int32)
 
 
 def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDArray[np.int32]]:
-    """Fit the vocabulary: the most frequent words, and among words of equal count the first ones of the alphabet.
+    """Fit the vocabulary: the most frequent words, ties in alphabetical order.
 
-    Words are numbered once, for counting and encoding, since numbering takes most of the time.
+    Numbering the words takes most of the time. Counting and encoding therefore share one pass.
 
     Returns:
-        The encoder, and the encoded training texts.
+        The encoder and the encoded training texts, int32 [rows, length].
     """
     blocks = list(_blocks(training, settings.max_length))
     encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)

@@ -1,4 +1,4 @@
-"""What training, export and validation know of every network: what it takes, and what it answers."""
+"""Interface of every network for training, export and validation: its input and its outputs."""
 
 from __future__ import annotations
 
@@ -11,39 +11,45 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The tensor that a network is given, [N, *shape], and for people what a row of it is where that is no row of
-    the dataset; `vocabulary` is the number of ids where they are words'."""
+    """Describe the input tensor of a network, [N, *shape]."""
 
     name: str
     shape: tuple[int, ...]
+    """Shape of one row, without the batch dimension."""
     dtype: torch.dtype
     description: str = ""
+    """Meaning of a row for users; empty if it is a row of the dataset."""
     vocabulary: int = 0
+    """Number of ids if the input is word ids, else 0."""
 
     def example(self, rows: int) -> Tensor:
+        """Return zeros of this dtype, [rows, *shape]."""
         return torch.zeros((rows, *self.shape), dtype=self.dtype)
 
 
 class ExportableModel(nn.Module):
-    """A network as a whole, from the processed arrays (or noise) to what a served model gives.
+    """Map processed arrays (or noise) to the outputs of a served model.
 
-    outputs: names of the tensors that `answers` returns.
+    Args:
+        takes: The input of the network.
     """
 
     outputs: ClassVar[tuple[str, ...]]
+    """Names of the tensors that `predict` returns, in order."""
 
     def __init__(self, takes: InputSpec) -> None:
         super().__init__()
         self.input_spec = takes
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Inputs as `takes` says to the outputs, in their order, each [N, ...]."""
+        """Compute the outputs, in the order of `outputs`, each [N, ...], from inputs as `input_spec` describes."""
         raise NotImplementedError
 
     def count_parameters(self) -> int:
-        """Trainable numbers of what is exported, as the documents count them; a scaler's are not among them."""
+        """Count the trainable parameters of the exported part, without the buffers of a scaler."""
         return count_parameters(self)
 
 
 def count_parameters(module: nn.Module) -> int:
+    """Count the trainable parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

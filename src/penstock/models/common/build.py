@@ -1,7 +1,7 @@
-"""Plain torch modules, one file per kind; `build_network` puts the right input layer before one of them.
+"""Build the network of a model: one plain torch module per kind, behind an input layer.
 
-Shape suffixes in this package: N rows of a batch, T steps of a sequence, D features of a step, H hidden width,
-G gates times H, K numbers of a code, C classes; an image is [N, 1, height, width].
+Shape suffixes in this package: N rows of a batch, T steps of a sequence, D features of a step, H hidden size,
+G gates times H, K latent dimension, C classes. An image is [N, 1, height, width].
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from penstock.models.common.inputs import input_layer, input_spec, restrict_to_m
 
 
 def build_network(model: ModelConfig, info: DatasetInfo) -> ExportableModel:
-    """The network of a model in params.yaml for a processed dataset.
+    """Build the network of a model in params.yaml for a processed dataset.
 
     Raises:
-        WrongSettingError: the network does not take this kind of input, or the loss not this number of classes.
+        WrongSettingError: The network does not support this kind of input, or the loss this number of classes.
     """
     build = import_module(f"penstock.models.{model.network.kind}").build
     if not isinstance(model, ClassificationConfig):

@@ -1,4 +1,4 @@
-"""What makes a network a classifier: logits to probabilities, the same way in training, export and validation."""
+"""Classifier: converts logits to probabilities in the same way for training, export and validation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ Loss = Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]
 
 
 class Classifier(ExportableModel):
-    """An input layer and a network behind it.
+    """Apply an input layer, then a network.
 
-    Forward: processed inputs [N, *shape] of the dataset's dtype to logits, float32 [N, C], or [N, 1] for the one
-    sigmoid of a binary classifier.
+    `forward` maps processed inputs [N, *shape] of the dataset's dtype to logits, float32 [N, C]. Binary classifiers
+    with one sigmoid have logits [N, 1].
+
+    Args:
+        takes: The processed inputs.
+        inputs: The input layer.
+        network: The layers after it, up to the logits.
     """
 
     outputs = ("probabilities", "label")
@@ -33,13 +38,13 @@ class Classifier(ExportableModel):
         return logits
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Probabilities float32 [N, C] and labels int64 [N]."""
+        """Return probabilities, float32 [N, C], and labels, int64 [N]."""
         likely = probabilities(self(inputs))
         return likely, likely.argmax(dim=1)
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Logits [N, C] or [N, 1] to probabilities [N, C]; one sigmoid becomes two classes."""
+    """Convert logits [N, C] or [N, 1] to probabilities [N, C]; one sigmoid gives two classes."""
     if logits.shape[1] > 1:
         return torch.softmax(logits, dim=1)
     positive = torch.sigmoid(logits)
@@ -47,15 +52,15 @@ def probabilities(logits: Tensor) -> Tensor:
 
 
 def predicted(logits: Tensor) -> Tensor:
-    """Logits [N, C] or [N, 1] to the index of the likeliest class, int64 [N]."""
+    """Return the index of the most probable class, int64 [N], from logits [N, C] or [N, 1]."""
     return logits.argmax(dim=1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
 
 
 def output_width(loss: Loss, info: DatasetInfo) -> int:
-    """How many logits a network needs.
+    """Return the number of logits that a loss needs.
 
     Raises:
-        WrongSettingError: binary cross-entropy for a dataset that has not two classes.
+        WrongSettingError: The loss is binary cross-entropy and the dataset does not have two classes.
     """
     classes = len(info.classes)
     if loss != "binary_cross_entropy":

@@ -1,4 +1,4 @@
-"""The first layer of every network: from what lies in the processed arrays to what a network likes to see."""
+"""Input layers: convert the processed arrays to the inputs of a network."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from penstock.models.common.base import InputSpec
 
 
 class FittedLayer(nn.Module):
-    """A layer that takes its numbers from the training rows, before training.
+    """Estimate statistics of the training rows before training.
 
-    They are buffers: they travel with the weights into the exported graph.
+    They are buffers, so they are saved with the weights and become part of the exported graph.
     """
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
-        """Takes them from inputs [N, ...] as the layer is given them, and labels int64 [N]."""
+        """Estimate the statistics.
+
+        Args:
+            inputs: Training rows, [N, ...], as `forward` receives them.
+            labels: Their classes, int64 [N].
+        """
         raise NotImplementedError
 
 
 class Standardize(FittedLayer):
-    """Numbers [N, features] to mean 0 and standard deviation 1, as in the training rows."""
+    """Standardize features [N, features] to mean 0 and standard deviation 1 over the training rows."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -35,7 +40,7 @@ class Standardize(FittedLayer):
         self.register_buffer("standard_deviation", torch.ones(features))
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
-        """A constant feature stays as it is, centred."""
+        """Estimate mean and standard deviation; constant features are only centered."""
         self.mean.copy_(inputs.mean(dim=0))
         deviation = inputs.std(dim=0, correction=0)
         self.standard_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
@@ -45,17 +50,18 @@ class Standardize(FittedLayer):
 
 
 class Pixels(nn.Module):
-    """Bytes [N, height, width] to one channel of 0..1, [N, 1, height, width]."""
+    """Scale bytes, uint8 [N, height, width], to one channel in 0..1, float32 [N, 1, height, width]."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs.unsqueeze(1).float() / 255
 
 
 class WordEmbedding(nn.Module):
-    """Word ids [N, T] to their vectors [N, T, width], of the last `length` words and the first `vocabulary` ids.
+    """Embed word ids [N, T] as vectors, float32 [N, max_length, embedding_dim].
 
-    The vectors begin as Keras' do, small and uniform, or as training finds others to begin with. In training, `dropout`
-    of the words are unknown ones instead.
+    Only the last `max_length` words and the first `vocab_size` ids are used. The vectors are initialized uniformly in
+    -0.05..0.05, as in Keras; `init: ppmi` replaces them before training. In training, a share `word_dropout` of the
+    words is replaced by the unknown word.
     """
 
     def __init__(self, settings: EmbeddingConfig) -> None:
@@ -75,21 +81,21 @@ class WordEmbedding(nn.Module):
         return vectors
 
     def ids(self, ids_NT: Tensor) -> Tensor:
-        """The ids that are looked up, [N, length]."""
+        """Return the ids that are looked up, [N, max_length]."""
         return read(ids_NT, self.settings)
 
 
 def read(ids_NT: Tensor, settings: TokensConfig) -> Tensor:
-    """What a network takes of word ids, [N, length]: a word beyond its vocabulary is an unknown one."""
+    """Select the last `max_length` word ids, [N, max_length]; ids from `vocab_size` on become the unknown word."""
     kept = ids_NT[:, -settings.max_length :]
     return torch.where(kept < settings.vocab_size, kept, UNKNOWN)
 
 
 def restrict_to_model(words: TokensConfig | None, info: DatasetInfo) -> DatasetInfo:
-    """The dataset as a network sees it: of texts it may take fewer words than were preprocessed.
+    """Describe the dataset as a network sees it: texts may be cut to fewer words than were preprocessed.
 
     Raises:
-        WrongSettingError: it would take more than there are, or words of a dataset that has none, or none of texts.
+        WrongSettingError: `tokens` exceeds the preprocessed words, is missing for texts, or is set for other inputs.
     """
     if (words is not None) != (info.kind == "text"):
         problem = "is needed: {} has texts" if words is None else "must be left out: {} has no texts"
@@ -105,7 +111,7 @@ def restrict_to_model(words: TokensConfig | None, info: DatasetInfo) -> DatasetI
 
 
 def input_spec(info: DatasetInfo) -> InputSpec:
-    """What a network is given of a dataset."""
+    """Describe the input that a network gets from a dataset."""
     match info.kind:
         case "table":
             return InputSpec("features", info.shape, torch.float32)
@@ -116,6 +122,7 @@ def input_spec(info: DatasetInfo) -> InputSpec:
 
 
 def input_layer(info: DatasetInfo) -> nn.Module:
+    """Build the input layer for a dataset; texts pass unchanged, because their networks embed them."""
     match info.kind:
         case "table":
             return Standardize(info.shape[0])

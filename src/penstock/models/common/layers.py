@@ -1,4 +1,4 @@
-"""Pieces that more than one network is made of."""
+"""Layers that several networks share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from penstock.config.networks import Activation, Normalization
 
 
 class Step(nn.Module):
-    """1 above zero, else 0. It has no gradient to train by, so a sigmoid stands in for it in training."""
+    """Apply the step function: 1 above zero, else 0.
+
+    The step has no useful gradient, so training uses a sigmoid instead.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
         return torch.sigmoid(inputs) if self.training else (inputs > 0).to(inputs.dtype)
@@ -35,7 +38,10 @@ def dense_layers(
     normalization: Normalization | None = None,
     dropout: float = 0,
 ) -> list[nn.Module]:
-    """width -> each of `hidden`: normalised, activated, dropped out -> outputs, plain."""
+    """Build dense layers: width -> each of `hidden` -> outputs.
+
+    Each hidden layer is followed by normalization, activation and dropout. The output layer is followed by none.
+    """
     layers: list[nn.Module] = []
     for size in hidden:
         layers.append(nn.Linear(width, size))
@@ -49,7 +55,7 @@ def dense_layers(
 
 
 def glorot_dense(width: int, outputs: int) -> nn.Linear:
-    """A dense layer that begins as Keras' do: Glorot-uniform weights, a bias of zero (Glorot and Bengio, 2010)."""
+    """Build a dense layer initialized as in Keras: Glorot-uniform weights, zero bias (Glorot and Bengio, 2010)."""
     layer = nn.Linear(width, outputs)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -57,13 +63,13 @@ def glorot_dense(width: int, outputs: int) -> nn.Linear:
 
 
 def masked_mean(states_NTH: Tensor, real_NT: Tensor) -> Tensor:
-    """Mean over the steps that are real; 0 where none is."""
+    """Average states [N, T, H] over the steps where the mask [N, T] is true: [N, H]; 0 for rows without any."""
     real_NT1 = real_NT.unsqueeze(2).to(states_NTH.dtype)
     return (states_NTH * real_NT1).sum(dim=1) / real_NT1.sum(dim=1).clamp(min=1)
 
 
 def masked_max(states_NTH: Tensor, real_NT: Tensor) -> Tensor:
-    """Maximum over the steps that are real; 0 where none is."""
+    """Take the maximum of states [N, T, H] where the mask [N, T] is true: [N, H]; 0 for rows without any."""
     lowest = torch.finfo(states_NTH.dtype).min
     highest = states_NTH.masked_fill(~real_NT.unsqueeze(2), lowest).amax(dim=1)
     return torch.where(real_NT.any(dim=1, keepdim=True), highest, 0)

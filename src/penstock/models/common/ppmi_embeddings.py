@@ -1,8 +1,7 @@
-"""Vectors of words from the words around them, before any training.
+"""Initialize word embeddings from co-occurrences in the training texts, before training.
 
-The best approximation of how much likelier two words stand near each other than chance would have it: singular vectors
-of the positive pointwise mutual information (Levy and Goldberg, 2014, "Neural Word Embedding as Implicit Matrix
-Factorization", whose smoothing of the context this takes too).
+The embeddings are a truncated SVD of the positive pointwise mutual information (PPMI) of words and contexts, with
+smoothed contexts (Levy and Goldberg, 2014, "Neural Word Embedding as Implicit Matrix Factorization").
 """
 
 from __future__ import annotations
@@ -14,15 +13,22 @@ from sklearn.utils.extmath import randomized_svd
 
 from penstock.io.dataset_info import UNKNOWN
 
-WINDOW = 5  # words to either side; one that is k words away counts (WINDOW + 1 - k) / WINDOW
+WINDOW = 5  # words on each side; a word at distance k counts (WINDOW + 1 - k) / WINDOW
 CONTEXT_SMOOTHING = 0.75
-SPREAD = 0.3  # standard deviation of the numbers in all vectors
+SPREAD = 0.3  # standard deviation over all elements of all vectors
 
 
 def ppmi_embeddings(ids: NDArray[np.int32], vocabulary: int, width: int) -> NDArray[np.float32]:
-    """Word ids [N, T] to a vector for each id, [vocabulary, width].
+    """Compute a vector for each word id.
 
-    Ids that stand for no word have zeros, and all have where no two words are neighbours more often than by chance.
+    Args:
+        ids: Word ids of the training texts, int32 [N, T].
+        vocabulary: Number of ids.
+        width: Dimension of the embedding.
+
+    Returns:
+        Vectors, float32 [vocabulary, width]. Padding and the unknown word have zeros. All vectors are zero if no two
+        words co-occur more often than by chance.
     """
     counts = _counts(ids, vocabulary)
     likelier = _mutual_information(counts) if counts.nnz else counts
@@ -35,7 +41,7 @@ def ppmi_embeddings(ids: NDArray[np.int32], vocabulary: int, width: int) -> NDAr
 
 
 def _counts(ids: NDArray[np.int32], vocabulary: int) -> csr_array:
-    """How often two words stand near each other, weighed by their distance, [vocabulary, vocabulary]."""
+    """Count co-occurrences of words, weighted by distance, float32 [vocabulary, vocabulary]."""
     counts = csr_array((vocabulary, vocabulary), dtype=np.float32)
     for distance in range(1, WINDOW + 1):
         first, second = ids[:, :-distance].ravel(), ids[:, distance:].ravel()
@@ -47,7 +53,7 @@ def _counts(ids: NDArray[np.int32], vocabulary: int) -> csr_array:
 
 
 def _mutual_information(counts: csr_array) -> csr_array:
-    """log(P(a, b) / P(a) P(b)) where it is above zero."""
+    """Compute log(P(a, b) / (P(a) P(b))) from counts, and keep the positive values."""
     pairs = counts.tocoo()
     of_word = counts.sum(axis=1)
     of_context = of_word**CONTEXT_SMOOTHING / (of_word**CONTEXT_SMOOTHING).sum()

@@ -1,7 +1,7 @@
-"""Evaluate generators: how far generated images are from real ones, by the features of a reference classifier.
+"""Evaluate generators: compare generated with real images by the features of a reference classifier.
 
-The Frechet distance of the features says how different the two sets are (`penstock.evaluation.frechet`). The share of
-the rarest class shows mode collapse. The mean confidence shows whether the images are sharp.
+The Frechet distance of the features measures the difference of the two sets (`penstock.evaluation.frechet`). The share
+of the rarest class shows mode collapse. The mean confidence shows whether the images are sharp.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH_SIZE = 256
 
 
 def eval_inputs(test: RawSplit, _processed: ArraySplit, network: ExportableModel) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return noise, as many rows as there are test images, for both the file and the network."""
+    """Return noise, one row per test image, for both the ONNX file and the network."""
     noise = _noise(len(test.labels), network)
     return noise, noise
 
@@ -54,7 +54,7 @@ def evaluate(model: AdversarialConfig, predictions: Predictions) -> TaskResult:
 
 
 def _classified(predictions: Predictions, images: NDArray[np.uint8]) -> Outputs:
-    """Return the features and probabilities that the reference classifier computes of images."""
+    """Return the features and probabilities that the reference classifier computes for images."""
     return onnx_outputs(open_model(predictions.evaluation_inputs.baseline / REFERENCE), images, BATCH_SIZE)
 
 
@@ -65,7 +65,7 @@ def _distance(predictions: Predictions, classified: Outputs) -> float:
 
 
 def _shares(predictions: Predictions, generated: Outputs) -> list[dict[str, str | float]]:
-    """Return the share of each class among the real test images, by label, and among generated ones."""
+    """Return the share of each class among real test images, by label, and among generated images."""
     classes = predictions.info.classes
     real = np.bincount(predictions.test.labels, minlength=len(classes)) / len(predictions.test.labels)
     return [
@@ -76,7 +76,7 @@ def _shares(predictions: Predictions, generated: Outputs) -> list[dict[str, str 
 
 
 def _untrained_images(model: AdversarialConfig, predictions: Predictions) -> NDArray[np.uint8]:
-    """Return what the generator drew before training, from the same noise."""
+    """Generate images with the untrained generator, from the same noise."""
     with torch.random.fork_rng():
         torch.manual_seed(model.training.seed)
         untrained = build_network(model, predictions.info)
@@ -85,5 +85,5 @@ def _untrained_images(model: AdversarialConfig, predictions: Predictions) -> NDA
 
 
 def _noise(rows: int, network: ExportableModel) -> NDArray[np.float32]:
-    """Return noise [rows, latent_dim], the same for every generator, so that generators can be compared."""
+    """Return noise [rows, latent_dim] from a fixed seed, so that generators can be compared."""
     return np.random.default_rng(0).standard_normal((rows, *network.input_spec.shape), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Adversarial training: a generator learns to draw what a discriminator takes for real."""
+"""Adversarial training: a generator learns to create images that a discriminator classifies as real."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SAMPLES = 64
 
 
 class AdversarialModule(BaseModule):
-    """Trains a `Gan` by alternating updates: the discriminator on real and generated images, then the generator.
+    """Train a `Gan` by alternating updates: the discriminator on real and generated images, then the generator.
 
-    Optimization is manual, since there are two optimizers: `trainer.global_step` counts two steps a batch. After every
-    epoch the generator draws from the same noise; `artifacts` has these images as `samples`, uint8
+    Optimization is manual, because there are two optimizers; `trainer.global_step` counts two steps per batch. After
+    every epoch, the generator creates images from the same noise. `artifacts` returns them as `samples`, uint8
     [epochs, 64, height, width].
     """
 
@@ -71,7 +71,7 @@ class AdversarialModule(BaseModule):
         return binary_cross_entropy_with_logits(scores, targets)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the discriminator's mean score of real and of generated images; 1 is certainly real."""
+        """Log the discriminator's mean score of real and of generated images, 0..1; 1 means real."""
         if batch_idx == 0:
             self._samples.append(self._images_of_fixed_noise())
         real = self.network.scaled(batch.inputs)
@@ -99,7 +99,7 @@ class AdversarialModule(BaseModule):
             (self.settings.discriminator, self.network.discriminator),
         ]
         optimizers = [build_optimizer(settings, part.parameters(), fused=not self.is_mixed) for settings, part in parts]
-        # Each optimizer takes one step a batch, and has its own schedule.
+        # Each optimizer takes one step per batch and has its own schedule.
         planned = planned_steps(self.trainer)
         return optimizers, [build_schedule(self.settings.schedule, optimizer, planned) for optimizer in optimizers]
 
@@ -118,7 +118,11 @@ class AdversarialModule(BaseModule):
 
 
 def build(model: AdversarialConfig, info: DatasetInfo) -> AdversarialModule:
-    """Build the module of a model for a processed dataset; raises `WrongSettingError` where it has no images."""
+    """Build the module of a model for a processed dataset.
+
+    Raises:
+        WrongSettingError: The dataset has no images.
+    """
     network = build_network(model, info)
     assert isinstance(network, Gan)
     return AdversarialModule(network, model.training)

@@ -18,7 +18,7 @@ SHOWN_MISTAKES = 24
 
 
 def eval_inputs(test: RawSplit, processed: ArraySplit, _network: ExportableModel) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the test split, raw for the file and processed for the network."""
+    """Return the test split, raw for the ONNX file and processed for the network."""
     return test.inputs, processed.inputs
 
 
@@ -41,7 +41,7 @@ def evaluate(_model: ClassificationConfig, predictions: Predictions) -> TaskResu
 def confusion(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
 ) -> list[dict[str, str | int]]:
-    """Count the test rows of each pair of actual and predicted class, pairs that do not occur included."""
+    """Count the test rows for each pair of actual and predicted class, including pairs that do not occur."""
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return [
@@ -51,13 +51,13 @@ def confusion(
 
 
 def _loss(probabilities_NC: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the mean cross-entropy; a probability that float32 rounds to 0 counts as the smallest float."""
+    """Compute the mean cross-entropy; probabilities that float32 rounds to 0 are replaced by the smallest float."""
     correct = np.nan_to_num(probabilities_NC[np.arange(len(labels)), labels].astype(np.float64))
     return float(-np.log(np.clip(correct, np.finfo(np.float32).tiny, 1)).mean())
 
 
 def _mistakes(predictions: Predictions) -> dict[str, NDArray[Any]]:
-    """Return the wrong predictions with the highest confidence, in that order; `rows` count in the test split."""
+    """Return the wrong predictions with the highest confidence, in descending order; `rows` index the test split."""
     confidence, predicted = predictions.outputs["probabilities"].max(axis=1), predictions.outputs["label"]
     wrong = np.flatnonzero(predicted != predictions.test.labels)
     rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN_MISTAKES]

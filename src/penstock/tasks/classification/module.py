@@ -16,7 +16,7 @@ from penstock.training.module import BaseModule, SupervisedModule
 
 
 class ClassificationModule(SupervisedModule):
-    """Trains a `Classifier`; training images are augmented."""
+    """Train a `Classifier`, with augmentation of training images if it is configured."""
 
     score = "accuracy"
 
@@ -36,7 +36,10 @@ def loss_of(kind: Loss, logits: Tensor, labels: Tensor, smoothing: float = 0.0) 
     """Compute the mean loss of logits [N, C] (or [N, 1] for binary_cross_entropy) against labels int64 [N].
 
     Args:
-        smoothing: Share of the target that is divided evenly over all classes.
+        kind: The loss function.
+        logits: Outputs of the network, float32.
+        labels: Class indices.
+        smoothing: Share of the target that is distributed evenly over all classes, 0..1.
     """
     match kind:
         case "binary_cross_entropy":
@@ -54,7 +57,7 @@ def build(model: ClassificationConfig, info: DatasetInfo) -> BaseModule:
     """Build the module of a model for a processed dataset.
 
     Raises:
-        WrongSettingError: The settings and the dataset do not go together.
+        WrongSettingError: The settings and the dataset are incompatible.
     """
     if model.training.augmentation and info.kind != "image":
         raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")

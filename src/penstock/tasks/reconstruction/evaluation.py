@@ -23,7 +23,7 @@ SHIFTED_ROWS = 256
 
 
 def eval_inputs(test: RawSplit, processed: ArraySplit, _network: ExportableModel) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the test split, raw for the file and processed for the network."""
+    """Return the test split, raw for the ONNX file and processed for the network."""
     return test.inputs, processed.inputs
 
 
@@ -49,7 +49,7 @@ def evaluate(_model: ReconstructionConfig, predictions: Predictions) -> TaskResu
 
 
 def _squared_errors(predictions: Predictions) -> NDArray[np.float64]:
-    """Return the squared error of every pixel, scaled to 0..1: [rows, height, width]."""
+    """Compute the squared error of every pixel, on a scale of 0..1, float64 [rows, height, width]."""
     reconstructed = predictions.outputs["reconstruction"].astype(np.float64)
     errors: NDArray[np.float64] = np.square(reconstructed - predictions.test.inputs / 255)
     return errors
@@ -65,13 +65,13 @@ def _errors_by_class(predictions: Predictions) -> list[dict[str, str | float]]:
 
 
 def _difference_when_shifted_by_zeros(predictions: Predictions) -> float:
-    """Return the largest difference that a shift of zeros makes; it must be none."""
+    """Return the largest difference that a shift of zeros makes; it must be 0."""
     unshifted = _shifted(predictions)
     return max_abs_diff(_shifted(predictions, np.zeros_like(unshifted[CODE][:1])), unshifted)
 
 
 def _difference_when_shifted(predictions: Predictions) -> float:
-    """Return the largest difference from what the network decodes: one shift for each row, and one for all rows."""
+    """Return the largest difference to the network's decoder, for one shift per row and for one shift for all rows."""
     code = _shifted(predictions)[CODE]
     row_shifts = np.random.default_rng(0).standard_normal(code.shape, dtype=np.float32)
     return max(
@@ -81,7 +81,7 @@ def _difference_when_shifted(predictions: Predictions) -> float:
 
 
 def _shifted(predictions: Predictions, shift: NDArray[np.float32] | None = None) -> Outputs:
-    """Run some test images through the file, with a shift of the code if one is given."""
+    """Run the ONNX file on the first test images, with a shift of the code if one is given."""
     session = predictions.session
     names = [output.name for output in session.get_outputs()]
     feed = {session.get_inputs()[0].name: predictions.test.inputs[:SHIFTED_ROWS]}

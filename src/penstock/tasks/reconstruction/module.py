@@ -1,4 +1,4 @@
-"""Reconstruction: the input is the target; the score is the mean squared error on pixels of 0..1."""
+"""Reconstruction: the input is the target; the score is the mean squared error on pixels scaled to 0..1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.training.module import BaseModule, SupervisedModule
 
 
 class ReconstructionModule(SupervisedModule):
-    """Trains an `Autoencoder`."""
+    """Train an `Autoencoder`."""
 
     score = "mean_squared_error"
     network: Autoencoder
