@@ -170,7 +170,7 @@ def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch
 
 
 @pytest.mark.parametrize("damaged", [[LAST], [LAST, PREVIOUS]])
-def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, damaged):
+def test_a_damaged_checkpoint_is_skipped(train, files, signal_at, capfd, damaged):
     never = train("iris_mlp", files=None)
     signal_at(6)
     with pytest.raises(Interrupted):
@@ -181,14 +181,14 @@ def test_a_damaged_checkpoint_is_passed_over(train, files, signal_at, capfd, dam
     signal_at(0)
     assert same(train("iris_mlp"), never)
     warnings = capfd.readouterr().err
-    assert all(f"{name}: no checkpoint that can be read" in warnings for name in damaged)
+    assert all(f"{name}: skipped, since it is not a readable checkpoint" in warnings for name in damaged)
 
 
-def test_a_checkpoint_of_other_processes_is_not_gone_on_from(train, files, capfd):
+def test_a_checkpoint_of_another_world_size_is_not_resumed(train, files, capfd):
     train("iris_mlp")
     assert files.latest(1)
     assert files.latest(2) is None
-    assert "of 1 processes, and now there are 2" in capfd.readouterr().err
+    assert "written by 1 processes, and now there are 2" in capfd.readouterr().err
 
 
 def test_two_processes_do_not_train_the_same_model_at_once(checkpoints, monkeypatch, tmp_path):
@@ -232,14 +232,15 @@ import pathlib, sys
 from penstock.config.loading import load_config
 from penstock.tasks.build import build_module
 from penstock.training.checkpoints import CheckpointFiles
-from penstock.training.fit import fit
+from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 config, rows = load_config(pathlib.Path("params.yaml")), rows_of("mnist")
 model = config.model("mnist_autoencoder")
 model = model.model_copy(update={"training": model.training.model_copy(update={"epochs": 2, "batch_size": 4})})
 files = CheckpointFiles(pathlib.Path(sys.argv[1]), config.checkpoints.model_copy(update={"seconds": 0}))
-fitted = fit(build_module, model, config.trainer, DATA["mnist"], rows, rows, checkpoints=files)
+setup = TrainingSetup(build_module, model, config.trainer, DATA["mnist"])
+fitted = fit(setup, rows, rows, checkpoints=files)
 print(len(fitted.epochs), *files.folder.glob("*"))
 """
 

@@ -29,12 +29,14 @@ def cross_validate(
     """
     rows, folds = processed.not_test(), processed.folds()
     setup = setup.changed(early_stopping=None)
+    # A training that `max_steps` ends may not reach the last epoch.
+    epochs = setup.model.training.epochs if setup.trainer.max_steps == -1 else 1
     scores = []
     for number, repeat in enumerate(folds, start=1):
         for fold in np.unique(repeat):
             name = f"fold {number}.{fold + 1}"
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
-            fitted = fit(setup, train, held_out, checkpoints=checkpoints.of(name))
+            fitted = fit(setup, train, held_out, checkpoints=checkpoints.of(name), validate_every=epochs)
             figure = f"val/{fitted.score}"
             scores.append(fitted.epochs[-1].metrics[figure])
             on_fold(name, {figure: scores[-1]})
