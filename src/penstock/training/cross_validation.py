@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -28,15 +29,15 @@ def cross_validate(
         `mean`, `std` and `scores` of all folds of all repeats, as training.json has them.
     """
     rows, folds = processed.not_test(), processed.folds()
-    setup = setup.changed(early_stopping=None)
-    # A training that `max_steps` ends may not reach the last epoch.
-    epochs = setup.model.training.epochs if setup.trainer.max_steps == -1 else 1
+    # Only the last epoch is scored. A training that `max_steps` ends may not reach it.
+    every = setup.model.training.epochs if setup.trainer.max_steps == -1 else 1
+    setup = replace(setup.changed(early_stopping=None), validate_every=every)
     scores = []
     for number, repeat in enumerate(folds, start=1):
         for fold in np.unique(repeat):
             name = f"fold {number}.{fold + 1}"
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
-            fitted = fit(setup, train, held_out, checkpoints=checkpoints.of(name), validate_every=epochs)
+            fitted = fit(setup, train, held_out, checkpoints=checkpoints.of(name))
             figure = f"val/{fitted.score}"
             scores.append(fitted.epochs[-1].metrics[figure])
             on_fold(name, {figure: scores[-1]})

@@ -42,6 +42,8 @@ class TrainingSetup:
     trainer: TrainerConfig
     """`trainer` of params.yaml."""
     info: DatasetInfo
+    validate_every: int = 1
+    """Epochs between two validations."""
 
     def changed(self, **training: object) -> TrainingSetup:
         """The same with other settings under `training`."""
@@ -88,7 +90,6 @@ def fit(
     checkpoints: CheckpointFiles | None = None,
     logger: Logger | None = None,
     callbacks: Sequence[Callback] = (),
-    validate_every: int = 1,
 ) -> FitResult:
     """Train a model on one split, from its last checkpoint if there is one.
 
@@ -101,7 +102,6 @@ def fit(
         checkpoints: Where checkpoints are; None keeps none.
         logger: Any of Lightning's loggers.
         callbacks: More of Lightning's callbacks.
-        validate_every: Epochs between two validations.
 
     Raises:
         TrainingError: The loss is no longer a finite number, or nodes do not see the same checkpoints.
@@ -124,7 +124,7 @@ def fit(
         max_epochs=training.epochs,
         callbacks=[history, *ema, *callbacks, checkpoint],
         logger=logger or False,
-        check_val_every_n_epoch=validate_every,
+        check_val_every_n_epoch=setup.validate_every,
     )
     data = ArrayDataModule(train=train, validation=validation, batch_size=training.batch_size, seed=training.seed)
     path, saved = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
