@@ -1,5 +1,6 @@
 """A wrong params.yaml is answered by one line: file, line, dotted key, what is wrong, the nearest valid name."""
 
+import signal
 import subprocess
 import sys
 
@@ -160,3 +161,10 @@ def test_outside_a_project_the_missing_file_is_named(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "params.yaml" in done.stderr
+
+
+def test_a_reader_that_ends_early_is_no_error(linked_project):
+    command = [sys.executable, "-m", "penstock.cli", "config", "--schema"]
+    with subprocess.Popen(command, cwd=linked_project, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 128 + signal.SIGPIPE)
