@@ -30,7 +30,7 @@ from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import FitResult, TrainingSetup, evaluate, fit
+from penstock.training.fit import FitResult, TrainingSetup, fit, score_split
 from penstock.training.malloc import tune_glibc_malloc
 
 FILE = Path(__file__).with_suffix(".json")
@@ -85,7 +85,7 @@ def _trainer(config: Config, accelerator: str, precision: str) -> TrainerConfig:
 def _score(setup: TrainingSetup, processed: ProcessedDataset, fitted: FitResult) -> Mapping[str, float]:
     if isinstance(setup.model, AdversarialConfig):
         return {}  # the validate stage evaluates a GAN with another network
-    return evaluate(setup, fitted.weights, processed.split("test"))
+    return score_split(setup, fitted.weights, processed.split("test"))
 
 
 def _difference(model: ModelConfig, processed: ProcessedDataset, fitted: FitResult) -> float:

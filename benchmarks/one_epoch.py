@@ -26,7 +26,7 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.checkpoint_files import CheckpointFiles
 from penstock.training.fit import TrainingSetup, fit
 from penstock.training.malloc import tune_glibc_malloc
 

@@ -19,8 +19,8 @@ from penstock.core.paths import Project
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import CheckpointFiles
-from penstock.training.fit import TrainingSetup, evaluate, fit
+from penstock.training.checkpoint_files import CheckpointFiles
+from penstock.training.fit import TrainingSetup, fit, score_split
 from penstock.training.history import Epoch
 from penstock.training.malloc import tune_glibc_malloc
 
@@ -56,8 +56,8 @@ def main(name: str) -> None:
             checkpoints=CheckpointFiles(Path(folder), config.checkpoints),
         )
     sys.stdin.readline()
-    figures = evaluate(setup, fitted.weights, processed.split("test"))
-    _say(score=next(iter(figures.values())))
+    metrics = score_split(setup, fitted.weights, processed.split("test"))
+    _say(score=next(iter(metrics.values())))
 
 
 def _say(**answer: float) -> None:

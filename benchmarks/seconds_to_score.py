@@ -28,7 +28,7 @@ from penstock.core.paths import Project
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import TrainingSetup, evaluate, fit
+from penstock.training.fit import TrainingSetup, fit, score_split
 from penstock.training.malloc import tune_glibc_malloc
 
 NAME = "mnist_cnn"
@@ -83,8 +83,8 @@ def train(model: ModelConfig, trainer: TrainerConfig, processed: ProcessedDatase
     begun = time.perf_counter()
     fitted = fit(setup, rows[learnt], rows[chosen_by])
     seconds = time.perf_counter() - begun
-    figures = evaluate(setup, fitted.weights, processed.split("test"))
-    return seconds, next(iter(figures.values()))
+    metrics = score_split(setup, fitted.weights, processed.split("test"))
+    return seconds, next(iter(metrics.values()))
 
 
 def _epochs_of_keras(project: Project, config: Config, rows: ArraySplit) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from penstock.config.params import Config
-from penstock.core.console import figures, stage_line
+from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import Project
 from penstock.io.files import write_json
 from penstock.io.processed_dataset import ProcessedDataset
@@ -16,7 +16,7 @@ def main(project: Project, config: Config, name: str) -> None:
     found = measure(settings, ProcessedDataset(project.processed(settings.dataset)), project.raw(settings.dataset))
     folder = project.baseline(name)
     write_json(folder / "baseline.json", found)
-    stage_line("baseline", name, f"test {figures(found)} -> {project.shown(folder)}")
+    stage_line("baseline", name, f"test {format_metrics(found)} -> {project.shown(folder)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from penstock.config.params import Config
 from penstock.core.console import stage_line
 from penstock.core.model_files import DIGESTS
 from penstock.core.paths import ModelFiles, Project
-from penstock.evaluation.gates import Checks, registration_checks, require_passed, serves_int8
+from penstock.evaluation.gates import Checks, registration_checks, require_passed
 from penstock.evaluation.session import onnx_outputs, open_model
 from penstock.export.onnx_file import read_model, read_provenance
 from penstock.io.files import read_json, sha256, write_json
@@ -31,7 +31,7 @@ def main(project: Project, config: Config, name: str) -> None:
     with track_model(project, config, provenance) as run:
         run.set_tags(_gate_tags(model, checks))
         require_passed(checks, f"{block}.{name}.gates")
-        served = {name: files.onnx} | ({f"{name}.int8": files.int8} if serves_int8(model) else {})
+        served = {name: files.onnx} | ({f"{name}.int8": files.int8} if model.int8.serve else {})
         write_json(files.validation, _digests(served) | asdict(provenance))
         for version_of, path in served.items():
             run.register(_model_version(version_of, path, _example(files), provenance))

@@ -13,7 +13,7 @@ from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.tasks.build import build_module
 from penstock.tracking.run import track_model
-from penstock.training.checkpoints import Checkpoints
+from penstock.training.checkpoint_files import Checkpoints
 from penstock.training.cross_validation import multi_seed
 from penstock.training.fit import TrainingSetup
 from penstock.training.malloc import tune_glibc_malloc
@@ -22,7 +22,7 @@ from penstock.training.malloc import tune_glibc_malloc
 def main(project: Project, config: Config, name: str) -> None:
     model = config.model(name)
     if isinstance(model, AdversarialConfig):
-        raise WrongSettingError("task", "a generator has no score on test rows to take the mean of")
+        raise WrongSettingError("task", "must not be adversarial: a GAN has no test score to average over seeds")
     files = project.model(name, config.block_of_model(name))
     processed = ProcessedDataset(project.processed(model.dataset))
     network = build_network(model, processed.info)

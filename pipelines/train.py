@@ -4,7 +4,7 @@ from typing import Any
 
 from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config
-from penstock.core.console import figures, note, stage_line
+from penstock.core.console import format_metrics, note, stage_line
 from penstock.core.distributed import is_rank_zero
 from penstock.core.paths import Project
 from penstock.io.dataset_info import DatasetInfo
@@ -15,12 +15,11 @@ from penstock.io.weights import save_weights
 from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.figures import learning_curves, png, read_history
-from penstock.reporting.plots_page import ensure_plots_page
 from penstock.tasks.build import build_module
 from penstock.tracking.description import RunDescription
 from penstock.tracking.logger import SpoolLogger
 from penstock.tracking.run import track_model
-from penstock.training.checkpoints import Checkpoints
+from penstock.training.checkpoint_files import Checkpoints
 from penstock.training.cross_validation import cross_validate
 from penstock.training.fit import FitResult, TrainingSetup, fit
 from penstock.training.history import Epoch, write_history
@@ -61,16 +60,15 @@ def main(project: Project, config: Config, name: str) -> None:
         report = fitted.report() | ({"cv": folds} if folds else {})
         write_json(files.training_report, report)
         write_json(files.val_metrics, _val_metrics(report))
-        run.log_metrics(_figures(fitted, folds))
+        run.log_metrics(_metrics(fitted, folds))
         run.set_tags({"device": fitted.device})
         run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
 
     checkpoints.remove()
-    ensure_plots_page(project)
     stage_line(
         "train",
         name,
-        f"validation {figures(fitted.best.split_metrics('val'))} after epoch {fitted.best.epoch} of "
+        f"validation {format_metrics(fitted.best.split_metrics('val'))} after epoch {fitted.best.epoch} of "
         f"{len(fitted.epochs)}, {fitted.seconds:.1f} s on {fitted.device} -> {project.shown(files.weights)}",
     )
     if folds:
@@ -90,7 +88,7 @@ def _description(project: Project, config: Config, info: DatasetInfo, provenance
     network = build_network(model, info)
     return RunDescription(
         model=name,
-        reference=" ".join(model.reference),
+        reference=model.reference,
         architecture=str(network),
         parameters=network.count_parameters(),
         info=info,
@@ -100,7 +98,7 @@ def _description(project: Project, config: Config, info: DatasetInfo, provenance
     )
 
 
-def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:
+def _metrics(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float]:
     cross_validation = {"cv/mean": folds["mean"], "cv/std": folds["std"]} if folds else {}
     return cross_validation | {
         "model/parameters": fitted.parameters,
@@ -114,7 +112,7 @@ def _figures(fitted: FitResult, folds: dict[str, Any] | None) -> dict[str, float
 def _show(epoch: Epoch, epochs: int) -> None:
     """Print every epoch of a short training (up to 20 epochs), every tenth of a longer one."""
     if epochs <= 20 or epoch.epoch % 10 == 0:
-        parts = [f"{part}: {figures(epoch.split_metrics(part))}" for part in ("train", "val")]
+        parts = [f"{part}: {format_metrics(epoch.split_metrics(part))}" for part in ("train", "val")]
         note(f"epoch {epoch.epoch:>3}/{epochs}  {'   '.join(parts)}")
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from penstock.config.params import Config
-from penstock.core.console import figures, stage_line
+from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import ModelFiles, Project
 from penstock.evaluation.evaluate import Evaluation, evaluate
 from penstock.evaluation.gates import parity_checks, require_passed
@@ -47,7 +47,7 @@ def main(project: Project, config: Config, name: str) -> None:
         latency = measure_latency(open_model(files.onnx), evaluation.inputs)
         int8_latency = measure_latency(open_model(files.int8), evaluation.inputs, [1])
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
-        run.log_validation(_metrics(evaluation, latency, int8_latency), {}, evaluation.report["onnx"]["sha256"])
+        run.log_validation(_metrics(evaluation, latency, int8_latency), evaluation.report["onnx"]["sha256"])
         drawn = evaluation_figures(evaluation.per_class, evaluation.examples, processed.info.classes)
         for figure, content in drawn.items():
             run.log_file(figure, content)
@@ -57,7 +57,7 @@ def main(project: Project, config: Config, name: str) -> None:
     stage_line(
         "validate",
         name,
-        f"{figures(report['test'])} on {report['samples']:,} samples, parity "
+        f"{format_metrics(report['test'])} on {report['samples']:,} samples, parity "
         f"{report['parity']['max_abs_diff']:.1e} -> {project.shown(files.validation_report)}",
     )
 

@@ -12,7 +12,7 @@ from benchmarks.results import Row
 from benchmarks.serving import cached, load, schemas, speed
 from benchmarks.serving.cached import Figure
 from benchmarks.serving.load import FailedRequestsError, Figures
-from benchmarks.serving.servers import SERVERS
+from benchmarks.serving.servers import KNOWN, SERVERS
 from penstock.core.errors import ConfigError
 
 
@@ -52,6 +52,13 @@ def test_what_is_measured_again_takes_the_place_of_what_was(tmp_path, monkeypatc
     found = json.loads(cached.FILE.read_text())
     assert [entry["requests_per_second"] for entry in found["figures"]] == [2]
     assert [(row["ratio"], row["passed"]) for row in found["rows"]] == [(2, True)]
+
+
+def test_the_saved_measurements_are_of_known_servers():
+    saved = json.loads(cached.FILE.read_text())
+    names = {server.name for server in KNOWN.values()} | {"bare onnxruntime"}
+    assert {entry["server"] for kind in ("figures", "processes") for entry in saved[kind]} <= names
+    assert {row["baseline"] for row in saved["rows"] if row["baseline"].startswith("penstock ")} <= names
 
 
 @pytest.mark.parametrize("name", SERVERS)

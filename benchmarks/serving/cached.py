@@ -39,14 +39,14 @@ class Process:
     """Startup time, memory or number of failed requests of a server."""
 
     server: str
-    measured: str
+    metric: str
     value: float
     iqr_half: float
     """Half of the interquartile range of `value`."""
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.server, self.measured
+        return self.server, self.metric
 
 
 Found = Row | Figure | Process

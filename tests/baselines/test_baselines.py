@@ -1,4 +1,4 @@
-"""Baselines are what they say, on data whose answer is known."""
+"""Test baselines on data with known results."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.models.documented import DATA
 
 @pytest.fixture
 def processed(tmp_path):
-    """Images that are sums of two patterns, and so have two components."""
+    """Return images that are sums of two patterns and therefore have two components."""
     patterns = np.random.default_rng(0).integers(0, 60, (2, 28, 28))
     for split, seed in (("train", 1), ("test", 2)):
         shares = np.random.default_rng(seed).integers(0, 3, (50, 2))
@@ -28,14 +28,20 @@ def processed(tmp_path):
     return ProcessedDataset(tmp_path)
 
 
-@pytest.mark.parametrize(("count", "left"), [(1, True), (2, False)])
-def test_as_many_components_as_there_are_leave_nothing(processed, tmp_path, count, left):
-    settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=count)
+@pytest.mark.parametrize(("components", "has_error"), [(1, True), (2, False)])
+def test_pca_with_all_components_has_no_reconstruction_error(processed, tmp_path, components, has_error):
+    settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=components)
     error = pca.measure(settings, processed, tmp_path)["mean_squared_error"]
-    assert (error > 1e-4) == left
+    assert (error > 1e-4) == has_error
 
 
-def test_the_reference_predicts_as_its_classifier_and_returns_the_features_of_the_last_layer(config):
+def test_pca_rejects_more_components_than_training_rows(processed, tmp_path):
+    settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=51)
+    with pytest.raises(WrongSettingError, match="components: 51; must be at most 50, the number of training rows"):
+        pca.measure(settings, processed, tmp_path)
+
+
+def test_reference_returns_predictions_and_last_layer_features(config):
     classifier: Any = build_network(config.model("mnist_cnn_deep"), DATA["mnist"]).eval()
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
     predicted, features = ReferenceClassifier(classifier)(images)
@@ -44,6 +50,6 @@ def test_the_reference_predicts_as_its_classifier_and_returns_the_features_of_th
     assert torch.allclose(classifier.network[-1](features), classifier(images))
 
 
-def test_a_reference_needs_layers_in_a_row(config):
+def test_reference_rejects_recurrent_network(config):
     with pytest.raises(WrongSettingError, match="classifier: must be a convolutional network or an mlp"):
         ReferenceClassifier(build_network(config.model("mnist_lstm"), DATA["mnist"]))

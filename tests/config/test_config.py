@@ -1,4 +1,4 @@
-"""A wrong params.yaml is answered by one line: file, line, dotted key, what is wrong, the nearest valid name."""
+"""Each mistake in params.yaml gives one line: file, line, dotted key, problem and nearest valid name."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from penstock.core.errors import ConfigError
 
 @pytest.fixture
 def params(repository, tmp_path):
-    """A function that writes params.yaml with one piece of text replaced, and returns its path."""
+    """Return a function that writes params.yaml with one piece of text replaced, and returns its path."""
 
     def write(old, new):
         text = (repository / "params.yaml").read_text()
@@ -78,7 +78,7 @@ def test_the_shipped_file_is_valid(config):
         ("- https://archive", "- htps://archive", "datasets.iris.urls.0", "match pattern"),
     ],
 )
-def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
+def test_a_mistake_is_reported_with_its_line_and_key(params, old, new, key, says):
     path = params(old, new)
     with pytest.raises(ConfigError) as raised:
         load_config(path)
@@ -92,7 +92,7 @@ def test_a_mistake_is_named_with_its_line_and_key(params, old, new, key, says):
         assert key.split(".")[-1] in wrong or new.strip() in wrong
 
 
-def test_every_mistake_has_its_line(params):
+def test_each_mistake_gives_one_line(params):
     path = params("accelerator: auto", "accelerator: fast")
     path.write_text(path.read_text().replace("precision: 32-true", "precision: 64"))
     with pytest.raises(ConfigError) as raised:
@@ -100,26 +100,26 @@ def test_every_mistake_has_its_line(params):
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_broken_yaml_is_named_by_line(params):
+def test_invalid_yaml_is_reported_with_its_line(params):
     with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML"):
         load_config(params("datasets:\n", "datasets: [\n"))
 
 
-def test_an_address_that_dvc_would_not_take_is_named_by_line(params):
-    """Without quotes, in brackets: libyaml, with which DVC reads, takes its colon for the end of a key."""
+def test_an_unquoted_url_in_brackets_is_reported_with_its_line(params):
+    """DVC parses with libyaml, which reads the colon of the URL as the end of a key."""
     with pytest.raises(ConfigError, match=r"params\.yaml:\d+: not valid YAML: found unexpected ':'"):
         load_config(params("\n  - ../shared/datasets", " [http://127.0.0.1/datasets]"))
 
 
 @pytest.mark.parametrize("odd", ["? [a, b]\n: 1\n", "2026-11-21: 1\n", "- a\n"])
-def test_keys_that_are_no_names_are_a_mistake(tmp_path, odd):
+def test_keys_must_be_plain_names(tmp_path, odd):
     path = tmp_path / "params.yaml"
     path.write_text(odd)
     with pytest.raises(ConfigError, match=r"params\.yaml:"):
         load_config(path)
 
 
-def test_an_unknown_name_gets_the_nearest_one(config):
+def test_an_unknown_name_gives_the_nearest_one(config):
     with pytest.raises(ConfigError, match="did you mean 'mnist_cnn'"):
         config.model("mnist_cn")
     with pytest.raises(ConfigError, match="did you mean 'imdb'"):
@@ -134,7 +134,7 @@ def test_an_unknown_name_gets_the_nearest_one(config):
         ([sys.executable, "-m", "penstock.cli", "check"], "did you mean 'trainer'?"),
     ],
 )
-def test_the_command_line_ends_with_exit_code_2_and_one_line(linked_project, command, says):
+def test_invalid_settings_give_exit_code_2_and_one_line(linked_project, command, says):
     params = linked_project / "params.yaml"
     if "check" in command:
         params.write_text(params.read_text().replace("\ntrainer:", "\ntrainers:"))
@@ -144,8 +144,8 @@ def test_the_command_line_ends_with_exit_code_2_and_one_line(linked_project, com
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_said_in_one_line(linked_project):
-    """A file-size limit stands in for the full disk: the same error, from the same call."""
+def test_a_full_disk_gives_one_line(linked_project):
+    """Simulate the full disk by a file-size limit, which gives the same error from the same call."""
     limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); sys.argv = ['download.py', 'iris'];"
     limited += "sys.dont_write_bytecode = True; runpy.run_path('pipelines/download.py', run_name='__main__')"
@@ -156,15 +156,17 @@ def test_a_full_disk_is_said_in_one_line(linked_project):
     assert "Traceback" not in done.stderr
 
 
-def test_outside_a_project_the_missing_file_is_named(tmp_path):
+def test_a_missing_params_yaml_is_reported(tmp_path):
     command = [sys.executable, "-m", "penstock.cli", "check"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "params.yaml" in done.stderr
 
 
-def test_a_reader_that_ends_early_is_no_error(linked_project):
+def test_a_closed_output_pipe_is_not_an_error(linked_project):
     command = [sys.executable, "-m", "penstock.cli", "config", "--schema"]
     with subprocess.Popen(command, cwd=linked_project, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 128 + signal.SIGPIPE)

@@ -1,4 +1,4 @@
-"""defaults.json, which DVC tracks, has the defaults of the code."""
+"""defaults.json, which DVC tracks, equals the defaults in the code."""
 
 import pytest
 
@@ -13,14 +13,14 @@ def test_the_file_is_current():
     assert read_json(FILE) == defaults(), "run `penstock config --write`"
 
 
-def test_every_kind_of_network_and_every_task_has_its_part(config):
+def test_each_kind_of_network_and_each_task_has_an_entry(config):
     found = defaults()
     assert {model.network.kind for model in config.every_model.values()} == found["network"].keys()
     assert {model.task for model in config.every_model.values()} == found["training"].keys() == found["gates"].keys()
     assert found["network"]["convolutional"]["ConvBlockConfig"] == "pool=1"
 
 
-def test_settings_are_refused_while_the_file_is_not_current(repository, tmp_path, monkeypatch):
+def test_load_config_rejects_an_outdated_file(repository, tmp_path, monkeypatch):
     write_json(tmp_path / FILE.name, defaults() | {"checks": "leakage=1"})
     monkeypatch.setattr(module, "FILE", tmp_path / FILE.name)
     with pytest.raises(ConfigError, match=r"defaults\.json: not current: run `penstock config --write`"):

@@ -1,4 +1,4 @@
-"""Keys of earlier versions of params.yaml are named with their new names; anchors and merge keys are refused."""
+"""Old keys and values of params.yaml are reported with their new names; anchors and merge keys are rejected."""
 
 import pytest
 
@@ -50,23 +50,33 @@ tuned:
     network: {kind: attention, heads: 1}
   seven:
     network: {kind: autoencoder, code: 1}
+  eight:
+    network: {kind: attention, words: {begin: uniform}}
+  nine:
+    network: {kind: attention, tokens: {init: neighbours}}
+baselines:
+  ten: {kind: components, dataset: mnist, components: 32}
 """
 
 
-def test_every_old_key_is_named_once_by_line_with_its_new_name():
+def test_each_old_key_and_value_is_reported_once_with_its_line_and_new_name():
     found = outdated("params.yaml", OLD)
     assert "params.yaml:29: models.two.training.weight_average: renamed to ema_decay" in found
     assert "params.yaml:15: models.one.network.hidden: renamed to hidden_sizes" in found
     assert "params.yaml:25: models.two.network.hidden: renamed to hidden_size" in found
     assert "params.yaml:31: models.three.network.dropout: renamed to discriminator.dropout" in found
     assert "params.yaml:33: seeds: renamed to num_seeds" in found
+    assert "params.yaml:24: models.two.network.words.begin: renamed to init, and neighbours to ppmi" in found
+    assert "params.yaml:44: tuned.eight.network.words.begin: renamed to init" in found
+    assert "params.yaml:46: tuned.nine.network.tokens.init: neighbours is renamed to ppmi" in found
+    assert "params.yaml:48: baselines.ten.kind: components is renamed to pca" in found
     assert not any("models.one.network.dropout" in line or "mlp.kind" in line for line in found)
     told = {line.split(": ", 2)[2] for line in found}
     assert {f"renamed to {new}" for new in RENAMED.values()} | set(CHANGED.values()) <= told
     assert len(found) == len(set(found))
 
 
-def test_anchors_and_merge_keys_are_refused_with_their_lines_and_the_reason():
+def test_anchors_and_merge_keys_are_rejected_with_their_lines_and_the_reason():
     (line,) = [line for line in outdated("params.yaml", OLD) if "anchors" in line]
     assert line.startswith("params.yaml:11: anchors and merge keys are not supported: DVC expands them")
     assert line.endswith("(lines 11, 17)")
@@ -81,16 +91,18 @@ def test_the_shipped_file_has_no_old_key(repository):
     [
         ("optimizer: {kind: adam, ", "optimizer: &adam {kind: adam, ", "anchors and merge keys"),
         ("\nnum_seeds:", "\nseeds:", "seeds: renamed to num_seeds"),
+        ("{kind: pca,", "{kind: components,", "baselines.mnist_components.kind: components is renamed to pca"),
+        ("init: ppmi", "init: neighbours", "network.tokens.init: neighbours is renamed to ppmi"),
     ],
 )
-def test_loading_refuses_them(repository, tmp_path, old, new, says):
+def test_loading_rejects_old_keys_and_values(repository, tmp_path, old, new, says):
     (tmp_path / "params.yaml").write_text((repository / "params.yaml").read_text().replace(old, new, 1))
     with pytest.raises(ConfigError, match=says) as raised:
         load_config(tmp_path / "params.yaml")
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_the_check_command_names_them(linked_project, monkeypatch, capsys):
+def test_penstock_check_reports_old_keys(linked_project, monkeypatch, capsys):
     (linked_project / "params.yaml").write_text(OLD)
     monkeypatch.chdir(linked_project)
     with pytest.raises(SystemExit, match="2"):

@@ -1,4 +1,4 @@
-"""A real HTTP server on a port of its own whose answers fail in chosen ways."""
+"""Run an HTTP server on a free port whose responses fail in a given way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def whole(content: bytes) -> Answer:
-    """The file, or the range of it that was asked for."""
+    """Send the file, or the requested range."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range", "")
@@ -29,27 +29,32 @@ def whole(content: bytes) -> Answer:
 
 def ignoring_ranges(content: bytes, encoding: str | None = None) -> Answer:
     def answer(request: BaseHTTPRequestHandler) -> None:
-        _promise(request, content, {"Content-Encoding": encoding} if encoding else {})
+        _send_headers(request, content, {"Content-Encoding": encoding} if encoding else {})
         request.wfile.write(content)
 
     return answer
 
 
-def ranging(content: bytes, said: str | None) -> Answer:
-    """Answers a range with all of the bytes, and says of it whatever it likes."""
+def sending_range(content: bytes, content_range: str | None) -> Answer:
+    """Send the whole file as a partial response with the given Content-Range."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        _promise(request, content, {"Content-Range": said.encode().decode("latin-1")} if said else {}, code=206)
+        _send_headers(
+            request,
+            content,
+            {"Content-Range": content_range.encode().decode("latin-1")} if content_range else {},
+            code=206,
+        )
         request.wfile.write(content)
 
     return answer
 
 
-def cut(content: bytes, after: int) -> Answer:
-    """Promises all of it, sends `after` bytes, and hangs up."""
+def truncated(content: bytes, after: int) -> Answer:
+    """Declare the full length, send `after` bytes, and close the connection."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        _promise(request, content)
+        _send_headers(request, content)
         request.wfile.write(content[:after])
         request.wfile.flush()
         request.connection.close()
@@ -58,10 +63,10 @@ def cut(content: bytes, after: int) -> Answer:
 
 
 def stalled(content: bytes, after: int, seconds: float) -> Answer:
-    """Sends `after` bytes and then nothing for a while."""
+    """Send `after` bytes, and then nothing for `seconds`."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        _promise(request, content)
+        _send_headers(request, content)
         request.wfile.write(content[:after])
         request.wfile.flush()
         time.sleep(seconds)
@@ -69,7 +74,7 @@ def stalled(content: bytes, after: int, seconds: float) -> Answer:
     return answer
 
 
-def _promise(
+def _send_headers(
     request: BaseHTTPRequestHandler, content: bytes, headers: Mapping[str, str] | None = None, code: int = 200
 ) -> None:
     request.send_response(code)
@@ -89,7 +94,7 @@ def status(code: int) -> Answer:
 
 
 class Server:
-    """`answers` are given one after the other, the last one for ever; `requests` are what was asked."""
+    """Send `answers` one after the other, the last one repeatedly, and record path and range in `requests`."""
 
     def __init__(self, address: str, answers: list[Answer]) -> None:
         self.address = address
@@ -101,7 +106,7 @@ class Server:
 
 
 @contextmanager
-def serving(*answers: Answer) -> Iterator[Server]:
+def serve(*answers: Answer) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.requests.append((self.path, self.headers.get("Range")))

@@ -1,4 +1,8 @@
-"""Every row once per epoch, in an order that seed and epoch alone decide."""
+"""Test the data module: each epoch has every row once, in an order given by seed and epoch only."""
+
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -20,7 +24,7 @@ def loader(split, batch_size, sampler=None, device=None):
 
 
 @given(rows=st.integers(1, 200), batch_size=st.integers(1, 64), seed=st.integers(0, 99), epoch=st.integers(0, 99))
-def test_an_epoch_has_every_row_once_with_its_own_label(rows, batch_size, seed, epoch):
+def test_epoch_contains_every_row_once_with_its_label(rows, batch_size, seed, epoch):
     order = EpochSampler(rows, seed)
     order.set_epoch(epoch)
     batches = list(loader(split_of(rows), batch_size, order))
@@ -31,7 +35,7 @@ def test_an_epoch_has_every_row_once_with_its_own_label(rows, batch_size, seed, 
 
 
 @given(rows=st.integers(1, 50), batch_size=st.integers(1, 20))
-def test_rows_kept_on_a_device_are_the_same_rows(rows, batch_size):
+def test_rows_on_device_equal_rows_in_memory(rows, batch_size):
     from_memory = loader(split_of(rows), batch_size, EpochSampler(rows, 0))
     from_device = loader(split_of(rows), batch_size, EpochSampler(rows, 0), device=torch.device("cpu"))
     for expected, batch in zip(from_memory, from_device, strict=True):
@@ -40,7 +44,7 @@ def test_rows_kept_on_a_device_are_the_same_rows(rows, batch_size):
         assert batch[2:] == expected[2:]
 
 
-def test_the_order_is_a_function_of_seed_and_epoch():
+def test_order_depends_only_on_seed_and_epoch():
     def indexes(seed, epoch):
         order = EpochSampler(50, seed)
         order.set_epoch(epoch)
@@ -52,8 +56,8 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 
 @given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), processes=st.integers(1, 5))
-def test_processes_share_every_batch_and_no_row_counts_twice(rows, batch_size, processes):
-    """Also where a batch has fewer rows than there are processes; their means, weighed and averaged, are its mean."""
+def test_processes_share_each_batch_without_duplicate_rows(rows, batch_size, processes):
+    """The average of the weighted means is the mean of the batch, even if it has fewer rows than processes."""
     alone = list(loader(split_of(rows), batch_size))
     parts = []
     for rank in range(processes):
@@ -67,12 +71,12 @@ def test_processes_share_every_batch_and_no_row_counts_twice(rows, batch_size, p
         assert float(sum(means) / processes) == pytest.approx(float(whole.inputs.mean()), rel=1e-5)
 
 
-def test_without_a_sampler_rows_come_as_they_lie():
+def test_loader_without_sampler_keeps_the_order_of_the_split():
     labels = [label for batch in loader(split_of(10), 4) for label in batch.labels.tolist()]
     assert labels == list(range(10))
 
 
-def test_a_resumed_loader_yields_the_rest_of_the_epoch_and_then_a_whole_one():
+def test_resumed_loader_finishes_the_epoch_and_then_yields_a_full_one():
     whole = [batch.labels.tolist() for batch in loader(split_of(10), 4)]
     first = loader(split_of(10), 4)
     batches = iter(first)
@@ -83,6 +87,65 @@ def test_a_resumed_loader_yields_the_rest_of_the_epoch_and_then_a_whole_one():
     assert [batch.labels.tolist() for batch in resumed] == whole
 
 
-def test_a_stock_loader_fetches_whole_batches_too():
+def test_stock_data_loader_fetches_whole_batches():
     batches = list(DataLoader(BatchDataset(split_of(5)), batch_size=2, collate_fn=lambda batch: batch))
     assert [batch.labels.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+
+
+TWO_PROCESSES = """
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule, Trainer
+
+from penstock.data.datamodule import ArrayDataModule
+from penstock.io.processed_dataset import ArraySplit
+
+
+class Recorder(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+        self.labels = []
+
+    def training_step(self, batch):
+        self.labels.append(batch.labels.tolist())
+        return batch.weighted(self.layer(batch.inputs).mean())
+
+    def validation_step(self, batch):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+if __name__ == "__main__":
+    rows = ArraySplit(inputs=np.arange(10, dtype=np.float32)[:, None], labels=np.arange(10))
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, use_distributed_sampler=False, **silent
+    )
+    module = Recorder()
+    trainer.fit(module, ArrayDataModule(train=rows, validation=rows, batch_size=4, seed=1))
+    Path(sys.argv[1], f"{trainer.global_rank}.json").write_text(json.dumps(module.labels))
+"""
+
+
+def test_stock_trainer_shards_each_batch_over_two_processes(tmp_path):
+    script = tmp_path / "two_processes.py"
+    script.write_text(TWO_PROCESSES)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    expected = []
+    for epoch in range(2):
+        order = EpochSampler(10, seed=1)
+        order.set_epoch(epoch)
+        expected += [batch.labels.tolist() for batch in loader(split_of(10), 4, order)]
+    assert first == [labels[0::2] for labels in expected]
+    assert second == [labels[1::2] for labels in expected]

@@ -1,4 +1,4 @@
-"""A file appears under its name only when its bytes are right, whatever the servers do."""
+"""Test downloads: a file gets its final name only if its hash is correct, even if servers fail."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from penstock.config.data import DownloadConfig, FileConfig
 from penstock.core.errors import DownloadError
 from penstock.data.download import download
-from tests.data.faulty_server import cut, ignoring_ranges, ranging, serving, stalled, status, whole
+from tests.data.faulty_server import ignoring_ranges, sending_range, serve, stalled, status, truncated, whole
 from tests.helpers.processes import wait_until
 
 CONTENT = bytes(range(256)) * 1024
@@ -25,7 +25,7 @@ PAUSE = 0.01
 
 @pytest.fixture
 def fetch(config, tmp_path):
-    """Downloads a dataset of one file from the given official addresses and mirrors; returns the fetched file."""
+    """Download a dataset of one file from the given official URLs and mirrors; return the fetched files."""
     template = config.dataset("mnist")
 
     def fetch(*official, mirrors=(), attempts=3, timeout=2, content=CONTENT):
@@ -39,131 +39,137 @@ def fetch(config, tmp_path):
 
 
 @pytest.fixture
-def placed(tmp_path):
-    """What lies in the dataset's folder and beside it, by name."""
+def files(tmp_path):
+    """Return the content of all files by name, complete and incomplete."""
     return lambda: {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-def test_a_file_comes_from_the_first_official_address(fetch, placed):
-    with serving(whole(CONTENT)) as first, serving(whole(CONTENT)) as second:
+def test_first_official_url_is_used(fetch, files):
+    with serve(whole(CONTENT)) as first, serve(whole(CONTENT)) as second:
         (fetched,) = fetch(first.address, second.address)
     assert fetched.source == first.address + NAME
     assert second.requests == []
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_directory_mirror_goes_before_the_official_addresses(fetch, placed, tmp_path):
+def test_folder_mirror_takes_precedence_over_official_urls(fetch, files, tmp_path):
     (tmp_path / "mirror/mnist").mkdir(parents=True)
     (tmp_path / "mirror/mnist" / NAME).write_bytes(CONTENT)
-    with serving(whole(CONTENT)) as official:
+    with serve(whole(CONTENT)) as official:
         fetch(official.address, mirrors=("not/there", "mirror"))
     assert official.requests == []
     assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
 
 
-def test_a_mirror_may_be_a_url(fetch):
-    with serving(whole(CONTENT)) as mirror, serving(status(404)) as official:
+def test_mirror_can_be_a_url(fetch):
+    with serve(whole(CONTENT)) as mirror, serve(status(404)) as official:
         (fetched,) = fetch(official.address, mirrors=(mirror.address,))
     assert fetched.source == f"{mirror.address}mnist/{NAME}"
 
 
-def test_a_transfer_that_broke_off_goes_on_where_it_stopped(fetch, placed):
-    with serving(cut(CONTENT, after=100_000), whole(CONTENT)) as server:
+def test_interrupted_transfer_resumes(fetch, files):
+    with serve(truncated(CONTENT, after=100_000), whole(CONTENT)) as server:
         fetch(server.address)
     (_, first), (_, second) = server.requests
     assert first is None
     assert second is not None
     assert 0 < int(second.removeprefix("bytes=").rstrip("-")) <= 100_000
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_server_that_ignores_ranges_is_read_from_the_beginning(fetch, placed):
-    with serving(cut(CONTENT, after=100_000), ignoring_ranges(CONTENT)) as server:
+def test_transfer_restarts_if_server_ignores_ranges(fetch, files):
+    with serve(truncated(CONTENT, after=100_000), ignoring_ranges(CONTENT)) as server:
         fetch(server.address)
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_stalled_transfer_times_out_and_goes_on(fetch, placed):
-    with serving(stalled(CONTENT, after=70_000, seconds=8), whole(CONTENT)) as server:
+def test_stalled_transfer_times_out_and_resumes(fetch, files):
+    with serve(stalled(CONTENT, after=70_000, seconds=8), whole(CONTENT)) as server:
         fetch(server.address)
     assert len(server.requests) >= 2
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_passing_error_of_the_server_is_tried_again(fetch, placed):
-    with serving(status(503), status(429), whole(CONTENT)) as server:
+def test_temporary_server_error_is_retried(fetch, files):
+    with serve(status(503), status(429), whole(CONTENT)) as server:
         fetch(server.address)
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_range_that_cannot_be_satisfied_starts_over(fetch, placed):
-    with serving(cut(CONTENT, after=100_000), status(416), whole(CONTENT)) as server:
+def test_unsatisfiable_range_restarts_transfer(fetch, files):
+    with serve(truncated(CONTENT, after=100_000), status(416), whole(CONTENT)) as server:
         fetch(server.address)
     assert server.requests[-1][1] is None
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_file_that_was_complete_when_the_process_died_is_not_loaded_again(fetch, placed, tmp_path):
-    with serving(status(404)) as server:
+def test_complete_file_of_killed_process_is_not_downloaded_again(fetch, files, tmp_path):
+    with serve(status(404)) as server:
         source = server.address + NAME
         name = f"{hashlib.sha256(CONTENT).hexdigest()}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
         (tmp_path / "scratch").mkdir()
         (tmp_path / "scratch" / name).write_bytes(CONTENT)
         fetch(server.address)
         assert server.requests == []
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-@pytest.mark.parametrize("said", [None, "bytes 99999999999999999999-", "bytes ²-", "bytes 0-", "pages 100000-"])
-def test_a_range_that_was_not_asked_for_is_refused(fetch, placed, capsys, said):
-    with serving(cut(CONTENT, after=100_000), ranging(CONTENT, said)) as first, serving(whole(CONTENT)) as second:
+@pytest.mark.parametrize(
+    "content_range", [None, "bytes 99999999999999999999-", "bytes ²-", "bytes 0-", "pages 100000-"]
+)
+def test_unrequested_range_is_rejected(fetch, files, capsys, content_range):
+    with (
+        serve(truncated(CONTENT, after=100_000), sending_range(CONTENT, content_range)) as first,
+        serve(whole(CONTENT)) as second,
+    ):
         fetch(first.address, second.address)
-    assert "says it sends" in capsys.readouterr().err
-    assert placed() == {NAME: CONTENT}
+    message = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"requested bytes from \d+, got Content-Range", message)
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_server_that_calls_gzip_an_encoding_is_read_as_it_sends(fetch, placed):
+def test_gzip_content_encoding_is_not_decoded(fetch, files):
     compressed = gzip.compress(CONTENT)
-    with serving(ignoring_ranges(compressed, encoding="gzip")) as server:
+    with serve(ignoring_ranges(compressed, encoding="gzip")) as server:
         fetch(server.address, content=compressed)
-    assert placed() == {NAME: compressed}
+    assert files() == {NAME: compressed}
 
 
-def test_an_address_that_is_none_is_a_reason_among_others(fetch, placed):
-    with serving(whole(CONTENT)) as server:
+def test_invalid_url_falls_through_to_next_source(fetch, files):
+    with serve(whole(CONTENT)) as server:
         fetch(f"http://{'a' * 70}.example/", server.address.rstrip("/"))
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_wrong_bytes_are_said_and_the_next_source_is_asked(fetch, placed, capsys):
+def test_wrong_bytes_are_reported_and_next_source_is_used(fetch, files, capsys):
     wrong = CONTENT[:-1] + b"x"
-    with serving(whole(wrong)) as first, serving(whole(CONTENT)) as second:
+    with serve(whole(wrong)) as first, serve(whole(CONTENT)) as second:
         (fetched,) = fetch(first.address, second.address)
     assert fetched.source == second.address + NAME
     assert "wrong bytes" in capsys.readouterr().err
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_a_source_that_sends_too_much_is_left(fetch, placed):
-    with serving(ignoring_ranges(CONTENT * 3)) as first, serving(whole(CONTENT)) as second:
+def test_oversized_response_falls_through_to_next_source(fetch, files):
+    with serve(ignoring_ranges(CONTENT * 3)) as first, serve(whole(CONTENT)) as second:
         fetch(first.address, second.address)
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_nobody_goes_on_from_anothers_wrong_bytes(fetch, placed):
+def test_sources_do_not_share_incomplete_files(fetch, files):
     wrong = b"x" * len(CONTENT)
-    with serving(cut(wrong, after=100_000)) as first, serving(whole(CONTENT)) as second:
+    with serve(truncated(wrong, after=100_000)) as first, serve(whole(CONTENT)) as second:
         fetch(first.address, second.address)
     assert second.requests == [(f"/{NAME}", None)]
-    assert placed() == {NAME: CONTENT}
+    assert files() == {NAME: CONTENT}
 
 
-def test_when_all_fail_each_source_is_listed_and_nothing_is_left(fetch, placed):
+def test_failure_lists_every_source_and_leaves_no_files(fetch, files):
     closed = "http://127.0.0.1:9/"
     with (
-        serving(status(404)) as missing,
-        serving(whole(b"?" * len(CONTENT))) as wrong,
-        serving(cut(CONTENT, 9)) as short,
+        serve(status(404)) as missing,
+        serve(whole(b"?" * len(CONTENT))) as wrong,
+        serve(truncated(CONTENT, 9)) as short,
     ):
         with pytest.raises(DownloadError) as raised:
             fetch(missing.address, wrong.address, short.address, closed)
@@ -173,15 +179,15 @@ def test_when_all_fail_each_source_is_listed_and_nothing_is_left(fetch, placed):
         assert f"{short.address}{NAME}: " in message
         assert "3 attempts" in message
         assert f"{closed}{NAME}: " in message
-    assert placed() == {}
+    assert files() == {}
 
 
 @settings(max_examples=20, deadline=None)
-@given(cuts=st.lists(st.integers(0, len(CONTENT) - 1), max_size=3))
-def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factory, cuts):
+@given(lengths=st.lists(st.integers(0, len(CONTENT) - 1), max_size=3))
+def test_repeatedly_interrupted_transfer_is_correct(config, tmp_path_factory, lengths):
     folder = tmp_path_factory.mktemp("download")
     file = FileConfig(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
-    with serving(*(cut(CONTENT, after) for after in cuts), whole(CONTENT)) as server:
+    with serve(*(truncated(CONTENT, after) for after in lengths), whole(CONTENT)) as server:
         update = {"urls": (server.address,), "files": {NAME: file}}
         dataset = config.dataset("mnist").model_copy(update=update)
         settings = DownloadConfig(mirrors=(), attempts=4, pause_seconds=PAUSE, timeout_seconds=1)
@@ -190,13 +196,13 @@ def test_however_often_it_breaks_off_the_bytes_are_right(config, tmp_path_factor
     assert (folder / "raw" / NAME).read_bytes() == CONTENT
 
 
-def test_a_killed_download_goes_on_in_the_next_process(linked_project):
-    """A real second process, killed while a real server stalls."""
+def test_killed_download_resumes_in_next_process(linked_project):
+    """The first process is killed while the server stalls."""
     content = CONTENT * 4
     file = FileConfig(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     params = linked_project / "params.yaml"
     text = params.read_text()
-    with serving(stalled(content, after=500_000, seconds=20), whole(content)) as server:
+    with serve(stalled(content, after=500_000, seconds=20), whole(content)) as server:
         original = "https://archive.ics.uci.edu/ml/machine-learning-databases/iris/"
         assert original in text
         text = text.replace(original, server.address).replace("[../shared/datasets]", "[]")
@@ -213,10 +219,10 @@ def test_a_killed_download_goes_on_in_the_next_process(linked_project):
         assert not (linked_project / "data/raw/iris/bezdekIris.data").exists()
         subprocess.run(command, cwd=linked_project, check=True, capture_output=True)
     assert (linked_project / "data/raw/iris/bezdekIris.data").read_bytes() == content
-    assert server.requests[1][1] is not None, "the second process asked for the rest only"
+    assert server.requests[1][1] is not None, "the second process requested only the rest"
 
 
-def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
+def test_command_line_reports_failed_sources_in_one_line(linked_project):
     params = linked_project / "params.yaml"
     text = params.read_text().replace("[../shared/datasets]", "[]")
     text = text.replace("attempts: 3 ", "attempts: 1 ")
@@ -231,8 +237,8 @@ def test_the_command_line_says_in_one_line_which_sources_failed(linked_project):
     assert left == []
 
 
-def test_iris_needs_no_network_at_all(config, tmp_path):
-    """scikit-learn carries it, and its values make the official bytes."""
+def test_iris_needs_no_network(config, tmp_path):
+    """The official file is rebuilt from the values in scikit-learn."""
     dataset = config.dataset("iris").model_copy(update={"urls": ("http://127.0.0.1:9/",)})
     settings = DownloadConfig(mirrors=(), attempts=1, pause_seconds=PAUSE, timeout_seconds=1)
     (fetched,) = download(

@@ -1,4 +1,4 @@
-"""The exported graph and preprocessing make the same ids of any text."""
+"""Test that the exported graph and preprocessing give the same ids for any text."""
 
 import re
 from collections import Counter
@@ -18,31 +18,31 @@ from penstock.export.tokenizer_graph import text_graph
 from penstock.io.text_rules import LINE_BREAK
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
-ENCODER = TextEncoder(VOCABULARY, length=6, vocabulary=10)
+ENCODER = TextEncoder(VOCABULARY, max_length=6, vocab_size=10)
 TEXTS = st.text(st.sampled_from("ab 'K1é\u212a\u0130\u00df<br/>B\n\x00😀.-") | st.characters(exclude_categories=["Cs"]))
 REVIEWS = st.lists(st.sampled_from([*VOCABULARY, "GOOD", "unknown", "<br />", "<BR>", "...", "café"])).map(" ".join)
 
 
 @pytest.fixture(scope="module")
 def graph():
-    proto = text_graph(VOCABULARY, ENCODER.length, "text", "ids")
+    proto = text_graph(VOCABULARY, ENCODER.max_length, "text", "ids")
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     return lambda texts: session.run(["ids"], {"text": np.array(texts, dtype=object)})[0]
 
 
 @settings(max_examples=300, deadline=None)
-@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), at_once=st.integers(1, 6))
-def test_the_graph_equals_preprocessing_on_any_texts_in_blocks_of_any_size(graph, texts, at_once):
-    with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
+@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), block_size=st.integers(1, 6))
+def test_graph_equals_preprocessing_for_any_text_and_block_size(graph, texts, block_size):
+    with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
         assert np.array_equal(graph(texts), ENCODER.encode(np.array(texts, dtype=object)))
 
 
 @settings(deadline=None)
-@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), at_once=st.integers(1, 6))
-def test_words_and_their_counts_are_those_of_plain_expressions(texts, at_once):
+@given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), block_size=st.integers(1, 6))
+def test_words_and_counts_equal_regex_reference(texts, block_size):
     expected = [re.findall("[a-z0-9']+", _ascii_lower(re.sub(LINE_BREAK, " ", text))) for text in texts]
     counts = Counter(chain.from_iterable(expected))
-    with patch.object(text_inputs, "ROWS_AT_ONCE", at_once):
+    with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
         rows = np.array(texts, dtype=object)
         assert list(words(rows)) == expected
         encoder, encoded = fit(TextConfig(kind="text", vocab_size=1000, max_length=3), rows)
@@ -55,13 +55,13 @@ def _ascii_lower(text):
 
 
 @pytest.mark.parametrize("texts", [[""], ["", ""], ["...", ""], ["good", ""]])
-def test_empty_texts_are_all_padding(graph, texts):
+def test_empty_text_is_all_padding(graph, texts):
     ids = graph(texts)
     assert ids.shape == (len(texts), 6)
     assert not ids[-1].any()
 
 
-def test_the_last_words_are_kept_and_padded_in_front(graph):
+def test_last_words_are_kept_and_padded_on_the_left(graph):
     assert graph(["a good 10"]).tolist() == [[0, 0, 0, 3, 5, 6]]
     assert graph(["the the the the the a good unknown 10"]).tolist() == [[2, 2, 3, 5, 1, 6]]
 
@@ -76,17 +76,17 @@ def test_the_last_words_are_kept_and_padded_in_front(graph):
         ("café", ["caf"]),
     ],
 )
-def test_words(text, expected):
+def test_words_splits_text(text, expected):
     assert list(words(np.array([text], dtype=object))) == [expected]
 
 
-def test_the_vocabulary_is_the_most_frequent_words_in_a_fixed_order():
+def test_vocabulary_is_most_frequent_words_with_ties_in_alphabetical_order():
     texts = np.array(["b a c", "b a", "b d"], dtype=object)
     encoder, _ = fit(TextConfig(kind="text", vocab_size=5, max_length=3), texts)
     assert encoder.words == ["b", "a", "c"]
-    assert encoder.vocabulary == 5
+    assert encoder.vocab_size == 5
 
 
-def test_few_texts_leave_the_vocabulary_as_wide_as_it_is_declared():
+def test_vocab_size_is_the_declared_one_with_few_words():
     encoder, _ = fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["b a", "b"], dtype=object))
-    assert (encoder.vocabulary, len(encoder.words)) == (50, 2)
+    assert (encoder.vocab_size, len(encoder.words)) == (50, 2)

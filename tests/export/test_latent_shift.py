@@ -1,4 +1,4 @@
-"""An autoencoder's file takes a shift of its code, and is the same without one."""
+"""Tests of the optional latent shift of exported autoencoders."""
 
 import numpy as np
 import onnx
@@ -8,12 +8,12 @@ import torch
 
 from penstock.config.networks import AutoencoderConfig
 from penstock.export.graph import Served, network_graph
-from penstock.export.latent_shift import with_code_shift
+from penstock.export.latent_shift import with_latent_shift
 from penstock.models.autoencoder import Autoencoder
 from tests.models.documented import DATA
 
 SETTINGS = {"kind": "autoencoder", "hidden_sizes": [16], "latent_dim": 5, "activation": "relu", "dropout": 0.5}
-OUTPUTS = ["code", "reconstruction"]
+OUTPUTS = ["latent", "reconstruction"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def plain(network):
 
 @pytest.fixture(scope="module")
 def session(plain):
-    return onnxruntime.InferenceSession(with_code_shift(plain).SerializeToString())
+    return onnxruntime.InferenceSession(with_latent_shift(plain).SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,13 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
 
 
-def test_nobody_needs_to_give_it(session):
+def test_latent_shift_is_an_optional_input(session):
     assert [node.name for node in session.get_inputs()] == ["pixels"]
     (optional,) = session.get_overridable_initializers()
-    assert (optional.name, optional.type, optional.shape) == ("code_shift", "tensor(float)", ["rows or 1", 5])
+    assert (optional.name, optional.type, optional.shape) == ("latent_shift", "tensor(float)", ["rows or 1", 5])
 
 
-def test_without_it_the_answers_are_the_same_bits(plain, session, pixels):
+def test_outputs_without_a_shift_are_bit_identical(plain, session, pixels):
     before = onnxruntime.InferenceSession(plain.SerializeToString())
     for rows in (1, 9):
         given = {"pixels": pixels[:rows]}
@@ -52,15 +52,15 @@ def test_without_it_the_answers_are_the_same_bits(plain, session, pixels):
 
 
 @pytest.mark.parametrize("rows", [1, 9])
-def test_a_shift_moves_what_is_decoded_and_not_the_code(network, session, pixels, rows):
+def test_shift_changes_the_reconstruction_but_not_the_latent_output(network, session, pixels, rows):
     shift = np.random.default_rng(1).normal(size=(rows, 5)).astype(np.float32)
-    code, reconstruction = session.run(OUTPUTS, {"pixels": pixels, "code_shift": shift})
+    latent, reconstruction = session.run(OUTPUTS, {"pixels": pixels, "latent_shift": shift})
     with torch.inference_mode():
-        own_code, _ = network.predict(torch.from_numpy(pixels))
-        decoded = network.decode(own_code + torch.from_numpy(shift))
-    assert np.allclose(code, own_code, atol=1e-5)
+        expected, _ = network.predict(torch.from_numpy(pixels))
+        decoded = network.decode(expected + torch.from_numpy(shift))
+    assert np.allclose(latent, expected, atol=1e-5)
     assert np.allclose(reconstruction, decoded, atol=1e-5)
 
 
-def test_the_graph_is_one_that_the_checker_passes(plain):
-    onnx.checker.check_model(with_code_shift(plain), full_check=True)
+def test_graph_passes_the_onnx_checker(plain):
+    onnx.checker.check_model(with_latent_shift(plain), full_check=True)

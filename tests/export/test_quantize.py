@@ -1,4 +1,4 @@
-"""The int8 candidate is the same model in fewer bytes, and the same bytes every time."""
+"""Tests of the int8 copy of an exported file."""
 
 import numpy as np
 import onnx
@@ -8,7 +8,7 @@ import torch
 
 from penstock.config.networks import AutoencoderConfig
 from penstock.export.graph import Served, network_graph
-from penstock.export.latent_shift import with_code_shift
+from penstock.export.latent_shift import with_latent_shift
 from penstock.export.onnx_file import write_model
 from penstock.export.quantize import write_int8
 from penstock.models.autoencoder import Autoencoder
@@ -20,7 +20,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
 
 def exported(network, path, recurrent):
     proto = network_graph(Served(network.eval()), network.input_spec, network.outputs, recurrent=recurrent)
-    proto = with_code_shift(proto) if "code" in network.outputs else proto
+    proto = with_latent_shift(proto) if "latent" in network.outputs else proto
     onnx.helper.set_model_props(proto, {"model": "some", "data": "abc"})
     write_model(path, proto)
     return path
@@ -36,26 +36,26 @@ def lstm(tmp_path_factory, config):
     return exact, folder / "model.int8.onnx"
 
 
-def test_it_is_smaller_and_says_what_the_exact_file_says(lstm):
+def test_int8_file_is_smaller_and_keeps_the_metadata(lstm):
     exact, int8 = lstm
     assert int8.stat().st_size < exact.stat().st_size / 2
-    said = onnxruntime.InferenceSession(int8).get_modelmeta().custom_metadata_map
-    assert said == {"model": "some", "data": "abc", "precision": "int8"}
+    metadata = onnxruntime.InferenceSession(int8).get_modelmeta().custom_metadata_map
+    assert metadata == {"model": "some", "data": "abc", "precision": "int8"}
 
 
-def test_its_answers_are_nearly_those_of_the_exact_file(lstm):
+def test_int8_outputs_are_close_to_the_exact_ones(lstm):
     (exact, _), (int8, _) = (onnxruntime.InferenceSession(path).run(None, {"pixels": PIXELS}) for path in lstm)
     assert np.allclose(int8, exact, atol=0.02)
     assert not np.array_equal(int8, exact)
 
 
-def test_the_same_file_gives_the_same_bytes(lstm, tmp_path):
+def test_quantization_is_reproducible(lstm, tmp_path):
     exact, int8 = lstm
     write_int8(tmp_path / "again.onnx", exact)
     assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()
 
 
-def test_an_input_that_has_a_default_keeps_it(tmp_path):
+def test_optional_input_keeps_its_default(tmp_path):
     settings = AutoencoderConfig.model_validate(
         {"kind": "autoencoder", "hidden_sizes": [], "latent_dim": 5, "activation": "relu", "dropout": 0}
     )
@@ -63,4 +63,4 @@ def test_an_input_that_has_a_default_keeps_it(tmp_path):
     write_int8(tmp_path / "int8.onnx", exact)
     session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
     assert [node.name for node in session.get_inputs()] == ["pixels"]
-    assert [node.name for node in session.get_overridable_initializers()] == ["code_shift"]
+    assert [node.name for node in session.get_overridable_initializers()] == ["latent_shift"]

@@ -16,7 +16,7 @@ from penstock.config.loading import load_config
 from penstock.io.files import canonical_hash
 from penstock.orchestration.resources import use_threads
 from penstock.tasks.build import build_module
-from penstock.training.fit import TrainingSetup, evaluate, fit
+from penstock.training.fit import TrainingSetup, fit, score_split
 from tests.models.documented import DATA
 from tests.training.golden import ROWS, rows_of
 
@@ -41,7 +41,7 @@ def evaluated(config, name, weights, **trainer):
     model = config.model(name)
     settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
     odd = rows_of(model.dataset)[np.arange(ROWS - 1)]  # an odd number, so that one of two processes has one row more
-    return evaluate(TrainingSetup(build_module, model, settings, DATA[model.dataset]), weights, odd)
+    return score_split(TrainingSetup(build_module, model, settings, DATA[model.dataset]), weights, odd)
 
 
 def main(folder, name):

@@ -44,7 +44,7 @@ MOMENTS = {
     "a fold of the cross-validation": there(f"{CHECKPOINTS}/iris_mlp/*/fold 1.2/last.ckpt"),
     "a checkpoint half written": there(f"{CHECKPOINTS}/mnist_autoencoder/*/whole/new.ckpt*"),
     "between two stages": there("models/mnist_autoencoder/weights.safetensors"),
-    "an epoch of the GAN": there(f"{CHECKPOINTS}/mnist_gan/*/whole/before.ckpt"),
+    "an epoch of the GAN": there(f"{CHECKPOINTS}/mnist_gan/*/whole/previous.ckpt"),
 }
 
 

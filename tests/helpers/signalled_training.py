@@ -13,7 +13,7 @@ from pathlib import Path
 from penstock.config.loading import load_config
 from penstock.core.signals import Interrupted
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.checkpoint_files import CheckpointFiles
 from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of

@@ -18,6 +18,8 @@ from ruamel.yaml import YAML
 
 from penstock.config.loading import load_config
 
+SECONDS_TO_FINISH = 1200  # of one command, on a busy machine
+
 
 @dataclass(frozen=True)
 class SmallProject:
@@ -61,6 +63,7 @@ class SmallProject:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 check=False,
+                timeout=SECONDS_TO_FINISH,
             )
         assert not check or done.returncode == 0, done.stdout
         return done
@@ -109,22 +112,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
         root: The folder, which does not become a git repository.
         models: Models to keep, documented or tuned; None keeps all.
     """
-    listed = subprocess.run(
-        # An empty git folder, so that an unpacked archive without .git works as well.
-        [
-            "git",
-            f"--git-dir={_empty_index()}",
-            f"--work-tree={repository}",
-            "ls-files",
-            "--others",
-            "--exclude-standard",
-        ],
-        cwd=repository,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in listed.stdout.splitlines():
+    for name in _files_for_git(repository):
         if (repository / name).is_file() and not name.endswith("dvc.lock") and "reports/" not in name:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repository / name, root / name)
@@ -135,31 +123,43 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     copy.edit_params(datasets__mnist__split__max_rows=600, datasets__imdb__split__max_rows=600)
     copy.edit_params(datasets__iris__split__repeats=1, num_seeds=2)
     document = copy.read_params()
+    _keep_models(document, models)
+    _shorten_trainings(document)
+    copy.write_params(document)
+    return copy
+
+
+def _files_for_git(repository: Path) -> list[str]:
+    """List the files that git does not ignore; an unpacked archive without .git works as well."""
+    with tempfile.TemporaryDirectory() as empty:
+        subprocess.run(["git", "init", "--quiet", "--bare", empty], check=True)
+        command = ["git", f"--git-dir={empty}", f"--work-tree={repository}", "ls-files", "--others"]
+        listed = subprocess.run(
+            [*command, "--exclude-standard"], cwd=repository, check=True, capture_output=True, text=True
+        )
+    return listed.stdout.splitlines()
+
+
+def _keep_models(document: Any, models: Collection[str] | None) -> None:
     for group in (document["models"], document["tuned"]):
         for name in set(group) - set(models or group):
             del group[name]
     for reference in document["fid_references"].values():
         if reference["classifier"] not in document["models"]:
             reference["classifier"] = "mnist_cnn"
+
+
+def _shorten_trainings(document: Any) -> None:
+    """Set 2 epochs, and gates of quality that such a training passes; the parity gate stays."""
+    reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
     for model in [*document["models"].values(), *document["tuned"].values()]:
         model["training"]["epochs"] = 2
-        # Gates of quality cannot be passed after two epochs on a few hundred rows; the parity gate stays.
-        reachable = {"accuracy": 0, "class_share": 0, "mean_squared_error": 100, "frechet_ratio": 100}
-        model["gates"] |= {gate: value for gate, value in reachable.items() if gate in model["gates"]} | {
-            "int8": 10_000
-        }
+        gates = {gate: value for gate, value in reachable.items() if gate in model["gates"]}
+        model["gates"] |= gates | {"int8": 10_000}
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
-    copy.write_params(document)
-    return copy
 
 
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True  # required by addresses in [ ]
     return yaml
-
-
-def _empty_index() -> Path:
-    folder = Path(tempfile.mkdtemp())
-    subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True)
-    return folder

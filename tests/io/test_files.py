@@ -1,4 +1,4 @@
-"""A file is whole or not there, and the hashes are those that others compute."""
+"""Test atomic writes and hashes."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from penstock.core.errors import MissingFileError
 from penstock.io.files import atomic_write, canonical_hash, dvc_directory_hash, read_json, write_json
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_write_keeps_old_file(tmp_path):
     path = tmp_path / "report.json"
     write_json(path, {"a": 1})
     with pytest.raises(RuntimeError), atomic_write(path) as temporary:
@@ -24,12 +24,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_said_with_the_file(tmp_path):
+def test_full_disk_error_names_the_file(tmp_path):
     with pytest.raises(OSError, match=r"report\.json"), atomic_write(tmp_path / "report.json"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
+def test_next_write_removes_temporary_file_of_killed_process(tmp_path):
     path = tmp_path / "report.json"
     killed = f"""
 import os, signal
@@ -45,7 +45,7 @@ with atomic_write(Path({str(path)!r})) as unfinished:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_processes_that_write_the_same_file_do_not_write_into_each_other(tmp_path):
+def test_concurrent_writers_do_not_interfere(tmp_path):
     path = tmp_path / "report.json"
     write = f"write_json(Path({str(path)!r}), {{'b': 2}})"
     other = f"from pathlib import Path; from penstock.io.files import write_json; {write}"
@@ -58,31 +58,31 @@ def test_two_processes_that_write_the_same_file_do_not_write_into_each_other(tmp
     assert read_json(path) == {"a": 1}
 
 
-def test_numbers_that_json_does_not_know_are_refused(tmp_path):
+def test_nan_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "report.json", {"loss": float("nan")})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_or_broken_report_is_named(tmp_path):
+def test_missing_or_invalid_json_error_names_the_file(tmp_path):
     path = tmp_path / "report.json"
     with pytest.raises(MissingFileError, match=r"report\.json: no such file"):
         read_json(path)
     path.write_text('{"a": 1,\n')
     with pytest.raises(MissingFileError, match=r"report\.json:2: not valid JSON"):
         read_json(path)
-    for content, says in ((b"[1]", "not a JSON object"), (b'{"a": "\xff"}', "not UTF-8")):
+    for content, message in ((b"[1]", "not a JSON object"), (b'{"a": "\xff"}', "not valid UTF-8")):
         path.write_bytes(content)
-        with pytest.raises(MissingFileError, match=says):
+        with pytest.raises(MissingFileError, match=message):
             read_json(path)
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.lists(st.text())))
-def test_the_canonical_hash_forgets_the_order_of_keys(content):
+def test_canonical_hash_ignores_key_order(content):
     assert canonical_hash(content) == canonical_hash(dict(reversed(content.items())))
 
 
-def test_the_directory_hash_is_dvcs(tmp_path):
+def test_directory_hash_equals_dvc(tmp_path):
     for name in ("b.npy", "a/z.npy", "a/b.txt", "a-b.txt"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)

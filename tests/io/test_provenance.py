@@ -1,4 +1,4 @@
-"""The code of a model's provenance is that of its own modules."""
+"""Test provenance: its code hash covers only the modules that a model uses."""
 
 from copy import deepcopy
 
@@ -22,7 +22,7 @@ ALL = set(load_config(REPOSITORY / "params.yaml").models)
         ("src/penstock/tracking/run.py", set()),
     ],
 )
-def test_an_edited_file_changes_the_code_of_the_models_that_use_it(changed_run, edited, changed):
+def test_edited_file_changes_code_hash_of_models_that_use_it(changed_run, edited, changed):
     before = codes(changed_run.root)
     with (changed_run.root / edited).open("a") as source:
         source.write("# edited\n")
@@ -30,7 +30,7 @@ def test_an_edited_file_changes_the_code_of_the_models_that_use_it(changed_run, 
     assert {name for name in before if before[name] != after[name]} == changed & before.keys()
 
 
-def test_models_of_equal_settings_are_different_computations(changed_run):
+def test_models_with_equal_settings_have_different_keys(changed_run):
     document = changed_run.read_params()
     document["models"]["twin"] = deepcopy(document["models"]["iris_mlp"])
     changed_run.write_params(document)
@@ -42,7 +42,7 @@ def test_models_of_equal_settings_are_different_computations(changed_run):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "asked", "means"),
+    ("gpus", "changes", "resolved"),
     [
         (0, {}, ("cpu", 1)),
         (1, {}, ("gpu", 1)),
@@ -51,12 +51,12 @@ def test_models_of_equal_settings_are_different_computations(changed_run):
         (2, {"accelerator": "cpu"}, ("cpu", 1)),
     ],
 )
-def test_auto_is_another_computation_on_other_devices(config, monkeypatch, gpus, asked, means):
+def test_auto_resolves_to_available_devices(config, monkeypatch, gpus, changes, resolved):
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    asking = config.model_copy(update={"trainer": config.trainer.model_copy(update=asked)})
-    found = training_relevant_settings(asking, "iris_mlp")["trainer"]
-    assert (found["accelerator"], found["devices"]) == means
+    changed_config = config.model_copy(update={"trainer": config.trainer.model_copy(update=changes)})
+    found = training_relevant_settings(changed_config, "iris_mlp")["trainer"]
+    assert (found["accelerator"], found["devices"]) == resolved
 
 
 def codes(root):

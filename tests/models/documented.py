@@ -1,4 +1,4 @@
-"""The networks of params.yaml at the documented sizes, and small ones to look into."""
+"""Datasets and parameter counts of the documented networks, and settings of a small network."""
 
 from dataclasses import replace
 
@@ -7,17 +7,17 @@ from penstock.io.dataset_info import DatasetInfo
 
 DATA = {
     "iris": DatasetInfo(
-        dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description=""
+        dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b", "c"), description=""
     ),
     "mnist": DatasetInfo(
-        dataset="mnist", kind="image", shape=(28, 28), vocabulary=0, classes=tuple("0123456789"), description=""
+        dataset="mnist", kind="image", shape=(28, 28), vocab_size=0, classes=tuple("0123456789"), description=""
     ),
     "imdb": DatasetInfo(
-        dataset="imdb", kind="text", shape=(500,), vocabulary=40_000, classes=("no", "yes"), description=""
+        dataset="imdb", kind="text", shape=(500,), vocab_size=40_000, classes=("no", "yes"), description=""
     ),
 }
 
-# Name: (parameters in the pipeline, the documented input where it is another, parameters there).
+# Name: (parameters in the pipeline, documented input shape, parameters for that shape).
 COUNTS = {
     "iris_mlp": (83, (4,), 83),
     "mnist_cnn": (34_826, (28, 28), 34_826),
@@ -36,7 +36,7 @@ def documented(info: DatasetInfo, shape: tuple[int, ...]) -> DatasetInfo:
 
 
 def recurrent_settings(**changes) -> RecurrentConfig:
-    """A small recurrent network over the rows of an image."""
+    """Return the settings of a small recurrent network over the rows of an image."""
     settings = {
         "kind": "recurrent",
         "cell": "lstm",

@@ -1,4 +1,4 @@
-"""Networks are the documented ones, and their layers do what the documents say."""
+"""Test that networks and their layers match the documentation."""
 
 import math
 
@@ -22,32 +22,32 @@ def network(config, name, **changes):
 
 
 @pytest.mark.parametrize(("name", "counts"), COUNTS.items())
-def test_parameter_counts_are_the_documented_ones(config, name, counts):
-    here, shape, there = counts
+def test_parameter_counts_match_documentation(config, name, counts):
+    count, shape, documented_count = counts
     model = config.model(name)
-    assert build_network(model, DATA[model.dataset]).count_parameters() == here
-    assert build_network(model, documented(DATA[model.dataset], shape)).count_parameters() == there
+    assert build_network(model, DATA[model.dataset]).count_parameters() == count
+    assert build_network(model, documented(DATA[model.dataset], shape)).count_parameters() == documented_count
 
 
-def test_every_documented_model_is_there(config):
+def test_all_documented_models_are_configured(config):
     assert set(config.models) == set(COUNTS) | {"imdb_rnn", "imdb_rnn_stacked", "imdb_birnn", "imdb_attention"}
 
 
-def test_the_tuned_network_is_the_documented_one(config):
-    """But for the dropout, which is of training only."""
+def test_tuned_network_equals_documented_network(config):
+    """Only the dropout differs, which has an effect in training only."""
     tuned = config.model("mnist_cnn_tuned").network.model_copy(update={"dropout": 0})
     assert tuned == config.model("mnist_cnn").network
 
 
-def test_every_network_answers_a_row_per_input(config):
+def test_every_network_returns_one_row_per_input(config):
     for name, model in config.every_model.items():
         built = build_network(model, DATA[model.dataset]).eval()
-        answers = built.predict(built.input_spec.example(3))
-        assert len(answers) == len(built.outputs), name
-        assert all(len(answer) == 3 for answer in answers), name
+        outputs = built.predict(built.input_spec.example(3))
+        assert len(outputs) == len(built.outputs), name
+        assert all(len(output) == 3 for output in outputs), name
 
 
-def test_a_network_refuses_inputs_that_it_cannot_read(config):
+def test_network_rejects_unsupported_inputs(config):
     def built_on(name, dataset):
         return build_network(config.model(name), DATA[dataset])
 
@@ -67,34 +67,34 @@ def test_a_network_refuses_inputs_that_it_cannot_read(config):
         built_on("mnist_gan", "imdb")
 
 
-def test_a_sigmoid_needs_two_classes(config):
+def test_binary_cross_entropy_requires_two_classes(config):
     model = config.model("mnist_cnn")
     training = model.training.model_copy(update={"loss": "binary_cross_entropy"})
     with pytest.raises(WrongSettingError, match="needs two classes, mnist has 10"):
         build_network(model.model_copy(update={"training": training}), DATA["mnist"])
 
 
-def test_more_words_than_were_preprocessed_are_a_mistake(config):
+def test_max_length_above_preprocessed_length_is_rejected(config):
     tokens = config.model("imdb_lstm").network.tokens
     with pytest.raises(WrongSettingError, match=r"network\.tokens\.max_length: imdb has 500"):
         network(config, "imdb_lstm", tokens=tokens.model_copy(update={"max_length": 501}))
 
 
-def test_an_image_that_is_pooled_away_is_a_mistake(config):
+def test_pooling_to_an_empty_image_is_rejected(config):
     blocks = config.model("mnist_cnn").network.blocks
     with pytest.raises(WrongSettingError, match=r"network\.blocks\.2: nothing is left"):
         network(config, "mnist_cnn", blocks=tuple(block.model_copy(update={"pool": 3}) for block in blocks * 2))
 
 
-def test_a_text_network_takes_its_own_words_of_a_larger_vocabulary(config):
-    """The last 200 words, and those beyond the 10,000 are unknown: what preprocessing for it alone would have given."""
+def test_text_network_restricts_larger_vocabulary(config):
+    """The network sees the last 200 words, and ids from 10,000 on as the unknown word."""
     built = network(config, "imdb_lstm").eval()
     ids = torch.randint(2, 40_000, (3, 500))
     own = torch.where(ids < 10_000, ids, 1)[:, -200:]
     assert torch.equal(built(ids), built(own))
 
 
-def test_one_sigmoid_is_two_probabilities():
+def test_single_logit_gives_two_probabilities():
     logits = torch.tensor([[-2.0], [0.5]])
     likely = probabilities(logits)
     assert torch.allclose(likely.sum(dim=1), torch.ones(2))
@@ -102,33 +102,33 @@ def test_one_sigmoid_is_two_probabilities():
     assert predicted(logits).tolist() == likely.argmax(dim=1).tolist() == [0, 1]
 
 
-def test_standardising_uses_the_rows_it_was_fitted_on():
+def test_standardize_uses_statistics_of_fitted_rows():
     layer = Standardize(2)
     layer.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0]]), torch.tensor([0, 1]))
     assert layer(torch.tensor([[3.0, 5.0]])).tolist() == [[2.0, 0.0]]
     assert set(layer.state_dict()) == {"mean", "standard_deviation"}
 
 
-def test_pixels_become_one_channel_between_0_and_1():
+def test_pixels_are_scaled_to_one_channel_in_0_to_1():
     image = torch.tensor([[[0, 255]]], dtype=torch.uint8)
     assert Pixels()(image).tolist() == [[[[0.0, 1.0]]]]
 
 
-def test_a_step_is_a_step_and_trains_as_a_sigmoid():
+def test_step_is_binary_in_evaluation_and_sigmoid_in_training():
     layer, inputs = Step(), torch.tensor([-1.0, 0.0, 2.0])
     assert layer.eval()(inputs).tolist() == [0.0, 0.0, 1.0]
     assert torch.equal(layer.train()(inputs), torch.sigmoid(inputs))
 
 
 @pytest.mark.parametrize(("normalization", "layer"), [("batch", torch.nn.BatchNorm1d), ("layer", torch.nn.LayerNorm)])
-def test_normalisation_and_dropout_stand_between_dense_layers(config, normalization, layer):
+def test_dense_layers_support_normalization_and_dropout(config, normalization, layer):
     built = network(config, "iris_mlp", normalization=normalization, dropout=0.5, activation="leaky_relu")
     kinds = [type(part) for part in built.network]
     linear, flatten = torch.nn.Linear, torch.nn.Flatten
     assert kinds == [flatten, linear, layer, torch.nn.LeakyReLU, torch.nn.Dropout, linear]
 
 
-def test_convolutions_can_be_normalised_padded_and_dropped(config):
+def test_convolutions_support_normalization_padding_and_dropout(config):
     built = network(
         config, "mnist_cnn", normalization="layer", padding="same", block_dropout=0.1, dropout=0.5, dense=(7,)
     )
@@ -141,13 +141,13 @@ def test_convolutions_can_be_normalised_padded_and_dropped(config):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("training", [True, False])
-def test_pooling_may_stand_before_any_activation(activation, training):
+def test_pooling_commutes_with_every_activation(activation, training):
     layer, pool = ACTIVATIONS[activation]().train(training), torch.nn.MaxPool2d(2)
     inputs = torch.randn(2, 3, 8, 8)
     assert torch.equal(layer(pool(inputs)), pool(layer(inputs)))
 
 
-def test_pooling_passes_over_what_is_no_word():
+def test_masked_pooling_ignores_padding():
     states = torch.tensor([[[9.0], [1.0], [3.0]], [[5.0], [5.0], [5.0]]])
     real = torch.tensor([[False, True, True], [False, False, False]])
     assert masked_mean(states, real).tolist() == [[2.0], [0.0]]
@@ -161,7 +161,7 @@ class TestAttention:
         tokens = settings.tokens.model_copy(update={"vocab_size": 20, "max_length": 5, "embedding_dim": 4})
         return AttentionNetwork(settings.model_copy(update={"tokens": tokens} | changes), 1).eval()
 
-    def test_it_is_the_formula(self, config):
+    def test_attention_equals_formula(self, config):
         net = self.attention(config, residual=False)
         ids = torch.tensor([[3, 4, 5, 6, 7]])
         vectors = net.words(ids) + net.positions
@@ -170,8 +170,8 @@ class TestAttention:
         attended = torch.softmax(queries @ keys.transpose(1, 2) / math.sqrt(4), dim=2) @ values
         assert torch.allclose(net(ids), net.output(attended.mean(dim=1)), atol=1e-6)
 
-    def test_padding_makes_no_difference(self, config):
-        """Nothing is attended to, or pooled, that is no word: only the positions, from the end, tell."""
+    def test_attention_ignores_padding(self, config):
+        """Attention and pooling ignore padding; positions are counted from the end."""
         net = self.attention(config)
         short = torch.tensor([[0, 0, 3, 4, 5]])
         vectors = (net.words(short) + net.positions)[:, 2:]
@@ -179,10 +179,10 @@ class TestAttention:
         expected = net.output(net.pool(vectors + net.attention(vectors, real), real))
         assert torch.allclose(net(short), expected, atol=1e-6)
 
-    def test_an_empty_text_has_an_answer(self, config):
+    def test_empty_text_gives_finite_output(self, config):
         assert torch.isfinite(self.attention(config)(torch.zeros(2, 5, dtype=torch.long))).all()
 
-    def test_heads_must_divide_the_width(self, config):
+    def test_num_heads_must_divide_embedding_dim(self, config):
         settings = AttentionConfig.model_validate(
             config.model("imdb_attention").network.model_dump() | {"num_heads": 3}
         )
@@ -191,7 +191,7 @@ class TestAttention:
             build_network(model, DATA["imdb"])
 
 
-def test_words_left_out_in_training_become_unknown_ones(config):
+def test_word_dropout_replaces_words_by_unknown_in_training(config):
     words = network(config, "imdb_rnn").network.words
     ids = torch.randint(2, 100, (50, 200))
     ids[:, :50] = 0
@@ -205,15 +205,15 @@ def test_words_left_out_in_training_become_unknown_ones(config):
     assert torch.equal(kept, ids)
 
 
-def test_an_autoencoder_gives_a_code_and_pixels(config):
+def test_autoencoder_returns_code_and_pixels(config):
     built = network(config, "mnist_autoencoder").eval()
-    code, given_back = built.predict(torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8))
-    assert code.shape == (3, 32)
-    assert given_back.shape == (3, 28, 28)
-    assert 0 <= given_back.min() <= given_back.max() <= 1
+    latent, reconstruction = built.predict(torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8))
+    assert latent.shape == (3, 32)
+    assert reconstruction.shape == (3, 28, 28)
+    assert 0 <= reconstruction.min() <= reconstruction.max() <= 1
 
 
-def test_a_generator_draws_bytes_from_noise(config):
+def test_generator_returns_uint8_images(config):
     built = network(config, "mnist_gan").eval()
     (images,) = built.predict(torch.randn(3, 100))
     assert images.shape == (3, 28, 28)

@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM, one layer or many, one direction or two: the same layer by settings."""
+"""Test recurrent networks: RNN, GRU and LSTM with any number of layers and directions."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def network(width=3, outputs=2, **changes):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_its_own_loop_equals_torchs_layer_where_nothing_is_dropped(cell, monkeypatch):
+def test_loop_equals_torch_layer_without_dropout(cell, monkeypatch):
     layer, steps = direction(cell), torch.randn(4, 7, 3)
     for bias in layer._weights()[2:]:
         nn.init.normal_(bias)
@@ -29,7 +29,7 @@ def test_its_own_loop_equals_torchs_layer_where_nothing_is_dropped(cell, monkeyp
     assert torch.allclose(layer.train()(steps), layer.eval()(steps), atol=1e-6)
 
 
-def test_a_plain_rnn_in_training_is_torchs_with_all_of_its_gradients():
+def test_rnn_in_training_equals_torch_with_all_gradients():
     layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0).double(), torch.randn(4, 7, 3).double()
     for weight in layer._weights():
         nn.init.normal_(weight, std=0.5)
@@ -46,13 +46,13 @@ def test_a_plain_rnn_in_training_is_torchs_with_all_of_its_gradients():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_the_gradients_of_a_plain_rnn_are_the_slopes(steps):
+def test_rnn_gradients_equal_finite_differences(steps):
     torch.manual_seed(0)
     inputs, weights = torch.randn(steps, 3, 4).double(), torch.randn(4, 4).double()
     assert torch.autograd.gradcheck(tanh_states, (inputs.requires_grad_(), weights.requires_grad_()))
 
 
-def test_a_long_plain_rnn_is_torchs_own_but_for_rounding():
+def test_rnn_on_long_sequence_equals_torch_up_to_rounding():
     layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0), torch.randn(4, 200, 3)
     found = []
     for training in (True, False):
@@ -64,7 +64,7 @@ def test_a_long_plain_rnn_is_torchs_own_but_for_rounding():
         assert torch.allclose(ours, torchs, rtol=1e-4, atol=1e-5)
 
 
-def test_a_plain_rnn_keeps_full_precision_where_its_inputs_have_half():
+def test_rnn_keeps_full_precision_under_autocast():
     layer, steps = direction("rnn", dropout=0.0, recurrent_dropout=0.0).train(), torch.randn(4, 7, 3)
     with torch.autocast("cpu", torch.bfloat16):
         states = layer(steps)
@@ -75,8 +75,8 @@ def test_a_plain_rnn_keeps_full_precision_where_its_inputs_have_half():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_sequence_has_one_mask_for_all_its_steps(cell, monkeypatch):
-    """The state that enters each step is zero in the same places at every step, and others in another row."""
+def test_dropout_mask_is_shared_by_all_steps(cell, monkeypatch):
+    """The mask of the state is the same at every step, and differs between rows."""
     layer, entering = direction(cell, dropout=0.0), []
     plain = torch.addmm
 
@@ -86,7 +86,7 @@ def test_a_sequence_has_one_mask_for_all_its_steps(cell, monkeypatch):
 
     monkeypatch.setattr(torch, "addmm", watched)
     layer.train()(torch.randn(8, 6, 3))
-    dropped = torch.stack(entering[1:]) == 0  # before the first step every state is zero
+    dropped = torch.stack(entering[1:]) == 0  # the initial state is zero
     assert len(entering) == 6
     assert (dropped == dropped[0]).all()
     assert dropped.any()
@@ -94,25 +94,25 @@ def test_a_sequence_has_one_mask_for_all_its_steps(cell, monkeypatch):
     assert len({tuple(row.tolist()) for row in dropped[0]}) > 1
 
 
-def test_dropping_keeps_the_expected_size():
+def test_dropout_mask_keeps_the_expected_value():
     mask = Direction._mask(torch.zeros(10_000), share=0.2)
     assert mask.mean().item() == pytest.approx(1, abs=0.02)
     assert set(mask.unique().tolist()) == {0.0, 1.25}
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_evaluation_drops_nothing(cell):
+def test_evaluation_has_no_dropout(cell):
     layer, steps = direction(cell).eval(), torch.randn(2, 4, 3)
     assert torch.equal(layer(steps), layer(steps))
 
 
-def test_forget_gates_begin_open_and_a_plain_rnn_begins_by_remembering():
+def test_lstm_forget_bias_is_one_and_rnn_weight_is_identity():
     assert direction("lstm").layer.bias_ih_l0.tolist() == [0.0] * 5 + [1.0] * 5 + [0.0] * 10
     assert torch.equal(direction("rnn").layer.weight_hh_l0, torch.eye(5))
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_two_directions_are_torchs(cell):
+def test_bidirectional_layer_equals_torch(cell):
     net = network(cell=cell, bidirectional="concatenation", num_layers=1).eval()
     theirs = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell](3, 5, batch_first=True, bidirectional=True)
     layer = net.layers[0]
@@ -123,7 +123,7 @@ def test_two_directions_are_torchs(cell):
     assert torch.allclose(layer(steps), theirs(steps)[0], atol=1e-6)
 
 
-def test_the_product_of_two_directions_is_of_every_state():
+def test_product_multiplies_states_of_both_directions():
     both = network(bidirectional="product", num_layers=1).eval().layers[0]
     steps = torch.randn(2, 6, 3)
     expected = both.forwards(steps) * both.backwards(steps.flip(1)).flip(1)
@@ -132,8 +132,8 @@ def test_the_product_of_two_directions_is_of_every_state():
     assert torch.equal(both.final(steps, real), both.forwards(steps)[:, -1] * both.backwards(steps.flip(1))[:, -1])
 
 
-def test_the_backward_direction_ends_at_the_first_word():
-    """What stands in front of a short text is no part of it."""
+def test_backward_direction_ends_at_first_word():
+    """The padding on the left of a short text is ignored."""
     both = network(bidirectional="concatenation", num_layers=1).eval().layers[0]
     steps, real = torch.randn(1, 6, 3), torch.tensor([[False, False, True, True, True, True]])
     alone = both.backwards(steps[:, 2:].flip(1))[:, -1]
@@ -143,7 +143,7 @@ def test_the_backward_direction_ends_at_the_first_word():
 @pytest.mark.parametrize("bidirectional", [None, "product", "concatenation"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_every_combination_answers_and_learns(bidirectional, pooling, layers):
+def test_every_combination_has_outputs_and_gradients(bidirectional, pooling, layers):
     net = network(bidirectional=bidirectional, pooling=pooling, num_layers=layers, dropout=0.2, recurrent_dropout=0.2)
     logits = net(torch.randn(4, 1, 6, 3))
     assert logits.shape == (4, 2)

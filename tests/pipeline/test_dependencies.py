@@ -119,10 +119,3 @@ def test_the_tuned_pipelines_are_written_from_dvc_yaml(repository):
     pipeline, hint = (repository / "dvc.yaml").read_text(), "run `python scripts/tuned_pipeline.py`"
     assert (repository / "tuned/dvc.yaml").read_text() == tuned_pipeline(pipeline), hint
     assert (repository / "tuned/seeds/dvc.yaml").read_text() == seeds_pipeline(pipeline), hint
-
-
-def test_every_path_below_src_exists(repository):
-    stages = YAML(typ="safe").load((repository / "dvc.yaml").read_text())["stages"]
-    deps = [dep for stage in stages.values() for dep in stage.get("do", stage)["deps"]]
-    missing = [dep for dep in deps if dep.startswith("src/") and "${" not in dep and not (repository / dep).exists()]
-    assert not missing

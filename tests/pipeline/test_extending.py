@@ -1,9 +1,14 @@
-"""A new dataset is one file, an entry in params.yaml and a baseline; a new model of a known kind is one entry."""
+"""Add a dataset or a kind of network to a copy of the project, as the README says."""
 
 import hashlib
 import json
+import os
+import shutil
+import subprocess
+import sys
 from copy import deepcopy
 
+import pytest
 from sklearn.datasets import load_wine
 
 READER = '''
@@ -23,7 +28,7 @@ DATASET = RawDataset(classes=("first", "second", "third"), description="thirteen
 '''
 
 
-def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
+def test_a_dataset_is_a_file_an_entry_and_a_baseline(changed_run, tmp_path):
     wine = load_wine()
     lines = [",".join(map(str, [*row, label])) for row, label in zip(wine.data, wine.target, strict=True)]
     content = ("\n".join(lines) + "\n").encode()
@@ -49,3 +54,79 @@ def test_a_dataset_is_one_file_and_one_entry(changed_run, tmp_path):
     assert validation["samples"] == 36
     assert (changed_run.root / "models/wine_mlp/validation.json").is_file()
     assert "wine_mlp" in changed_run.run("penstock", "results").stdout
+
+
+# A class that joins the union in config/networks.py, and a file in models/.
+SETTINGS = '''
+class LogisticConfig(BaseConfig):
+    """Logistic regression."""
+
+    kind: Literal["logistic"] = Field(description="Logistic regression.")
+    dropout: Dropout = Field(default=0.25, description="Dropout on the inputs, 0..1.")
+
+
+'''
+UNION = "ClassifierNetworkConfig = Annotated["
+NETWORK = """
+from math import prod
+
+from torch import nn
+
+from penstock.config.networks import LogisticConfig
+from penstock.io.dataset_info import DatasetInfo
+
+
+def build(settings: LogisticConfig, info: DatasetInfo, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Dropout(settings.dropout), nn.Linear(prod(info.shape), outputs))
+"""
+BUILD = """
+from pathlib import Path
+
+from torch import nn
+
+import penstock
+from penstock.config.loading import load_config
+from penstock.io.dataset_info import DatasetInfo
+from penstock.models.common.build import build_network
+
+assert Path.cwd() in Path(penstock.__path__[0]).parents
+flowers = DatasetInfo(
+    dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b", "c"), description="four lengths"
+)
+network = build_network(load_config(Path("params.yaml")).model("iris_mlp"), flowers)
+dropout = [layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)]
+print(sum(weights.numel() for weights in network.parameters()), dropout)
+"""
+
+
+@pytest.fixture
+def python(repository, tmp_path):
+    """Run Python with a copy of the sources, in a folder with a copy of params.yaml and dvc.yaml."""
+    shutil.copytree(repository / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "ui"))
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(repository / name, tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+
+    def run(*arguments):
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_kind_of_network_is_a_class_a_file_and_penstock_config_write(python, tmp_path):
+    networks = tmp_path / "src/penstock/config/networks.py"
+    text = networks.read_text()
+    assert text.count(UNION) == 1
+    networks.write_text(text.replace(UNION, f"{SETTINGS.lstrip()}{UNION}LogisticConfig | "))
+    (tmp_path / "src/penstock/models/logistic.py").write_text(NETWORK)
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("{kind: mlp, hidden_sizes: [10]}", "{kind: logistic}"))
+
+    assert "not current: run `penstock config --write`" in python("-m", "penstock.cli", "config").stderr
+    assert python("-m", "penstock.cli", "config", "--write").returncode == 0
+    defaults = json.loads((tmp_path / "src/penstock/config/defaults.json").read_text())
+    assert defaults["network"]["logistic"] == {"LogisticConfig": "dropout=0.25"}
+    assert "LogisticConfig" in (tmp_path / "src/penstock/config/params.schema.json").read_text()
+    built = python("-c", BUILD)
+    assert built.stdout == "15 [0.25]\n", built.stderr

@@ -164,8 +164,8 @@ def test_one_file_serves(small_run, model):
 
 def test_a_reconstruction_is_of_shares_and_an_image_of_bytes(small_run):
     encoder = onnxruntime.InferenceSession(small_run.root / "models/mnist_autoencoder/model.onnx")
-    code, given_back = encoder.run(["code", "reconstruction"], {"pixels": RAW["pixels"]})
-    assert code.shape == (1, 32)
+    latent, given_back = encoder.run(["latent", "reconstruction"], {"pixels": RAW["pixels"]})
+    assert latent.shape == (1, 32)
     assert 0 <= given_back.min() <= given_back.max() <= 1
     generator = onnxruntime.InferenceSession(small_run.root / "models/mnist_gan/model.onnx")
     (image,) = generator.run(["image"], {"noise": RAW["noise"]})

@@ -1,4 +1,4 @@
-"""Figures have in them what they say."""
+"""Tests of the figures."""
 
 import io
 
@@ -14,25 +14,25 @@ HISTORY = [
 ]
 
 
-def test_curves_are_of_every_figure_and_mark_the_chosen_epoch():
+def test_learning_curves_plot_every_metric_and_mark_the_best_epoch():
     figure = learning_curves("model", HISTORY)
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
     (marked,) = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
     assert np.asarray(marked.get_xydata()).tolist() == [[1.0, 0.5]]
 
 
-def test_all_curves_stand_in_a_panel_for_each_dataset():
+def test_all_learning_curves_have_one_panel_per_dataset():
     figure = all_learning_curves({"iris_mlp": HISTORY, "mnist_cnn": HISTORY, "mnist_lstm": HISTORY})
     assert [axes.get_title() for axes in figure.axes] == ["iris", "mnist"]
     assert [len(axes.lines) for axes in figure.axes] == [1, 2]
 
 
-def test_a_grid_has_a_cell_for_every_image():
+def test_grid_has_one_cell_per_image():
     figure = grid(np.zeros((5, 4, 4)), columns=3)
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1, 1, 0]
 
 
-def test_an_animation_has_a_frame_for_every_epoch_that_stays_on_the_last():
+def test_animation_has_one_frame_per_epoch_and_pauses_on_the_last():
     frames = np.zeros((3, 4, 2, 2), dtype=np.uint8)
     frames[2, 3] = 255  # the last image of the last epoch: below, right
     with Image.open(io.BytesIO(animation(frames, scale=1))) as film:
@@ -59,5 +59,5 @@ def test_an_animation_has_a_frame_for_every_epoch_that_stays_on_the_last():
         ),
     ],
 )
-def test_what_there_is_to_see_depends_on_the_answers(examples, names):
+def test_evaluation_figures_depend_on_the_examples(examples, names):
     assert evaluation_figures([{"class": "a"}], examples, ("a", "b")).keys() == names

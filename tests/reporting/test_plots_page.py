@@ -1,9 +1,10 @@
-"""The page of `dvc plots` shows every template without a network."""
+"""Tests of the HTML template of `dvc plots`."""
 
 import shutil
 import subprocess
 import sys
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ruamel.yaml import YAML
 
 from penstock.core.paths import Project
 from penstock.io.files import write_csv
+from penstock.reporting import plots_page
 from penstock.reporting.plots_page import ensure_plots_page
 from penstock.tasks.classification.evaluation import confusion
 from tests.serving.ui.browser import PATIENCE_MS, chromium
@@ -25,7 +27,7 @@ PLOTS: dict[str, list[dict[str, Any]]] = {
         {"class": digit, "images": kind, "share": 0.1} for kind in ("real", "generated") for digit in DIGITS
     ],
 }
-# Of each plot: Vega groups what it draws by the kind of mark.
+# Marks of each plot; Vega groups them by type.
 MARKS = """[...document.querySelectorAll("svg.marks")].map(
   svg => svg.querySelectorAll(".mark-line.role-mark path, .mark-rect.role-mark path").length
 )"""
@@ -33,7 +35,7 @@ MARKS = """[...document.querySelectorAll("svg.marks")].map(
 
 @pytest.fixture
 def page(repository, tmp_path):
-    """The page of `dvc plots show` in a project of one plot for each template."""
+    """Return the page of `dvc plots show` in a project with one plot per template."""
     shutil.copytree(
         repository / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local")
     )
@@ -49,7 +51,7 @@ def page(repository, tmp_path):
     return tmp_path / "plots" / "index.html"
 
 
-def test_every_plot_is_drawn_and_nothing_is_loaded(page):
+def test_page_draws_every_plot_without_a_network(page):
     with chromium() as browser:
         tab = browser.new_page()
         tab.set_default_timeout(PATIENCE_MS)
@@ -61,4 +63,33 @@ def test_every_plot_is_drawn_and_nothing_is_loaded(page):
         marks = tab.evaluate(MARKS)
     assert requests == [page.as_uri()]
     assert not errors
-    assert marks == [2, 100, 10, 20]  # two curves; a confusion matrix; a bar for each class; two bars for each class
+    assert marks == [2, 100, 10, 20]  # two curves; a confusion matrix; one bar per class; two bars per class
+
+
+def test_template_is_written_only_if_its_content_changes(tmp_path, monkeypatch):
+    bundle = Mock(return_value="scripts")
+    monkeypatch.setattr("vl_convert.javascript_bundle", bundle)
+    project = Project(tmp_path)
+    for _ in range(2):
+        ensure_plots_page(project)
+    assert bundle.call_count == 1
+    monkeypatch.setattr(plots_page, "version", lambda package: "another")
+    ensure_plots_page(project)
+    assert bundle.call_count == 2
+    project.plots_page.write_text("a file of an earlier version of Penstock")
+    ensure_plots_page(project)
+    assert "<script>scripts</script>" in project.plots_page.read_text()
+
+
+def test_check_of_a_current_template_does_not_import_vl_convert(tmp_path):
+    ensure_plots_page(Project(tmp_path))
+    script = f"""
+import sys
+from pathlib import Path
+from penstock.core.paths import Project
+from penstock.reporting.plots_page import ensure_plots_page
+ensure_plots_page(Project(Path({str(tmp_path)!r})))
+print("vl_convert" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

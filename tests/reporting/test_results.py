@@ -1,4 +1,4 @@
-"""The table that ends a pipeline."""
+"""Tests of the table of results."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from penstock.io.files import write_json
 from penstock.reporting.results import Result, gather, show
 
 
-def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
+def test_table_is_not_cut_in_a_narrow_console(config, capsys):
     output.width = 40
     name = "mnist_autoencoder_tuned"
     validation = {
@@ -33,8 +33,8 @@ def test_the_table_is_whole_in_a_console_that_is_too_narrow(config, capsys):
     assert line.split() == [name, "mse", "0.0072", "0.0168", "1,083,696", "4.3", "MB", "112.2", "passed"]
 
 
-def test_a_model_that_is_being_trained_anew_is_left_out(config, tmp_path):
-    """DVC has taken away the report of its training; that of its validation is of the training before."""
+def test_gather_skips_a_model_whose_training_is_not_finished(config, tmp_path):
+    """DVC has deleted its training report; the validation report is from the previous training."""
     project = Project(tmp_path)
     for name in ("iris_mlp", "mnist_cnn"):
         files = project.model(name, "models")

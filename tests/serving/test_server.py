@@ -78,7 +78,7 @@ def test_metadata_have_the_provenance(server, small_run):
 
 def test_autoencoders_and_generators_are_served(server):
     answer = server.post("/predict/mnist_autoencoder", json={"pixels": [[0] * 28] * 28}).json()
-    assert np.shape(answer["code"]) == (32,)
+    assert np.shape(answer["latent"]) == (32,)
     assert np.shape(answer["reconstruction"]) == (28, 28)
     answer = server.post("/predict/mnist_gan", json={"noise": [0.0] * 100}).json()
     assert np.shape(answer["image"]) == (28, 28)

@@ -1,4 +1,4 @@
-"""`mlflow server` in processes of its own."""
+"""Run `mlflow server` in a process group."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from tests.helpers.processes import answers, free_port, wait_until
 
 
 class MlflowServer:
-    """MLflow's own, on a port of its own; it finds again what it had when it was killed."""
+    """MLflow's own server on a free port. Its data survive a kill and restart."""
 
     def __init__(self, folder):
         self.folder = folder

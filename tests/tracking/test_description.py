@@ -1,4 +1,4 @@
-"""Descriptions of runs and experiments, and the DVC experiment that a run belongs to."""
+"""Tests of the descriptions of runs and experiments, and of the names of DVC experiments."""
 
 from contextlib import closing
 
@@ -15,11 +15,11 @@ from penstock.tracking.uploader import Uploader
 
 PROVENANCE = Provenance(model="iris_mlp", data="0123.dir", parameters="p", code="c")
 INFO = DatasetInfo(
-    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="lengths in cm"
+    dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b"), description="lengths in cm"
 )
 DESCRIPTION = RunDescription(
     model="iris_mlp",
-    reference="Keras reaches 0.967.",
+    reference=("Adam, 100 epochs", "Keras reaches 0.967"),
     architecture="Linear(in_features=4, out_features=3)",
     parameters=1234,
     info=INFO,
@@ -31,7 +31,7 @@ DESCRIPTION = RunDescription(
 
 @pytest.fixture
 def upload(tmp_path):
-    """Uploads what `log` tells a run; returns a client, the run and its experiment."""
+    """Return a function that uploads what `log` logs, and returns a client, the run and its experiment."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
 
     def upload(log):
@@ -47,16 +47,23 @@ def upload(tmp_path):
     return upload
 
 
-def test_a_run_and_its_experiment_have_descriptions(upload):
+def test_run_and_experiment_have_descriptions(upload):
     _, run, experiment = upload(lambda run: run.log_description(DESCRIPTION))
     description = run.data.tags["mlflow.note.content"]
-    for part in ("Keras reaches 0.967.", "1,234", "Linear(in_features=4", "0123.dir", "model.onnx", "dvc repro train@"):
+    for part in (
+        "- Adam, 100 epochs\n- Keras reaches 0.967\n",
+        "1,234",
+        "Linear(in_features=4",
+        "0123.dir",
+        "model.onnx",
+        "dvc repro train@",
+    ):
         assert part in description
     assert "lengths in cm" in experiment.tags["mlflow.note.content"]
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_a_description_by_a_person_is_kept(upload):
+def test_existing_descriptions_are_not_overwritten(upload):
     client, run, experiment = upload(lambda run: None)
     client.set_tag(run.info.run_id, "mlflow.note.content", "mine")
     client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "ours")
@@ -75,11 +82,11 @@ def test_a_description_by_a_person_is_kept(upload):
         ),
     ],
 )
-def test_a_description_says_how_to_reproduce_the_run(environment, commands):
+def test_description_has_the_commands_that_reproduce_the_run(environment, commands):
     assert f"```sh\n{commands}\n```" in DESCRIPTION.run(environment)
 
 
-def test_a_run_of_a_dvc_experiment_names_it(upload, monkeypatch):
+def test_run_of_a_dvc_experiment_has_its_name(upload, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-lion")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc")
     _, run, _ = upload(lambda run: None)

@@ -1,4 +1,4 @@
-"""The spool as a logger of a stock Lightning Trainer, beside Lightning's own loggers."""
+"""Tests of SpoolLogger in a stock Lightning Trainer, together with Lightning's own loggers."""
 
 import csv
 
@@ -42,7 +42,7 @@ class Line(LightningModule):
 
 @pytest.fixture
 def train(tmp_path, config, monkeypatch):
-    """Trains for so many epochs with the spool and other loggers; returns a client and the run."""
+    """Return a function that trains with SpoolLogger and other loggers, and returns a client and the run."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = Project(tmp_path)
 
@@ -71,7 +71,7 @@ def steps(client, run, metric):
     return [one.step for one in client.get_metric_history(run.info.run_id, metric)]
 
 
-def test_metrics_of_epochs_are_at_the_epoch_and_those_of_steps_at_the_step(train):
+def test_epoch_metrics_are_logged_per_epoch_and_step_metrics_per_step(train):
     client, run = train(2)
     assert steps(client, run, "train/loss") == [1, 2]
     assert steps(client, run, "val/loss") == [1, 2]
@@ -82,7 +82,7 @@ def test_metrics_of_epochs_are_at_the_epoch_and_those_of_steps_at_the_step(train
     assert "epoch" not in run.data.metrics
 
 
-def test_loggers_of_lightning_work_beside_it(train, tmp_path):
+def test_lightning_loggers_work_together_with_spool_logger(train, tmp_path):
     stock = MLFlowLogger("stock", tracking_uri=f"sqlite:///{tmp_path}/stock.db")
     table = CSVLogger(tmp_path, name="table", version="one")
     _, run = train(1, stock, table)

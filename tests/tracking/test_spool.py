@@ -1,4 +1,4 @@
-"""Event logs: complete events, in order, for one MLflow; a second upload changes nothing."""
+"""Tests of event logs and of their upload."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def uri(tmp_path):
 
 @pytest.fixture
 def write(project, uri):
-    """Writes the event log of a stage that has ended; `log` gets its run."""
+    """Return a function that writes the event log of a finished stage; `log` is called with its run."""
 
     def write(log=lambda run: None, uri=uri, provenance=PROVENANCE):
         with closing(EventLog(spool_dir(project), uri)) as events:
@@ -54,7 +54,7 @@ def found(uri):
     return {run.info.run_name: run for run in runs(uri)}
 
 
-def test_a_partial_line_is_no_event(write):
+def test_partial_line_is_ignored(write):
     log = write(lambda run: run.end("FINISHED"))
     log.write_bytes(log.read_bytes()[:-3])
     assert [event.kind for event, _ in read_events(log)] == ["begin"]
@@ -66,7 +66,7 @@ def test_reading_continues_at_an_offset(write):
     assert [event.kind for event, _ in read_events(log, behind)] == ["tags"]
 
 
-def test_metrics_may_be_numbers_of_numpy(write):
+def test_metrics_may_be_numpy_scalars(write):
     log = write(lambda run: run.log_metrics({"train/loss": np.float32(0.5)}))
     *_, (event, _) = read_events(log)
     assert event.content["metrics"] == {"train/loss": 0.5}
@@ -75,7 +75,7 @@ def test_metrics_may_be_numbers_of_numpy(write):
 @pytest.mark.parametrize(
     "example", [np.array(["a", "é"], dtype=object), np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.uint8)]
 )
-def test_a_registered_model_keeps_its_arrays(example):
+def test_arrays_of_a_model_version_survive_json(example):
     proto = SimpleNamespace(SerializeToString=lambda: b"proto")
     model = ModelVersionContent(
         name="m", proto=proto, sha256="s", input_name="in", example=example, answers={}, provenance=PROVENANCE
@@ -93,7 +93,7 @@ def test_logs_of_running_stages_and_for_other_addresses_are_not_pending(project,
     assert (pending_logs(spool_dir(project), HERE)) == [log, running.path]
 
 
-def test_credentials_are_no_part_of_an_address_and_are_not_written(project, write):
+def test_credentials_are_ignored_and_not_written(project, write):
     log = write(uri="http://user:secret@host:5000")
     assert b"secret" not in log.read_bytes()
     assert "secret" not in log.name
@@ -115,24 +115,24 @@ def test_a_second_upload_changes_nothing(write, uri):
 
 
 @pytest.mark.parametrize("part", ["model", "data", "parameters", "code"])
-def test_another_model_data_parameters_or_code_is_another_run(write, uri, part):
+def test_each_provenance_has_its_own_run(write, uri, part):
     other = replace(PROVENANCE, **{part: "mnist_cnn"})
     for provenance in (PROVENANCE, other, PROVENANCE):
         Uploader(write(provenance=provenance), uri).upload_pending()
     assert sorted(run.data.tags["penstock.key"] for run in runs(uri)) == sorted([PROVENANCE.key, other.key])
 
 
-def test_the_metrics_of_another_file_replace_those_of_the_last(write, uri):
+def test_metrics_of_a_new_file_replace_those_of_the_old_one(write, uri):
     for sha256, accuracy, milliseconds in (("a", 0.5, 2.0), ("a", 0.5, 3.0), ("b", 0.9, 4.0)):
         metrics = {"test/accuracy": accuracy, "latency/batch_1_ms": milliseconds}
-        Uploader(write(lambda run: run.log_validation(metrics, {"gate": "passed"}, sha256)), uri).upload_pending()  # noqa: B023
+        Uploader(write(lambda run: run.log_validation(metrics, sha256)), uri).upload_pending()  # noqa: B023
     data = found(uri)["iris_mlp"].data
     assert data.metrics == {"test/accuracy": 0.9, "latency/batch_1_ms": 4.0}
     assert data.tags["onnx.sha256"] == "b"
     assert history(uri, "latency/batch_1_ms") == [2.0, 4.0]
 
 
-def test_a_fold_is_a_finished_child_of_its_run(write, uri):
+def test_fold_is_a_finished_child_run(write, uri):
     def log_everything(run):
         run.log_repeat("fold 1.1", {"val/accuracy": 0.9})
         run.log_repeat("fold 1.2", {"val/accuracy": 0.8})
@@ -144,7 +144,7 @@ def test_a_fold_is_a_finished_child_of_its_run(write, uri):
     assert child.info.status == "FINISHED"
 
 
-def test_a_child_run_without_metrics_gets_them_later(write, uri, monkeypatch):
+def test_child_run_without_metrics_receives_them_later(write, uri, monkeypatch):
     log = write(lambda run: run.log_repeat("fold 1.1", {"val/accuracy": 0.9}))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MlflowClient, "log_batch", fails_with(KeyboardInterrupt))
@@ -154,13 +154,13 @@ def test_a_child_run_without_metrics_gets_them_later(write, uri, monkeypatch):
     assert found(uri)["fold 1.1"].data.metrics == {"val/accuracy": 0.9}
 
 
-def test_a_file_is_an_artifact_with_its_name(write, uri):
+def test_file_is_uploaded_as_an_artifact(write, uri):
     Uploader(write(lambda run: run.log_file("samples.gif", b"GIF89a")), uri).upload_pending()
     files = MlflowClient(uri).list_artifacts(found(uri)["iris_mlp"].info.run_id)
     assert [file.path for file in files] == ["samples.gif"]
 
 
-def test_times_are_those_of_the_events_not_of_the_upload(write, uri):
+def test_times_are_of_the_events_not_of_the_upload(write, uri):
     log = write(lambda run: run.log_metrics({"train/loss": 1.0}, step=1))
     (begin, _), (metrics, _) = read_events(log)
     Uploader(log, uri).upload_pending()
@@ -169,7 +169,7 @@ def test_times_are_those_of_the_events_not_of_the_upload(write, uri):
     assert (run.info.start_time, metric.timestamp) == (begin.at, metrics.at)
 
 
-def test_a_rejected_event_is_quarantined_and_the_rest_is_uploaded(project, write, uri, capsys):
+def test_rejected_event_is_quarantined_and_the_rest_is_uploaded(project, write, uri, capsys):
     def log_everything(run):
         run.set_tags({"": "a tag without a name"})
         run.set_tags({"device": "cpu"})
@@ -186,7 +186,7 @@ def test_a_rejected_event_is_quarantined_and_the_rest_is_uploaded(project, write
 
 
 @pytest.mark.parametrize("line", [b"no JSON\n", b'{"kind": "dance", "content": {}, "at": 0}\n', b'{"kind": "end"}\n'])
-def test_a_line_that_is_not_understood_is_quarantined(project, write, uri, line, capsys):
+def test_malformed_line_is_quarantined(project, write, uri, line, capsys):
     log = write(lambda run: run.end("FINISHED"))
     log.write_bytes(line + log.read_bytes())
     upload_pending_logs(spool_dir(project), uri)
@@ -194,8 +194,8 @@ def test_a_line_that_is_not_understood_is_quarantined(project, write, uri, line,
     assert capsys.readouterr().err.count("warning:") == 1
 
 
-def test_a_log_that_fails_keeps_no_other_from_being_uploaded(project, write, uri, monkeypatch):
-    """The folder of the artifacts is not writable."""
+def test_failed_upload_does_not_block_other_logs(project, write, uri, monkeypatch):
+    """Simulate an artifact folder that is not writable."""
     stuck = write(lambda run: run.log_file("samples.gif", b"GIF89a"))
     write(lambda run: run.end("FINISHED"), provenance=replace(PROVENANCE, model="mnist_cnn"))
     with monkeypatch.context() as patch:
@@ -205,7 +205,7 @@ def test_a_log_that_fails_keeps_no_other_from_being_uploaded(project, write, uri
     assert pending_logs(spool_dir(project), uri) == [stuck]
 
 
-def test_concurrent_uploads_of_one_run_make_one_run(write, uri):
+def test_concurrent_uploads_create_one_run(write, uri):
     logs = [write(lambda run: run.log_metrics({"train/loss": 1.0}, step=1)) for _ in range(4)]
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda log: TailingUploader(log, uri).finish(), logs):
@@ -214,7 +214,7 @@ def test_concurrent_uploads_of_one_run_make_one_run(write, uri):
     assert history(uri, "train/loss") == [1.0]
 
 
-def test_a_tailing_uploader_waits_after_a_failure_but_not_at_the_end(write, uri, monkeypatch, capsys):
+def test_tailing_uploader_waits_after_a_failure_but_not_at_the_end(write, uri, monkeypatch, capsys):
     log = write(lambda run: run.set_tags({"device": "cpu"}))
     uploader = TailingUploader(log, uri)
     with monkeypatch.context() as patch:
@@ -229,7 +229,7 @@ def test_a_tailing_uploader_waits_after_a_failure_but_not_at_the_end(write, uri,
 
 
 @pytest.mark.parametrize("uri", ["http://[bad", "postgresql://host/runs", "nonsense://x"])
-def test_an_unusable_address_gives_one_warning(write, capsys, uri):
+def test_unusable_address_gives_one_warning(write, capsys, uri):
     log = write(lambda run: run.set_tags({"device": "cpu"}), uri=uri)
     uploader = TailingUploader(log, uri)
     uploader.upload_pending()

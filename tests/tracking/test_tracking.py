@@ -1,4 +1,4 @@
-"""One run per computation, each metric once; an unreachable server never stops training."""
+"""Tests of tracked runs: one run per provenance, each metric once, and no failure without a server."""
 
 import sqlite3
 import subprocess
@@ -27,7 +27,7 @@ from tests.helpers.processes import wait_until
 from tests.tracking.mlflow_server import MlflowServer
 
 PROVENANCE = Provenance(model="iris_mlp", data="0123456789abcdef0123456789abcdef.dir", parameters="p", code="c")
-INFO = DatasetInfo(dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b"), description="numbers")
+INFO = DatasetInfo(dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b"), description="numbers")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def runs(project, config):
-    """A client, and all runs."""
+    """Return a function that returns a client and all runs."""
 
     def runs():
         client = MlflowClient(tracking_uri(project, config))
@@ -59,7 +59,7 @@ def with_uri(config: Config, uri: str) -> Config:
     return config.model_copy(update={"tracking": config.tracking.model_copy(update={"uri": uri})})
 
 
-def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, runs):
+def test_run_has_parameters_metrics_tags_dataset_and_artifacts(project, config, runs):
     with track_model(project, config, PROVENANCE) as run:
         run.log_parameters(training_relevant_settings(config, "iris_mlp"))
         run.log_dataset(INFO, PROVENANCE, "data/processed/iris")
@@ -79,7 +79,7 @@ def test_a_run_has_parameters_metrics_tags_dataset_and_figures(project, config, 
 
 
 def test_concurrent_stages_create_the_database_once(repository, project, config, runs):
-    """Two real processes, on a database that neither finds."""
+    """Start two processes without a database."""
     script = f"""
 import sys
 from pathlib import Path
@@ -118,8 +118,8 @@ with track_model(Project(Path({str(project.root)!r})), config, Provenance(sys.ar
     assert {run.info.run_name for run in found} == set(names)
 
 
-def test_a_killed_run_comes_back_as_the_same_run_with_each_step_once(repository, project, config, runs, capfd):
-    """A real second process is killed in the middle of an epoch."""
+def test_restart_continues_a_killed_run_with_each_step_once(repository, project, config, runs, capfd):
+    """Kill a process in the middle of an epoch."""
     script = f"""
 import os, signal
 from pathlib import Path
@@ -169,7 +169,7 @@ print({"mlflow"} & {*sys.modules})
     assert done.stdout == "set()\n"
 
 
-def test_a_stage_that_fails_ends_its_run_as_failed(project, config, runs):
+def test_failed_stage_ends_its_run_as_failed(project, config, runs):
     with pytest.raises(RuntimeError), track_model(project, config, PROVENANCE):
         raise RuntimeError
     assert runs()[1][0].info.status == "FAILED"
@@ -185,7 +185,7 @@ def test_training_seconds_are_found_by_the_provenance_in_the_weights(project, co
     assert training_seconds(project, config) == {}
 
 
-def test_an_unreachable_server_gives_one_warning_and_the_stage_goes_on(project, config, capfd, monkeypatch):
+def test_unreachable_server_gives_one_warning_and_the_stage_continues(project, config, capfd, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     away = with_uri(config, "http://127.0.0.1:9")
     with track_model(project, away, PROVENANCE) as run:
@@ -198,14 +198,14 @@ def test_an_unreachable_server_gives_one_warning_and_the_stage_goes_on(project, 
     assert training_seconds(project, away) == {}
 
 
-def test_an_unwritable_spool_gives_one_warning_and_the_stage_goes_on(project, config, capsys):
+def test_unwritable_spool_gives_one_warning_and_the_stage_continues(project, config, capsys):
     project.scratch.write_text("a file where a folder should be")
     with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
     assert capsys.readouterr().err.count("warning: cannot write to .penstock/spool") == 1
 
 
-def test_the_next_stage_uploads_what_this_one_could_not(project, config, runs, capfd):
+def test_next_stage_uploads_pending_events(project, config, runs, capfd):
     broken = project.root / "mlflow.db"
     broken.write_bytes(b"not a database, " * 1000)
     with track_model(project, config, PROVENANCE) as run:
@@ -220,8 +220,8 @@ def test_the_next_stage_uploads_what_this_one_could_not(project, config, runs, c
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
-def test_a_server_that_restarts_gets_everything(project, config, capfd, mlflow_server):
-    """A real server, killed in the middle of a training."""
+def test_restarted_server_receives_all_events(project, config, capfd, mlflow_server):
+    """Kill the server in the middle of a training."""
     client = MlflowClient(mlflow_server.uri)
 
     def steps():
@@ -244,7 +244,7 @@ def test_a_server_that_restarts_gets_everything(project, config, capfd, mlflow_s
     assert not list(spool_dir(project).glob("*.jsonl"))
 
 
-def test_a_locked_database_gets_everything_once_it_is_free(project, config, runs, capfd):
+def test_locked_database_receives_all_events_after_its_release(project, config, runs, capfd):
     with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"train/loss": 1.0}, step=1)
     with closing(sqlite3.connect(project.root / "mlflow.db", isolation_level=None)) as another:
@@ -259,7 +259,7 @@ def test_a_locked_database_gets_everything_once_it_is_free(project, config, runs
     assert found.info.status == "FINISHED"
 
 
-def test_the_database_path_is_absolute_and_the_environment_has_precedence(project, config, monkeypatch):
+def test_database_path_is_absolute_and_the_environment_has_precedence(project, config, monkeypatch):
     assert tracking_uri(project, config) == f"sqlite:///{project.root}/mlflow.db"
     assert tracking_uri(project, with_uri(config, "http://host:5000")) == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")

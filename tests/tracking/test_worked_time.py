@@ -1,4 +1,4 @@
-"""The Duration of a run is the time that its stages worked."""
+"""Tests that the Duration of a run is the time its stages worked."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ WAIT = 4.0
 
 @pytest.fixture
 def stage(tmp_path, config, monkeypatch):
-    """Runs a stage of so many seconds; returns the status and the Duration of the run, in seconds."""
+    """Return a function that runs a stage for some seconds, and returns the status and Duration (in s) of the run."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = Project(tmp_path)
 
@@ -37,7 +37,7 @@ def status_and_duration(project, config):
     return run.info.status, (run.info.end_time - run.info.start_time) / 1000
 
 
-def test_the_wait_for_the_next_stage_does_not_count(stage):
+def test_duration_excludes_the_wait_between_stages(stage):
     stage(1.0)
     time.sleep(WAIT)
     status, seconds = stage(0.5)
@@ -45,7 +45,7 @@ def test_the_wait_for_the_next_stage_does_not_count(stage):
     assert 1.5 <= seconds < WAIT
 
 
-def test_a_killed_stage_counts_up_to_its_last_event(stage, tmp_path, repository, config):
+def test_duration_of_a_killed_stage_ends_at_its_last_event(stage, tmp_path, repository, config):
     script = f"""
 import os, signal, time
 from pathlib import Path
@@ -66,7 +66,7 @@ with track_model(Project(Path({str(tmp_path)!r})), config, Provenance(**{vars(PR
     assert 1.5 <= seconds < WAIT
 
 
-def test_an_interval_that_is_added_twice_counts_once():
+def test_adding_an_interval_twice_changes_nothing():
     worked = WorkedTime().add(0, 10).add(20, 30).add(0, 10)
     assert (str(worked), worked.total) == ("0-10 20-30", 20)
     assert WorkedTime.parse(str(worked)) == worked

@@ -1,6 +1,6 @@
-"""Losses of the first 20 steps of every model; `python -m tests.training.golden` writes them anew into golden.json.
+"""Compute the losses of the first 20 steps of every model; `python -m tests.training.golden` updates golden.json.
 
-A step here is an epoch of one batch: rows drawn from a fixed seed, nothing downloaded.
+Each step is an epoch of one batch. The rows are drawn from a fixed seed, so nothing is downloaded.
 """
 
 import json
@@ -20,7 +20,7 @@ STEPS, ROWS = 20, 16
 
 
 def rows_of(dataset):
-    """Sixteen rows of the dataset's shape, which labels can be learnt from."""
+    """Create 16 rows of the dataset's shape, from which the labels can be learned."""
     generator, info = np.random.default_rng(0), DATA[dataset]
     labels = generator.integers(0, len(info.classes), ROWS)
     inputs: np.ndarray
@@ -31,19 +31,19 @@ def rows_of(dataset):
             inputs = generator.integers(0, 200, (ROWS, *info.shape), dtype=np.uint8)
             inputs[np.arange(ROWS), labels + 5] = 255
         case _:
-            inputs = generator.integers(2, info.vocabulary, (ROWS, *info.shape), dtype=np.int32)
+            inputs = generator.integers(2, info.vocab_size, (ROWS, *info.shape), dtype=np.int32)
             inputs[:, -30:] = (2 + labels)[:, None]
             inputs[0] = 0
     return ArraySplit(inputs=inputs, labels=labels)
 
 
 def losses(config, name):
-    """The training loss of each of the first steps."""
+    """Return the training loss of each of the first steps."""
     model = config.model(name)
     changes = {"epochs": STEPS, "batch_size": ROWS, "early_stopping": None}
     changes = {key: value for key, value in changes.items() if key in type(model.training).model_fields}
     short = model.model_copy(update={"training": model.training.model_copy(update=changes)})
-    if short.network.kind == "ngrams":  # of sixteen rows each has a vote
+    if short.network.kind == "ngrams":  # with 16 rows, each row is a group
         short = short.model_copy(update={"network": short.network.model_copy(update={"group_size": 1})})
     rows = rows_of(model.dataset)
     return [

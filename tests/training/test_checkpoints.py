@@ -1,4 +1,4 @@
-"""A training that was interrupted anywhere ends with the same numbers as one that was not."""
+"""An interrupted training that resumes ends with the same numbers as an uninterrupted one."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ from penstock.core.errors import TrainingError
 from penstock.core.signals import Interrupted
 from penstock.data.datamodule import ShardedBatchSampler
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import LAST, PREVIOUS, Checkpoints
+from penstock.training.checkpoint_files import LAST, NEW, PREVIOUS, Checkpoints
 from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
@@ -34,19 +34,19 @@ def files(checkpoints):
 
 @pytest.fixture
 def train(config, files):
-    """Trains for three epochs of four steps."""
+    """Train for three epochs of four steps."""
 
-    def train(name, files=files, told=None, **changes):
+    def train(name, files=files, reported=None, **changes):
         model = config.model(name)
         training = model.training.model_copy(update={"epochs": EPOCHS, "batch_size": 4} | changes)
         rows = rows_of(model.dataset)
         short = model.model_copy(update={"training": training})
-        told = [] if told is None else told
+        reported = [] if reported is None else reported
         return fit(
             TrainingSetup(build_module, short, config.trainer, DATA[model.dataset]),
             rows,
             rows,
-            lambda epoch, _: told.append(epoch.epoch),
+            lambda epoch, _: reported.append(epoch.epoch),
             checkpoints=files,
         )
 
@@ -55,7 +55,7 @@ def train(config, files):
 
 @pytest.fixture
 def signal_at(monkeypatch):
-    """Sends this process a signal while it prepares the batch of a step, counted from 1 over all epochs."""
+    """Send a signal to this process while it prepares the batch of a step; steps count from 1 over all epochs."""
     plain = ShardedBatchSampler.__iter__
 
     def signal_at(step, number=signal.SIGTERM):
@@ -86,30 +86,30 @@ def same(one, other):
 
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 8, 12])
 @pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn_tuned", "mnist_autoencoder", "mnist_gan", "imdb_lstm"])
-def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(train, signal_at, name, step):
-    """Dropout, augmentation, running means, two optimisers, clipping; in the middle of an epoch and at its end."""
-    never = train(name, files=None)
-    told: list[int] = []
+def test_resumed_training_equals_uninterrupted_training(train, signal_at, name, step):
+    """Covers dropout, augmentation, running means, two optimizers and clipping, within an epoch and at its end."""
+    uninterrupted = train(name, files=None)
+    reported: list[int] = []
     signal_at(step)
     with pytest.raises(Interrupted, match="SIGTERM"):
-        train(name, told=told)
+        train(name, reported=reported)
     signal_at(0)
-    assert same(train(name, told=told), never)
-    assert told == [1, 2, 3]
+    assert same(train(name, reported=reported), uninterrupted)
+    assert reported == [1, 2, 3]
 
 
-def test_a_training_that_was_interrupted_again_and_again_ends_the_same(train, signal_at):
-    never = train("iris_mlp", files=None)
+def test_training_interrupted_at_every_step_equals_uninterrupted_training(train, signal_at):
+    uninterrupted = train("iris_mlp", files=None)
     for _ in range(EPOCHS * STEPS_OF_EPOCH):
         signal_at(1)
         with pytest.raises(Interrupted):
             train("iris_mlp")
     signal_at(0)
-    assert same(train("iris_mlp"), never)
+    assert same(train("iris_mlp"), uninterrupted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
-def test_other_signals_are_answered_alike(train, signal_at, files, number):
+def test_other_signals_also_write_a_checkpoint(train, signal_at, files, number):
     signal_at(2, number)
     with pytest.raises(Interrupted) as interruption:
         train("iris_mlp")
@@ -117,8 +117,8 @@ def test_other_signals_are_answered_alike(train, signal_at, files, number):
     assert (files.folder / LAST).is_file()
 
 
-def test_a_signal_while_the_last_checkpoint_is_written_is_answered(train, files, monkeypatch):
-    never = train("iris_mlp", files=None)
+def test_signal_during_the_last_checkpoint_interrupts(train, files, monkeypatch):
+    uninterrupted = train("iris_mlp", files=None)
     plain = type(files).save
 
     def save(self, trainer):
@@ -128,11 +128,11 @@ def test_a_signal_while_the_last_checkpoint_is_written_is_answered(train, files,
     monkeypatch.setattr(type(files), "save", save)
     with pytest.raises(Interrupted, match="SIGTERM"):
         train("iris_mlp")
-    monkeypatch.delattr("pytorch_lightning.Trainer.fit")  # it had come to its end
-    assert same(train("iris_mlp"), never)
+    monkeypatch.delattr("pytorch_lightning.Trainer.fit")  # the training was finished
+    assert same(train("iris_mlp"), uninterrupted)
 
 
-def test_a_training_that_goes_on_says_from_where(train, signal_at, capsys):
+def test_resumed_training_prints_its_position(train, signal_at, capsys):
     signal_at(STEPS_OF_EPOCH + 2)
     with pytest.raises(Interrupted):
         train("iris_mlp")
@@ -142,36 +142,36 @@ def test_a_training_that_goes_on_says_from_where(train, signal_at, capsys):
 
 
 @pytest.mark.parametrize("before_the_end", [0, 2])
-def test_patience_that_had_run_out_stays_run_out(train, signal_at, before_the_end):
+def test_resume_keeps_early_stopping(train, signal_at, before_the_end):
     fast = AdamConfig(kind="adam", learning_rate=0.3, betas=(0.9, 0.999), weight_decay=0)
     settings = {"epochs": 200, "early_stopping": 2, "optimizer": fast}
-    never = train("iris_mlp", files=None, **settings)
-    signal_at(STEPS_OF_EPOCH * len(never.epochs) - before_the_end)
+    uninterrupted = train("iris_mlp", files=None, **settings)
+    signal_at(STEPS_OF_EPOCH * len(uninterrupted.epochs) - before_the_end)
     with pytest.raises(Interrupted):
         train("iris_mlp", **settings)
     signal_at(0)
-    assert same(train("iris_mlp", **settings), never)
+    assert same(train("iris_mlp", **settings), uninterrupted)
 
 
-def test_a_finished_training_is_not_trained_again(train, files, monkeypatch):
+def test_finished_training_is_not_repeated(train, files, monkeypatch):
     finished = train("mnist_gan")
     monkeypatch.delattr("pytorch_lightning.Trainer.fit")
     assert same(train("mnist_gan"), finished)
 
 
-def test_a_checkpoint_is_written_every_so_many_seconds(train, files, monkeypatch):
+def test_checkpoints_are_written_at_the_interval(train, files, monkeypatch):
     saved = []
     monkeypatch.setattr(
         type(files), "save", lambda self, trainer: saved.append(trainer.train_dataloader.batches_served)
     )
     train("iris_mlp", files=every_step(files))
-    # The end of an epoch is saved behind its validation, and the end of all once more.
+    # The end of an epoch is saved after its validation, and the end of training is saved again.
     assert saved == [*range(1, STEPS_OF_EPOCH + 1)] * EPOCHS + [STEPS_OF_EPOCH]
 
 
 @pytest.mark.parametrize("damaged", [[LAST], [LAST, PREVIOUS]])
-def test_a_damaged_checkpoint_is_skipped(train, files, signal_at, capfd, damaged):
-    never = train("iris_mlp", files=None)
+def test_damaged_checkpoint_is_skipped(train, files, signal_at, capfd, damaged):
+    uninterrupted = train("iris_mlp", files=None)
     signal_at(6)
     with pytest.raises(Interrupted):
         train("iris_mlp", files=every_step(files))
@@ -179,34 +179,34 @@ def test_a_damaged_checkpoint_is_skipped(train, files, signal_at, capfd, damaged
         whole = (files.folder / name).read_bytes()
         (files.folder / name).write_bytes(whole[: len(whole) // 2])
     signal_at(0)
-    assert same(train("iris_mlp"), never)
+    assert same(train("iris_mlp"), uninterrupted)
     warnings = capfd.readouterr().err
     assert all(f"{name}: skipped, since it is not a readable checkpoint" in warnings for name in damaged)
 
 
-def test_a_checkpoint_of_another_world_size_is_not_resumed(train, files, capfd):
+def test_checkpoint_of_another_world_size_is_not_resumed(train, files, capfd):
     train("iris_mlp")
     assert files.latest(1)
     assert files.latest(2) is None
     assert "written by 1 processes, and now there are 2" in capfd.readouterr().err
 
 
-def test_two_processes_do_not_train_the_same_model_at_once(checkpoints, monkeypatch, tmp_path):
-    monkeypatch.setattr("penstock.training.checkpoints.SECONDS_TO_END", 0.1)
+def test_two_processes_cannot_train_the_same_model(checkpoints, monkeypatch, tmp_path):
+    monkeypatch.setattr("penstock.training.checkpoint_files.SECONDS_TO_END", 0.1)
     checkpoints.home.parent.mkdir(parents=True)
     with FileLock(checkpoints.home.with_suffix(".lock")), pytest.raises(TrainingError, match="another process trains"):
         checkpoints.begin()
 
 
-def test_what_was_written_halfway_is_no_checkpoint(train, files, signal_at):
+def test_partially_written_checkpoint_is_ignored(train, files, signal_at):
     signal_at(2)
     with pytest.raises(Interrupted):
         train("iris_mlp")
-    (files.folder / LAST).rename(files.folder / "new.ckpt")
+    (files.folder / LAST).rename(files.folder / NEW)
     assert files.latest(1) is None
 
 
-def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train, signal_at, capsys):
+def test_changed_key_starts_over_with_a_message(checkpoints, train, signal_at, capsys):
     signal_at(2)
     with pytest.raises(Interrupted):
         train("iris_mlp")
@@ -219,7 +219,7 @@ def test_other_data_parameters_or_code_begin_anew_and_say_so(checkpoints, train,
     assert not list(checkpoints.home.iterdir())
 
 
-def test_who_wants_none_begins_anew(checkpoints, train, signal_at):
+def test_resume_never_starts_over(checkpoints, train, signal_at):
     signal_at(2)
     with pytest.raises(Interrupted):
         train("iris_mlp")
@@ -227,11 +227,11 @@ def test_who_wants_none_begins_anew(checkpoints, train, signal_at):
     assert checkpoints.of("whole").latest(1) is None
 
 
-ON_ANOTHER_DISK = """
+TRAIN_ON_ANOTHER_DISK = """
 import pathlib, sys
 from penstock.config.loading import load_config
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import CheckpointFiles
+from penstock.training.checkpoint_files import CheckpointFiles
 from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
@@ -248,12 +248,12 @@ print(len(fitted.epochs), *files.folder.glob("*"))
 @pytest.mark.parametrize(
     ("options", "reason"), [("size=512k", "No space left on device"), ("ro", "Read-only file system")]
 )
-def test_a_disk_that_takes_nothing_costs_a_warning_and_not_the_training(repository, tmp_path, options, reason):
-    """A real one, full or read-only, in a mount namespace."""
+def test_training_continues_when_the_disk_is_full_or_read_only(repository, tmp_path, options, reason):
+    """The disk is a real tmpfs in a mount namespace."""
     within = f"mount -t tmpfs -o {options} none {tmp_path} && {sys.executable} - {tmp_path}/checkpoints"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", within],
-        input=ON_ANOTHER_DISK,
+        input=TRAIN_ON_ANOTHER_DISK,
         cwd=repository,
         env={"PYTHONPATH": f"{repository}:{repository}/src", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
         capture_output=True,

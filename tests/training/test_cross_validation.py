@@ -1,11 +1,11 @@
-"""The same training on every fold and from other seeds: for any model, on any dataset."""
+"""Cross-validate, and train from several seeds, with models of several tasks and datasets."""
 
 import numpy as np
 import pytest
 
 from penstock.io.processed_dataset import ProcessedDataset, save_array
 from penstock.tasks.build import build_module
-from penstock.training.checkpoints import Checkpoints
+from penstock.training.checkpoint_files import Checkpoints
 from penstock.training.cross_validation import cross_validate, multi_seed
 from penstock.training.fit import TrainingSetup, fit
 from tests.models.documented import DATA
@@ -14,7 +14,7 @@ from tests.training.golden import rows_of
 
 @pytest.fixture
 def processed(tmp_path):
-    """Rows of a dataset as preprocessing lays them out: 16 for each split, and one repeat of two folds."""
+    """Write a processed dataset: 16 rows for each split, and one repeat of two folds."""
 
     def processed(dataset):
         rows = rows_of(dataset)
@@ -40,26 +40,26 @@ def short(config, name, **changes):
 
 
 @pytest.mark.parametrize(
-    ("name", "figure"),
+    ("name", "metric"),
     [("iris_mlp", "accuracy"), ("mnist_autoencoder", "mean_squared_error"), ("imdb_rnn", "accuracy")],
 )
-def test_every_fold_has_a_score_of_its_own(config, processed, checkpoints, name, figure):
-    told = []
+def test_cross_validate_scores_each_fold(config, processed, checkpoints, name, metric):
+    reported = []
     model = short(config, name)
     found = cross_validate(
         TrainingSetup(build_module, model, config.trainer, processed(model.dataset).info),
         processed(model.dataset),
-        lambda *fold: told.append(fold),
+        lambda *fold: reported.append(fold),
         checkpoints=checkpoints,
     )
-    assert [name for name, _ in told] == ["fold 1.1", "fold 1.2"]
-    assert [round(metrics[f"val/{figure}"], 6) for _, metrics in told] == found["scores"]
+    assert [name for name, _ in reported] == ["fold 1.1", "fold 1.2"]
+    assert [round(metrics[f"val/{metric}"], 6) for _, metrics in reported] == found["scores"]
     assert found["mean"] == pytest.approx(np.mean(found["scores"]), abs=1e-6)
     assert found["std"] == pytest.approx(np.std(found["scores"], ddof=1), abs=1e-6)
 
 
-def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints):
-    told = []
+def test_multi_seed_scores_each_seed_on_the_test_split(config, processed, checkpoints):
+    reported = []
     data = processed("mnist")
     model = short(config, "mnist_autoencoder")
     first = fit(
@@ -70,10 +70,10 @@ def test_every_seed_has_a_score_on_the_test_split(config, processed, checkpoints
         data,
         3,
         first.weights,
-        lambda *seed: told.append(seed),
+        lambda *seed: reported.append(seed),
         checkpoints=checkpoints,
     )
-    assert [name for name, _ in told] == ["seed 1", "seed 2", "seed 3"]
+    assert [name for name, _ in reported] == ["seed 1", "seed 2", "seed 3"]
     assert len(set(found["scores"])) == 3
     # The test rows here are the validation rows.
     assert found["scores"][0] == pytest.approx(first.best.split_metrics("val")["mean_squared_error"], abs=1e-6)

@@ -1,4 +1,4 @@
-"""Several processes train as one: real processes, gloo between them, and two nodes with a network of their own."""
+"""Train with several real processes over gloo, and on two nodes, and compare with one process."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def environment(repository):
 
 
 def run(repository, folder, name, *launcher):
-    """What each process ended with."""
+    """Run the processes, and return the result of each rank."""
     done = subprocess.run(
         [*launcher, *SEVERAL, folder, name],
         cwd=repository,
@@ -35,7 +35,7 @@ def run(repository, folder, name, *launcher):
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
 
 
-def assert_like_one_process(config, name, ranks):
+def assert_equal_to_one_process(config, name, ranks):
     first, second = ranks
     assert first == second
     alone = trained(config, name)
@@ -45,31 +45,31 @@ def assert_like_one_process(config, name, ranks):
 
 
 @pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_lstm_stacked"])
-def test_two_processes_of_torchrun_train_as_one(config, repository, tmp_path, name):
-    """The last batch has one row for the two of them."""
+def test_two_torchrun_processes_equal_one_process(config, repository, tmp_path, name):
+    """The last batch has one row for both processes."""
     launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]
-    assert_like_one_process(config, name, run(repository, tmp_path, name, *launcher))
+    assert_equal_to_one_process(config, name, run(repository, tmp_path, name, *launcher))
 
 
-def test_two_processes_of_lightning_train_as_one(config, repository, tmp_path):
-    assert_like_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", sys.executable))
+def test_two_lightning_processes_equal_one_process(config, repository, tmp_path):
+    assert_equal_to_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", sys.executable))
 
 
-def test_a_generator_and_its_discriminator_are_the_same_everywhere(repository, tmp_path):
+def test_ranks_end_with_the_same_gan(repository, tmp_path):
     launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]
     first, second = run(repository, tmp_path, "mnist_gan", *launcher)
     assert first == second
 
 
-def test_a_signal_to_one_process_behind_the_last_step_ends_both(repository, tmp_path):
-    """One alone would go on into the next fold, and wait there for the other."""
+def test_signal_to_one_rank_after_the_last_step_ends_all_ranks(repository, tmp_path):
+    """Otherwise the other rank would start the next fold, and wait there forever."""
     launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2", "-m", "tests.helpers.signalled_training", tmp_path]
     subprocess.run(launcher, cwd=repository, env=environment(repository), timeout=120, check=True)
     assert [path.read_text() for path in sorted(tmp_path.glob("*.txt"))] == ["143", "143"]
 
 
-def test_two_nodes_train_as_one(config, repository, tmp_path):
-    """Two network namespaces with addresses of their own, joined by torchrun's rendezvous over a link between them."""
+def test_two_nodes_equal_one_process(config, repository, tmp_path):
+    """The nodes are two network namespaces with their own addresses; torchrun's rendezvous connects them."""
     rendezvous = ["--rdzv_backend", "c10d", "--rdzv_endpoint", f"{FIRST}:29500", "--rdzv_id", "penstock"]
     launcher = [*ON_TWO_NODES, *TORCHRUN, "--nnodes", "2", "--nproc_per_node", "1", *rendezvous]
-    assert_like_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", *launcher))
+    assert_equal_to_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", *launcher))

@@ -1,4 +1,7 @@
-"""No number moves unless somebody means it: then `python -m tests.training.golden`, and the commit says why."""
+"""Compare losses with golden.json.
+
+After an intended change, run `python -m tests.training.golden`, and give the reason in the commit message.
+"""
 
 import json
 
@@ -9,7 +12,7 @@ from tests.conftest import REPOSITORY
 from tests.training.golden import FILE, STEPS, losses
 
 GOLDEN = json.loads(FILE.read_text())
-# The last bits are each processor's own. What plain RNNs and batch normalisation make of them grows from step to step.
+# The last bits depend on the processor. Plain RNNs and batch normalization amplify the difference at each step.
 CLOSE, FIRST, GROWTH = 1e-3, 1e-4, 1.4
 
 
@@ -18,9 +21,9 @@ def test_every_model_has_golden_losses():
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_the_first_twenty_losses_are_the_golden_ones(config, name):
+def test_first_losses_equal_the_golden_losses(config, name):
     network = config.model(name).network
-    magnifies = getattr(network, "cell", None) == "rnn" or getattr(network, "normalization", None) == "batch"
-    bounds = [max(CLOSE, FIRST * GROWTH**step) if magnifies else CLOSE for step in range(STEPS)]
+    amplifies = getattr(network, "cell", None) == "rnn" or getattr(network, "normalization", None) == "batch"
+    bounds = [max(CLOSE, FIRST * GROWTH**step) if amplifies else CLOSE for step in range(STEPS)]
     golden = [pytest.approx(loss, rel=bound) for loss, bound in zip(GOLDEN[name], bounds, strict=True)]
     assert losses(config, name) == golden

@@ -1,8 +1,9 @@
-"""Stock callbacks, loggers and options of Lightning's Trainer do what Lightning's documentation says."""
+"""Stock callbacks, loggers and Trainer options work as Lightning documents them."""
 
 import functools
 import math
 import operator
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from penstock.config.training import AdamConfig, ConstantScheduleConfig, OneCycleScheduleConfig
 from penstock.data.datamodule import BatchDataset
 from penstock.tasks.build import build_module
+from penstock.training.checkpoint_files import NEW, StreamingCheckpointIO
 from penstock.training.fit import FitResult, TrainingSetup, fit
 from tests.models.documented import DATA
 from tests.training.golden import ROWS, rows_of
@@ -28,7 +30,7 @@ STEPS = EPOCHS * BATCHES
 
 
 class Watch(Callback):
-    """Records the optimizer steps, the rows of each training batch and the number of validation batches."""
+    """Record the optimizer steps, the rows of each training batch and the number of validation batches."""
 
     fitted: FitResult
 
@@ -55,7 +57,7 @@ class Watch(Callback):
 
 @pytest.fixture
 def train(config):
-    """Trains a model for three epochs of four batches, with stock callbacks and changed options of the Trainer."""
+    """Train a model for three epochs of four batches, with stock callbacks and changed Trainer options."""
 
     def train(*callbacks, name="iris_mlp", logger=None, trainer=None, **changes):
         watch = Watch()
@@ -117,7 +119,29 @@ def test_model_checkpoint_writes_every_n_steps(train, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step=10.ckpt", "step=5.ckpt"]
 
 
-def test_early_stopping_ends_training_when_its_patience_is_used_up(train):
+def test_model_checkpoint_creates_its_folder(train, tmp_path):
+    train(ModelCheckpoint(dirpath=tmp_path / "new"))
+    (path,) = (tmp_path / "new").iterdir()
+    assert torch.load(path, weights_only=True)["global_step"] == STEPS
+
+
+def test_model_checkpoint_without_arguments_writes_below_the_current_folder(train, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stock = ModelCheckpoint()
+    train(stock)
+    path = Path(stock.best_model_path)
+    assert path.is_relative_to(tmp_path)
+    assert torch.load(path, weights_only=True)["global_step"] == STEPS
+
+
+@pytest.mark.parametrize("name", [NEW, "other.ckpt"])
+def test_checkpoint_io_creates_the_folder(tmp_path, name):
+    path = tmp_path / "folder" / name
+    StreamingCheckpointIO().save_checkpoint({"step": 1}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_early_stopping_ends_training(train):
     never_better = EarlyStopping(monitor="val/loss", patience=1, min_delta=100.0)
     assert len(train(never_better, epochs=9).fitted.epochs) == 2
     always_better = EarlyStopping(monitor="val/loss", patience=1, min_delta=-100.0)
@@ -146,7 +170,7 @@ def test_csv_logger_has_the_metrics_of_every_epoch(train, tmp_path):
 
 @pytest.mark.parametrize("decay", [0.0, 1.0])
 def test_ema_weight_averaging_ends_with_the_average(train, decay):
-    """A decay of 0 is the last weights; one of 1 stays at the weights after the first step."""
+    """A decay of 0 gives the last weights; a decay of 1 keeps the weights of the first step."""
     options = {"optimizer": adam(0.05), "schedule": constant(), "ema_decay": None}
     averaged = train(EMAWeightAveraging(decay=decay), **options).last_weights
     expected = train(**options, trainer={"max_steps": 1 if decay else STEPS}).last_weights
@@ -160,12 +184,12 @@ def test_fast_dev_run_runs_one_batch_of_each(train):
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(2, 2), (0.5, 2), (3, 3)])
-def test_limit_train_batches_is_a_number_or_a_share(train, limit, expected):
+def test_limit_train_batches_accepts_a_number_or_a_fraction(train, limit, expected):
     watch = train(trainer={"limit_train_batches": limit})
     assert watch.trainer.global_step == watch.steps == EPOCHS * expected
 
 
-def test_limit_val_batches_of_none_keeps_the_last_weights(train):
+def test_limit_val_batches_0_keeps_the_last_weights(train):
     watch = train(trainer={"limit_val_batches": 0})
     assert watch.validation_batches == 0
     assert "val/loss" not in watch.fitted.best.metrics
@@ -180,7 +204,7 @@ def test_overfit_batches_trains_on_the_same_rows_every_epoch(train):
     assert first[0] != first[1]
 
 
-def test_rows_are_in_another_order_every_epoch(train):
+def test_rows_are_shuffled_every_epoch(train):
     first, second, third = (train().rows[start : start + BATCHES] for start in (0, BATCHES, 2 * BATCHES))
     assert first != second != third
     assert sorted(functools.reduce(operator.iadd, first, [])) == sorted(functools.reduce(operator.iadd, second, []))
@@ -193,7 +217,7 @@ def test_max_steps_ends_training(train, steps):
     assert len(watch.fitted.epochs) == math.ceil(steps / BATCHES)
 
 
-def test_accumulated_batches_take_the_step_of_the_whole_batch(train):
+def test_accumulated_gradients_equal_the_gradient_of_the_whole_batch(train):
     options = {"optimizer": adam(0.05), "schedule": constant(), "l1": 0, "l2": 0, "ema_decay": None}
     parts = train(trainer={"accumulate_grad_batches": 2}, **options)
     whole = train(batch_size=2 * ROWS // BATCHES, **options)
@@ -206,12 +230,12 @@ def test_accumulated_batches_take_the_step_of_the_whole_batch(train):
     "trainer",
     [{}, {"limit_train_batches": 2}, {"max_steps": 7}, {"accumulate_grad_batches": 2}, {"fast_dev_run": 3}],
 )
-def test_a_schedule_ends_with_the_last_optimizer_step(train, trainer):
+def test_schedule_ends_with_the_last_optimizer_step(train, trainer):
     watch = train(optimizer=adam(0.1), schedule=one_cycle(), trainer=trainer)
     assert watch.rates[-1] < 1e-5
 
 
-def test_a_list_of_row_numbers_is_a_batch_for_a_stock_sampler():
+def test_dataset_accepts_the_indices_of_a_stock_sampler():
     rows = rows_of("iris")
     batch = BatchDataset(rows).__getitems__([3, 1])
     assert batch.inputs.tolist() == rows.inputs[[3, 1]].tolist()

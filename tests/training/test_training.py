@@ -1,4 +1,4 @@
-"""What an epoch records is exactly what was seen; the best weights are kept; settings have their effect."""
+"""Check the recorded metrics, the kept weights, and the errors of a training."""
 
 import numpy as np
 import pytest
@@ -12,18 +12,18 @@ from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
 from penstock.tasks.classification.module import loss_of
-from penstock.training.fit import TrainingSetup, evaluate, fit
+from penstock.training.fit import TrainingSetup, fit, score_split
 from penstock.training.history import write_history
 from penstock.training.metrics import EpochMean
 
 INFO = DatasetInfo(
-    dataset="iris", kind="table", shape=(4,), vocabulary=0, classes=("a", "b", "c"), description="numbers"
+    dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b", "c"), description="numbers"
 )
 
 
 @pytest.fixture
 def splits():
-    """Three clusters that a small network can learn, as 70 and 31 rows: no whole number of batches."""
+    """Create three clusters that a small network can learn; 70 and 31 rows are not a multiple of the batch size."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 101)
     inputs = (generator.normal(size=(101, 4)) + 2 * labels[:, None]).astype(np.float32)
@@ -34,7 +34,7 @@ def splits():
 
 @pytest.fixture
 def train(config, splits):
-    """Trains the Iris network with changed settings."""
+    """Train the Iris network with changed settings."""
 
     def train(epochs=3, on_epoch=lambda epoch, epochs: None, splits=splits, trainer=config.trainer, **changes):
         model = config.model("iris_mlp")
@@ -46,7 +46,7 @@ def train(config, splits):
     return train
 
 
-def test_an_epoch_mean_is_over_rows_not_over_batches():
+def test_epoch_mean_weights_batches_by_rows():
     mean = EpochMean()
     mean.update(torch.tensor(1.0), 3)
     mean.update(torch.tensor(5.0), 1)
@@ -54,7 +54,7 @@ def test_an_epoch_mean_is_over_rows_not_over_batches():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_losses_are_torchs(smoothing):
+def test_losses_equal_those_of_torch(smoothing):
     logits, labels = torch.randn(5, 1), torch.tensor([0, 1, 1, 0, 1])
     targets = torch.tensor([[1 - smoothing / 2, smoothing / 2], [smoothing / 2, 1 - smoothing / 2]])[labels]
     expected = functional.binary_cross_entropy(torch.sigmoid(logits[:, 0]), targets[:, 1])
@@ -65,7 +65,7 @@ def test_losses_are_torchs(smoothing):
     assert torch.allclose(loss_of("mean_squared_error", wide, labels, smoothing), error)
 
 
-def test_the_validation_figures_are_those_of_the_kept_weights(config, train, splits):
+def test_validation_metrics_belong_to_the_kept_weights(config, train, splits):
     fitted = train(epochs=5)
     model = config.model("iris_mlp")
     network = build_network(model, INFO)
@@ -79,7 +79,7 @@ def test_the_validation_figures_are_those_of_the_kept_weights(config, train, spl
     assert fitted.best.metrics["val/loss"] == min(epoch.metrics["val/loss"] for epoch in fitted.epochs)
 
 
-def test_the_scaling_is_fitted_on_training_rows_only(train, splits):
+def test_scaling_is_fitted_on_training_rows_only(train, splits):
     weights = train(epochs=1).weights
     assert torch.allclose(weights["inputs.mean"], torch.from_numpy(splits[0].inputs.mean(axis=0)))
 
@@ -94,48 +94,41 @@ def test_the_same_seed_gives_the_same_weights(train):
     assert any(not torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
 
 
-def test_every_epoch_is_told_once_as_it_ends(train):
+def test_on_epoch_is_called_once_per_epoch(train):
     seen = []
     fitted = train(epochs=4, on_epoch=lambda epoch, epochs: seen.append((epoch.epoch, epochs)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [epoch.epoch for epoch in fitted.epochs] == [1, 2, 3, 4]
 
 
-def test_early_stopping_ends_training_when_patience_has_run_out(train):
+def test_early_stopping_ends_training_after_patience(train):
     fitted = train(epochs=200, early_stopping=2, optimizer=adam(0.3))
     assert len(fitted.epochs) == fitted.best.epoch + 2 < 200
 
 
-def test_the_schedule_moves_the_rate(train):
-    rates = [epoch.metrics["learning_rate"] for epoch in train(epochs=10, schedule=one_cycle(0.5)).epochs]
-    assert rates[4] == pytest.approx(max(rates))
-    assert rates[0] < rates[4] > rates[-1]
-    assert rates[-1] < max(rates) / 100
-
-
-def test_a_warm_up_of_less_than_a_step_is_a_mistake_in_params(train):
+def test_warmup_shorter_than_a_step_is_rejected(train):
     with pytest.raises(WrongSettingError, match=r"schedule\.warmup_fraction: 0\.1 of 10 steps"):
         train(epochs=2, schedule=one_cycle(0.1))
 
 
-def test_the_test_figures_are_those_of_the_weights(config, train, splits):
+def test_score_split_scores_the_given_weights(config, train, splits):
     fitted = train(epochs=2)
-    found = evaluate(
+    found = score_split(
         TrainingSetup(build_module, config.model("iris_mlp"), config.trainer, INFO), fitted.weights, splits[1]
     )
     assert found == pytest.approx({"accuracy": fitted.best.split_metrics("val")["accuracy"]}, abs=1e-5)
 
 
-def test_a_loss_that_is_no_number_stops_with_a_remedy(train, splits):
+def test_loss_that_is_not_finite_raises_with_advice(train, splits):
     broken = ArraySplit(inputs=np.full_like(splits[0].inputs, np.inf), labels=splits[0].labels)
     with pytest.raises(TrainingError, match=r"epoch 1: the loss is no longer a finite number.*learning_rate"):
         train(splits=(broken, splits[1]))
 
 
-def test_an_accelerator_that_is_not_there_is_a_mistake_in_params(config, train):
-    away = config.trainer.model_copy(update={"accelerator": "mps"})
+def test_missing_accelerator_is_rejected(config, train):
+    missing = config.trainer.model_copy(update={"accelerator": "mps"})
     with pytest.raises(ConfigError, match=r"params\.yaml: trainer: "):
-        train(trainer=away)
+        train(trainer=missing)
 
 
 def test_history_has_a_row_per_epoch(train, tmp_path):

@@ -28,8 +28,10 @@ def measure(settings: PcaBaselineConfig, processed: ProcessedDataset, _raw: Path
         WrongSettingError: `components` exceeds the number of training rows or pixels.
     """
     train, test = _shares(processed.split("train")), _shares(processed.split("test"))
-    if settings.components > min(train.shape):
-        raise WrongSettingError("components", f"{settings.components} of {min(train.shape)} that there are")
+    rows, pixels = train.shape
+    if settings.components > min(rows, pixels):
+        problem = f"{settings.components}; must be at most {min(rows, pixels)}, the number of "
+        raise WrongSettingError("components", problem + ("training rows" if rows < pixels else "pixels"))
     components = PCA(settings.components, svd_solver="covariance_eigh").fit(train)
     given_back = components.inverse_transform(components.transform(test))
     return {"mean_squared_error": round(float(np.square(given_back - test).mean()), 6)}

@@ -120,14 +120,19 @@ def _holds(document: Document, key: str | int) -> bool:
     return isinstance(document, dict) and key in document
 
 
+def _key_in(document: Document, key: str | int) -> str | int:
+    """Return the key as this block has it: the entries of a list are numbered."""
+    return int(key) if isinstance(document, list) else key
+
+
 def _dotted(keys: list[str | int]) -> str:
     return ".".join(str(key) for key in keys)
 
 
 def stands_in(document: Document, keys: Sequence[str | int]) -> bool:
     """Whether a key stands in the file; list entries may be named by their number as text."""
-    for key in keys:
-        key = int(key) if isinstance(document, list) else key  # noqa: PLW2901
+    for part in keys:
+        key = _key_in(document, part)
         if not _holds(document, key):
             return False
         document = document[key]
@@ -137,8 +142,8 @@ def stands_in(document: Document, keys: Sequence[str | int]) -> bool:
 def line_of(document: Document, keys: Sequence[str | int]) -> int:
     """The line, counted from 1, of the deepest of `keys` that is in the file."""
     line = 0
-    for key in keys:
-        key = int(key) if isinstance(document, list) else key  # noqa: PLW2901
+    for part in keys:
+        key = _key_in(document, part)
         if not _holds(document, key):
             break
         marks: Document = document.lc.data or {}

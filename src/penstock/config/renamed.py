@@ -1,4 +1,4 @@
-"""Keys of params.yaml before 0.2 and what they are called now: the only place for old names."""
+"""Keys and values of params.yaml before 0.2 and what they are called now: the only place for old names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RENAMED = {
     "models.*.network.words.vocabulary": "vocab_size",
     "models.*.network.words.length": "max_length",
     "models.*.network.words.width": "embedding_dim",
-    "models.*.network.words.begin": "init (neighbours is ppmi)",
+    "models.*.network.words.begin": "init",
     "models.*.network.words.dropout": "word_dropout",
     "models.*.network.order": "max_n",
     "models.*.network.runs": "max_features",
@@ -50,11 +50,14 @@ RENAMED = {
     "models.*.network.generator[]": "generator.hidden_sizes",
     "models.*.network.discriminator[]": "discriminator.hidden_sizes",
 }
-# Old key: what has become of its value.
+# Old key, or old key: old value. What has become of the value.
 CHANGED = {
     "common": "removed: the defaults are those of src/penstock/config/ (`penstock config` prints them)",
     "datasets.*.expect.class_share[]": "now {min: ..., max: ...}",
     "datasets.*.expect.values[]": "now {min: ..., max: ...}",
+    "baselines.*.kind: components": "components is renamed to pca",
+    "models.*.network.words.begin: neighbours": "renamed to init, and neighbours to ppmi",
+    "models.*.network.tokens.init: neighbours": "neighbours is renamed to ppmi",
     "models.*.int8$": "now a block: {serve: true}, or {serve: false, reason: slower}",
 }
 ANCHORS = (
@@ -71,7 +74,7 @@ def has_anchors(text: str) -> bool:
 
 
 def outdated(file: str, text: str) -> list[str]:
-    """Return a line for each key of an earlier version, in the order of the file.
+    """Return a line for each key or value of an earlier version, in the order of the file.
 
     Args:
         file: Name of the file, for the messages.
@@ -125,7 +128,7 @@ def _problem(keys: tuple[str, ...], value: Node, kind: str | None) -> str | None
     *parents, last = ["models" if block == "tuned" else block, *("*" for _ in below[:1]), *below[1:]]
     old = ".".join((*parents, last))
     suffix = "[]" if isinstance(value, SequenceNode) else "$" if isinstance(value, ScalarNode) else ""
-    for form in (f"{old}{suffix}", f"{'.'.join(parents)}:{kind}.{last}", old):
+    for form in (f"{old}: {value.value}", f"{old}{suffix}", f"{'.'.join(parents)}:{kind}.{last}", old):
         if form in CHANGED:
             return CHANGED[form]
         if form in RENAMED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from penstock.config.base import BaseConfig, Document
 from penstock.config.loading import line_of, read_document, stands_in
@@ -17,7 +17,7 @@ class Setting(NamedTuple):
 
     key: str
     """Dotted, as `dvc exp run -S` takes it."""
-    value: Any
+    value: object
     source: str
     """`params.yaml:LINE`, or the file that declares the default."""
 
@@ -40,7 +40,7 @@ def resolved_settings(path: Path, config: Config, model: str | None = None) -> l
     return list(_settings(config.model(model), path, document, (block, model)))
 
 
-def _settings(value: Any, path: Path, document: Document, keys: tuple[str, ...]) -> Iterator[Setting]:  # noqa: ANN401
+def _settings(value: object, path: Path, document: Document, keys: tuple[str, ...]) -> Iterator[Setting]:
     for key, entry, declared_in in _entries(value):
         at = (*keys, key)
         if _is_nested(entry):
@@ -49,13 +49,13 @@ def _settings(value: Any, path: Path, document: Document, keys: tuple[str, ...])
             yield Setting(".".join(at), _plain(entry), _source(path, document, at, declared_in))
 
 
-def _entries(value: Any) -> Iterator[tuple[str, Any, type]]:  # noqa: ANN401
+def _entries(value: object) -> Iterator[tuple[str, object, type]]:
     """Key, entry and declaring class of a block, a mapping or a list."""
     if isinstance(value, BaseConfig):
         yield from ((name, getattr(value, name), type(value)) for name in type(value).model_fields)
     elif isinstance(value, dict):
         yield from ((key, entry, type(entry)) for key, entry in value.items())
-    else:
+    elif isinstance(value, tuple):
         yield from ((str(number), entry, type(entry)) for number, entry in enumerate(value))
 
 
@@ -66,7 +66,7 @@ def _is_nested(entry: object) -> bool:
     return isinstance(entry, BaseConfig)
 
 
-def _plain(entry: Any) -> Any:  # noqa: ANN401
+def _plain(entry: object) -> object:
     return list(entry) if isinstance(entry, tuple) else entry
 
 

@@ -64,8 +64,8 @@ def fail(text: str) -> None:
         errors.print(line, markup=False)
 
 
-def figures(values: Mapping[str, Any]) -> str:
-    """Format floats by name, such as `loss 0.0512, accuracy 0.9911`; other values are left out."""
+def format_metrics(values: Mapping[str, Any]) -> str:
+    """Format metrics, such as `loss 0.0512, accuracy 0.9911`; values other than floats are left out."""
     plain = {name: value for name, value in values.items() if isinstance(value, float)}
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in plain.items())
 

@@ -4,7 +4,7 @@ PenstockError               exit code 1
 ├── ConfigError             exit code 2: params.yaml or the command line is wrong
 │   └── WrongSettingError   raised where the setting is used; the stage adds the model or dataset
 ├── DownloadError           no source had a file with the declared sha256
-├── ExpectationError        the data do not pass the `checks` in params.yaml
+├── DataCheckError          the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
 ├── StageError              `penstock repro` ran stages that failed
@@ -47,7 +47,7 @@ class DownloadError(PenstockError):
     """No source had a file with the declared sha256."""
 
 
-class ExpectationError(PenstockError):
+class DataCheckError(PenstockError):
     """The data do not pass the `checks` in params.yaml."""
 
 

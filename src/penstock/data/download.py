@@ -155,7 +155,7 @@ class _Transfer:
             with httpx.stream(
                 "GET", url, headers=headers, follow_redirects=True, timeout=self.settings.timeout_seconds
             ) as response:
-                _refuse(response, unfinished)
+                _reject(response, unfinished)
                 self._append(response, unfinished, have)
         except httpx.ConnectTimeout:
             # Do not retry: a network that drops packets also drops those of the next attempt.
@@ -205,7 +205,7 @@ def _write(unfinished: Path, content: bytes) -> None:
     unfinished.write_bytes(content)
 
 
-def _refuse(response: httpx.Response, unfinished: Path) -> None:
+def _reject(response: httpx.Response, unfinished: Path) -> None:
     status = f"{response.status_code} {response.reason_phrase}"
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         unfinished.unlink(missing_ok=True)
@@ -224,7 +224,7 @@ def _first_byte(response: httpx.Response, have: int) -> int:
     """
     if response.status_code != httpx.codes.PARTIAL_CONTENT:
         return 0
-    said = response.headers.get("Content-Range", "nothing")
-    if not said.startswith(f"bytes {have}-"):
-        raise _SourceError(f"was asked for the bytes from {have} on and says it sends {said}")
+    content_range = response.headers.get("Content-Range", "none")
+    if not content_range.startswith(f"bytes {have}-"):
+        raise _SourceError(f"requested bytes from {have}, got Content-Range {content_range}")
     return have

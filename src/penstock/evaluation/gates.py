@@ -53,9 +53,9 @@ def parity_checks(model: ModelConfig, validation: Report) -> Checks:
     parity = validation["parity"]
     checks = {"parity": Check(parity["max_abs_diff"], model.gates.parity, at_least=False)}
     checks |= {share: Check(parity[share], 1.0, at_least=True) for share in SHARES if share in parity}
-    if "code_shift" in parity:
-        checks["code_shift"] = Check(parity["code_shift"], model.gates.parity, at_least=False)
-        checks["code_shift_by_zeros"] = Check(parity["code_shift_by_zeros"], 0.0, at_least=False)
+    if "latent_shift" in parity:
+        checks["latent_shift"] = Check(parity["latent_shift"], model.gates.parity, at_least=False)
+        checks["latent_shift_by_zeros"] = Check(parity["latent_shift_by_zeros"], 0.0, at_least=False)
     return checks
 
 
@@ -91,12 +91,7 @@ def int8_checks(model: ModelConfig, validation: Report) -> Checks:
 def registration_checks(model: ModelConfig, training: Report, validation: Report) -> Checks:
     """Return all checks that a model must pass before registration and serving."""
     checks = score_checks(model, training, validation) | parity_checks(model, validation)
-    return checks | (int8_checks(model, validation) if serves_int8(model) else {})
-
-
-def serves_int8(model: ModelConfig) -> bool:
-    """Return whether the server also serves the int8 file of a model."""
-    return model.int8.serve
+    return checks | (int8_checks(model, validation) if model.int8.serve else {})
 
 
 def require_passed(checks: Checks, place: str) -> None:

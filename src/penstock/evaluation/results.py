@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import onnxruntime
 from numpy.typing import NDArray
 
+from penstock.config.models import ModelConfig
 from penstock.data.datasets.base import RawSplit
 from penstock.evaluation.session import Outputs
 from penstock.io.dataset_info import DatasetInfo
@@ -95,6 +96,6 @@ class TaskEvaluation(Protocol):
         """Compute the primary metric of the task."""
         ...
 
-    def evaluate(self, model: Any, predictions: Predictions) -> TaskResult:  # noqa: ANN401
+    def evaluate(self, model: ModelConfig, predictions: Predictions) -> TaskResult:
         """Compute all results of the task."""
         ...

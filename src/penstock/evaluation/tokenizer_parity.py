@@ -40,21 +40,21 @@ def equal_token_ids(
     Rows of the official files outside the splits are duplicates of rows in the splits.
     """
     session = open_session(_up_to(path, TOKEN_IDS))
-    (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
+    (max_length,), vocab_size = network.input_spec.shape, network.input_spec.vocab_size
     equal = texts = 0
     for split in SPLITS:
         part = raw_split_for(parts, "test" if split == "test" else "train")[processed.rows(split)]
         ids = onnx_outputs(session, part.inputs, BATCH_SIZE)[TOKEN_IDS]
-        on_disk = restricted(processed.split(split).inputs, vocabulary, length)
+        on_disk = restricted(processed.split(split).inputs, vocab_size, max_length)
         equal += int((ids == on_disk).all(axis=1).sum())
         texts += len(ids)
     return equal / texts
 
 
 def _encoder(network: ExportableModel, processed: ProcessedDataset) -> TextEncoder:
-    """Return the preprocessing encoder with the vocabulary and length of the network."""
-    (length,), vocabulary = network.input_spec.shape, network.input_spec.vocabulary
-    return TextEncoder(processed.vocabulary()[: vocabulary - FIRST_WORD], length, vocabulary)
+    """Return the preprocessing encoder with the vocabulary and `max_length` of the network."""
+    (max_length,), vocab_size = network.input_spec.shape, network.input_spec.vocab_size
+    return TextEncoder(processed.vocabulary()[: vocab_size - FIRST_WORD], max_length, vocab_size)
 
 
 def _up_to(path: Path, output: str) -> bytes:

@@ -8,10 +8,10 @@ Input by kind of dataset:
 
 Outputs by task:
     Classifier: `probabilities` float32 [batch, classes] and `label` int64 [batch]
-    Autoencoder: `code` and `reconstruction`
+    Autoencoder: `latent` and `reconstruction`
     Generator: `image`
 
-An autoencoder also has an optional input `code_shift` (`penstock.export.latent_shift`).
+An autoencoder also has an optional input `latent_shift` (`penstock.export.latent_shift`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from penstock.config.models import ModelConfig
 from penstock.core.errors import PenstockError
-from penstock.export.latent_shift import CODE, with_code_shift
+from penstock.export.latent_shift import LATENT, with_latent_shift
 from penstock.export.onnx_file import write_model
 from penstock.export.tokenizer_graph import IR_VERSION, OPSETS, text_graph
 from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
@@ -94,8 +94,8 @@ def export(
     )
     if network.input_spec.name == TOKEN_IDS:
         proto = _with_words(proto, processed.vocabulary(), network)
-    if CODE in network.outputs:
-        proto = with_code_shift(proto)
+    if LATENT in network.outputs:
+        proto = with_latent_shift(proto)
     onnx.helper.set_model_props(proto, _metadata(name, network, info, provenance) | _ranges(processed))
     try:
         onnx.checker.check_model(proto, full_check=True)
@@ -126,7 +126,7 @@ def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *
 def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: ExportableModel) -> onnx.ModelProto:
     """Prepend the tokenizer graph to the graph of a text network."""
     (length,) = network.input_spec.shape
-    words = text_graph(vocabulary[: network.input_spec.vocabulary - FIRST_WORD], length, TEXT, TOKEN_IDS)
+    words = text_graph(vocabulary[: network.input_spec.vocab_size - FIRST_WORD], length, TEXT, TOKEN_IDS)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
     # Merging duplicates the import of the standard operators, which is in both graphs.
     del merged.opset_import[:]

@@ -37,7 +37,20 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
         "rows": np.array([-1, length], dtype=np.int64),
         "padding": np.array(PADDING, dtype=np.int64),
     }
-    nodes = [
+    graph = helper.make_graph(
+        [*_tokens(text), *_last_tokens(), *_ids(vocabulary, ids)],
+        "text",
+        [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch"])],
+        [helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", length])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def _tokens(text: str) -> list[onnx.NodeProto]:
+    """Split each text, and prepend one empty token to each row, so that a token to gather always exists."""
+    return [
         helper.make_node(
             "Tokenizer",
             [text],
@@ -48,11 +61,16 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
             pad_value="",
             separators=[LINE_BREAK, NOT_WORD],
         ),
-        # Prepend one empty token to each row, so that a token to gather always exists.
         helper.make_node("Shape", [text], ["batch"]),
         helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),
         helper.make_node("Expand", ["empty", "one_column"], ["empties"]),
         helper.make_node("Concat", ["empties", "tokens"], ["padded"], axis=1),
+    ]
+
+
+def _last_tokens() -> list[onnx.NodeProto]:
+    """Gather the last tokens of each row."""
+    return [
         # The length of a row is its number of non-empty tokens.
         helper.make_node(
             "LabelEncoder",
@@ -70,6 +88,12 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
         helper.make_node("Add", ["source", "column"], ["shifted"]),
         helper.make_node("Max", ["shifted", "zero"], ["index"]),
         helper.make_node("GatherElements", ["padded", "index"], ["last_tokens"], axis=1),
+    ]
+
+
+def _ids(vocabulary: list[str], ids: str) -> list[onnx.NodeProto]:
+    """Lowercase the gathered tokens and look up their ids."""
+    return [
         helper.make_node("Reshape", ["last_tokens", "flat"], ["flat_tokens"]),
         helper.make_node("StringNormalizer", ["flat_tokens"], ["lower"], case_change_action="LOWER", locale="C.UTF-8"),
         helper.make_node(
@@ -84,12 +108,3 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
         helper.make_node("Reshape", ["flat_ids", "rows"], ["last_ids"]),
         helper.make_node("Where", ["is_there", "last_ids", "padding"], [ids]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "text",
-        [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch"])],
-        [helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", length])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)

@@ -23,7 +23,7 @@ class DatasetInfo:
     """Kind of inputs. It selects the first layer of a network and the first nodes of an exported graph."""
     shape: tuple[int, ...]
     """Shape of one processed input, without the row dimension."""
-    vocabulary: int
+    vocab_size: int
     """Number of word ids for texts, 0 otherwise."""
     classes: tuple[str, ...]
     """Class names, in the order of the labels."""

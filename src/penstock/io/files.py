@@ -25,7 +25,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     the process id. The next write deletes the temporary files of killed processes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_what_was_left(path)
+    _remove_stale_files(path)
     unfinished = path.with_name(f".{path.name}.{node()}.{os.getpid()}")
     try:
         yield unfinished
@@ -37,13 +37,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _remove_what_was_left(path: Path) -> None:
+def _remove_stale_files(path: Path) -> None:
     """Delete temporary files of dead processes on this host. Other hosts delete their own."""
-    of_this_machine = f".{path.name}.{node()}."
-    for left in path.parent.glob(f"{glob.escape(of_this_machine)}*"):
-        process = left.name.removeprefix(of_this_machine)
+    prefix = f".{path.name}.{node()}."
+    for stale in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process = stale.name.removeprefix(prefix)
         if process.isdecimal() and not _is_running(int(process)):
-            left.unlink(missing_ok=True)
+            stale.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
@@ -104,13 +104,13 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise MissingFileError(f"{path}: no such file; run `dvc repro` to create it") from None
     except json.JSONDecodeError as error:
-        raise MissingFileError(f"{path}:{error.lineno}: not valid JSON; `dvc repro -f` makes it anew") from None
+        raise MissingFileError(f"{path}:{error.lineno}: not valid JSON; run `dvc repro -f` to recreate it") from None
     except UnicodeDecodeError:
-        raise MissingFileError(f"{path}: not UTF-8, so no JSON; `dvc repro -f` makes it anew") from None
+        raise MissingFileError(f"{path}: not valid UTF-8; run `dvc repro -f` to recreate it") from None
     if not isinstance(content, dict):
-        raise MissingFileError(f"{path}: not a JSON object; `dvc repro -f` makes it anew")
+        raise MissingFileError(f"{path}: not a JSON object; run `dvc repro -f` to recreate it")
     return content
 
 

@@ -82,7 +82,7 @@ class ProcessedDataset:
             # Copy on write: torch requires writable memory, and the file must not change.
             array: NDArray[Any] = np.load(path, mmap_mode="c")
         except FileNotFoundError:
-            raise MissingFileError(f"{path}: no such file; `dvc repro preprocess` makes it") from None
+            raise MissingFileError(f"{path}: no such file; run `dvc repro preprocess` to create it") from None
         return array
 
 

@@ -66,7 +66,7 @@ def load_weights(path: Path, module: nn.Module) -> Provenance:
         MissingFileError: The file is missing or invalid, or it contains the weights of another network.
     """
     with _opened(path) as file:
-        names = [name for name in file.keys() if not name.startswith(_SHOWN)]  # noqa: SIM118
+        names = [name for name in _names(file) if not name.startswith(_SHOWN)]
         module.load_state_dict({name: file.get_tensor(name) for name in names})
         return _provenance(file)
 
@@ -78,8 +78,12 @@ def read_shown(path: Path) -> dict[str, Tensor]:
         MissingFileError: The file is missing or invalid.
     """
     with _opened(path) as file:
-        names = [name for name in file.keys() if name.startswith(_SHOWN)]  # noqa: SIM118
+        names = [name for name in _names(file) if name.startswith(_SHOWN)]
         return {name.removeprefix(_SHOWN): file.get_tensor(name) for name in names}
+
+
+def _names(file: Any) -> list[str]:  # noqa: ANN401  (safetensors is untyped)
+    return list(file.keys())
 
 
 def _provenance(file: Any) -> Provenance:  # noqa: ANN401  (safetensors is untyped)
@@ -92,7 +96,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise MissingFileError(f"{path}: no such file; run `dvc repro` to create it") from None
     except (SafetensorError, RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise MissingFileError(f"{path}: not the weights of this network ({reason}); train it again") from None

@@ -1,4 +1,4 @@
-"""Autoencoder: encodes images into a latent code and decodes the code.
+"""Autoencoder: encodes images into latent vectors and decodes them.
 
 mnist_autoencoder: 784 -> Dense 32 ReLU -> Dropout 0.5 -> Dense 784 sigmoid; 50,992 parameters, 6,532 at the documented
 size of 100 pixels. Its results are in docs/models.md. `dvc repro validate@mnist_autoencoder` reproduces them.
@@ -19,13 +19,13 @@ from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
 class Autoencoder(ExportableModel):
-    """Reconstruct pixels uint8 [N, height, width] -> code [N, K] -> logits of pixels [N, height x width].
+    """Reconstruct pixels uint8 [N, height, width] -> latent [N, K] -> logits of pixels [N, height x width].
 
     Raises:
         WrongSettingError: The inputs are not images.
     """
 
-    outputs = ("code", "reconstruction")
+    outputs = ("latent", "reconstruction")
 
     def __init__(self, settings: AutoencoderConfig, info: DatasetInfo) -> None:
         super().__init__(input_spec(info))
@@ -50,13 +50,13 @@ class Autoencoder(ExportableModel):
         return logits
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the code, float32 [N, K], and the reconstruction, float32 [N, height, width] in 0..1."""
-        code = self.encoder(self.targets(inputs))
-        return code, self.decode(code)
+        """Return the latent vectors, float32 [N, K], and the reconstruction, float32 [N, height, width] in 0..1."""
+        latent = self.encoder(self.targets(inputs))
+        return latent, self.decode(latent)
 
-    def decode(self, code: Tensor) -> Tensor:
-        """Decode a code, float32 [N, K], to images, float32 [N, height, width] in 0..1."""
-        images: Tensor = self.decoder(code).sigmoid().unflatten(1, self.input_spec.shape)
+    def decode(self, latent: Tensor) -> Tensor:
+        """Decode latent vectors, float32 [N, K], to images, float32 [N, height, width] in 0..1."""
+        images: Tensor = self.decoder(latent).sigmoid().unflatten(1, self.input_spec.shape)
         return images
 
 

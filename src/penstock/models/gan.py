@@ -54,8 +54,8 @@ class Gan(ExportableModel):
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Generate images, uint8 [N, height, width], from standard normal noise, float32 [N, K]."""
-        drawn = (self.generator(inputs) + 1) * 127.5
-        return (drawn.round().clamp(0, 255).to(torch.uint8).unflatten(1, self.shape),)
+        generated = (self.generator(inputs) + 1) * 127.5
+        return (generated.round().clamp(0, 255).to(torch.uint8).unflatten(1, self.shape),)
 
     def count_parameters(self) -> int:
         """Count the trainable parameters of the generator, which is the exported part."""

@@ -36,7 +36,7 @@ def build(settings: NgramsConfig, _manifest: DatasetInfo, outputs: int) -> nn.Mo
         WrongSettingError: The loss is not binary cross-entropy, for two classes.
     """
     if outputs != 1:
-        raise WrongSettingError("training.loss", "ngrams are of one class against another: binary_cross_entropy")
+        raise WrongSettingError("training.loss", "ngrams needs loss: binary_cross_entropy")
     return NgramNetwork(settings)
 
 
@@ -159,8 +159,8 @@ def _keys(settings: NgramsConfig, words: NDArray[np.int64]) -> NDArray[np.int64]
 
 def _words(settings: NgramsConfig, keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """Decode keys, int64 [n-grams], to word ids, int64 [n-grams, max_n]; the inverse of `_keys`."""
-    vocabulary = settings.tokens.vocab_size
+    vocab_size = settings.tokens.vocab_size
     words: NDArray[np.int64] = np.stack(
-        [keys // vocabulary**back % vocabulary for back in range(settings.max_n)], axis=1
+        [keys // vocab_size**back % vocab_size for back in range(settings.max_n)], axis=1
     )
     return words

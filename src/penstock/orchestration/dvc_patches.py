@@ -1,10 +1,11 @@
 """Run DVC with three corrections: python -m penstock.orchestration.dvc_patches repro ...
 
-1. dvc.lock is written atomically. DVC empties the file and writes it anew after every stage. When it is killed
-   meanwhile, it cannot read the file afterwards (treeverse/dvc#5028), or runs finished stages again.
-2. A process that has ended but was not waited for holds no lock. DVC checks only whether the process exists
-   (treeverse/dvc#8623), so it waits forever where nobody reaps orphans, as in many containers.
-3. params.yaml is parsed once. DVC 3.67 parses it again for every stage, most of the time of a run with nothing to do.
+1. dvc.lock is written atomically (treeverse/dvc#5028). DVC empties the file and writes it anew after every stage. When
+   it is killed meanwhile, it cannot read the file afterwards, or runs finished stages again.
+2. A process that has ended but was not waited for holds no lock (treeverse/dvc#8623). DVC checks only whether the
+   process exists, so it waits forever where nobody reaps orphans, as in many containers.
+3. params.yaml is parsed once (not reported). DVC 3.67 parses it again for every stage, most of the time of a run with
+   nothing to do.
 
 `repair_locks` makes the files readable that a DVC without these corrections left behind.
 """
@@ -25,12 +26,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
-from dvc import rwlock
-from dvc.cli import main
-from dvc.dependency import param
-from dvc.repo import Repo
-from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
 from voluptuous import Invalid
 
 from penstock.core import console
@@ -40,10 +35,30 @@ from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, children_interrupted_with_us
 from penstock.io.files import atomic_write, write_text
 
+
+def _other_internals(difference: str) -> PenstockError:
+    return PenstockError(
+        f"dvc {version('dvc')} {difference}, which Penstock corrects; "
+        "install the version of constraints.txt: pip install --constraint constraints.txt dvc"
+    )
+
+
+# Internals of DVC, which may change with any of its versions.
+try:
+    from dvc import rwlock
+    from dvc.cli import main
+    from dvc.dependency import param
+    from dvc.dependency.param import read_param_file as _read_by_dvc
+    from dvc.repo import Repo
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
+except ImportError as error:
+    if error.name == "dvc" and isinstance(error, ModuleNotFoundError):
+        raise
+    raise _other_internals(f"has other internals ({error})") from error
+
 # This module as a command.
 DVC = [sys.executable, "-m", "penstock.orchestration.dvc_patches"]
-
-_read_by_dvc = param.read_param_file
 
 
 def dvc(arguments: Sequence[str]) -> int:
@@ -79,10 +94,7 @@ def patch_dvc() -> None:
 
 def _replace(module: ModuleType, name: str, replacement: object) -> None:
     if not hasattr(module, name):
-        raise PenstockError(
-            f"dvc {version('dvc')} has no {module.__name__}.{name}, which Penstock corrects; "
-            "install the version of constraints.txt: pip install --constraint constraints.txt dvc"
-        )
+        raise _other_internals(f"has no {module.__name__}.{name}")
     setattr(module, name, replacement)
 
 

@@ -12,11 +12,12 @@ from typing import Literal
 from penstock.config.loading import load_config, place_of
 from penstock.config.params import Config
 from penstock.core import console
-from penstock.core.distributed import is_launched_by_rank_zero
+from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero
 from penstock.core.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.orchestration.resources import use_threads
+from penstock.reporting.plots_page import ensure_plots_page
 
 
 def run_stage(
@@ -42,13 +43,22 @@ def run_stage(
             where = config.block_of_model(name) if block == "models" else block
             place = place_of(project.params, f"{where}.{name}.{error.key}")
             raise ConfigError(f"{place}: {error.problem}") from None
+        if is_rank_zero():
+            ensure_plots_page(project)
 
     _end(run)
 
 
 def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
     """Run a stage that has no name as its argument; exit codes are those of `run_stage`."""
-    _end(lambda: stage(*_project_and_config()))
+
+    def run() -> None:
+        project, config = _project_and_config()
+        stage(project, config)
+        if is_rank_zero():
+            ensure_plots_page(project)
+
+    _end(run)
 
 
 def _project_and_config() -> tuple[Project, Config]:

@@ -85,7 +85,7 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
     """
     files = {}
     if "predicted" in per_class[0]:
-        files["confusion_matrix.png"] = png(confusion_matrix("", _counts(per_class, classes), classes))
+        files["confusion_matrix.png"] = png(confusion_matrix(_counts(per_class, classes), classes))
     if "predicted" in examples and "images" in examples and len(examples["images"]):
         files["mistakes.png"] = png(mistakes(examples, classes))
     if "reconstructions" in examples:
@@ -154,11 +154,10 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def confusion_matrix(title: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Draw a confusion matrix. The color of a cell is its share of the row.
 
     Args:
-        title: Title of the figure.
         counts: int64 [actual, predicted].
         classes: Class names in the order of the labels.
     """
@@ -174,7 +173,6 @@ def confusion_matrix(title: str, counts: NDArray[np.int64], classes: Sequence[st
     axes.set_xticks(ticks, classes, rotation=45 if max(map(len, classes)) > 2 else 0, fontsize=8)
     axes.set_yticks(ticks, classes, fontsize=8)
     axes.set(xlabel="predicted", ylabel="actual")
-    axes.set_title(title, fontsize=10, fontweight="bold")
     return figure
 
 

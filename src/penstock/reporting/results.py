@@ -39,25 +39,25 @@ class Result:
     """Training time in seconds; None if not measured on this machine."""
 
     @property
-    def figure(self) -> str:
-        """Name of the primary metric, the first test metric."""
+    def primary_metric(self) -> str:
+        """Name of the first test metric."""
         return str(next(iter(self.validation["test"])))
 
     @property
     def score(self) -> float:
         """Test value of the primary metric."""
-        return float(self.validation["test"][self.figure])
+        return float(self.validation["test"][self.primary_metric])
 
     @property
     def score_text(self) -> str:
         """Score, with the name of its metric if that is not accuracy."""
-        return f"{SHORT.get(self.figure, '')}{self.score:.4f}"
+        return f"{SHORT.get(self.primary_metric, '')}{self.score:.4f}"
 
     @property
     def baseline_text(self) -> str:
         """Primary metric of the baseline; empty if the baseline has none."""
-        figure = self.validation["baseline"].get(self.figure)
-        return "" if figure is None else f"{figure:.4f}"
+        value = self.validation["baseline"].get(self.primary_metric)
+        return "" if value is None else f"{value:.4f}"
 
     @property
     def repeated_text(self) -> str:
@@ -140,6 +140,6 @@ def table(results: Iterable[Result]) -> Table:
             f"{result.training['parameters']:,}",
             file_size(result.validation["onnx"]["bytes"]),
             f"{result.seconds:.1f}" if result.seconds is not None else "",
-            "[green]passed[/]" if result.passed else "[red]missed[/]",
+            "[green]passed[/]" if result.passed else "[red]failed[/]",
         )
     return view

@@ -103,6 +103,3 @@ class OverloadedError(RequestError):
 
 class DeadlineExceededError(RequestError):
     status = 504
-
-
-STATUSES = tuple(kind.status for kind in RequestError.__subclasses__())

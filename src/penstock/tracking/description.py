@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.io.dataset_info import DatasetInfo
@@ -16,8 +16,8 @@ class RunDescription:
     """Facts about a model for the page of its run."""
 
     model: str
-    reference: str
-    """Reference of the model's documentation."""
+    reference: Sequence[str]
+    """Lines of the model's documentation."""
     architecture: str
     """The layers, as PyTorch prints them."""
     parameters: int
@@ -38,7 +38,7 @@ class RunDescription:
         return "\n\n".join(
             [
                 f"## {self.model}",
-                self.reference,
+                "**Reference**\n\n" + "\n".join(f"- {line}" for line in self.reference),
                 f"**Architecture**: {self.parameters:,} trainable parameters",
                 f"```text\n{_shortened(self.architecture)}\n```",
                 f"**Dataset**: `{self.info.dataset}`, {self.info.description}. Digest: `{self.data}`",

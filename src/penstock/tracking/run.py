@@ -185,9 +185,9 @@ class TrackedRun:
         """Log one fold or seed as a child run. An existing child run is not changed."""
         self._emit("repeat", {"name": name, "metrics": _plain(metrics)})
 
-    def log_validation(self, metrics: Mapping[str, float], tags: Mapping[str, str], sha256: str) -> None:
-        """Log the metrics of an ONNX file; they replace those of another file."""
-        self._emit("validation", {"metrics": _plain(metrics), "tags": dict(tags), "sha256": sha256})
+    def log_validation(self, metrics: Mapping[str, float], sha256: str) -> None:
+        """Log the metrics of the ONNX file with this sha256; they replace those of another file."""
+        self._emit("validation", {"metrics": _plain(metrics), "sha256": sha256})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._emit("tags", dict(tags))

@@ -164,7 +164,7 @@ class RunWriter:
             self._logged = {at: value for at, value in self._logged.items() if at[0] not in metrics}
         self._log_metrics(metrics, 0, event.at)
         # The tag is written last: without it, a repeated event logs the metrics again.
-        self._set_tags({**event.content["tags"], ONNX_SHA256: sha256})
+        self._set_tags({ONNX_SHA256: sha256})
 
     def _tags(self, event: Event) -> None:
         self._set_tags(event.content)

@@ -38,7 +38,7 @@ def registry_uri() -> str:
         project = Project.find()
         return tracking_uri(project, load_config(project.params))
     except (ConfigError, ModuleNotFoundError) as error:
-        raise ConfigError(f"{URI}: set it to MLflow's address; no project here names one ({error})") from None
+        raise ConfigError(f"{URI}: set it to MLflow's address; found no project with one here ({error})") from None
 
 
 def label_of(uri: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from penstock.io.processed_dataset import ProcessedDataset
-from penstock.training.checkpoints import Checkpoints
-from penstock.training.fit import TrainingSetup, evaluate, fit
+from penstock.training.checkpoint_files import Checkpoints
+from penstock.training.fit import TrainingSetup, fit, score_split
 
 # A name for the repeat, such as "fold 2.5", and its metrics.
 OnRepeat = Callable[[str, dict[str, float]], None]
@@ -38,9 +38,9 @@ def cross_validate(
             name = f"fold {number}.{fold + 1}"
             train, held_out = rows[np.flatnonzero(repeat != fold)], rows[np.flatnonzero(repeat == fold)]
             fitted = fit(setup, train, held_out, checkpoints=checkpoints.of(name))
-            figure = f"val/{fitted.score}"
-            scores.append(fitted.epochs[-1].metrics[figure])
-            on_fold(name, {figure: scores[-1]})
+            metric = f"val/{fitted.score}"
+            scores.append(fitted.epochs[-1].metrics[metric])
+            on_fold(name, {metric: scores[-1]})
     return _summary(scores)
 
 
@@ -66,9 +66,9 @@ def multi_seed(
     for seed in range(first, first + seeds):
         seeded, name = setup.changed(seed=seed), f"seed {seed}"
         weights = fit(seeded, train, validation, checkpoints=checkpoints.of(name)).weights if scores else trained
-        ((figure, score),) = evaluate(seeded, weights, test).items()
+        ((metric, score),) = score_split(seeded, weights, test).items()
         scores.append(score)
-        on_seed(name, {f"test/{figure}": score})
+        on_seed(name, {f"test/{metric}": score})
     return _summary(scores)
 
 

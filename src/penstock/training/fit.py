@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -23,10 +24,11 @@ from penstock.data.datamodule import ArrayDataModule
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.inputs import FittedLayer, WordEmbedding
-from penstock.training.checkpoints import AtomicCheckpointIO, CheckpointFiles, PreemptionCheckpoint, is_finished
+from penstock.training.checkpoint_files import CheckpointFiles, StreamingCheckpointIO, is_finished
 from penstock.training.ema import EMA
 from penstock.training.history import Epoch, HistoryCallback
 from penstock.training.module import BaseModule
+from penstock.training.preemption import PreemptionCheckpoint
 
 # Makes the LightningModule of a model for a dataset: `penstock.tasks.build.build_module`.
 BuildModule = Callable[[ModelConfig, DatasetInfo], BaseModule]
@@ -111,42 +113,22 @@ def fit(
     """
     training = setup.model.training
     lightning.seed_everything(training.seed, verbose=False)
-    module = setup.build_module(setup.model, setup.info)
-    # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
-    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
-    _fit_layers(module.network, train)
-    _init_embeddings(module.network, train)
+    module = _prepare_module(setup, train)
     history = HistoryCallback(getattr(training, "early_stopping", None), on_epoch)
-    checkpoint = PreemptionCheckpoint(checkpoints)
-    ema = [EMA(training.ema_decay)] if training.ema_decay else []
+    preemption = PreemptionCheckpoint(checkpoints)
     trainer = make_trainer(
         _strategy_for(module, setup.trainer),
         max_epochs=training.epochs,
-        callbacks=[history, *ema, *callbacks, checkpoint],
+        callbacks=[history, *_make_ema(training.ema_decay), *callbacks, preemption],
         logger=logger or False,
         check_val_every_n_epoch=setup.validate_every,
     )
     data = ArrayDataModule(train=train, validation=validation, batch_size=training.batch_size, seed=training.seed)
-    path, saved = (checkpoints and checkpoints.latest(trainer.world_size)) or (None, {})
-    if saved and is_finished(saved):
-        _restore(module, [history, checkpoint], saved)
-    else:
-        _run(trainer, module, data, path)
-        checkpoint.answer_signal()
-    return FitResult(
-        weights=history.best_weights,
-        shown=module.artifacts(),
-        score=module.score,
-        parameters=module.network.count_parameters(),
-        epochs=history.epochs,
-        best=history.best,
-        seconds=checkpoint.seconds,
-        samples_per_second=len(train) * len(history.epochs) / checkpoint.seconds,
-        device=str(trainer.strategy.root_device),
-    )
+    _train_or_restore(trainer, module, data, history, preemption)
+    return _make_result(trainer, module, history, preemption.seconds, len(train))
 
 
-def evaluate(setup: TrainingSetup, weights: Mapping[str, torch.Tensor], split: ArraySplit) -> dict[str, float]:
+def score_split(setup: TrainingSetup, weights: Mapping[str, torch.Tensor], split: ArraySplit) -> dict[str, float]:
     """Compute the score of trained weights on a split, by its name."""
     module = setup.build_module(setup.model, setup.info)
     module.network.load_state_dict(weights)
@@ -162,6 +144,7 @@ def make_trainer(settings: TrainerConfig, **options: Any) -> lightning.Trainer: 
         ConfigError: Lightning refuses the settings.
     """
     _silence_lightning()
+    _leave_new_tensors_unfilled()
     try:
         return lightning.Trainer(
             **settings.lightning_arguments(),
@@ -170,11 +153,58 @@ def make_trainer(settings: TrainerConfig, **options: Any) -> lightning.Trainer: 
             enable_progress_bar=output.is_terminal,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[StreamingCheckpointIO()],
             **options,
         )
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"params.yaml: trainer: {error}") from None
+
+
+def _prepare_module(setup: TrainingSetup, train: ArraySplit) -> BaseModule:
+    """Build the module, and fit its layers and embeddings to the training rows."""
+    module = setup.build_module(setup.model, setup.info)
+    # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
+    _fit_layers(module.network, train)
+    _init_embeddings(module.network, train)
+    return module
+
+
+def _make_ema(decay: float | None) -> list[Callback]:
+    return [EMA(decay)] if decay else []
+
+
+def _train_or_restore(
+    trainer: lightning.Trainer,
+    module: BaseModule,
+    data: ArrayDataModule,
+    history: HistoryCallback,
+    preemption: PreemptionCheckpoint,
+) -> None:
+    """Train from the last checkpoint, or only load it if its training is finished."""
+    files = preemption.files
+    path, saved = (files and files.latest(trainer.world_size)) or (None, {})
+    if saved and is_finished(saved):
+        _restore(module, [history, preemption], saved)
+    else:
+        _run(trainer, module, data, path)
+        preemption.raise_pending_signal()
+
+
+def _make_result(
+    trainer: lightning.Trainer, module: BaseModule, history: HistoryCallback, seconds: float, rows: int
+) -> FitResult:
+    return FitResult(
+        weights=history.best_weights,
+        shown=module.artifacts(),
+        score=module.score,
+        parameters=module.network.count_parameters(),
+        epochs=history.epochs,
+        best=history.best,
+        seconds=seconds,
+        samples_per_second=rows * len(history.epochs) / seconds,
+        device=str(trainer.strategy.root_device),
+    )
 
 
 def _strategy_for(module: BaseModule, settings: TrainerConfig) -> TrainerConfig:
@@ -188,7 +218,7 @@ def _strategy_for(module: BaseModule, settings: TrainerConfig) -> TrainerConfig:
     return settings
 
 
-def _run(trainer: lightning.Trainer, module: BaseModule, data: ArrayDataModule, path: Any) -> None:  # noqa: ANN401
+def _run(trainer: lightning.Trainer, module: BaseModule, data: ArrayDataModule, path: Path | None) -> None:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:
@@ -196,7 +226,7 @@ def _run(trainer: lightning.Trainer, module: BaseModule, data: ArrayDataModule, 
 
 
 def _restore(module: BaseModule, callbacks: list[Callback], saved: dict[str, Any]) -> None:
-    """Take the result of a training that ended, but whose stage did not, from its last checkpoint."""
+    """Load the result of a finished training from its last checkpoint; only its stage was interrupted."""
     module.on_load_checkpoint(saved)
     for callback in callbacks:
         callback.load_state_dict(saved["callbacks"][callback.state_key])
@@ -226,5 +256,8 @@ def _silence_lightning() -> None:
     warnings.filterwarnings(
         "ignore", message=".*does not have many workers.*|.*treespec, LeafSpec.*|.*logging interval.*"
     )
-    # Deterministic algorithms would also fill every new tensor, to expose reads of memory that nobody wrote.
+
+
+def _leave_new_tensors_unfilled() -> None:
+    """Disable the filling of new tensors, which deterministic algorithms do to expose reads of unwritten memory."""
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from penstock.core.errors import TrainingError
-from penstock.io.files import write_text
+from penstock.io.files import write_csv
 from penstock.training.module import BaseModule
 
 
@@ -37,9 +37,11 @@ class Epoch:
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
     """Write history.csv, one row per epoch."""
-    header = ",".join(["epoch", *epochs[0].metrics])
-    rows = [",".join([str(epoch.epoch), *(f"{value:.6g}" for value in epoch.metrics.values())]) for epoch in epochs]
-    write_text(path, "\n".join([header, *rows]) + "\n")
+    rows = [
+        {"epoch": str(epoch.epoch)} | {metric: f"{value:.6g}" for metric, value in epoch.metrics.items()}
+        for epoch in epochs
+    ]
+    write_csv(path, rows)
 
 
 class HistoryCallback(Callback):

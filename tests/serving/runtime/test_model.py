@@ -17,14 +17,14 @@ def autoencoder(small_run):
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_optional_inputs_have_one_row_or_one_per_row(autoencoder, rows):
-    given = {"pixels": PIXELS, "code_shift": np.ones((rows, 32), dtype=np.float32)}
+    given = {"pixels": PIXELS, "latent_shift": np.ones((rows, 32), dtype=np.float32)}
     assert autoencoder.rows(given) == 3
     moved, still = autoencoder.run(given), autoencoder.run({"pixels": PIXELS})
-    assert np.array_equal(moved["code"], still["code"])
+    assert np.array_equal(moved["latent"], still["latent"])
     assert not np.array_equal(moved["reconstruction"], still["reconstruction"])
 
 
 @pytest.mark.parametrize("shape", [(2, 32), (3, 31), (32,), (0, 32)])
 def test_optional_inputs_of_a_wrong_shape_are_rejected(autoencoder, shape):
-    with pytest.raises(InputError, match=r"code_shift: expected FP32 of shape \[-1, 32\]"):
-        autoencoder.rows({"pixels": PIXELS, "code_shift": np.ones(shape, dtype=np.float32)})
+    with pytest.raises(InputError, match=r"latent_shift: expected FP32 of shape \[-1, 32\]"):
+        autoencoder.rows({"pixels": PIXELS, "latent_shift": np.ones(shape, dtype=np.float32)})

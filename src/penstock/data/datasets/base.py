@@ -68,6 +68,8 @@ def load_dataset(name: str) -> RawDataset:
     """
     known = [module.name for module in iter_modules([str(Path(__file__).parent)]) if module.name != "base"]
     if name not in known:
-        raise ConfigError(f"params.yaml: datasets.{name}: has no file {name}.py here{nearest(name, known)}")
+        raise ConfigError(
+            f"params.yaml: datasets.{name}: src/penstock/data/datasets/ has no file {name}.py{nearest(name, known)}"
+        )
     dataset: RawDataset = import_module(f"penstock.data.datasets.{name}").DATASET
     return dataset

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.config.data import ChecksConfig
-from penstock.core.errors import ExpectationError
+from penstock.core.errors import DataCheckError
 from penstock.data.datasets.base import RawSplit
 from penstock.io.processed_dataset import ArraySplit, SplitName
 
 
 @dataclass(frozen=True)
-class Expectation:
+class CheckResult:
     """The result of one check."""
 
     key: str
     """Key below `checks`."""
-    holds: bool
+    passed: bool
     """Whether the data pass the check."""
     declared: str
     """Declared value, for messages."""
@@ -27,15 +27,15 @@ class Expectation:
     """Measured value, for messages."""
 
 
-def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[Expectation]:
+def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) -> list[CheckResult]:
     """Check the number of rows and the class balance of the official parts."""
     found_rows = {name: len(part.labels) for name, part in parts.items()}
     smallest, largest = checks.class_share.min, checks.class_share.max
     shares = [np.bincount(part.labels, minlength=classes) / len(part.labels) for part in parts.values()]
     lowest, highest = float(np.min(shares)), float(np.max(shares))
     return [
-        Expectation("rows", found_rows == checks.rows, str(checks.rows), str(found_rows)),
-        Expectation(
+        CheckResult("rows", found_rows == checks.rows, str(checks.rows), str(found_rows)),
+        CheckResult(
             "class_share",
             smallest <= lowest and highest <= largest,
             f"{smallest} to {largest}",
@@ -44,7 +44,7 @@ def of_raw(checks: ChecksConfig, parts: Mapping[str, RawSplit], classes: int) ->
     ]
 
 
-def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[Expectation]:
+def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[CheckResult]:
     """Check the range of the processed inputs and the number of leaked rows.
 
     Args:
@@ -56,23 +56,23 @@ def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], l
     lowest = min(float(split.inputs.min()) for split in splits.values())
     highest = max(float(split.inputs.max()) for split in splits.values())
     return [
-        Expectation(
+        CheckResult(
             "values",
             # Rounding tolerance: float32 cannot represent 7.9.
             smallest - 1e-6 <= lowest and highest <= largest + 1e-6,
             f"{smallest:g} to {largest:g}",
             f"{lowest:g} to {highest:g}",
         ),
-        Expectation("leakage", leaked <= checks.leakage, f"at most {checks.leakage}", str(leaked)),
+        CheckResult("leakage", leaked <= checks.leakage, f"at most {checks.leakage}", str(leaked)),
     ]
 
 
-def require(dataset: str, expectations: list[Expectation]) -> None:
-    """Raise `ExpectationError` with one line for each check that failed."""
-    broken = [
-        f"datasets.{dataset}.checks.{one.key}: declared {one.declared}, found {one.found}"
-        for one in expectations
-        if not one.holds
+def require(dataset: str, results: list[CheckResult]) -> None:
+    """Raise `DataCheckError` with one line for each check that failed."""
+    failed = [
+        f"datasets.{dataset}.checks.{result.key}: declared {result.declared}, found {result.found}"
+        for result in results
+        if not result.passed
     ]
-    if broken:
-        raise ExpectationError("\n".join(broken))
+    if failed:
+        raise DataCheckError("\n".join(failed))

@@ -24,7 +24,7 @@ class Encoder(Protocol):
         ...
 
     @property
-    def vocabulary(self) -> int:
+    def vocab_size(self) -> int:
         """Number of word ids for texts, 0 otherwise."""
         ...
 

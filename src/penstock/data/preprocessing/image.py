@@ -20,7 +20,7 @@ class ImageEncoder:
     """An `Encoder` of uint8 pixels."""
 
     shape: tuple[int, ...]
-    vocabulary: int = 0
+    vocab_size: int = 0
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.uint8]:
         return inputs.astype(np.uint8)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from penstock.config.data import DatasetConfig, SplitConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.datasets.base import RawSplit, load_dataset, raw_split_for
-from penstock.data.preprocessing import checks as expectations
+from penstock.data.preprocessing import checks
 from penstock.data.preprocessing.encoder import fit_encoder
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import SPLITS, ArraySplit, SplitName, save_array
@@ -34,12 +34,12 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         folder: Output folder of the processed dataset.
 
     Raises:
-        ExpectationError: The data fail `datasets.<name>.checks`.
+        DataCheckError: The data fail `datasets.<name>.checks`.
         WrongSettingError: `split` does not match the official parts, or `split.max_rows` leaves too few rows.
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
-    expectations.require(name, expectations.of_raw(settings.checks, parts, len(dataset.classes)))
+    checks.require(name, checks.of_raw(settings.checks, parts, len(dataset.classes)))
     training, test, rows, repeated = split_rows(parts, settings)
 
     of_split = _split_parts(training, test, rows)
@@ -51,7 +51,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         for split, part in of_split.items()
     }
     leaked = _leaked(training, test, rows)
-    expectations.require(name, expectations.of_processed(settings.checks, encoded, leaked))
+    checks.require(name, checks.of_processed(settings.checks, encoded, leaked))
 
     for split in SPLITS:
         save_array(folder, f"{split}/inputs", encoded[split].inputs)
@@ -64,7 +64,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         dataset=name,
         kind=settings.inputs.kind,
         shape=encoder.shape,
-        vocabulary=encoder.vocabulary,
+        vocab_size=encoder.vocab_size,
         classes=dataset.classes,
         description=dataset.description,
     )
@@ -73,7 +73,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         "dataset": name,
         "kind": info.kind,
         "shape": list(info.shape),
-        "vocabulary": info.vocabulary,
+        "vocab_size": info.vocab_size,
         "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
         "training_inputs": encoder.describe(of_split["train"].inputs),
         "duplicates": {

@@ -20,7 +20,7 @@ class TableEncoder:
     """An `Encoder` of float32 numbers."""
 
     shape: tuple[int, ...]
-    vocabulary: int = 0
+    vocab_size: int = 0
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         return inputs.astype(np.float32)

@@ -61,15 +61,15 @@ class _Block:
     lengths: NDArray[np.int32]
     """int32 [texts], number of words in each text."""
     last: NDArray[np.int32]
-    """int32 [texts, length], numbers of the last words of each text; -1 is padding on the left."""
+    """int32 [texts, max_length], numbers of the last words of each text; -1 is padding on the left."""
 
     @classmethod
-    def of(cls, spaced: pa.StringArray, length: int) -> _Block:
+    def of(cls, spaced: pa.StringArray, max_length: int) -> _Block:
         """Number the words of a block. Splits after every space, without a copy.
 
         Args:
             spaced: Block of texts from `_spaced`.
-            length: Number of words to keep from each text.
+            max_length: Number of words to keep from each text.
         """
         _, text_offsets, content = spaced.buffers()
         *begins, end = np.frombuffer(text_offsets, dtype=np.int32)[: len(spaced) + 1]
@@ -79,19 +79,19 @@ class _Block:
         numbers = tokens.indices.to_numpy()
         is_word = np.diff(offsets) > 1
         lengths = np.add.reduceat(is_word, np.searchsorted(offsets, begins), dtype=np.int32)
-        last = _last(numbers[is_word], lengths, length)
+        last = _last(numbers[is_word], lengths, max_length)
         return cls(tokens.dictionary, np.bincount(numbers), lengths, last)
 
 
-def _last(numbers: NDArray[np.int32], lengths: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+def _last(numbers: NDArray[np.int32], lengths: NDArray[np.int32], max_length: int) -> NDArray[np.int32]:
     ends = np.cumsum(lengths, dtype=np.int32)[:, None]
-    sources = ends + np.arange(-length, 0, dtype=np.int32)
+    sources = ends + np.arange(-max_length, 0, dtype=np.int32)
     is_there = sources >= ends - lengths[:, None]
     return np.append(numbers, np.int32(-1))[np.where(is_there, sources, -1)]
 
 
-def _blocks(texts: NDArray[Any], length: int) -> Iterator[_Block]:
-    return (_Block.of(spaced, length) for spaced in _spaced(texts))
+def _blocks(texts: NDArray[Any], max_length: int) -> Iterator[_Block]:
+    return (_Block.of(spaced, max_length) for spaced in _spaced(texts))
 
 
 @dataclass(frozen=True)
@@ -100,28 +100,28 @@ class TextEncoder:
 
     words: list[str]
     """Vocabulary, in the order of the ids. The first word has the id `FIRST_WORD`."""
-    length: int
+    max_length: int
     """Number of words kept from the end of each text."""
-    vocabulary: int
+    vocab_size: int
     """Number of ids, an upper bound: a small dataset can have fewer words."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.length,)
+        return (self.max_length,)
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
-        return self._encode(_blocks(inputs, self.length))
+        return self._encode(_blocks(inputs, self.max_length))
 
     def _encode(self, blocks: Iterable[_Block]) -> NDArray[np.int32]:
         known = pa.array([f"{word} " for word in self.words], type=pa.string())
-        nothing = np.empty((0, self.length), dtype=np.int32)
+        nothing = np.empty((0, self.max_length), dtype=np.int32)
         return np.concatenate([nothing, *(_ids(block.words, known)[block.last] for block in blocks)])
 
     def save(self, folder: Path) -> None:
         write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.words))
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        blocks = list(_blocks(inputs, self.length))
+        blocks = list(_blocks(inputs, self.max_length))
         lengths = np.concatenate([block.lengths for block in blocks])
         encoded = self._encode(blocks)
         return {
@@ -130,24 +130,24 @@ class TextEncoder:
                 "median": float(np.median(lengths)),
                 "longest": int(lengths.max()),
             },
-            "share_cut": round(float((lengths > self.length).mean()), 4),
+            "share_cut": round(float((lengths > self.max_length).mean()), 4),
             "share_unknown": round(float((encoded == UNKNOWN).sum() / (encoded != PADDING).sum()), 4),
         }
 
 
-def restricted(ids: NDArray[np.int32], vocabulary: int, length: int) -> NDArray[np.int32]:
+def restricted(ids: NDArray[np.int32], vocab_size: int, max_length: int) -> NDArray[np.int32]:
     """Convert ids to a smaller vocabulary and a shorter length.
 
     Args:
         ids: int32 [rows, T].
-        vocabulary: Number of ids; larger ids become `UNKNOWN`.
-        length: Number of words kept from the end of each text, at most T.
+        vocab_size: Number of ids; larger ids become `UNKNOWN`.
+        max_length: Number of words kept from the end of each text, at most T.
 
     Returns:
-        int32 [rows, length].
+        int32 [rows, max_length].
     """
-    kept = ids[:, -length:]
-    return np.where(kept < vocabulary, kept, UNKNOWN)
+    kept = ids[:, -max_length:]
+    return np.where(kept < vocab_size, kept, UNKNOWN)
 
 
 def _ids(words: pa.StringArray, known: pa.StringArray) -> NDArray[np.int32]:
@@ -162,7 +162,7 @@ def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDAr
     Numbering the words takes most of the time. Counting and encoding therefore share one pass.
 
     Returns:
-        The encoder and the encoded training texts, int32 [rows, length].
+        The encoder and the encoded training texts, int32 [rows, max_length].
     """
     blocks = list(_blocks(training, settings.max_length))
     encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)

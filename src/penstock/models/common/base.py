@@ -19,7 +19,7 @@ class InputSpec:
     dtype: torch.dtype
     description: str = ""
     """Meaning of a row for users; empty if it is a row of the dataset."""
-    vocabulary: int = 0
+    vocab_size: int = 0
     """Number of ids if the input is word ids, else 0."""
 
     def example(self, rows: int) -> Tensor:

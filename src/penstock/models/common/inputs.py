@@ -102,12 +102,12 @@ def restrict_to_model(words: TokensConfig | None, info: DatasetInfo) -> DatasetI
         raise WrongSettingError("network.tokens", problem.format(info.dataset))
     if words is None:
         return info
-    for key, most in (("vocab_size", info.vocabulary), ("max_length", info.shape[0])):
+    for key, most in (("vocab_size", info.vocab_size), ("max_length", info.shape[0])):
         if getattr(words, key) > most:
             raise WrongSettingError(
                 f"network.tokens.{key}", f"{info.dataset} has {most} (datasets.{info.dataset}.inputs.{key})"
             )
-    return replace(info, vocabulary=words.vocab_size, shape=(words.max_length,))
+    return replace(info, vocab_size=words.vocab_size, shape=(words.max_length,))
 
 
 def input_spec(info: DatasetInfo) -> InputSpec:
@@ -118,7 +118,7 @@ def input_spec(info: DatasetInfo) -> InputSpec:
         case "image":
             return InputSpec("pixels", info.shape, torch.uint8)
         case "text":
-            return InputSpec("token_ids", info.shape, torch.int64, vocabulary=info.vocabulary)
+            return InputSpec("token_ids", info.shape, torch.int64, vocab_size=info.vocab_size)
 
 
 def input_layer(info: DatasetInfo) -> nn.Module:

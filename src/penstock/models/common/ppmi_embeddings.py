@@ -18,31 +18,31 @@ CONTEXT_SMOOTHING = 0.75
 SPREAD = 0.3  # standard deviation over all elements of all vectors
 
 
-def ppmi_embeddings(ids: NDArray[np.int32], vocabulary: int, width: int) -> NDArray[np.float32]:
+def ppmi_embeddings(ids: NDArray[np.int32], vocab_size: int, width: int) -> NDArray[np.float32]:
     """Compute a vector for each word id.
 
     Args:
         ids: Word ids of the training texts, int32 [N, T].
-        vocabulary: Number of ids.
+        vocab_size: Number of ids.
         width: Dimension of the embedding.
 
     Returns:
-        Vectors, float32 [vocabulary, width]. Padding and the unknown word have zeros. All vectors are zero if no two
+        Vectors, float32 [vocab_size, width]. Padding and the unknown word have zeros. All vectors are zero if no two
         words co-occur more often than by chance.
     """
-    counts = _counts(ids, vocabulary)
+    counts = _counts(ids, vocab_size)
     likelier = _mutual_information(counts) if counts.nnz else counts
     if not likelier.nnz:
-        return np.zeros((vocabulary, width), dtype=np.float32)
+        return np.zeros((vocab_size, width), dtype=np.float32)
     left, strengths, _ = randomized_svd(likelier, width, n_iter=3, random_state=0)
     vectors = left * np.sqrt(strengths)
     scaled: NDArray[np.float32] = (vectors * (SPREAD / vectors.std())).astype(np.float32)
     return scaled
 
 
-def _counts(ids: NDArray[np.int32], vocabulary: int) -> csr_array:
-    """Count co-occurrences of words, weighted by distance, float32 [vocabulary, vocabulary]."""
-    counts = csr_array((vocabulary, vocabulary), dtype=np.float32)
+def _counts(ids: NDArray[np.int32], vocab_size: int) -> csr_array:
+    """Count co-occurrences of words, weighted by distance, float32 [vocab_size, vocab_size]."""
+    counts = csr_array((vocab_size, vocab_size), dtype=np.float32)
     for distance in range(1, WINDOW + 1):
         first, second = ids[:, :-distance].ravel(), ids[:, distance:].ravel()
         words = (first > UNKNOWN) & (second > UNKNOWN)

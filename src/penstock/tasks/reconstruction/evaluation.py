@@ -1,4 +1,4 @@
-"""Evaluate autoencoders: reconstruction error, and the shift of the code (`penstock.export.latent_shift`)."""
+"""Evaluate autoencoders: reconstruction error, and the shift of the latent vector (`penstock.export.latent_shift`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.data.datasets.base import RawSplit
 from penstock.evaluation.parity import max_abs_diff
 from penstock.evaluation.results import Metric, Predictions, TaskResult
 from penstock.evaluation.session import Outputs
-from penstock.export.latent_shift import CODE, CODE_SHIFT
+from penstock.export.latent_shift import LATENT, LATENT_SHIFT
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.autoencoder import Autoencoder
 from penstock.models.common.base import ExportableModel
@@ -42,8 +42,8 @@ def evaluate(_model: ReconstructionConfig, predictions: Predictions) -> TaskResu
             "reconstructions": predictions.outputs["reconstruction"][:SHOWN_PAIRS],
         },
         parity={
-            "code_shift": _difference_when_shifted(predictions),
-            "code_shift_by_zeros": _difference_when_shifted_by_zeros(predictions),
+            "latent_shift": _difference_when_shifted(predictions),
+            "latent_shift_by_zeros": _difference_when_shifted_by_zeros(predictions),
         },
     )
 
@@ -67,31 +67,31 @@ def _errors_by_class(predictions: Predictions) -> list[dict[str, str | float]]:
 def _difference_when_shifted_by_zeros(predictions: Predictions) -> float:
     """Return the largest difference that a shift of zeros makes; it must be 0."""
     unshifted = _shifted(predictions)
-    return max_abs_diff(_shifted(predictions, np.zeros_like(unshifted[CODE][:1])), unshifted)
+    return max_abs_diff(_shifted(predictions, np.zeros_like(unshifted[LATENT][:1])), unshifted)
 
 
 def _difference_when_shifted(predictions: Predictions) -> float:
     """Return the largest difference to the network's decoder, for one shift per row and for one shift for all rows."""
-    code = _shifted(predictions)[CODE]
-    row_shifts = np.random.default_rng(0).standard_normal(code.shape, dtype=np.float32)
+    latent = _shifted(predictions)[LATENT]
+    row_shifts = np.random.default_rng(0).standard_normal(latent.shape, dtype=np.float32)
     return max(
-        max_abs_diff(_shifted(predictions, shift), _decoded(predictions, code, shift))
+        max_abs_diff(_shifted(predictions, shift), _decoded(predictions, latent, shift))
         for shift in (row_shifts, row_shifts[:1])
     )
 
 
 def _shifted(predictions: Predictions, shift: NDArray[np.float32] | None = None) -> Outputs:
-    """Run the ONNX file on the first test images, with a shift of the code if one is given."""
+    """Run the ONNX file on the first test images, with a shift of the latent vector if one is given."""
     session = predictions.session
     names = [output.name for output in session.get_outputs()]
     feed = {session.get_inputs()[0].name: predictions.test.inputs[:SHIFTED_ROWS]}
     if shift is not None:
-        feed[CODE_SHIFT] = shift
+        feed[LATENT_SHIFT] = shift
     return dict(zip(names, session.run(names, feed), strict=True))
 
 
-def _decoded(predictions: Predictions, code: NDArray[np.float32], shift: NDArray[np.float32]) -> Outputs:
+def _decoded(predictions: Predictions, latent: NDArray[np.float32], shift: NDArray[np.float32]) -> Outputs:
     assert isinstance(predictions.network, Autoencoder)
     with torch.inference_mode():
-        images = predictions.network.decode(torch.from_numpy(code + shift))
-    return {CODE: code, "reconstruction": images.numpy()}
+        images = predictions.network.decode(torch.from_numpy(latent + shift))
+    return {LATENT: latent, "reconstruction": images.numpy()}

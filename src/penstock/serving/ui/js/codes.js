@@ -1,16 +1,16 @@
-// Decode arbitrary latent vectors: the autoencoder adds `code_shift` to the latent vector of its input image.
+// Decode arbitrary latent vectors: the autoencoder adds `latent_shift` to the latent vector of its input image.
 
 import { infer } from "./server.js";
 
-const SHIFT = "code_shift";
+const SHIFT = "latent_shift";
 
 /** Encodes images in grey levels; one list of numbers each. */
 export async function codesOf(model, images) {
-  const { code } = await infer(model, images.length, {
+  const { latent } = await infer(model, images.length, {
     [model.inputs[0].name]: images.flatMap((image) => Array.from(image)),
   });
-  const length = code.length / images.length;
-  return images.map((_, row) => code.slice(row * length, (row + 1) * length));
+  const length = latent.length / images.length;
+  return images.map((_, row) => latent.slice(row * length, (row + 1) * length));
 }
 
 /** Decodes latent vectors to images in grey levels; `origin` is any image with its own latent vector. */

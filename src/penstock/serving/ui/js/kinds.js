@@ -21,7 +21,7 @@ export const autoencoders = (models) =>
     (model) =>
       takesImages(model) &&
       gives(model, "reconstruction") &&
-      model.optional_inputs?.some(({ name }) => name === "code_shift"),
+      model.optional_inputs?.some(({ name }) => name === "latent_shift"),
   );
 export const generators = (models) => models.filter((model) => takesNumbers(model) && gives(model, "image"));
 
