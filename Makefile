@@ -41,8 +41,8 @@ serve: PORT ?= 8080
 serve: $(VENV)/.pipeline ## serve the validated models
 	@penstock serve --port $(PORT)
 
-check: lint ## lint, types, contracts and the tests without a pipeline run; under 3 minutes
-	@pytest $(workers) -m "not pipeline and not slow"
+check: lint ## lint, types, contracts and the fast tests; under 3 minutes
+	@pytest $(workers) -m "not pipeline and not integration and not slow"
 
 test: lint ## everything that proves the product; under 10 minutes
 	@pytest $(workers) --durations 30 -m "not slow"

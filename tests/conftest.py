@@ -14,6 +14,7 @@ from tests.helpers.small_project import SmallProject, small_repository
 REPOSITORY = Path(__file__).parent.parent
 # Whatever uses one of these needs a pipeline run, or runs one.
 PIPELINE_FIXTURES = {"made_once", "small_copy"}
+INTEGRATION_FIXTURES = {"mlflow_server"}
 # One of each task, kind of network and kind of input. The others are trained for slow tests.
 SMALL_MODELS = ("iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_gan", "imdb_lstm", "imdb_attention")
 EVERY_MODEL = pytest.StashKey[bool]()
@@ -60,6 +61,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if PIPELINE_FIXTURES & set(item.fixturenames):
             item.add_marker("pipeline")
+        if INTEGRATION_FIXTURES & set(item.fixturenames):
+            item.add_marker("integration")
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_timeout(item)))
     yield  # pytest deselects by markers

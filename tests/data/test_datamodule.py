@@ -134,6 +134,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.integration
 def test_stock_trainer_shards_each_batch_over_two_processes(tmp_path):
     script = tmp_path / "two_processes.py"
     script.write_text(TWO_PROCESSES)

@@ -10,6 +10,8 @@ import pytest
 from tests.helpers.ddp_training import evaluated, trained
 from tests.helpers.nodes import FIRST, ON_TWO_NODES
 
+pytestmark = pytest.mark.integration
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SEVERAL = ["-m", "tests.helpers.ddp_training"]
 
