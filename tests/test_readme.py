@@ -128,6 +128,7 @@ def test_program_commands(small_run, command):
     assert small_run.run(*shlex.split(command)).stdout
 
 
+@pytest.mark.slow
 def test_an_experiment_changes_one_setting_and_the_table_is_narrow(changed_run):
     author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
     changed_run.run("git", "add", "--all")

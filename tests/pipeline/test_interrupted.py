@@ -110,7 +110,10 @@ def test_a_disk_too_full_for_the_weights_costs_one_line_and_no_epoch(project, un
     assert_one_run_for_each(project.root, [MODEL], EPOCHS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGUSR1))],
+)
 def test_a_stage_that_gets_a_signal_resumes_where_it_stopped(project, stage, number, uninterrupted_outputs):
     process = stage()
     process.send_signal(number)
@@ -124,6 +127,7 @@ def test_processes_of_lightning_stop_together_and_resume(project, stage, uninter
     assert_stops_and_resumes(project, first, signal.SIGTERM, uninterrupted_outputs(2))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_restarted_with_the_others(project, stage, uninterrupted_outputs):
     """torchrun restarts both workers, and they resume from the checkpoint."""
     project.edit_params(trainer__devices=2, trainer__accelerator="cpu")

@@ -130,7 +130,7 @@ class LinearBaselineConfig(BaseConfig):
 
 
 class PcaBaselineConfig(BaseConfig):
-    """Principal components of the training rows: the best linear code of that size."""
+    """Principal components of the training rows: the best linear encoding of that size."""
 
     kind: Literal["pca"] = Field(description="Principal component analysis.")
     dataset: str = Field(description=DATASET)

@@ -154,11 +154,11 @@ class AutoencoderConfig(BaseConfig):
 
     kind: Literal["autoencoder"] = Field(description="Dense autoencoder.")
     hidden_sizes: Sizes = Field(
-        default=(), description="Widths of the layers between input and code, mirrored between code and output."
+        default=(), description="Widths of the layers between input and latent vector, mirrored behind it."
     )
-    latent_dim: Positive = Field(description="Width of the code (latent dimension).")
+    latent_dim: Positive = Field(description="Size of the latent vector.")
     activation: Activation = Field(default="relu", description=ACTIVATION)
-    dropout: Dropout = Field(default=0.0, description="Dropout on the code, 0..1.")
+    dropout: Dropout = Field(default=0.0, description="Dropout on the latent vector, 0..1.")
 
 
 class GeneratorConfig(BaseConfig):

@@ -30,7 +30,7 @@ async function begin() {
     opened("draw", "Digit", readers, drawPanel),
     opened("review", "Review", kinds.critics(models), reviewPanel),
     opened("flower", "Flower", kinds.botanists(models), flowerPanel),
-    opened("code", "Code", kinds.autoencoders(models), (encoders) => codePanel(encoders, readers, trouble)),
+    opened("code", "Latent space", kinds.autoencoders(models), (encoders) => codePanel(encoders, readers, trouble)),
     opened("wall", "Wall", kinds.generators(models), (generators) => wallPanel(generators, readers, trouble)),
   ].filter(Boolean);
   byId("served").textContent =
