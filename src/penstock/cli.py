@@ -115,6 +115,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.orchestration.dvc_patches import repair_locks, run
     from penstock.orchestration.resources import shares_of_gpus, stages_at_once
     from penstock.reporting.plots_page import ensure_plots_page
+    from penstock.tracking.shared_uploader import shared_uploader
 
     project = Project.find()
     repair_locks(project)
@@ -122,12 +123,14 @@ def _repro(chosen: argparse.Namespace) -> None:
     config = load_config(project.params)
     jobs = chosen.jobs or stages_at_once(config.trainer)
     if jobs == 1:
-        sys.exit(run(["repro", *chosen.target], project.root))
+        with shared_uploader(project, config):
+            sys.exit(run(["repro", *chosen.target], project.root))
     from penstock.orchestration.scheduler import repro
 
     epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
     epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
-    repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
+    with shared_uploader(project, config):
+        repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

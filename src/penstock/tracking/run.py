@@ -28,6 +28,7 @@ from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.description import RunDescription
 from penstock.tracking.model_version import ModelVersionContent
+from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.tags import CODE, DATA, DVC_EXPERIMENT, KEY, MODEL, PARAMETERS
 from penstock.tracking.uri import URI, tracking_uri
@@ -58,7 +59,10 @@ def track_model(project: Project, config: Config, provenance: Provenance) -> Ite
 
 @contextmanager
 def _spooled(project: Project, uri: str) -> Iterator[Emit]:
-    """Open an event log, start the process that uploads it, and wait for the upload at the end."""
+    """Open an event log, start the process that uploads it, and wait for the upload at the end.
+
+    In `penstock repro`, one process uploads the logs of all stages.
+    """
     with ExitStack() as ending:
         emit: Emit = _emit_nothing
         if not is_rank_zero():
@@ -66,14 +70,19 @@ def _spooled(project: Project, uri: str) -> Iterator[Emit]:
             return
         try:
             log = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
-            command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(log.path)]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
+            process = None if has_shared_uploader(uri) else _start_uploader(log, uri)
         except OSError as error:
             _warn(error)
         else:
-            ending.callback(_let_it_finish, process)
+            if process is not None:
+                ending.callback(_let_it_finish, process)
             emit = _Emitter(log, process)
         yield emit
+
+
+def _start_uploader(log: EventLog, uri: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(log.path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
 
 
 def _emit_nothing(_kind: str, _content: dict[str, Any]) -> None:
@@ -92,9 +101,9 @@ def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Emitter:
-    """Append events to the log until that fails, and notify the uploader."""
+    """Append events to the log until that fails, and notify the uploader; a shared one looks at the log by itself."""
 
-    def __init__(self, log: EventLog, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, log: EventLog, process: subprocess.Popen[bytes] | None) -> None:
         self.log = log
         self.process = process
         self.failed = False
@@ -107,6 +116,8 @@ class _Emitter:
         except OSError as error:
             self.failed = True
             _warn(error)
+            return
+        if self.process is None:
             return
         assert self.process.stdin
         with suppress(BrokenPipeError):  # the uploader has crashed: a later stage uploads the log

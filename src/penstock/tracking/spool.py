@@ -92,12 +92,17 @@ def read_events(log: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:
             yield event, offset
 
 
-def pending_logs(spool: Path, uri: str) -> list[Path]:
-    """Return the event logs for this MLflow whose stages have ended, oldest first.
+def event_logs(spool: Path, uri: str) -> list[Path]:
+    """Return the event logs for this MLflow, oldest first.
 
     Logs for another address are kept until that address is used again.
     """
-    return [log for log in sorted(spool.glob(f"*.{label_of(uri)}{_SUFFIX}")) if not _is_open(log)]
+    return sorted(spool.glob(f"*.{label_of(uri)}{_SUFFIX}"))
+
+
+def pending_logs(spool: Path, uri: str) -> list[Path]:
+    """Return the event logs for this MLflow whose stages have ended, oldest first."""
+    return [log for log in event_logs(spool, uri) if not is_open(log)]
 
 
 def uploader_lock(spool: Path, uri: str) -> FileLock:
@@ -119,7 +124,8 @@ def quarantine(log: Path, event: Event) -> Path:
     return rejected
 
 
-def _is_open(log: Path) -> bool:
+def is_open(log: Path) -> bool:
+    """Return whether the stage that writes an event log is running."""
     try:
         with _lock_of(log).acquire(timeout=0):
             return False
