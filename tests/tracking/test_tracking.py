@@ -17,6 +17,7 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance, training_relevant_settings
 from penstock.io.weights import save_weights
 from penstock.reporting.figures import png
+from penstock.tracking.client import connect
 from penstock.tracking.queries import training_seconds
 from penstock.tracking.run import track_model
 from penstock.tracking.spool import spool_dir
@@ -264,3 +265,13 @@ def test_database_path_is_absolute_and_the_environment_has_precedence(project, c
     assert tracking_uri(project, with_uri(config, "http://host:5000")) == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
     assert tracking_uri(project, config) == "http://other:5000"
+
+
+def test_process_killed_while_it_creates_the_database_leaves_no_incomplete_one(project, config):
+    uri = tracking_uri(project, config)
+    command = [sys.executable, "-c", f"from penstock.tracking.client import connect; connect({uri!r})"]
+    with subprocess.Popen(command) as process:
+        wait_until((project.root / "mlflow.db.incomplete").is_file)
+        process.kill()
+    assert not (project.root / "mlflow.db").exists()
+    assert connect(uri).search_experiments()

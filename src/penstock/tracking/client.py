@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -29,8 +30,27 @@ def connect(uri: str) -> MlflowClient:
         any of UNREACHABLE: MLflow cannot be used.
     """
     with creation_lock(uri):
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
+        if uri.startswith(SQLITE):
+            _create_database(Path(uri.removeprefix(SQLITE)))
+        return _answering_client(uri)
+
+
+def _create_database(path: Path) -> None:
+    """Create MLflow's database under another name first, and rename it when it is complete.
+
+    MLflow cannot open the tables that a process leaves if it is killed while it creates them.
+    """
+    if path.exists():
+        return
+    incomplete = path.with_name(f"{path.name}.incomplete")
+    incomplete.unlink(missing_ok=True)
+    _answering_client(f"{SQLITE}{incomplete}")
+    incomplete.replace(path)
+
+
+def _answering_client(uri: str) -> MlflowClient:
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
     return client
 
 
