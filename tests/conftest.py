@@ -35,6 +35,13 @@ def threads_of_a_stage(config):
     use_threads(config.trainer.threads)
 
 
+@pytest.fixture(autouse=True)
+def own_tracking_uri(monkeypatch):
+    """Undo what MLflow does when a test sets a tracking URI: it also sets the variable, for all later processes."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+
 @pytest.fixture
 def linked_project(repository, tmp_path):
     """A project of the repository's own scripts and a copy of its params.yaml, in which nothing has run."""
