@@ -44,7 +44,7 @@ serve: $(VENV)/.pipeline ## serve the validated models
 check: lint ## lint, types, contracts and the fast tests; under 3 minutes
 	@pytest $(workers) -m "not pipeline and not integration and not slow"
 
-test: lint ## everything that proves the product; under 10 minutes
+test: lint ## everything that proves the product; about 15 minutes
 	@pytest $(workers) --durations 30 -m "not slow"
 
 test-slow: $(VENV)/.test ## the slow tests: second full runs, long kills, browsers on three sizes
