@@ -87,6 +87,9 @@ def test_directory_hash_equals_dvc(tmp_path):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    for command in ([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], ["dvc", "add", "-q", "data"]):
+    for command in (
+        [sys.executable, "-m", "dvc", "init", "-q", "--no-scm"],
+        [sys.executable, "-m", "dvc", "add", "-q", "data"],
+    ):
         subprocess.run(command, cwd=tmp_path, check=True)
     assert dvc_directory_hash(tmp_path / "data") in (tmp_path / "data.dvc").read_text()
