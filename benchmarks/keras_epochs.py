@@ -1,7 +1,7 @@
 """Compare epochs of the documented models with the documented Keras code.
 
-Both train in turns of one epoch, on the same rows, for the same number of epochs, on all cores that this process may
-use. `taskset --cpu-list 0 python -m benchmarks ...` limits them to one core, which the rows report. Both are then
+Both train in turns of one epoch, on the same rows and for the same number of epochs. They use all cores of this
+process. `taskset --cpu-list 0 python -m benchmarks ...` limits them to one core, which the rows report. Both are then
 evaluated on test: Penstock with the weights of the lowest validation loss, Keras with those of the last epoch.
 
 The GAN and the attention network are left out, since they have no documented Keras code.

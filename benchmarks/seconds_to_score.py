@@ -1,9 +1,11 @@
 """Measure the seconds of training until mnist_cnn, with its documented 34,826 weights, reaches a test score.
 
-The recipe of Penstock ends once the score is reached. It was tuned on the same test digits, so the result shows how
-fast the score can be reached, not how well the recipe generalizes. Keras runs the documented code on the documented
-60,000 rows, with the same seed, and is evaluated after each of its ten epochs. If it never reaches the score, all ten
-epochs count, and the ratio is a lower bound. Imports, loading and Keras' validation are not timed. Both use all cores.
+The recipe of Penstock ends once the score is reached. It was tuned on the same test digits. So the result shows how
+fast the score can be reached, and not how well the recipe generalizes.
+
+Keras runs the documented code on the documented 60,000 rows, with the same seed, and is evaluated after each of its ten
+epochs. If it never reaches the score, all ten epochs count, and the ratio is a lower bound. Imports, loading and Keras'
+validation are not timed. Both use all cores.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from penstock.training.malloc import tune_glibc_malloc
 
 NAME = "mnist_cnn"
 SEEDS = 3
-ROWS_FOR_ONE = 60  # one in so many rows validates, to select the epoch whose weights are used
+ROWS_FOR_ONE = 60  # one row in this number is for validation
 DOCUMENTED_EPOCHS = 10
 
 

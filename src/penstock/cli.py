@@ -122,14 +122,13 @@ def _repro(chosen: argparse.Namespace) -> None:
     ensure_plots_page(project)
     config = load_config(project.params)
     jobs = chosen.jobs or stages_at_once(config.trainer)
-    if jobs == 1:
-        with shared_uploader(project, config):
-            sys.exit(run(["repro", *chosen.target], project.root))
-    from penstock.orchestration.scheduler import repro
-
     epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
     epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
     with shared_uploader(project, config):
+        if jobs == 1:
+            sys.exit(run(["repro", *chosen.target], project.root))
+        from penstock.orchestration.scheduler import repro
+
         repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
 
 

@@ -33,7 +33,7 @@ def run_stage(
         block: The block of params.yaml that contains the name; "models" includes tuned models.
     """
 
-    def run() -> None:
+    def run() -> Project:
         project, config = _project_and_config()
         name = _only_argument()
         use_threads(config.trainer.threads)
@@ -43,8 +43,7 @@ def run_stage(
             where = config.block_of_model(name) if block == "models" else block
             place = place_of(project.params, f"{where}.{name}.{error.key}")
             raise ConfigError(f"{place}: {error.problem}") from None
-        if is_rank_zero():
-            ensure_plots_page(project)
+        return project
 
     _end(run)
 
@@ -52,11 +51,10 @@ def run_stage(
 def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
     """Run a stage that has no name as its argument; exit codes are those of `run_stage`."""
 
-    def run() -> None:
+    def run() -> Project:
         project, config = _project_and_config()
         stage(project, config)
-        if is_rank_zero():
-            ensure_plots_page(project)
+        return project
 
     _end(run)
 
@@ -72,10 +70,12 @@ def _only_argument() -> str:
     return sys.argv[1]
 
 
-def _end(body: Callable[[], None]) -> None:
+def _end(body: Callable[[], Project]) -> None:
     interrupt_at_once()
     try:
-        body()
+        project = body()
+        if is_rank_zero():
+            ensure_plots_page(project)
     except (PenstockError, OSError) as error:
         message, exit_code = explain(error)
         console.fail(message)

@@ -11,9 +11,7 @@ that the first stage created, and nothing is logged twice (`run_writer`).
 from __future__ import annotations
 
 import base64
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
@@ -26,14 +24,13 @@ from penstock.core.signals import Interrupted
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance
 from penstock.tracking import environment
+from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.description import RunDescription
 from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.tags import CODE, DATA, DVC_EXPERIMENT, KEY, MODEL, PARAMETERS
-from penstock.tracking.uri import URI, tracking_uri
-
-SECONDS_TO_FINISH = 180.0
+from penstock.tracking.uri import tracking_uri
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -70,34 +67,18 @@ def _spooled(project: Project, uri: str) -> Iterator[Emit]:
             return
         try:
             log = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
-            process = None if has_shared_uploader(uri) else _start_uploader(log, uri)
+            process = None if has_shared_uploader(uri) else start_uploader("uploader_process", log.path, uri)
         except OSError as error:
             _warn(error)
         else:
             if process is not None:
-                ending.callback(_let_it_finish, process)
+                ending.callback(finish_uploader, process)
             emit = _Emitter(log, process)
         yield emit
 
 
-def _start_uploader(log: EventLog, uri: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "penstock.tracking.uploader_process", str(log.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
-
-
 def _emit_nothing(_kind: str, _content: dict[str, Any]) -> None:
     """Discard an event, if the spool cannot be written or the rank is not zero."""
-
-
-def _let_it_finish(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(SECONDS_TO_FINISH)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class _Emitter:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +22,11 @@ from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.paths import Project
 from penstock.core.signals import SIGNALS
+from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.spool import event_logs, is_open, spool_dir
 from penstock.tracking.uri import URI, label_of, tracking_uri
 
 LABEL = "PENSTOCK_SHARED_UPLOADER"
-SECONDS_TO_FINISH = 180.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -35,22 +34,13 @@ SECONDS_BETWEEN_LOOKS = 1.0
 def shared_uploader(project: Project, config: Config) -> Iterator[None]:
     """Upload the events of the stages that run within the block, and wait for the upload at its end."""
     uri = tracking_uri(project, config)
-    spool = spool_dir(project)
-    command = [sys.executable, "-m", "penstock.tracking.shared_uploader", str(spool)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {URI: uri})
+    process = start_uploader("shared_uploader", spool_dir(project), uri)
     os.environ[LABEL] = label_of(uri)
     try:
         yield
     finally:
         del os.environ[LABEL]
-        assert process.stdin
-        process.stdin.close()
-        try:
-            failed = process.wait(SECONDS_TO_FINISH) != 0
-        except subprocess.TimeoutExpired:
-            process.kill()
-            failed = process.wait() != 0
-        if failed:
+        if finish_uploader(process) != 0:
             console.warn("the upload to MLflow failed; events stay in .penstock/spool; `penstock results` uploads them")
 
 
