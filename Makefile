@@ -93,4 +93,5 @@ $(BIN)/python -m pip --version >/dev/null 2>&1 || \
 	{ echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
 echo "installing penstock[$(1)] into $(VENV): a minute or two, once"
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
+$(BIN)/python -m penstock.reporting.plots_page
 endef

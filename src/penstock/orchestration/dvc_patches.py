@@ -35,6 +35,8 @@ from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, children_interrupted_with_us
 from penstock.io.files import atomic_write, write_text
 
+__all__ = ["DVC", "dvc", "get_active_graph", "patch_dvc", "plan_repro", "repair_locks", "run"]
+
 
 def _other_internals(difference: str) -> PenstockError:
     return PenstockError(
@@ -43,13 +45,14 @@ def _other_internals(difference: str) -> PenstockError:
     )
 
 
-# Internals of DVC, which may change with any of its versions.
+# Internals of DVC, which may change with any of its versions; those of the scheduler too.
 try:
     from dvc import rwlock
     from dvc.cli import main
     from dvc.dependency import param
     from dvc.dependency.param import read_param_file as _read_by_dvc
     from dvc.repo import Repo
+    from dvc.repo.reproduce import get_active_graph, plan_repro
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import YAMLFileCorruptedError, _common, parse_yaml
 except ImportError as error:

@@ -21,7 +21,6 @@ from threading import Lock
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage, Stage
 from dvc.utils.serialize import modify_yaml, parse_yaml
 
@@ -29,7 +28,7 @@ from penstock.core import console
 from penstock.core.errors import StageError
 from penstock.core.paths import Project
 from penstock.core.signals import children_interrupted_with_us
-from penstock.orchestration.dvc_patches import DVC, patch_dvc
+from penstock.orchestration.dvc_patches import DVC, get_active_graph, patch_dvc, plan_repro
 from penstock.orchestration.stage_timings import StageTimings
 
 LAST = "report"  # prints the table of results, which belongs at the end of the output

@@ -36,3 +36,7 @@ def _has_hash(path: Path, content_hash: str) -> bool:
         return False
     with path.open("rb") as file:
         return content_hash.encode() in file.read(HEAD)
+
+
+if __name__ == "__main__":  # `make` runs it once, so that `dvc plots` works before any stage has run
+    ensure_plots_page(Project.find())

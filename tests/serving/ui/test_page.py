@@ -165,21 +165,21 @@ def pixels_of(page, selector):
 
 
 def test_the_latent_map_works_by_keys(opened):
-    pad, place = opened.locator("#code-pad"), opened.locator("#code-place")
+    pad, place = opened.locator("#latent-pad"), opened.locator("#latent-place")
     expect(place).to_contain_text("25.0 % of the 3")
-    middle = pixels_of(opened, "#code-image")
+    middle = pixels_of(opened, "#latent-image")
     for key in ("ArrowLeft", "ArrowUp"):
         for _ in range(6):
             pad.press(f"Shift+{key}")
     expect(place).to_have_text("100 % of the 3.")
-    corner = pixels_of(opened, "#code-image")
+    corner = pixels_of(opened, "#latent-image")
     assert corner != middle
-    bar = opened.locator("#code-bars input").first
+    bar = opened.locator("#latent-bars input").first
     bar.press("End")
     expect(place).to_contain_text("and your changes")
     opened.get_by_role("button", name="Back to the map").click()
     expect(place).to_have_text("100 % of the 3.")
-    assert pixels_of(opened, "#code-image") == corner
+    assert pixels_of(opened, "#latent-image") == corner
 
 
 def test_a_seed_determines_the_images(opened):
@@ -207,7 +207,7 @@ def test_every_control_is_reached_by_the_tab_key(opened):
             break
     names = {name for _, name, _ in stops}
     assert stops[-1][0] == "BODY", "the last stop leads out of the page"
-    assert {"draw-pad", "review-text", "flower-0", "code-pad", "wall-new", "theme"} <= names
+    assert {"draw-pad", "review-text", "flower-0", "latent-pad", "wall-new", "theme"} <= names
     assert [stop for stop in stops[:-1] if not stop[2] or not stop[1]] == []
 
 

@@ -1,6 +1,6 @@
 // Loads the list of models, and opens a panel for each kind of model.
 
-import { codePanel } from "./code.js";
+import { latentPanel } from "./latent.js";
 import { drawPanel } from "./draw.js";
 import { flowerPanel } from "./flower.js";
 import * as kinds from "./kinds.js";
@@ -30,7 +30,7 @@ async function begin() {
     opened("draw", "Digit", readers, drawPanel),
     opened("review", "Review", kinds.critics(models), reviewPanel),
     opened("flower", "Flower", kinds.botanists(models), flowerPanel),
-    opened("code", "Latent space", kinds.autoencoders(models), (encoders) => codePanel(encoders, readers, trouble)),
+    opened("latent", "Latent space", kinds.autoencoders(models), (encoders) => latentPanel(encoders, readers, trouble)),
     opened("wall", "Wall", kinds.generators(models), (generators) => wallPanel(generators, readers, trouble)),
   ].filter(Boolean);
   byId("served").textContent =

@@ -1,8 +1,8 @@
 // Interpolate between the latent vectors of four digits, and change single dimensions.
 
-import { CodeBars } from "./codebars.js";
-import { codesOf, imagesOf, mixed, sharesAt } from "./codes.js";
-import { CodeMap } from "./codemap.js";
+import { LatentBars } from "./latentbars.js";
+import { latentsOf, imagesOf, mixed, sharesAt } from "./latents.js";
+import { LatentMap } from "./latentmap.js";
 import { inRows, toPixels } from "./digits.js";
 import { paintPixels } from "./heat.js";
 import { imageSize } from "./kinds.js";
@@ -16,19 +16,19 @@ const DIGITS = [3, 8, 1, 7];
 const CELLS = 7; // small images along each edge of the map
 
 /** Returns a function that repeats the requests, for a server that was down. */
-export function codePanel(models, readers, trouble) {
+export function latentPanel(models, readers, trouble) {
   const newest = new Newest(work, (error) => trouble.report(error));
-  const map = new CodeMap(byId("code-pad"), moved);
-  const bars = new CodeBars(byId("code-bars"), nudged);
+  const map = new LatentMap(byId("latent-pad"), moved);
+  const bars = new LatentBars(byId("latent-bars"), nudged);
   const digits = [...DIGITS];
   let model = models[0];
-  let ground = null; // the corners' images and codes
+  let ground = null; // the corners' images and latents
   let at = [0.5, 0.5];
-  let changes = []; // of single numbers of the code
+  let changes = []; // of single numbers of the latent
   let image = null;
 
   choice(
-    byId("code-models"),
+    byId("latent-models"),
     models,
     (chosen) => {
       model = chosen;
@@ -36,8 +36,8 @@ export function codePanel(models, readers, trouble) {
     },
     ({ name }) => name,
   );
-  byId("code-corners").replaceChildren(...CORNERS.map((corner, which) => cornerChoice(corner, digits, which, leave)));
-  byId("code-reset").addEventListener("click", reset);
+  byId("latent-corners").replaceChildren(...CORNERS.map((corner, which) => cornerChoice(corner, digits, which, leave)));
+  byId("latent-reset").addEventListener("click", reset);
   document.addEventListener("theme", paint);
   changed();
   return changed;
@@ -59,31 +59,31 @@ export function codePanel(models, readers, trouble) {
   }
 
   function nudged(which, value) {
-    changes[which] = value - mixed(ground.codes, sharesAt(at))[which];
+    changes[which] = value - mixed(ground.latents, sharesAt(at))[which];
     changed();
   }
 
   function changed() {
     map.mark(at);
-    byId("code-reset").disabled = !changes.some(Boolean);
+    byId("latent-reset").disabled = !changes.some(Boolean);
     newest.ask(null);
   }
 
   async function work(_, stale) {
     ground ??= await surveyed(model, [...digits], map);
     const here = ground;
-    const code = mixed(here.codes, sharesAt(at)).map((number, which) => Math.max(0, number + (changes[which] ?? 0)));
-    [image] = await imagesOf(model, [code], here.origin);
+    const latent = mixed(here.latents, sharesAt(at)).map((number, which) => Math.max(0, number + (changes[which] ?? 0)));
+    [image] = await imagesOf(model, [latent], here.origin);
     if (here !== ground) return;
     paint();
-    bars.show(code, here.highest);
-    if (!stale()) byId("code-place").textContent = place(here.digits, at, changes.some(Boolean));
-    if (!stale()) byId("code-read").textContent = await read(image, imageSize(model), readers);
+    bars.show(latent, here.highest);
+    if (!stale()) byId("latent-place").textContent = place(here.digits, at, changes.some(Boolean));
+    if (!stale()) byId("latent-read").textContent = await read(image, imageSize(model), readers);
     trouble.past();
   }
 
   function paint() {
-    if (image) paintPixels(byId("code-image"), image, imageSize(model));
+    if (image) paintPixels(byId("latent-image"), image, imageSize(model));
   }
 }
 
@@ -91,8 +91,8 @@ export function codePanel(models, readers, trouble) {
 async function surveyed(model, digits, map) {
   const size = imageSize(model);
   const pixels = digits.map((value) => toPixels(digit(value), size));
-  const codes = await codesOf(model, pixels);
-  const origin = { pixels: pixels[0], code: codes[0] };
+  const latents = await latentsOf(model, pixels);
+  const origin = { pixels: pixels[0], latent: latents[0] };
   const share = (cell) => cell / (CELLS - 1);
   const points = Array.from({ length: CELLS * CELLS }, (_, cell) => [
     share(cell % CELLS),
@@ -101,13 +101,13 @@ async function surveyed(model, digits, map) {
   map.show(
     await imagesOf(
       model,
-      points.map((point) => mixed(codes, sharesAt(point))),
+      points.map((point) => mixed(latents, sharesAt(point))),
       origin,
     ),
     size,
     CELLS,
   );
-  return { digits, codes, origin, highest: Math.max(...codes.flat()) };
+  return { digits, latents, origin, highest: Math.max(...latents.flat()) };
 }
 
 function cornerChoice(corner, digits, which, changed) {

@@ -5,7 +5,7 @@ import { colour, inside, sharp, steered } from "./page.js";
 
 const FAINT = 0.55;
 
-export class CodeMap {
+export class LatentMap {
   #canvas;
   #moved;
   #at = [0.5, 0.5];

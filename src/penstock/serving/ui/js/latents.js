@@ -5,7 +5,7 @@ import { infer } from "./server.js";
 const SHIFT = "latent_shift";
 
 /** Encodes images in grey levels; one list of numbers each. */
-export async function codesOf(model, images) {
+export async function latentsOf(model, images) {
   const { latent } = await infer(model, images.length, {
     [model.inputs[0].name]: images.flatMap((image) => Array.from(image)),
   });
@@ -14,12 +14,12 @@ export async function codesOf(model, images) {
 }
 
 /** Decodes latent vectors to images in grey levels; `origin` is any image with its own latent vector. */
-export async function imagesOf(model, codes, origin) {
-  const shift = codes.flatMap((code) => code.map((number, at) => number - origin.code[at]));
-  const pixels = codes.flatMap(() => Array.from(origin.pixels));
-  const { reconstruction } = await infer(model, codes.length, { [model.inputs[0].name]: pixels, [SHIFT]: shift });
+export async function imagesOf(model, latents, origin) {
+  const shift = latents.flatMap((latent) => latent.map((number, at) => number - origin.latent[at]));
+  const pixels = latents.flatMap(() => Array.from(origin.pixels));
+  const { reconstruction } = await infer(model, latents.length, { [model.inputs[0].name]: pixels, [SHIFT]: shift });
   const area = origin.pixels.length;
-  return codes.map((_, row) =>
+  return latents.map((_, row) =>
     Uint8Array.from(reconstruction.slice(row * area, (row + 1) * area), (grey) => Math.round(255 * grey)),
   );
 }

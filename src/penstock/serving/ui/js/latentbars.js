@@ -2,9 +2,9 @@
 
 import { element } from "./page.js";
 
-const HEADROOM = 1.25; // above the largest number of the corners' codes
+const HEADROOM = 1.25; // above the largest number of the corners' latents
 
-export class CodeBars {
+export class LatentBars {
   #place;
   #changed;
   #bars = [];
@@ -16,12 +16,12 @@ export class CodeBars {
     place.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  show(code, highest) {
-    if (this.#bars.length !== code.length) this.#make(code.length);
+  show(latent, highest) {
+    if (this.#bars.length !== latent.length) this.#make(latent.length);
     this.#bars.forEach((bar, at) => {
       bar.max = (HEADROOM * highest).toFixed(2);
-      bar.value = code[at];
-      bar.style.setProperty("--share", code[at] / (HEADROOM * highest));
+      bar.value = latent[at];
+      bar.style.setProperty("--share", latent[at] / (HEADROOM * highest));
     });
   }
 
