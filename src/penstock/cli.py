@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from penstock.config.command import add_config_command
 from penstock.core.arguments import positive_int
+from penstock.core.credentials import without_credentials
 from penstock.core.errors import ConfigError, PenstockError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
@@ -69,7 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     results.set_defaults(run=_results)
 
     ui = commands.add_parser("ui", help="open the runs in the MLflow UI")
-    ui.add_argument("--port", type=int, default=5000)
+    ui.add_argument("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: 127.0.0.1)")
+    ui.add_argument("--port", type=int, default=5000, help="default: 5000")
+    ui.add_argument(
+        "--allowed-hosts",
+        metavar="HOSTS",
+        help="names by which browsers may reach it, such as runs.example.org:5000; MLflow answers others with 403 "
+        "(default: localhost and private addresses)",
+    )
     ui.set_defaults(run=_ui)
 
     predict = commands.add_parser("predict", help="predict one row with a validated model")
@@ -148,27 +157,25 @@ def _ui(chosen: argparse.Namespace) -> None:
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
-    if not uri.startswith("sqlite:"):
-        print(f"the runs are at {uri}")
+    if uri.startswith(("http://", "https://")):
+        print(f"the runs are at {without_credentials(uri)}")
         return
     # Without this parameter MLflow 3 opens its pages for generative AI.
-    page = f"http://127.0.0.1:{chosen.port}/#/experiments?workflowType=machine_learning"
+    page = f"http://{chosen.host}:{chosen.port}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
-    options = [
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(chosen.port),
-        "--workers",
-        "1",
-        "--uvicorn-opts",
-        "--lifespan off --log-level warning",  # otherwise Ctrl-C shows a traceback
-    ]
+    options = {
+        "--host": chosen.host,
+        "--port": str(chosen.port),
+        "--workers": "1",
+        "--uvicorn-opts": "--lifespan off --log-level warning",  # otherwise Ctrl-C shows a traceback
+    }
+    if chosen.allowed_hosts:
+        options["--allowed-hosts"] = chosen.allowed_hosts
+    # Not an option, which every user of the machine could read in the list of processes.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri
     # Disable the job workers for evaluating language models: they double the time to start and to stop.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *chain.from_iterable(options.items())])
 
 
 def _predict(chosen: argparse.Namespace) -> None:

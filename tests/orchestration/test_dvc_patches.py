@@ -3,6 +3,7 @@
 import shutil
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.utils.serialize import modify_yaml
@@ -43,7 +44,7 @@ values = st.recursive(
 )
 
 
-def _write(modify, lock: Path, text: str | None, stages: dict[str, object]) -> str:
+def _write(modify, lock: Path, text: str | None, stages: dict[str, Any]) -> str:
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.unlink(missing_ok=True)
     if text is not None:

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from penstock.core.credentials import without_credentials
+
 VALUE_WIDTH = 40  # --json prints the whole of a longer value
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def _print_settings(model: str | None, *, as_json: bool) -> None:
     config = load_config(params)
     settings = resolved_settings(params, config, model)
     if as_json:
-        print(json.dumps([one._asdict() for one in settings], indent=2))
+        print(without_credentials(json.dumps([one._asdict() for one in settings], indent=2)))
     else:
         _print_table(settings, f"{config.block_of_model(model)}.{model}." if model else "")
 
@@ -62,6 +64,6 @@ def _print_table(settings: list[Setting], prefix: str) -> None:
         column.no_wrap = True
     table.columns[1].max_width = VALUE_WIDTH
     for key, value, source in settings:
-        text = json.dumps(value, ensure_ascii=False)
+        text = without_credentials(json.dumps(value, ensure_ascii=False))
         table.add_row(key.removeprefix(prefix), text, source, style="dim" if source.startswith("default") else "")
     print_table(table)

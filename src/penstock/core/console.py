@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from penstock.core.credentials import without_credentials
 from penstock.core.distributed import is_rank_zero
 
 # Only rank zero prints, so that a distributed training prints each line once.
@@ -50,11 +51,11 @@ def print_table(table: Table) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a warning to stderr, on rank zero only."""
+    """Print a warning to stderr without credentials, on rank zero only."""
     if not is_rank_zero():
         return
     errors.print("[bold yellow]warning:[/] ", end="")
-    errors.print(text, markup=False)
+    errors.print(without_credentials(text), markup=False)
 
 
 def fail(text: str) -> None:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from penstock.core.credentials import without_credentials
+
 
 class PenstockError(Exception):
     """An error whose message says what is wrong, where, and what to do."""
@@ -68,14 +70,14 @@ class MissingFileError(PenstockError):
 
 
 def explain(error: PenstockError | OSError) -> tuple[str, int]:
-    """Return the message for the terminal, one line per mistake, and the exit code.
+    """Return the message for the terminal, one line per mistake and without credentials, and the exit code.
 
     An `OSError`, such as a full disk or a folder without write permission, is something that the user can fix.
     """
     if isinstance(error, PenstockError):
-        return str(error), error.exit_code
+        return without_credentials(str(error)), error.exit_code
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}", 1
+    return without_credentials(f"{where}{error.strerror or error}"), 1
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -22,6 +22,8 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 
+from penstock.core import console
+from penstock.core.credentials import without_credentials
 from penstock.core.errors import PenstockError
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
@@ -87,13 +89,14 @@ class RegistrySync:
         self._linked[uri.name] = version
 
     def _reason(self, uri: ModelURI, error: Exception) -> str:
-        """Return the reason as one line; messages of `PenstockError` already name the model."""
+        """Return the reason as one line without credentials; messages of `PenstockError` already name the model."""
         reason = first_line(error)
-        return reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
+        reason = reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
+        return without_credentials(reason)
 
     def _warn(self, uri: ModelURI, reason: str) -> None:
         if self._warned.get(uri.name) != reason:
-            print(f"warning: {reason}", file=sys.stderr)
+            console.warn(reason)
         self._warned[uri.name] = reason
 
 
