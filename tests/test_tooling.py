@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -99,3 +101,13 @@ def test_every_dependency_is_pinned_to_the_installed_version(pinned, extras):
     names = set().union(*extras.values())
     installed = {name: version(name).partition("+")[0] for name in names}
     assert {name: pinned.get(_normal(name)) for name in names} == installed
+
+
+def test_make_takes_a_path_with_a_blank(repository, tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(repository / name, folder)
+    done = subprocess.run(["make", "--dry-run", "repro"], cwd=folder, capture_output=True, text=True, check=True)
+    (install,) = [line for line in done.stdout.splitlines() if "pip install" in line]
+    assert shlex.split(install)[0] == str(folder / ".venv/bin/python")

@@ -126,6 +126,8 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.reporting.plots_page import ensure_plots_page
     from penstock.tracking.shared_uploader import shared_uploader
 
+    # Stages start `python`: that of this environment, even if it is not activated.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     project = Project.find()
     repair_locks(project)
     ensure_plots_page(project)
@@ -153,13 +155,16 @@ def _results(_chosen: argparse.Namespace) -> None:
 
 def _ui(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
-    from penstock.tracking.uri import tracking_uri
+    from penstock.tracking.moved_project import follow_moved_project
+    from penstock.tracking.uri import SQLITE, tracking_uri
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
     if uri.startswith(("http://", "https://")):
         print(f"the runs are at {without_credentials(uri)}")
         return
+    if uri.startswith(SQLITE):
+        follow_moved_project(Path(uri.removeprefix(SQLITE)))
     # Without this parameter MLflow 3 opens its pages for generative AI.
     page = f"http://{chosen.host}:{chosen.port}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)

@@ -82,12 +82,18 @@ def test_an_experiment_with_a_bad_score_is_recorded_and_not_registered(project):
     assert ", must be at least 1" in done.stdout
 
 
+def run_of(project, name):
+    """Return a client and the run of a DVC experiment."""
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(experiments, f"tags.`dvc.exp.name` = '{name}'")
+    return client, run
+
+
 def test_the_run_in_mlflow_has_the_name_of_the_experiment(project):
     revision = project.run("git", "rev-parse", "HEAD").stdout.strip()
     project.run("dvc", "exp", "run", "--set-param", f"{EPOCHS}=4", "--name", "named", STAGE)
-    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    (run,) = client.search_runs(experiments, "tags.`dvc.exp.name` = 'named'")
+    _, run = run_of(project, "named")
     assert run.info.run_name == "iris_mlp (named)"
     assert run.data.tags["dvc.exp.baseline_rev"] == revision
 
@@ -103,6 +109,10 @@ def test_queued_experiments_run_in_copies(project):
     )  # a worker looks for its next task every few seconds
     rows = table(project)
     assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]
+    for epochs in (5, 6):  # DVC has deleted the copies
+        client, run = run_of(project, f"queued-{epochs}")
+        assert run.info.status == "FINISHED"
+        assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from penstock.core.errors import ConfigError
+
 
 def is_rank_zero() -> bool:
     """Return whether this process has rank 0, or is the only one.
@@ -17,6 +19,23 @@ def is_rank_zero() -> bool:
     if rank is not None:
         return rank == "0"
     return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+
+
+def require_launcher() -> None:
+    """Check that a launcher has set the rank, if there is one: a rank above zero makes a stage write nothing.
+
+    Raises:
+        ConfigError: A rank is set, but not what every launcher sets with it.
+    """
+    environment = os.environ
+    if {"MASTER_ADDR", "SLURM_PROCID"} & environment.keys():
+        return
+    for name in ("RANK", "NODE_RANK", "LOCAL_RANK"):
+        if environment.get(name, "0") != "0":
+            raise ConfigError(
+                f"{name}={environment[name]} is set, but MASTER_ADDR is not, so no launcher has started "
+                f"this process: `unset {name}`"
+            )
 
 
 def is_launched_by_rank_zero() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,16 @@ class Project:
             if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
                 return cls(folder)
         raise ConfigError(f"params.yaml: not in {start} nor above it; run from inside a Penstock project")
+
+    @property
+    def original(self) -> Project:
+        """The project that DVC copied this one from to run an experiment (`dvc exp run --queue`, `--temp`), or itself.
+
+        What belongs to all copies, such as the runs in MLflow, is there: DVC deletes a copy after its experiment.
+        """
+        root = os.environ.get("DVC_ROOT")  # set by DVC for its stages
+        is_copy = root is not None and (Path(root) / ".dvc" / "tmp").resolve() in self.root.parents
+        return Project(Path(root).resolve()) if root and is_copy else self
 
     def shown(self, path: Path) -> str:
         """Return a path relative to the project, for messages."""

@@ -12,7 +12,7 @@ from typing import Literal
 from penstock.config.loading import load_config, place_of
 from penstock.config.params import Config
 from penstock.core import console
-from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero
+from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero, require_launcher
 from penstock.core.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
@@ -60,6 +60,7 @@ def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
 
 
 def _project_and_config() -> tuple[Project, Config]:
+    require_launcher()
     project = Project.find()
     return project, load_config(project.params)
 

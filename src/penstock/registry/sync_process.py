@@ -29,7 +29,8 @@ from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import OF_MLFLOW, first_line
-from penstock.tracking.uri import URI, be_brief, label_of
+from penstock.tracking.moved_project import follow_moved_project
+from penstock.tracking.uri import SQLITE, URI, be_brief, label_of
 
 # Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
@@ -106,6 +107,8 @@ def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI
         signal.signal(number, signal.SIG_IGN)
     be_brief()
     mlflow.set_tracking_uri(address)
+    if address.startswith(SQLITE):
+        follow_moved_project(Path(address.removeprefix(SQLITE)))
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
         registry = RegistrySync(address, cache, Path(folder), uris)
         try:

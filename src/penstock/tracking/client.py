@@ -7,12 +7,14 @@ from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Experiment, LifecycleStage, Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, TEMPORARILY_UNAVAILABLE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core import console
 from penstock.tracking.errors import OF_MLFLOW, reason_of
+from penstock.tracking.moved_project import follow_moved_project
 from penstock.tracking.tags import KEY
 from penstock.tracking.uri import SQLITE, be_brief
 
@@ -31,7 +33,9 @@ def connect(uri: str) -> MlflowClient:
     """
     with creation_lock(uri):
         if uri.startswith(SQLITE):
-            _create_database(Path(uri.removeprefix(SQLITE)))
+            database = Path(uri.removeprefix(SQLITE))
+            _create_database(database)
+            follow_moved_project(database)
         return _answering_client(uri)
 
 
@@ -59,9 +63,37 @@ def creation_lock(uri: str) -> AbstractContextManager[object]:
     return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
 
 
-def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """Return the run whose provenance has this key, or None."""
-    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
+def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Return the ID of an experiment, which is created if it does not exist.
+
+    Args:
+        client: Client of MLflow.
+        name: Name of the experiment.
+        artifacts: Location of the artifacts of a new experiment; None lets the server decide.
+
+    Raises:
+        MlflowException: The experiment was deleted. It is no rejection, so the events wait until it is restored.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=artifacts)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+            found = client.get_experiment_by_name(name)  # another process was faster
+    assert isinstance(found, Experiment)
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        restore = f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+        raise MlflowException(f"the experiment {name} was deleted; {restore} restores it", TEMPORARILY_UNAVAILABLE)
+    experiment_id: str = found.experiment_id
+    return experiment_id
+
+
+def find_run(client: MlflowClient, experiment_id: str, key: str, *, deleted: bool = False) -> Run | None:
+    """Return the run whose provenance has this key, or None; a deleted run only if `deleted` is set."""
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", view, max_results=1)
     return found[0] if found else None
 
 

@@ -138,7 +138,7 @@ class TrackedRun:
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
             "experiment": self.experiment,
-            "artifacts": (project.root / "mlruns" / self.experiment).as_uri(),
+            "artifacts": (project.original.root / "mlruns" / self.experiment).as_uri(),
             "name": f"{provenance.model} ({dvc_experiment})" if dvc_experiment else provenance.model,
             "identity": identity,
             "environment": self._environment,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 
-from penstock.tracking.client import creation_lock, find_run
+from penstock.tracking.client import creation_lock, experiment_of, find_run
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.metric_names import is_timed
 from penstock.tracking.registration import register
@@ -57,12 +57,18 @@ class RunWriter:
         """Write one event.
 
         Raises:
-            KeyError, TypeError: The event is malformed.
+            KeyError, TypeError: The event is malformed, or the event `begin` was rejected.
             MlflowException: MLflow rejects the event.
             any of UNREACHABLE: MLflow cannot be used.
         """
+        if event.kind != "begin" and not self._run_id:
+            raise KeyError("begin")  # without a run, MLflow would write to a new one of its own
         self._handlers[event.kind](event)
         self._last_event = event.at
+
+    def run_is_deleted(self) -> bool:
+        """Return whether somebody deleted the run, or its experiment, since the event `begin`."""
+        return bool(self._run_id) and self._client.get_run(self._run_id).info.lifecycle_stage == LifecycleStage.DELETED
 
     def close(self) -> None:
         """End the run as `KILLED` at the time of its last event, unless an end event was written."""
@@ -73,23 +79,26 @@ class RunWriter:
         content = event.content
         self._identity = content["identity"]
         with creation_lock(self.uri):
-            self._experiment_id = self._experiment(content["experiment"], content["artifacts"])
-        run = find_run(self._client, self._experiment_id, self._identity[KEY])
-        if run is None:
-            tags = content["environment"] | self._identity
-            run = self._client.create_run(self._experiment_id, start_time=event.at, run_name=content["name"], tags=tags)
+            local = content["artifacts"] if self.uri.startswith(SQLITE) else None
+            self._experiment_id = experiment_of(self._client, content["experiment"], local)
+        run = find_run(self._client, self._experiment_id, self._identity[KEY]) or self._create(event)
         self._run_id, self._created = run.info.run_id, run.info.start_time
         self._began, self._ended = event.at, False
         self._logged = self._history(run)
         self._client.update_run(self._run_id, status="RUNNING")
 
-    def _experiment(self, name: str, artifacts: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            experiment_id: str = found.experiment_id
-            return experiment_id
-        local = artifacts if self.uri.startswith(SQLITE) else None
-        return self._client.create_experiment(name, artifact_location=local)
+    def _create(self, event: Event) -> Run:
+        """Create the run; if it replaces a deleted one, with the parameters that an earlier stage logged there."""
+        tags = event.content["environment"] | self._identity
+        run = self._client.create_run(
+            self._experiment_id, start_time=event.at, run_name=event.content["name"], tags=tags
+        )
+        deleted = find_run(self._client, self._experiment_id, self._identity[KEY], deleted=True)
+        if deleted is not None:
+            parameters = [Param(key, value) for key, value in deleted.data.params.items()]
+            description = [RunTag(key, value) for key, value in deleted.data.tags.items() if key == DESCRIPTION]
+            self._client.log_batch(run.info.run_id, params=parameters, tags=description)
+        return run
 
     def _history(self, run: Run) -> dict[tuple[str, int], float]:
         return {

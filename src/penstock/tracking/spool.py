@@ -71,7 +71,8 @@ class EventLog:
 
 
 def spool_dir(project: Project) -> Path:
-    return project.scratch / "spool"
+    """Return the folder of the event logs, which all copies of a project share."""
+    return project.original.scratch / "spool"
 
 
 def read_events(log: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.tracking.client import UNREACHABLE, connect, warn_unreachable
-from penstock.tracking.spool import discard, event_logs, is_open, uploader_lock
+from penstock.tracking.spool import event_logs, is_open, uploader_lock
 from penstock.tracking.uploader import Uploader, upload_pending_logs
 
 SECONDS_BETWEEN_ATTEMPTS = 10.0
@@ -69,8 +69,7 @@ class TailingUploader:
     def _upload_all(self) -> None:
         self._upload()
         if self.log.exists():
-            self._uploader.close()
-            discard(self.log)
+            self._uploader.finish()
 
 
 class SpoolUploader:
@@ -111,6 +110,5 @@ class SpoolUploader:
         uploader = self._uploaders.setdefault(log, Uploader(log, self.uri))
         uploader.upload_pending()
         if ended:
-            uploader.close()
-            discard(log)
+            uploader.finish()
             del self._uploaders[log]

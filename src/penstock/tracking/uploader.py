@@ -13,6 +13,13 @@ from penstock.tracking.errors import reason_of
 from penstock.tracking.run_writer import RunWriter
 from penstock.tracking.spool import Event, discard, pending_logs, quarantine, read_events
 
+# Events whose files go to an artifact store, which may fail where MLflow does not.
+WITH_FILES = ("file", "register")
+
+
+class _DeletedRunError(Exception):
+    """Somebody has deleted the run that events are written to."""
+
 
 class Uploader:
     """Upload one event log to MLflow.
@@ -27,12 +34,14 @@ class Uploader:
         self.uri = uri
         self._offset = 0
         self._warned = False
+        self._unstored: Exception | None = None
         self._writer: RunWriter | None = None
 
     def upload_pending(self) -> None:
         """Upload the events that were added since the last call.
 
-        A rejected or malformed event is quarantined with a warning.
+        A rejected or malformed event is quarantined with a warning. If somebody has deleted the run, all events of the
+        log are uploaded to a new one.
 
         Raises:
             any of UNREACHABLE: MLflow cannot be used.
@@ -41,23 +50,40 @@ class Uploader:
             self._writer = RunWriter(connect(self.uri), self.uri)
         for event, behind in read_events(self.log, self._offset):
             try:
-                self._writer.write(event)
-            except MlflowException as error:
-                if not is_rejection(error):
-                    raise
-                self._quarantine(event, reason_of(error))
-            except (KeyError, TypeError) as error:
-                self._quarantine(event, f"{event.kind}: {reason_of(error)}")
+                self._write(self._writer, event)
+            except _DeletedRunError:
+                self._writer, self._offset = None, 0
+                self.upload_pending()
+                return
             self._offset = behind
 
-    def close(self) -> None:
-        """End the run as `KILLED` if its stage ended without an end event.
+    def _write(self, writer: RunWriter, event: Event) -> None:
+        try:
+            writer.write(event)
+        except (KeyError, TypeError) as error:
+            self._quarantine(event, f"{event.kind}: {reason_of(error)}")
+        except UNREACHABLE as error:
+            if isinstance(error, MlflowException) and is_rejection(error):
+                if writer.run_is_deleted():
+                    raise _DeletedRunError from error
+                self._quarantine(event, reason_of(error))
+            elif event.kind in WITH_FILES:
+                connect(self.uri)  # raises where MLflow is unreachable; otherwise only its artifact store fails
+                self._unstored = self._unstored or error
+            else:
+                raise
+
+    def finish(self) -> None:
+        """End the run, as `KILLED` if its stage ended without an end event, and delete the log.
 
         Raises:
-            any of UNREACHABLE: MLflow cannot be used.
+            any of UNREACHABLE: MLflow cannot be used, or could not store a file. The log stays for a later stage.
         """
         if self._writer is not None:
             self._writer.close()
+        if self._unstored is not None:
+            raise self._unstored
+        discard(self.log)
 
     def _quarantine(self, event: Event, reason: str) -> None:
         kept = quarantine(self.log, event)
@@ -84,5 +110,4 @@ def upload_pending_logs(spool: Path, uri: str, but: Path | None = None) -> None:
         with suppress(*UNREACHABLE):
             uploader = Uploader(log, uri)
             uploader.upload_pending()
-            uploader.close()
-            discard(log)
+            uploader.finish()

@@ -19,9 +19,12 @@ TIMEOUT_SECONDS, RETRIES = 10, 2
 
 
 def tracking_uri(project: Project, config: Config) -> str:
-    """Return MLFLOW_TRACKING_URI, or else `tracking.uri` of params.yaml; the path of a database file is absolute."""
+    """Return MLFLOW_TRACKING_URI, or else `tracking.uri` of params.yaml.
+
+    The path of a database file is absolute, and that of the project itself in a copy that DVC made of it.
+    """
     uri = os.environ.get(URI) or config.tracking.uri
-    return f"{SQLITE}{project.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+    return f"{SQLITE}{project.original.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def registry_uri() -> str:
