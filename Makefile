@@ -2,8 +2,7 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-# Not abspath, which takes a path with a blank for two.
-BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
+BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 

@@ -17,10 +17,14 @@ from pathlib import Path
 from penstock.config.command import add_config_command
 from penstock.core.arguments import positive_int
 from penstock.core.credentials import without_credentials
+from penstock.core.distributed import require_launcher
 from penstock.core.errors import ConfigError, PenstockError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.serving.options import add_options, config_from
+
+# Whose runs `penstock ui` shows itself; every other address is that of a server.
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     chosen = _parser().parse_args(arguments)
     try:
+        require_launcher()
         chosen.run(chosen)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has ended; Python would flush once more at exit
@@ -160,13 +165,14 @@ def _ui(chosen: argparse.Namespace) -> None:
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
-    if uri.startswith(("http://", "https://")):
+    if not uri.startswith(DATABASES):
         print(f"the runs are at {without_credentials(uri)}")
         return
     if uri.startswith(SQLITE):
         follow_moved_project(Path(uri.removeprefix(SQLITE)))
     # Without this parameter MLflow 3 opens its pages for generative AI.
-    page = f"http://{chosen.host}:{chosen.port}/#/experiments?workflowType=machine_learning"
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    page = f"http://{host}:{chosen.port}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
     options = {
         "--host": chosen.host,

@@ -35,6 +35,8 @@ SHAPES = {
     "stages": LOCK,
     "no file": None,
     "no stage": "schema: '2.0'\nstages: {}\n",
+    "names in quotes": LOCK.replace("  report:", "  '7':"),
+    "cut": LOCK.rstrip(),
     "a dataset too": f"{LOCK}datasets:\n- name: reviews\n  url: dvc://reviews\n",
 }
 values = st.recursive(

@@ -11,7 +11,7 @@ from penstock.io.provenance import Provenance
 from penstock.tracking.client import connect, experiment_of
 from penstock.tracking.run import track_model
 from penstock.tracking.spool import spool_dir
-from penstock.tracking.tags import DESCRIPTION
+from penstock.tracking.tags import DESCRIPTION, PARENT
 from penstock.tracking.uri import tracking_uri
 from tests.helpers.processes import wait_until
 
@@ -49,10 +49,8 @@ def test_events_wait_until_a_deleted_experiment_is_restored(project, config, cli
     iris = experiment_of(client, "iris", None)
     client.delete_experiment(iris)
     _train(project, config)
-    assert (
-        f"the experiment iris was deleted; `mlflow experiments restore --experiment-id {iris}`"
-        in capfd.readouterr().err
-    )
+    restore = f"MLFLOW_TRACKING_URI={tracking_uri(project, config)} mlflow experiments restore -x {iris}"
+    assert f"the experiment iris was deleted; `{restore}`" in capfd.readouterr().err
     assert not _runs(client)
     client.restore_experiment(iris)
     with track_model(project, config, PROVENANCE) as run:
@@ -63,13 +61,17 @@ def test_events_wait_until_a_deleted_experiment_is_restored(project, config, cli
 
 
 def test_the_run_after_a_deleted_one_has_its_parameters(project, config, client):
-    _train(project, config)
-    (old,) = _runs(client)
+    with track_model(project, config, PROVENANCE) as run:
+        run.log_parameters({"seed": 42})
+        run.log_repeat("fold 1", {"accuracy": 0.9})
+    old, _ = sorted(_runs(client), key=lambda run: PARENT in run.data.tags)
     client.set_tag(old.info.run_id, DESCRIPTION, "Iris by an MLP")
     client.delete_run(old.info.run_id)
     with track_model(project, config, PROVENANCE) as run:
         run.log_metrics({"test/accuracy": 1.0})
-    (new,) = _runs(client)
+        run.log_repeat("fold 1", {"accuracy": 0.9})
+    new, fold = sorted(_runs(client), key=lambda run: PARENT in run.data.tags)
+    assert fold.data.tags[PARENT] == new.info.run_id
     assert new.data.params == {"seed": "42"}
     assert new.data.metrics == {"test/accuracy": 1.0}
     assert new.data.tags[DESCRIPTION] == "Iris by an MLP"

@@ -9,6 +9,7 @@ from mlflow.artifacts import list_artifacts
 
 from penstock.core.paths import Project
 from penstock.io.provenance import Provenance
+from penstock.tracking.moved_project import follow_moved_project
 from penstock.tracking.run import track_model
 from penstock.tracking.uri import tracking_uri
 
@@ -54,6 +55,18 @@ def test_a_database_of_several_projects_keeps_its_addresses(tmp_path, config):
     location, files = _files(project, shared)
     assert location.startswith((project.root / "mlruns").as_uri())
     assert files == ["one.txt", "two.txt"]
+
+
+def test_a_relative_address_is_that_of_the_working_directory(tmp_path, config, monkeypatch, capsys):
+    old, new = Project(tmp_path / "old"), Project(tmp_path / "new")
+    old.root.mkdir()
+    _log(old, config, "before.txt")
+    shutil.move(old.root, new.root)
+    monkeypatch.chdir(new.root)
+    follow_moved_project(Path("mlflow.db"))
+    assert "the project was in" in capsys.readouterr().err
+    location, _ = _files(new, config)
+    assert location.startswith((new.root / "mlruns").as_uri())
 
 
 def test_a_copy_that_dvc_made_logs_to_the_project(tmp_path, config, monkeypatch):

@@ -34,12 +34,12 @@ STAGE, NAME = 10, 23
 def stage_line(stage: str, name: str, text: str) -> None:
     """Print the line of a finished stage, such as `download   mnist      4 files, 11.6 MB -> data/raw/mnist`."""
     output.print(f"[bold cyan]{stage:<{STAGE}}[/] [bold]{name:<{NAME}}[/] ", end="")
-    output.print(text, markup=False)
+    output.print(without_credentials(text), markup=False)
 
 
 def note(text: str) -> None:
     """Print a line, indented to the text column of the line of a stage."""
-    output.print(f"{'':<{STAGE + NAME + 2}}{text}", style="dim", markup=False)
+    output.print(f"{'':<{STAGE + NAME + 2}}{without_credentials(text)}", style="dim", markup=False)
 
 
 def print_table(table: Table) -> None:

@@ -34,7 +34,7 @@ def require_launcher() -> None:
         if environment.get(name, "0") != "0":
             raise ConfigError(
                 f"{name}={environment[name]} is set, but MASTER_ADDR is not, so no launcher has started "
-                f"this process: `unset {name}`"
+                f"this process: `unset {name}`, or set MASTER_ADDR"
             )
 
 

@@ -56,7 +56,7 @@ try:
     from dvc.repo import Repo
     from dvc.repo.reproduce import get_active_graph, plan_repro
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from dvc.utils.serialize import YAMLFileCorruptedError, _common, dumps_yaml, parse_yaml
+    from dvc.utils.serialize import YAMLFileCorruptedError, _common, dump_yaml, dumps_yaml, parse_yaml
     from dvc.utils.serialize import modify_yaml as _modify_by_dvc
 except ImportError as error:
     if error.name == "dvc" and isinstance(error, ModuleNotFoundError):
@@ -157,11 +157,15 @@ def _modify_yaml(path: str, fs: Any = None) -> Iterator[Any]:  # noqa: ANN401  (
     content = parse_yaml(text, path) if text.startswith(LOCK_HEAD) else {}
     known = dict(content.get("stages", {}))
     starts = [len(LOCK_HEAD), *_stage_starts(text)[1:], len(text)]
-    if content.keys() != {"schema", "stages"} or len(starts) != len(known) + 1:
+    is_usual = text.endswith("\n") and "\ufffd" not in text and len(_stage_starts(text)) == len(known)
+    if content.keys() != {"schema", "stages"} or not is_usual:
         with _modify_by_dvc(path, fs=fs) as by_dvc:
             yield by_dvc
         return
     yield content
+    if content.keys() != {"schema", "stages"}:
+        dump_yaml(path, content, fs=fs)
+        return
     blocks = {name: text[start:end] for name, start, end in zip(known, starts[:-1], starts[1:], strict=True)}
     for name, stage in content["stages"].items():
         if stage is not known.get(name):

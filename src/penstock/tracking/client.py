@@ -84,8 +84,11 @@ def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str
             found = client.get_experiment_by_name(name)  # another process was faster
     assert isinstance(found, Experiment)
     if found.lifecycle_stage == LifecycleStage.DELETED:
-        restore = f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
-        raise MlflowException(f"the experiment {name} was deleted; {restore} restores it", TEMPORARILY_UNAVAILABLE)
+        restore = f"MLFLOW_TRACKING_URI={client.tracking_uri} mlflow experiments restore -x {found.experiment_id}"
+        raise MlflowException(
+            f"the experiment {name} was deleted; `{restore}` restores it, `mlflow gc` deletes it for good",
+            TEMPORARILY_UNAVAILABLE,
+        )
     experiment_id: str = found.experiment_id
     return experiment_id
 

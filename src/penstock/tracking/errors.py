@@ -7,17 +7,20 @@ from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
 
+from penstock.core.credentials import without_credentials
+
 # OSError: the server or a store. ImportError: a missing driver. ValueError: an invalid address.
 OF_MLFLOW = (MlflowException, OSError, ImportError, ValueError)
 
 
 def first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Return the first line of the message, without credentials."""
+    return without_credentials(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of the message, cut to 200 characters."""
-    return first_line(error)[:200]
+    """Return the first line of the message, cut to 300 characters."""
+    return first_line(error)[:300]
 
 
 @contextmanager

@@ -32,14 +32,16 @@ def follow_moved_project(database: Path) -> None:
     Only addresses below the `mlruns` of another folder change, and only if this folder has the experiment in its own
     `mlruns`: a database file of several projects stays as it is.
     """
-    if not database.is_file():
+    database = database.resolve()
+    folder = next((parent for parent in database.parents if (parent / "mlruns").is_dir()), None)
+    if folder is None or not database.is_file():
         return
     # Without a database or its tables, MLflow says so or creates them; a locked database is corrected later.
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database, timeout=SECONDS_FOR_LOCK)) as connection:
-        former = _former_roots(connection, database.parent)
+        former = _former_roots(connection, folder)
         with connection:
             for root in former:
-                _move(connection, root, database.parent)
+                _move(connection, root, folder)
         for root in former:
             console.warn(f"{database}: the project was in {_path(root)}; its artifacts are now read and written here")
 
@@ -48,14 +50,14 @@ def _former_roots(connection: sqlite3.Connection, folder: Path) -> set[str]:
     locations = connection.execute("SELECT artifact_location FROM experiments").fetchall()
     found = [_LOCATION.fullmatch(location or "") for (location,) in locations]
     roots = {match["root"] for match in found if match and (folder / "mlruns" / unquote(match["experiment"])).is_dir()}
-    return roots - {folder.as_uri()}
+    return {root for root in roots if Path(_path(root)).resolve() != folder}
 
 
 def _move(connection: sqlite3.Connection, root: str, folder: Path) -> None:
     for table, column in ADDRESSES.items():
-        _replace_prefix(connection, table, column, f"{root}/", f"{folder.as_uri()}/")
+        _replace_prefix(connection, table, column, f"{root}/mlruns/", f"{folder.as_uri()}/mlruns/")
         # MLflow's own experiment, Default, has a path.
-        _replace_prefix(connection, table, column, f"{_path(root)}/", f"{folder}/")
+        _replace_prefix(connection, table, column, f"{_path(root)}/mlruns/", f"{folder}/mlruns/")
 
 
 def _path(root: str) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
+from penstock.tracking.client import is_rejection
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.model_version import arrays
 from penstock.tracking.tags import ONNX_SHA256
@@ -19,7 +21,7 @@ CHAMPION = "champion"
 ONNXRUNTIME_ERROR = 3  # severity
 
 
-def register(client: MlflowClient, uri: str, run_id: str, model: dict[str, Any]) -> None:
+def register(client: MlflowClient, uri: str, run_id: str, model: dict[str, Any], at: int) -> None:
     """Register an ONNX file as a new version, unless it is registered, and set the alias `champion` to it.
 
     Args:
@@ -27,12 +29,24 @@ def register(client: MlflowClient, uri: str, run_id: str, model: dict[str, Any])
         uri: Tracking URI.
         run_id: Run that the model belongs to.
         model: `ModelVersionContent.content`.
+        at: Time of the registration, in milliseconds since 1970. An event that arrives late moves no newer alias.
     """
+    champion = _champion(client, model["name"])
     known = _same_file(client, model["name"], model["sha256"])
     if known is None:
         with failures_of_storage():
             known = _log_model(uri, run_id, model)
-    client.set_registered_model_alias(model["name"], CHAMPION, known.version)
+    if champion is None or champion.creation_timestamp <= at:
+        client.set_registered_model_alias(model["name"], CHAMPION, known.version)
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if not is_rejection(error):
+            raise
+        return None
 
 
 def _same_file(client: MlflowClient, name: str, sha256: str) -> ModelVersion | None:

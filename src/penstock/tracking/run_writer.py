@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
-from penstock.tracking.client import creation_lock, experiment_of, find_run
+from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.metric_names import is_timed
 from penstock.tracking.registration import register
@@ -68,7 +69,15 @@ class RunWriter:
 
     def run_is_deleted(self) -> bool:
         """Return whether somebody deleted the run, or its experiment, since the event `begin`."""
-        return bool(self._run_id) and self._client.get_run(self._run_id).info.lifecycle_stage == LifecycleStage.DELETED
+        if not self._run_id:
+            return False
+        try:
+            run = self._client.get_run(self._run_id)
+        except MlflowException as error:
+            if not is_rejection(error):
+                raise
+            return True  # by `mlflow gc`
+        return run.info.lifecycle_stage == LifecycleStage.DELETED
 
     def close(self) -> None:
         """End the run as `KILLED` at the time of its last event, unless an end event was written."""
@@ -81,24 +90,24 @@ class RunWriter:
         with creation_lock(self.uri):
             local = content["artifacts"] if self.uri.startswith(SQLITE) else None
             self._experiment_id = experiment_of(self._client, content["experiment"], local)
-        run = find_run(self._client, self._experiment_id, self._identity[KEY]) or self._create(event)
+        deleted = find_run(self._client, self._experiment_id, self._identity[KEY], deleted=True)
+        run = find_run(self._client, self._experiment_id, self._identity[KEY]) or self._create(event, deleted)
+        if deleted is not None and not run.data.params:
+            parameters = [Param(key, value) for key, value in deleted.data.params.items()]
+            self._client.log_batch(run.info.run_id, params=parameters)
         self._run_id, self._created = run.info.run_id, run.info.start_time
         self._began, self._ended = event.at, False
         self._logged = self._history(run)
         self._client.update_run(self._run_id, status="RUNNING")
 
-    def _create(self, event: Event) -> Run:
-        """Create the run; if it replaces a deleted one, with the parameters that an earlier stage logged there."""
+    def _create(self, event: Event, deleted: Run | None) -> Run:
+        """Create the run; if it replaces a deleted one, with the description that an earlier stage gave it."""
         tags = event.content["environment"] | self._identity
-        run = self._client.create_run(
+        if deleted is not None:
+            tags |= {name: value for name, value in deleted.data.tags.items() if name == DESCRIPTION}
+        return self._client.create_run(
             self._experiment_id, start_time=event.at, run_name=event.content["name"], tags=tags
         )
-        deleted = find_run(self._client, self._experiment_id, self._identity[KEY], deleted=True)
-        if deleted is not None:
-            parameters = [Param(key, value) for key, value in deleted.data.params.items()]
-            description = [RunTag(key, value) for key, value in deleted.data.tags.items() if key == DESCRIPTION]
-            self._client.log_batch(run.info.run_id, params=parameters, tags=description)
-        return run
 
     def _history(self, run: Run) -> dict[tuple[str, int], float]:
         return {
@@ -158,6 +167,8 @@ class RunWriter:
         key = f"{self._identity[KEY]}/{name}"
         begun = find_run(self._client, self._experiment_id, key)
         if begun is not None and begun.info.status == "FINISHED":
+            if begun.data.tags.get(PARENT) != self._run_id:  # that run was deleted, which leaves its children
+                self._client.set_tag(begun.info.run_id, PARENT, self._run_id)
             return
         tags = {**self._identity, KEY: key, PARENT: self._run_id}
         run = begun or self._client.create_run(
@@ -193,4 +204,4 @@ class RunWriter:
                 self._client.log_artifact(self._run_id, str(path))
 
     def _register(self, event: Event) -> None:
-        register(self._client, self.uri, self._run_id, event.content)
+        register(self._client, self.uri, self._run_id, event.content, event.at)

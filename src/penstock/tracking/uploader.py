@@ -34,7 +34,8 @@ class Uploader:
         self.uri = uri
         self._offset = 0
         self._warned = False
-        self._unstored: Exception | None = None
+        self._unstored: list[Event] = []
+        self._failure: Exception | None = None
         self._writer: RunWriter | None = None
 
     def upload_pending(self) -> None:
@@ -69,7 +70,8 @@ class Uploader:
                 self._quarantine(event, reason_of(error))
             elif event.kind in WITH_FILES:
                 connect(self.uri)  # raises where MLflow is unreachable; otherwise only its artifact store fails
-                self._unstored = self._unstored or error
+                self._unstored.append(event)
+                self._failure = error
             else:
                 raise
 
@@ -80,10 +82,20 @@ class Uploader:
             any of UNREACHABLE: MLflow cannot be used, or could not store a file. The log stays for a later stage.
         """
         if self._writer is not None:
-            self._writer.close()
-        if self._unstored is not None:
-            raise self._unstored
+            events, self._unstored = self._unstored, []
+            for event in events:
+                self._write(self._writer, event)
+            self._close(self._writer)
+        if self._unstored and self._failure:
+            raise self._failure
         discard(self.log)
+
+    def _close(self, writer: RunWriter) -> None:
+        try:
+            writer.close()
+        except MlflowException as error:
+            if not is_rejection(error):  # a deleted run needs no end
+                raise
 
     def _quarantine(self, event: Event, reason: str) -> None:
         kept = quarantine(self.log, event)
