@@ -161,15 +161,14 @@ def _results(_chosen: argparse.Namespace) -> None:
 def _ui(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.tracking.moved_project import follow_moved_project
-    from penstock.tracking.uri import SQLITE, tracking_uri
+    from penstock.tracking.uri import tracking_uri
 
     project = Project.find()
     uri = tracking_uri(project, load_config(project.params))
     if not uri.startswith(DATABASES):
         print(f"the runs are at {without_credentials(uri)}")
         return
-    if uri.startswith(SQLITE):
-        follow_moved_project(Path(uri.removeprefix(SQLITE)))
+    follow_moved_project(uri)
     # Without this parameter MLflow 3 opens its pages for generative AI.
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     page = f"http://{host}:{chosen.port}/#/experiments?workflowType=machine_learning"

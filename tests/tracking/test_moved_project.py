@@ -63,7 +63,7 @@ def test_a_relative_address_is_that_of_the_working_directory(tmp_path, config, m
     _log(old, config, "before.txt")
     shutil.move(old.root, new.root)
     monkeypatch.chdir(new.root)
-    follow_moved_project(Path("mlflow.db"))
+    follow_moved_project("sqlite:///mlflow.db")
     assert "the project was in" in capsys.readouterr().err
     location, _ = _files(new, config)
     assert location.startswith((new.root / "mlruns").as_uri())

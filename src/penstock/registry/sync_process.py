@@ -23,14 +23,13 @@ import mlflow
 from mlflow import MlflowClient
 
 from penstock.core import console
-from penstock.core.credentials import without_credentials
 from penstock.core.errors import PenstockError
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import OF_MLFLOW, first_line
 from penstock.tracking.moved_project import follow_moved_project
-from penstock.tracking.uri import SQLITE, URI, be_brief, label_of
+from penstock.tracking.uri import URI, be_brief, label_of
 
 # Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
@@ -90,10 +89,9 @@ class RegistrySync:
         self._linked[uri.name] = version
 
     def _reason(self, uri: ModelURI, error: Exception) -> str:
-        """Return the reason as one line without credentials; messages of `PenstockError` already name the model."""
+        """Return the reason as one line; messages of `PenstockError` already name the model."""
         reason = first_line(error)
-        reason = reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
-        return without_credentials(reason)
+        return reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
 
     def _warn(self, uri: ModelURI, reason: str) -> None:
         if self._warned.get(uri.name) != reason:
@@ -107,8 +105,7 @@ def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI
         signal.signal(number, signal.SIG_IGN)
     be_brief()
     mlflow.set_tracking_uri(address)
-    if address.startswith(SQLITE):
-        follow_moved_project(Path(address.removeprefix(SQLITE)))
+    follow_moved_project(address)
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
         registry = RegistrySync(address, cache, Path(folder), uris)
         try:

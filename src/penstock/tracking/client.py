@@ -33,9 +33,8 @@ def connect(uri: str) -> MlflowClient:
     """
     with creation_lock(uri):
         if uri.startswith(SQLITE):
-            database = Path(uri.removeprefix(SQLITE))
-            _create_database(database)
-            follow_moved_project(database)
+            _create_database(Path(uri.removeprefix(SQLITE)))
+            follow_moved_project(uri)
         return _answering_client(uri)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from penstock.core import console
+from penstock.tracking.uri import SQLITE
 
 # Columns that contain the address of an artifact.
 ADDRESSES = {
@@ -26,13 +27,15 @@ SECONDS_FOR_LOCK = 1.0
 _LOCATION = re.compile(r"(?P<root>file://.*)/mlruns/(?P<experiment>[^/]+)")
 
 
-def follow_moved_project(database: Path) -> None:
+def follow_moved_project(uri: str) -> None:
     """Let addresses of artifacts that were moved together with the database point to where they are now, and say so.
 
     Only addresses below the `mlruns` of another folder change, and only if this folder has the experiment in its own
     `mlruns`: a database file of several projects stays as it is.
     """
-    database = database.resolve()
+    if not uri.startswith(SQLITE):
+        return
+    database = Path(uri.removeprefix(SQLITE)).resolve()
     folder = next((parent for parent in database.parents if (parent / "mlruns").is_dir()), None)
     if folder is None or not database.is_file():
         return

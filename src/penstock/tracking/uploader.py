@@ -34,8 +34,7 @@ class Uploader:
         self.uri = uri
         self._offset = 0
         self._warned = False
-        self._unstored: list[Event] = []
-        self._failure: Exception | None = None
+        self._unstored: list[tuple[Event, Exception]] = []
         self._writer: RunWriter | None = None
 
     def upload_pending(self) -> None:
@@ -70,8 +69,7 @@ class Uploader:
                 self._quarantine(event, reason_of(error))
             elif event.kind in WITH_FILES:
                 connect(self.uri)  # raises where MLflow is unreachable; otherwise only its artifact store fails
-                self._unstored.append(event)
-                self._failure = error
+                self._unstored.append((event, error))
             else:
                 raise
 
@@ -83,11 +81,11 @@ class Uploader:
         """
         if self._writer is not None:
             events, self._unstored = self._unstored, []
-            for event in events:
+            for event, _ in events:
                 self._write(self._writer, event)
             self._close(self._writer)
-        if self._unstored and self._failure:
-            raise self._failure
+        if self._unstored:
+            raise self._unstored[0][1]
         discard(self.log)
 
     def _close(self, writer: RunWriter) -> None:
