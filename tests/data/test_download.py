@@ -141,6 +141,28 @@ def test_invalid_url_falls_through_to_next_source(fetch, files):
     assert files() == {NAME: CONTENT}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/no/file"), ("NO_PROXY", "[::1]")]
+)
+def test_invalid_proxy_or_certificates_leave_the_folder_mirror(fetch, tmp_path, capsys, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with serve(whole(CONTENT)) as server:
+        with pytest.raises(DownloadError, match=re.escape(f"{server.address}{NAME}: {name}={value}: ")):
+            fetch(server.address)
+        assert server.requests == []
+        (tmp_path / "mirror/mnist").mkdir(parents=True)
+        (tmp_path / "mirror/mnist" / NAME).write_bytes(CONTENT)
+        (fetched,) = fetch(server.address, mirrors=(server.address, "mirror"))
+    assert fetched.source == f"mirror/mnist/{NAME}"
+    assert capsys.readouterr().err.count(f"{name}={value}: ") == 2
+
+
+def test_unreachable_proxy_is_named(fetch, monkeypatch):
+    monkeypatch.setenv("http_proxy", "user:secret@127.0.0.1:9")
+    with pytest.raises(DownloadError, match=re.escape("(http_proxy=http://127.0.0.1:9)")):
+        fetch("http://example.org/")
+
+
 def test_wrong_bytes_are_reported_and_next_source_is_used(fetch, files, capsys):
     wrong = CONTENT[:-1] + b"x"
     with serve(whole(wrong)) as first, serve(whole(CONTENT)) as second:
@@ -237,8 +259,10 @@ def test_command_line_reports_failed_sources_in_one_line(linked_project):
     assert left == []
 
 
-def test_iris_needs_no_network(config, tmp_path):
+@pytest.mark.parametrize("all_proxy", ["", "socks5://127.0.0.1:9"])
+def test_iris_needs_no_network(config, tmp_path, monkeypatch, all_proxy):
     """The official file is rebuilt from the values in scikit-learn."""
+    monkeypatch.setenv("ALL_PROXY", all_proxy)
     dataset = config.dataset("iris").model_copy(update={"urls": ("http://127.0.0.1:9/",)})
     settings = DownloadConfig(mirrors=(), attempts=1, pause_seconds=PAUSE, timeout_seconds=1)
     (fetched,) = download(

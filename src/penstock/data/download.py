@@ -21,7 +21,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from penstock.config.data import DatasetConfig, DownloadConfig, FileConfig
 from penstock.core import console
-from penstock.core.errors import DownloadError
+from penstock.core.errors import ConfigError, DownloadError
+from penstock.core.network import open_client, set_variables
 from penstock.data.datasets.base import load_dataset
 from penstock.io.files import sha256
 
@@ -152,19 +153,21 @@ class _Transfer:
         # Ranges count bytes as sent. A compressed transfer could not be resumed.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
-            with httpx.stream(
-                "GET", url, headers=headers, follow_redirects=True, timeout=self.settings.timeout_seconds
-            ) as response:
+            with (
+                open_client(self.settings.timeout_seconds) as client,
+                client.stream("GET", url, headers=headers) as response,
+            ):
                 _reject(response, unfinished)
                 self._append(response, unfinished, have)
         except httpx.ConnectTimeout:
             # Do not retry: a network that drops packets also drops those of the next attempt.
-            raise _SourceError(f"no connection within {self.settings.timeout_seconds:g} s") from None
+            reason = f"no connection within {self.settings.timeout_seconds:g} s{set_variables(url)}"
+            raise _SourceError(reason) from None
         except httpx.TimeoutException:
             raise _TemporaryError(f"no answer within {self.settings.timeout_seconds:g} s") from None
         except httpx.TransportError as error:
-            raise _TemporaryError(str(error) or type(error).__name__) from None
-        except (httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
+            raise _TemporaryError(f"{str(error) or type(error).__name__}{set_variables(url)}") from None
+        except (ConfigError, httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
             raise _SourceError(str(error)) from None
         size = unfinished.stat().st_size
         if size < self.file.bytes:
