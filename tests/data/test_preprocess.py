@@ -1,16 +1,27 @@
 """Test splits, which are disjoint, stratified and reproducible, and the checks of params.yaml."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config.data import ChecksConfig, DatasetConfig, RangeConfig, ShareRangeConfig
+from penstock.config.data import (
+    ChecksConfig,
+    DatasetConfig,
+    ImageConfig,
+    RangeConfig,
+    ShareRangeConfig,
+    TableConfig,
+    TextConfig,
+)
 from penstock.core.errors import ConfigError, DataCheckError, WrongSettingError
-from penstock.data.datasets.base import RawSplit, load_dataset
+from penstock.data.datasets.base import RawDataset, RawSplit, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
+from penstock.data.preprocessing import checks
 from penstock.data.preprocessing.preprocess import preprocess, split_rows
-from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +105,9 @@ def test_folds_never_divide_a_group(config, iris):
     ],
 )
 def test_failed_check_raises_and_names_the_setting(config, iris, changes, message):
-    checks: ChecksConfig = config.dataset("iris").checks.model_copy(update=changes)
+    changed_checks: ChecksConfig = config.dataset("iris").checks.model_copy(update=changes)
     with pytest.raises(DataCheckError) as raised:
-        iris(checks=checks)
+        iris(checks=changed_checks)
     assert str(raised.value) == message
 
 
@@ -152,3 +163,112 @@ def test_split_test_is_required_only_without_official_test_part(config, parts, s
 def test_unknown_dataset_suggests_nearest_name():
     with pytest.raises(ConfigError, match=r"datasets/ has no file mnst\.py; did you mean 'mnist'"):
         load_dataset("mnst")
+
+
+def table(values=(1.0, 2.0), rows=4, dtype=np.float32):
+    return np.array([values] * rows, dtype=dtype)
+
+
+def images(dtype=np.uint8, shape=(4, 3, 3), value=9):
+    return np.full(shape, value, dtype=dtype)
+
+
+def changed(array, place, value):
+    array[place] = value
+    return array
+
+
+def objects(*rows):
+    filled = np.empty(len(rows), dtype=object)
+    filled[:] = rows
+    return filled
+
+
+LABELS = np.array([0, 1, 0, 1])
+DATASET = RawDataset(classes=("no", "yes"), description="rows", read=lambda folder: {})
+TABLE, IMAGE = TableConfig(kind="table"), ImageConfig(kind="image")
+TEXT = TextConfig(kind="text", vocab_size=10, max_length=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "labels", "problem"),
+    [
+        (TABLE, changed(table(), (2, 1), np.nan), LABELS, "row 2, column 1: nan is not a number of at most 1e+18; 1"),
+        (TABLE, changed(table(), 3, -np.inf), LABELS, "row 3, column 0: -inf is not a numbe"),
+        (TABLE, table((1, 1e300), dtype=float), LABELS, "row 0, column 1: 1e+300 is not a number of at most 1e+18; 4"),
+        (TABLE, table(("1", "x"), dtype=object), LABELS, "inputs have the dtype object; return numbers, float32"),
+        (TABLE, np.ones(4), LABELS, "inputs have the shape [4]; return a table, [rows, features]"),
+        (TABLE, np.ones((4, 0)), LABELS, "no inputs: their shape is [4, 0]"),
+        (TABLE, [[1.0]], LABELS, "inputs or labels are no NumPy arrays"),
+        (TABLE, table(), np.array([0, 1, np.nan, 1]), "labels have the dtype float64; return int64"),
+        (TABLE, table(), LABELS.astype(np.uint8), "labels have the dtype uint8; return int64"),
+        (TABLE, table(), LABELS[:3], "labels have the shape [3], inputs [4, 2]; return one label for each"),
+        (TABLE, table(), np.eye(4, 2, dtype=np.int64), "labels have the shape [4, 2]"),
+        (TABLE, table(), LABELS + 1, "row 1: the label 2 is not an index into"),
+        (TABLE, table(), LABELS - 1, "row 0: the label -1 is not an index into"),
+        (IMAGE, images(np.float32, value=0.5), LABELS, "dtype float32 and values of 0.5 to 0.5; return uint8"),
+        (IMAGE, images(np.float64, value=np.nan), LABELS, "dtype float64 and values of nan to nan"),
+        (IMAGE, images(bool), LABELS, "dtype bool and values of True to True"),
+        (IMAGE, images(np.uint16, value=1023), LABELS, "image 0, pixel [0, 0]: 1023 is not 0 to 255"),
+        (IMAGE, changed(images(np.int16), (1, 2, 0), -1), LABELS, "image 1, pixel [2, 0]: -1 is not 0 to 255"),
+        (IMAGE, images(shape=(4, 3, 3, 3)), LABELS, "shape [4, 3, 3, 3]; convert colour images to grey"),
+        (IMAGE, images(shape=(4, 9)), LABELS, "shape [4, 9]; return grey images, [rows, height, width]"),
+        (IMAGE, images(shape=(4, 0, 3)), LABELS, "no inputs: their shape is [4, 0, 3]"),
+        (IMAGE, objects(*(np.ones((size, 3)) for size in (1, 2, 3, 4))), LABELS, "the images have different sizes"),
+        (TEXT, objects("a", "b", None, "d"), LABELS, "row 2: None is not a text"),
+        (TEXT, objects("a", float("nan"), "c", "d"), LABELS, "row 1: nan is not a text"),
+        (TEXT, objects("a", "b", "c", "\ud83d"), LABELS, "row 3: half of a surrogate pai"),
+        (TEXT, np.array([b"a"] * 4), LABELS, "shape [4] and the dtype |S1; return texts"),
+        (TEXT, np.array([], dtype=object), LABELS[:0], "no inputs: their shape is [0]"),
+    ],
+)
+def test_unusable_rows_of_any_part_are_one_line_with_the_file_and_the_row(kind, inputs, labels, problem):
+    valid = {"table": table(), "image": images(), "text": objects(*"abcd")}[kind.kind]
+    parts = {"train": RawSplit(inputs=valid, labels=LABELS), "test": RawSplit(inputs=inputs, labels=labels)}
+    with pytest.raises(DataCheckError, match=re.escape(problem)) as raised:
+        checks.require_valid_parts("mine", DATASET, parts, kind)
+    assert str(raised.value).startswith("src/penstock/data/datasets/mine.py: read: 'test': ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        (TABLE, table(dtype=np.int64)),
+        (TABLE, table(dtype=bool)),
+        (IMAGE, images(np.int64)),
+        (TEXT, objects("", "\u0434\u043e\u043c", "\U0001f600", "a")),
+        (TEXT, np.array(list("abcd"))),
+    ],
+)
+def test_other_dtypes_without_loss_and_empty_texts_are_valid(kind, inputs):
+    parts = {"all": RawSplit(inputs=inputs, labels=LABELS)}
+    checks.require_valid_parts("mine", DATASET, parts, kind)
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        ({"train": table()}, "the parts are 'train'; return 'all', or 'train' and 'test'"),
+        ({"train": table(), "test": table((1.0,))}, r"'test': inputs have the shape \[1\], those of 'train' \[2\]"),
+    ],
+)
+def test_parts_must_be_official_and_of_one_shape(parts, problem):
+    read = {name: RawSplit(inputs=inputs, labels=LABELS) for name, inputs in parts.items()}
+    with pytest.raises(DataCheckError, match=problem):
+        checks.require_valid_parts("mine", DATASET, read, TABLE)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_nan_in_any_split_fails_the_check_of_values(config, split):
+    splits = {name: ArraySplit(inputs=table(), labels=LABELS) for name in ("train", "validation", "test")}
+    splits[split].inputs[1, 1] = np.nan
+    values, _ = checks.of_processed(config.dataset("iris").checks, splits, leaked=0)
+    assert not values.passed
+
+
+def test_nothing_is_written_before_every_check_has_passed(iris, config, tmp_path):
+    split = config.dataset("iris").split.model_copy(update={"folds": 99})
+    with pytest.raises(WrongSettingError, match=r"^split: too few rows"):
+        iris(split=split)
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.config.data import TextConfig
+from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing import text as text_inputs
 from penstock.data.preprocessing.text import TextEncoder, fit, words
 from penstock.export.tokenizer_graph import text_graph
@@ -40,6 +41,7 @@ def test_graph_equals_preprocessing_for_any_text_and_block_size(graph, texts, bl
 @settings(deadline=None)
 @given(texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=5), block_size=st.integers(1, 6))
 def test_words_and_counts_equal_regex_reference(texts, block_size):
+    texts = [*texts, "good"]  # at least one word
     expected = [re.findall("[a-z0-9']+", _ascii_lower(re.sub(LINE_BREAK, " ", text))) for text in texts]
     counts = Counter(chain.from_iterable(expected))
     with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
@@ -90,3 +92,8 @@ def test_vocabulary_is_most_frequent_words_with_ties_in_alphabetical_order():
 def test_vocab_size_is_the_declared_one_with_few_words():
     encoder, _ = fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["b a", "b"], dtype=object))
     assert (encoder.vocab_size, len(encoder.words)) == (50, 2)
+
+
+def test_texts_without_a_word_are_an_error_about_the_inputs():
+    with pytest.raises(WrongSettingError, match=r"^inputs: no training text has a word"):
+        fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["", "..."], dtype=object))

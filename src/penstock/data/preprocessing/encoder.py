@@ -57,3 +57,9 @@ def fit_encoder(
         settings, training
     )
     return fitted
+
+
+def find_problem(settings: TableConfig | ImageConfig | TextConfig, inputs: NDArray[Any]) -> str | None:
+    """Say which raw inputs are not of the declared kind, where, and what to do; None if all are."""
+    problem: str | None = import_module(f"penstock.data.preprocessing.{settings.kind}").find_problem(inputs)
+    return problem

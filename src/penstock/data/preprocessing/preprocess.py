@@ -39,6 +39,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
     """
     dataset = load_dataset(name)
     parts = dataset.read(raw)
+    checks.require_valid_parts(name, dataset, parts, settings.inputs)
     checks.require(name, checks.of_raw(settings.checks, parts, len(dataset.classes)))
     training, test, rows, repeated = split_rows(parts, settings)
 
@@ -53,13 +54,8 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
     leaked = _leaked(training, test, rows)
     checks.require(name, checks.of_processed(settings.checks, encoded, leaked))
 
-    for split in SPLITS:
-        save_array(folder, f"{split}/inputs", encoded[split].inputs)
-        save_array(folder, f"{split}/labels", encoded[split].labels)
-        save_array(folder, f"{split}/rows", rows[split])
     not_test = np.concatenate([rows["train"], rows["validation"]])
-    save_array(folder, "folds", _folds(not_test, training.labels[not_test], settings.split))
-    encoder.save(folder)
+    folds = _folds(not_test, training.labels[not_test], settings.split)
     info = DatasetInfo(
         dataset=name,
         kind=settings.inputs.kind,
@@ -68,8 +64,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         classes=dataset.classes,
         description=dataset.description,
     )
-    info.save(folder)
-    return {
+    report = {
         "dataset": name,
         "kind": info.kind,
         "shape": list(info.shape),
@@ -83,6 +78,15 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
             "leaked": leaked,
         },
     }
+    # Nothing is written before all checks have passed.
+    for split in SPLITS:
+        save_array(folder, f"{split}/inputs", encoded[split].inputs)
+        save_array(folder, f"{split}/labels", encoded[split].labels)
+        save_array(folder, f"{split}/rows", rows[split])
+    save_array(folder, "folds", folds)
+    encoder.save(folder)
+    info.save(folder)
+    return report
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from penstock.config.data import TextConfig
+from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
 from penstock.io.files import write_text
 from penstock.io.text_rules import LINE_BREAK, NOT_WORD
@@ -163,9 +164,14 @@ def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDAr
 
     Returns:
         The encoder and the encoded training texts, int32 [rows, max_length].
+
+    Raises:
+        WrongSettingError: The texts have no word.
     """
     blocks = list(_blocks(training, settings.max_length))
     encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)
+    if not encoder.words:
+        raise WrongSettingError("inputs", "no training text has a word")
     return encoder, encoder._encode(blocks)
 
 
@@ -175,3 +181,23 @@ def _frequent(blocks: Sequence[_Block], most: int) -> list[str]:
     counts_of_words = counts.filter(compute.not_equal(counts["word"], " "))
     frequent = counts_of_words.sort_by([("count_sum", "descending"), ("word", "ascending")])["word"]
     return [word.rstrip() for word in frequent.slice(0, most).to_pylist()]
+
+
+def find_problem(inputs: NDArray[Any]) -> str | None:
+    """Say which raw inputs are no texts, or return None. A text may be empty."""
+    if inputs.ndim != 1 or inputs.dtype.kind not in "OU":
+        return f"inputs have the shape {list(inputs.shape)} and the dtype {inputs.dtype}; return texts, object [rows]"
+    for row, text in enumerate(inputs):
+        if not isinstance(text, str):
+            return f"row {row}: {text!r} is not a text; drop such rows, or return str"
+        if not _is_unicode(text):
+            return f"row {row}: half of a surrogate pair, which is not Unicode; decode the file with its encoding"
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
