@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import Project

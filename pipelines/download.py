@@ -1,5 +1,7 @@
 """Download the official files of one dataset: python pipelines/download.py mnist"""
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import file_size, note, stage_line
 from penstock.core.paths import Project

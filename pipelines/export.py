@@ -1,5 +1,7 @@
 """Export one trained model as an ONNX file that takes raw inputs: python pipelines/export.py mnist_cnn"""
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import file_size, stage_line
 from penstock.core.paths import Project

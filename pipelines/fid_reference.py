@@ -1,5 +1,7 @@
 """Export the reference classifier of the Frechet distance: python pipelines/fid_reference.py NAME"""
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import stage_line
 from penstock.core.paths import Project

@@ -1,5 +1,7 @@
 """Preprocess the raw files of one dataset into memory-mapped arrays: python pipelines/preprocess.py mnist"""
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import note, stage_line
 from penstock.core.paths import Project

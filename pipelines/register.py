@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import workspace  # noqa: F401
 from numpy.typing import NDArray
 
 from penstock.config.models import ModelConfig

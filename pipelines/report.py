@@ -1,5 +1,7 @@
 """Show all results in the terminal and on one page: python pipelines/report.py"""
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import output, stage_line
 from penstock.core.paths import Project

@@ -1,5 +1,7 @@
 """Retrain one tuned model with other seeds: python pipelines/seeds.py mnist_cnn_tuned"""
 
+import workspace  # noqa: F401
+
 from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config
 from penstock.core.console import stage_line
@@ -45,9 +47,9 @@ def main(project: Project, config: Config, name: str) -> None:
         write_json(files.seeds_report, found)
         run.log_metrics({"seeds/mean": found["mean"], "seeds/std": found["std"]})
 
-    checkpoints.remove()
     score = f"test {found['mean']:.4f} ± {found['std']:.4f} over {config.num_seeds} seeds"
     stage_line("seeds", name, f"{score} -> {project.shown(files.seeds_report)}")
+    checkpoints.remove()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import workspace  # noqa: F401
+
 from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, note, stage_line
@@ -64,7 +66,6 @@ def main(project: Project, config: Config, name: str) -> None:
         run.set_tags({"device": fitted.device})
         run.log_file("learning_curves.png", png(learning_curves(name, read_history(files.history))))
 
-    checkpoints.remove()
     stage_line(
         "train",
         name,
@@ -73,6 +74,7 @@ def main(project: Project, config: Config, name: str) -> None:
     )
     if folds:
         note(f"cross-validation {folds['mean']:.4f} ± {folds['std']:.4f} over {len(folds['scores'])} folds")
+    checkpoints.remove()
 
 
 def _val_metrics(report: dict[str, Any]) -> dict[str, float]:

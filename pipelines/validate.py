@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+import workspace  # noqa: F401
+
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import ModelFiles, Project

@@ -44,19 +44,22 @@ def test_models_with_equal_settings_have_different_keys(changed_run):
 @pytest.mark.parametrize(
     ("gpus", "changes", "resolved"),
     [
-        (0, {}, ("cpu", 1)),
-        (1, {}, ("gpu", 1)),
-        (2, {}, ("gpu", 2)),
-        (2, {"devices": 1}, ("gpu", 1)),
-        (2, {"accelerator": "cpu"}, ("cpu", 1)),
+        (0, {}, ("cpu", 1, "32-true")),
+        (1, {}, ("gpu", 1, "32-true")),
+        (2, {}, ("gpu", 2, "32-true")),
+        (2, {"devices": 1}, ("gpu", 1, "32-true")),
+        (2, {"accelerator": "cpu"}, ("cpu", 1, "32-true")),
+        (1, {"precision": "16-mixed"}, ("gpu", 1, "16-mixed")),
+        (0, {"precision": "16-mixed"}, ("cpu", 1, "bf16-mixed")),
+        (1, {"accelerator": "cpu", "precision": "16-mixed"}, ("cpu", 1, "bf16-mixed")),
     ],
 )
-def test_auto_resolves_to_available_devices(config, monkeypatch, gpus, changes, resolved):
+def test_devices_and_precision_are_recorded_as_lightning_resolves_them(config, monkeypatch, gpus, changes, resolved):
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     changed_config = config.model_copy(update={"trainer": config.trainer.model_copy(update=changes)})
     found = training_relevant_settings(changed_config, "iris_mlp")["trainer"]
-    assert (found["accelerator"], found["devices"]) == resolved
+    assert (found["accelerator"], found["devices"], found["precision"]) == resolved
 
 
 def codes(root):

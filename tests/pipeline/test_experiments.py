@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from contextlib import contextmanager
 
 import pytest
 from mlflow import MlflowClient
@@ -98,17 +99,30 @@ def test_the_run_in_mlflow_has_the_name_of_the_experiment(project):
     assert run.data.tags["dvc.exp.baseline_rev"] == revision
 
 
+@contextmanager
+def other_seed(project):
+    """Change the seed in the training code, which is not a setting, and check the code out again."""
+    source = project.root / "src/penstock/training/fit.py"
+    text = source.read_text()
+    source.write_text(text.replace("seed_everything(training.seed,", "seed_everything(training.seed + 1,"))
+    yield
+    source.write_text(text)
+
+
 @pytest.mark.slow
 def test_queued_experiments_run_in_copies(project):
     for epochs in (5, 6):
         project.run("dvc", "exp", "run", "--queue", "-S", f"{EPOCHS}={epochs}", "--name", f"queued-{epochs}", STAGE)
+    with other_seed(project):
+        project.run("dvc", "exp", "run", "--queue", "-S", f"{EPOCHS}=5", "--name", "other-code", STAGE)
     with (project.root.parent / "queue.log").open("w") as log:  # a worker keeps a pipe of its parent open
         project.run("sh", "-c", f"dvc queue start > {log.name} 2>&1")
     wait_until(
-        lambda: project.run("dvc", "queue", "status").stdout.count("Success") == 2, seconds=600
+        lambda: project.run("dvc", "queue", "status").stdout.count("Success") == 3, seconds=600
     )  # a worker looks for its next task every few seconds
     rows = table(project)
     assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]
+    assert rows["queued-5"]["loss"] != rows["other-code"]["loss"]
     for epochs in (5, 6):  # DVC has deleted the copies
         client, run = run_of(project, f"queued-{epochs}")
         assert run.info.status == "FINISHED"

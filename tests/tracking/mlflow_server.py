@@ -23,6 +23,7 @@ class MlflowServer:
         self.process = subprocess.Popen(
             command,
             cwd=self.folder,
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # as `penstock ui`
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ from penstock.tracking.spool import spool_dir
 from penstock.tracking.tags import WORKED
 from penstock.tracking.uri import tracking_uri
 from penstock.tracking.worked_time import WorkedTime
+from tests.conftest import REPOSITORY
 from tests.helpers.processes import wait_until
 from tests.tracking.mlflow_server import MlflowServer
 
@@ -163,10 +164,11 @@ def test_events_survive_a_dead_uploader(project, config, runs, monkeypatch):
 
 def test_no_stage_imports_mlflow():
     script = """
-import sys, pipelines.train, pipelines.validate, pipelines.seeds
+import sys, train, validate, seeds
 print({"mlflow"} & {*sys.modules})
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    scripts = REPOSITORY / "pipelines"
+    done = subprocess.run([sys.executable, "-c", script], cwd=scripts, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 

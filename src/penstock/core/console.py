@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -21,9 +24,36 @@ from rich.table import Table
 from penstock.core.credentials import without_credentials
 from penstock.core.distributed import is_rank_zero
 
+
+class HarmlessConsole(Console):
+    """A console that never ends the process: text that its file does not take is replaced or left out.
+
+    A stage prints its last lines after hours of training.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  (rich's own)
+        """Print as rich does; after the first failure of the file, print nothing more."""
+        if isinstance(self.file, io.TextIOWrapper) and self.file.errors == "strict":
+            self.file.reconfigure(errors="replace")  # such as an ASCII terminal at "±"
+        try:
+            super().print(*objects, **options)
+        except OSError:  # the terminal is gone, or the disk of a log is full
+            self._stop()
+
+    def on_broken_pipe(self) -> None:
+        """Continue without a reader, such as `head`; rich would exit."""
+        self._stop()
+
+    def _stop(self) -> None:
+        self.quiet = True
+        with suppress(OSError):  # a file in memory has no descriptor
+            # Python flushes the file once more at exit, and would exit with 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 # Only rank zero prints, so that a distributed training prints each line once.
-output = Console(highlight=False, soft_wrap=True, quiet=not is_rank_zero())
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+output = HarmlessConsole(highlight=False, soft_wrap=True, quiet=not is_rank_zero())
+errors = HarmlessConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 UNBOUNDED = 10_000

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import MissingFileError
 from penstock.io.dataset_info import DatasetInfo
+from penstock.io.files import atomic_write
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -88,6 +89,5 @@ class ProcessedDataset:
 
 def save_array(folder: Path, name: str, array: NDArray[Any]) -> None:
     """Write an array to `<folder>/<name>.npy`."""
-    path = folder / f"{name}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, array)
+    with atomic_write(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, array)

@@ -39,13 +39,13 @@ def training_relevant_settings(config: Config, model: str) -> dict[str, Any]:
     dataset = config.dataset(settings.dataset)
     return {
         **settings.model_dump(mode="json", exclude={"reference", "gates", "int8", "baseline", "dataset"}),
-        "trainer": config.trainer.model_dump(mode="json") | _devices(config.trainer),
+        "trainer": config.trainer.model_dump(mode="json") | _resolved(config.trainer),
         "dataset": {"name": settings.dataset} | dataset.model_dump(mode="json", include={"inputs", "split"}),
     }
 
 
-def _devices(settings: TrainerConfig) -> dict[str, Any]:
-    """Resolve `auto` as Lightning does on this machine. Other devices give other weights."""
+def _resolved(settings: TrainerConfig) -> dict[str, Any]:
+    """Return devices and precision as Lightning resolves them on this machine. Others give other weights."""
     import torch
 
     accelerator, devices = settings.accelerator, settings.devices
@@ -53,7 +53,9 @@ def _devices(settings: TrainerConfig) -> dict[str, Any]:
         accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if devices == "auto":
         devices = max(1, torch.cuda.device_count()) if accelerator == "gpu" else 1
-    return {"accelerator": accelerator, "devices": devices}
+    # A CPU has no fp16; Lightning warns, and uses bf16.
+    precision = "bf16-mixed" if (accelerator, settings.precision) == ("cpu", "16-mixed") else settings.precision
+    return {"accelerator": accelerator, "devices": devices, "precision": precision}
 
 
 def training_provenance(project: Project, config: Config, model: str) -> Provenance:

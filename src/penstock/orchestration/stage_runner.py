@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
+import penstock
 from penstock.config.loading import load_config, place_of
 from penstock.config.params import Config
 from penstock.core import console
@@ -62,7 +64,18 @@ def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
 def _project_and_config() -> tuple[Project, Config]:
     require_launcher()
     project = Project.find()
+    _require_own_code(project)
     return project, load_config(project.params)
+
+
+def _require_own_code(project: Project) -> None:
+    """Check that this process imported the project's own code, which the provenance of a model contains the hash of."""
+    package = Path(penstock.__path__[0]).resolve()
+    if package != (project.root / "src" / "penstock").resolve():
+        raise ConfigError(
+            f"this process runs the code in {package}, not that of {project.root}: "
+            f"start {project.root / 'pipelines' / Path(sys.argv[0]).name}"
+        )
 
 
 def _only_argument() -> str:

@@ -105,7 +105,7 @@ class CallHandler:
             context: The call.
         """
         started, code = time.monotonic(), grpc.StatusCode.UNKNOWN
-        request = None
+        request, refusal = None, None
         try:
             self._auth.check(PUBLIC_METHODS.get(name, ""), _headers(context))
             with self.engine.memory.reserve(len(message)):
@@ -115,16 +115,17 @@ class CallHandler:
             code = grpc.StatusCode.CANCELLED
             raise
         except RequestError as error:
-            code = CODES[error.status]
-            trailers = (("retry-after", str(error.retry_after)),) if isinstance(error, OverloadedError) else ()
-            await context.abort(code, str(error), trailers)
+            code, refusal = CODES[error.status], error
         else:
             code = grpc.StatusCode.OK
-            return response
-        finally:
+        finally:  # before the client has its answer, after which it may look at the metrics
             seconds = time.monotonic() - started
             self._count(request, code, seconds)
             self._log(name, context, code, seconds, len(message))
+        if refusal is not None:
+            trailers = (("retry-after", str(refusal.retry_after)),) if isinstance(refusal, OverloadedError) else ()
+            await context.abort(code, str(refusal), trailers)
+        return response
 
     def _count(self, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
         name = getattr(request, "model_name", "") or getattr(request, "name", "")
