@@ -75,6 +75,12 @@ def test_the_shipped_file_is_valid(config):
             "at least one entry",
         ),
         ("embedding_dim: 100", "embedding_dim: 30000", "network.tokens.embedding_dim", "at most vocab_size"),
+        (
+            "[10]}\n    training:\n      epochs: 100\n      batch_size: 16",
+            "[10], normalization: batch}\n    training:\n      epochs: 100\n      batch_size: 1",
+            "models.iris_mlp.training.batch_size",
+            "batch needs at least 2, 2 rows in each process, not 1",
+        ),
         ("- https://archive", "- htps://archive", "datasets.iris.urls.0", "match pattern"),
     ],
 )

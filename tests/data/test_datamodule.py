@@ -71,6 +71,30 @@ def test_processes_share_each_batch_without_duplicate_rows(rows, batch_size, pro
         assert float(sum(means) / processes) == pytest.approx(float(whole.inputs.mean()), rel=1e-5)
 
 
+@given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), min_rows=st.integers(0, 3), processes=st.integers(1, 3))
+def test_only_a_last_batch_below_min_rows_is_merged_into_the_batch_before_it(rows, batch_size, min_rows, processes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.data.datamodule.rank_and_world_size", lambda: (processes - 1, processes))
+        merged = ShardedBatchSampler(rows, batch_size, min_rows=min_rows)
+        shares, plain = list(merged), list(ShardedBatchSampler(rows, batch_size))
+    *full, last = plain
+    if full and rows % batch_size and rows % batch_size < min_rows * processes:
+        numbers = np.arange((len(full) - 1) * batch_size, rows)[processes - 1 :: processes]
+        assert shares[-1].numbers.tolist() == (numbers.tolist() or [(len(full) - 1) * batch_size])
+        assert len(shares) == len(full)
+    else:
+        assert str(shares) == str(plain)
+        assert shares[-1].numbers.tolist() == last.numbers.tolist()
+
+
+def test_a_merged_last_batch_is_resumed_like_any_other():
+    sampler = ShardedBatchSampler(9, 4, EpochSampler(9, 0), min_rows=2)
+    whole = [batch.numbers.tolist() for batch in sampler]
+    assert [len(numbers) for numbers in whole] == [4, 5]
+    sampler.resume_after(1)
+    assert [batch.numbers.tolist() for batch in sampler] == whole[1:]
+
+
 def test_loader_without_sampler_keeps_the_order_of_the_split():
     labels = [label for batch in loader(split_of(10), 4) for label in batch.labels.tolist()]
     assert labels == list(range(10))

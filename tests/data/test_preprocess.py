@@ -21,7 +21,7 @@ from penstock.data.datasets.base import RawDataset, RawSplit, load_dataset
 from penstock.data.datasets.iris import official_bytes, read
 from penstock.data.preprocessing import checks
 from penstock.data.preprocessing.preprocess import preprocess, split_rows
-from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
+from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset
 
 
 @pytest.fixture(scope="module")
@@ -259,9 +259,9 @@ def test_parts_must_be_official_and_of_one_shape(parts, problem):
         checks.require_valid_parts("mine", DATASET, read, TABLE)
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("split", SPLITS)
 def test_nan_in_any_split_fails_the_check_of_values(config, split):
-    splits = {name: ArraySplit(inputs=table(), labels=LABELS) for name in ("train", "validation", "test")}
+    splits = {name: ArraySplit(inputs=table(), labels=LABELS) for name in SPLITS}
     splits[split].inputs[1, 1] = np.nan
     values, _ = checks.of_processed(config.dataset("iris").checks, splits, leaked=0)
     assert not values.passed

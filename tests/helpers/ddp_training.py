@@ -1,6 +1,6 @@
 """Train a model on the golden rows as one process of a distributed training, started by torchrun or Lightning.
 
-    python -m tests.helpers.ddp_training FOLDER MODEL
+    python -m tests.helpers.ddp_training FOLDER MODEL [NORMALIZATION]
 
 Each process writes its result to its own file, FOLDER/<rank>.json.
 """
@@ -24,10 +24,12 @@ from tests.training.golden import ROWS, rows_of
 CHANGES = {"epochs": 3, "batch_size": 5}
 
 
-def trained(config, name, **trainer):
+def trained(config, name, normalization=None, **trainer):
     """Run a short training without dropout, so that results can be compared."""
     model = config.model(name)
     network = model.network
+    if normalization:
+        network = network.model_copy(update={"normalization": normalization})
     if hasattr(network, "dropout"):
         network = network.model_copy(update={"dropout": 0})
     training = model.training.model_copy(update=CHANGES)
@@ -44,18 +46,18 @@ def evaluated(config, name, weights, **trainer):
     return score_split(TrainingSetup(build_module, model, settings, DATA[model.dataset]), weights, odd)
 
 
-def main(folder, name):
+def main(folder, name, normalization=None):
     config = load_config(Path("params.yaml"))
     use_threads(1)
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
-    fitted = trained(config, name, devices=2 // nodes, num_nodes=nodes)
+    fitted = trained(config, name, normalization, devices=2 // nodes, num_nodes=nodes)
     weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
     content = {"weights": canonical_hash(weights), "epochs": [dict(epoch.metrics) for epoch in fitted.epochs]}
-    if fitted.score:
+    if fitted.score and not normalization:
         content["score"] = evaluated(config, name, fitted.weights, devices=2 // nodes, num_nodes=nodes)
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK", "0")
     (folder / f"{rank}.json").write_text(json.dumps(content))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -21,10 +21,10 @@ def environment(repository):
     return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
-def run(repository, folder, name, *launcher):
+def run(repository, folder, name, *launcher, options=()):
     """Run the processes, and return the result of each rank."""
     done = subprocess.run(
-        [*launcher, *SEVERAL, folder, name],
+        [*launcher, *SEVERAL, folder, name, *options],
         cwd=repository,
         env=environment(repository),
         stdout=subprocess.PIPE,
@@ -55,6 +55,12 @@ def test_two_torchrun_processes_equal_one_process(config, repository, tmp_path, 
 
 def test_two_lightning_processes_equal_one_process(config, repository, tmp_path):
     assert_equal_to_one_process(config, "iris_mlp", run(repository, tmp_path, "iris_mlp", sys.executable))
+
+
+def test_batch_normalization_trains_where_the_last_batch_has_one_row_for_two_processes(repository, tmp_path):
+    launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]
+    first, second = run(repository, tmp_path, "iris_mlp", *launcher, options=["batch"])
+    assert first == second
 
 
 def test_ranks_end_with_the_same_gan(repository, tmp_path):

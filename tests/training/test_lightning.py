@@ -59,11 +59,12 @@ class Watch(Callback):
 def train(config):
     """Train a model for three epochs of four batches, with stock callbacks and changed Trainer options."""
 
-    def train(*callbacks, name="iris_mlp", logger=None, trainer=None, **changes):
+    def train(*callbacks, name="iris_mlp", logger=None, trainer=None, network=None, **changes):
         watch = Watch()
         model = config.model(name)
         short = {"epochs": EPOCHS, "batch_size": ROWS // BATCHES} | changes
-        model = model.model_copy(update={"training": model.training.model_copy(update=short)})
+        network = model.network.model_copy(update=network)
+        model = model.model_copy(update={"training": model.training.model_copy(update=short), "network": network})
         settings = type(config.trainer).model_validate(config.trainer.model_dump() | (trainer or {}))
         rows = rows_of(model.dataset)
         counting = register_optimizer_step_post_hook(watch.count_step)
@@ -232,6 +233,16 @@ def test_accumulated_gradients_equal_the_gradient_of_the_whole_batch(train):
 )
 def test_schedule_ends_with_the_last_optimizer_step(train, trainer):
     watch = train(optimizer=adam(0.1), schedule=one_cycle(), trainer=trainer)
+    assert watch.rates[-1] < 1e-5
+
+
+@pytest.mark.parametrize("trainer", [{}, {"accumulate_grad_batches": 2}, {"limit_train_batches": 0.7}])
+def test_batch_normalization_trains_with_one_row_over_and_the_schedule_fits(train, trainer):
+    """Sixteen rows in batches of five leave one row, which torch cannot normalize."""
+    options = {"network": {"normalization": "batch"}, "batch_size": 5, "ema_decay": 0.9}
+    watch = train(optimizer=adam(0.1), schedule=one_cycle(), trainer=trainer, **options)
+    batches = 2 if "limit_train_batches" in trainer else 3
+    assert [len(rows) for rows in watch.rows] == [5, 5, 6][:batches] * EPOCHS
     assert watch.rates[-1] < 1e-5
 
 

@@ -192,6 +192,16 @@ def test_ema_averages_running_means_and_copies_batch_counts(config, train):
     assert averaged["network.2.num_batches_tracked"] == last["network.2.num_batches_tracked"] == 6
 
 
+@pytest.mark.parametrize(("batch_size", "rows"), [(1, 16), (16, 1)])
+def test_batches_of_one_row_with_batch_normalization_are_an_error_about_batch_size(config, batch_size, rows):
+    model, split = config.model("iris_mlp"), rows_of("iris")[np.arange(rows)]
+    network = model.network.model_copy(update={"normalization": "batch"})
+    training = model.training.model_copy(update={"batch_size": batch_size})
+    changed = model.model_copy(update={"network": network, "training": training})
+    with pytest.raises(WrongSettingError, match=r"^training\.batch_size: normalization: batch needs 2 rows in each"):
+        fit(TrainingSetup(build_module, changed, config.trainer, DATA["iris"]), split, split)
+
+
 def test_clipping_works_with_mixed_precision(train):
     first, *_, last = train(epochs=20, precision="bf16-mixed", gradient_clip_norm=1).epochs
     assert last.metrics["train/loss"] < first.metrics["train/loss"]

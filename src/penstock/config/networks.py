@@ -14,7 +14,10 @@ Pooling = Literal["last", "mean", "max"]
 Sizes = tuple[Positive, ...]
 
 ACTIVATION = "Activation between layers. step trains as a sigmoid and predicts as a step function."
-NORMALIZATION = "Normalisation before each activation: batch or layer. None does not normalise."
+NORMALIZATION = (
+    "Normalisation before each activation: batch or layer. None does not normalise. batch needs two rows in each "
+    "process: a smaller last batch is merged into the batch before it."
+)
 
 
 class MlpConfig(BaseConfig):

@@ -125,6 +125,7 @@ class Config(BaseConfig):
             for name, model in models.items():
                 _require(model.dataset, self.datasets, "dataset", block, name)
                 self._check_baseline(model, block, name)
+                self._check_batch_size(model, block, name)
         self._check_unique_names()
         return self
 
@@ -147,6 +148,14 @@ class Config(BaseConfig):
         kind = "fid_reference" if isinstance(baseline, FidReferenceConfig) else baseline.kind
         if kind != (needed := BASELINE_KINDS[model.task]):
             raise mistake(f"{model.baseline} is of kind {kind}; {model.task} is compared with {needed}", at=key)
+
+    def _check_batch_size(self, model: ModelConfig, block: str, name: str) -> None:
+        """Batch normalization needs two rows in each process; `devices: auto` is known when the training starts."""
+        devices = 1 if self.trainer.devices == "auto" else self.trainer.devices
+        least, found = 2 * devices * self.trainer.num_nodes, model.training.batch_size
+        if getattr(model.network, "normalization", None) == "batch" and found < least:
+            message = f"network.normalization: batch needs at least {least}, 2 rows in each process, not {found}"
+            raise mistake(message, at=[block, name, "training", "batch_size"])
 
     def _check_unique_names(self) -> None:
         """A tuned model and a documented one share the folders of MLflow and of the server."""

@@ -118,24 +118,31 @@ class ShardedBatchSampler(Sampler[BatchIndex]):
         rows: Number of rows in the split.
         batch_size: Global batch size, in rows. The last batch can be smaller.
         sampler: Order of each epoch. None keeps the order of the split.
+        min_rows: Fewest rows of a process in a batch. A last batch with fewer is merged into the batch before it, so
+            that no row is lost. 0 never merges.
     """
 
-    def __init__(self, rows: int, batch_size: int, sampler: EpochSampler | None = None) -> None:
+    def __init__(self, rows: int, batch_size: int, sampler: EpochSampler | None = None, min_rows: int = 0) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self.sampler = sampler
+        self.min_rows = min_rows
         self.served = 0
         self._start = 0
 
     def __len__(self) -> int:
-        return math.ceil(self.rows / self.batch_size)
+        batches, rest = math.ceil(self.rows / self.batch_size), self.rows % self.batch_size
+        _, processes = rank_and_world_size()
+        return batches - 1 if batches > 1 and 0 < rest < self.min_rows * processes else batches
 
     def __iter__(self) -> Iterator[BatchIndex]:
         order = self.sampler.indexes() if self.sampler else np.arange(self.rows)
         start, self._start = self._start, 0
-        for number in range(start, len(self)):
+        batches = len(self)
+        for number in range(start, batches):
             self.served = number + 1
-            yield _share_of_rank(order[number * self.batch_size : (number + 1) * self.batch_size])
+            end = (number + 1) * self.batch_size if self.served < batches else self.rows
+            yield _share_of_rank(order[number * self.batch_size : end])
 
     def resume_after(self, batches: int) -> None:
         """Skip the first `batches` batches of the next epoch."""
@@ -190,16 +197,24 @@ class ArrayDataModule(LightningDataModule):
         train: Training rows. None gives a data module for evaluation only.
         batch_size: Global training batch size, in rows over all processes.
         seed: Seed of the order of the training rows.
+        min_rows: Fewest training rows of a process in a batch, as in `ShardedBatchSampler`.
     """
 
     def __init__(
-        self, *, validation: ArraySplit, train: ArraySplit | None = None, batch_size: int = 1, seed: int = 0
+        self,
+        *,
+        validation: ArraySplit,
+        train: ArraySplit | None = None,
+        batch_size: int = 1,
+        seed: int = 0,
+        min_rows: int = 0,
     ) -> None:
         super().__init__()
         self.train = train
         self.validation = validation
         self.batch_size = batch_size
         self.seed = seed
+        self.min_rows = min_rows
         self._device: torch.device | None = None
 
     def setup(self, stage: str) -> None:
@@ -212,7 +227,7 @@ class ArrayDataModule(LightningDataModule):
         # `overfit_batches` needs the same rows in every epoch. Lightning replaces a stock shuffling sampler likewise.
         overfits = getattr(self.trainer, "overfit_batches", 0) > 0  # missing in Lightning's types
         sampler = None if overfits else EpochSampler(len(self.train), self.seed)
-        return self._loader(self.train, ShardedBatchSampler(len(self.train), self.batch_size, sampler))
+        return self._loader(self.train, self._train_sampler(sampler))
 
     def val_dataloader(self) -> ResumableDataLoader:
         return self._loader(self.validation, ShardedBatchSampler(len(self.validation), EVALUATION_BATCH))
@@ -228,7 +243,10 @@ class ArrayDataModule(LightningDataModule):
     @property
     def train_batches(self) -> int:
         """Number of batches in one training epoch."""
-        return math.ceil(len(self.train or ()) / self.batch_size)
+        return len(self._train_sampler())
+
+    def _train_sampler(self, order: EpochSampler | None = None) -> ShardedBatchSampler:
+        return ShardedBatchSampler(len(self.train or ()), self.batch_size, order, self.min_rows)
 
     def _loader(self, split: ArraySplit, sampler: ShardedBatchSampler) -> ResumableDataLoader:
         return ResumableDataLoader(BatchDataset(split, self._device), sampler)

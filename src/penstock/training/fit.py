@@ -19,7 +19,7 @@ from torch import nn
 from penstock.config.models import ModelConfig
 from penstock.config.params import TrainerConfig
 from penstock.core.console import output
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, WrongSettingError
 from penstock.data.datamodule import ArrayDataModule
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
@@ -29,6 +29,8 @@ from penstock.training.ema import EMA
 from penstock.training.history import Epoch, HistoryCallback
 from penstock.training.module import BaseModule
 from penstock.training.preemption import PreemptionCheckpoint
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 # Makes the LightningModule of a model for a dataset: `penstock.tasks.build.build_module`.
 BuildModule = Callable[[ModelConfig, DatasetInfo], BaseModule]
@@ -123,7 +125,13 @@ def fit(
         logger=logger or False,
         check_val_every_n_epoch=setup.validate_every,
     )
-    data = ArrayDataModule(train=train, validation=validation, batch_size=training.batch_size, seed=training.seed)
+    data = ArrayDataModule(
+        train=train,
+        validation=validation,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        min_rows=_min_rows(module, min(training.batch_size, len(train)), trainer.world_size),
+    )
     _train_or_restore(trainer, module, data, history, preemption)
     return _make_result(trainer, module, history, preemption.seconds, len(train))
 
@@ -168,6 +176,23 @@ def _prepare_module(setup: TrainingSetup, train: ArraySplit) -> BaseModule:
     _fit_layers(module.network, train)
     _init_embeddings(module.network, train)
     return module
+
+
+def _min_rows(module: BaseModule, batch_rows: int, processes: int) -> int:
+    """Return the fewest rows of a process in a batch: torch refuses to normalize a batch of one row.
+
+    Raises:
+        WrongSettingError: Full batches have fewer rows for each process.
+    """
+    if not any(isinstance(layer, BATCH_NORMS) for layer in module.modules()):
+        return 0
+    if batch_rows < 2 * processes:
+        raise WrongSettingError(
+            "training.batch_size",
+            f"normalization: batch needs 2 rows in each process; a batch has {batch_rows} for {processes}; use at "
+            f"least {2 * processes}, or normalization: layer",
+        )
+    return 2
 
 
 def _make_ema(decay: float | None) -> list[Callback]:
