@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from penstock.evaluation.session import BATCH_SIZES, Outputs
 from penstock.models.common.base import ExportableModel
+
+STEPS = 1_000_000  # in which a difference of 1 is reported
 
 
 def network_outputs(network: ExportableModel, inputs: NDArray[Any]) -> Outputs:
@@ -26,15 +29,16 @@ def network_outputs(network: ExportableModel, inputs: NDArray[Any]) -> Outputs:
 
 
 def max_abs_diff(one: Outputs, other: Outputs) -> float:
-    """Return the largest absolute difference over all outputs except `label`.
+    """Return the largest absolute difference over all outputs except `label`, rounded up to a whole 1e-6.
 
-    NaN and infinity count as the largest float32.
+    Digits below differ between processors, and would make reports differ whose answers agree. NaN and infinity count
+    as the largest float32.
     """
     largest = 0.0
     for name in one.keys() - {"label"}:
         differences = np.abs(one[name].astype(np.float32) - other[name].astype(np.float32))
         largest = max(largest, float(np.where(np.isfinite(differences), differences, np.finfo(np.float32).max).max()))
-    return largest
+    return math.ceil(largest * STEPS) / STEPS
 
 
 def agreement(one: Outputs, other: Outputs) -> float:
