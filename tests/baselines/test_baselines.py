@@ -1,14 +1,17 @@
 """Test baselines on data with known results."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from penstock.baselines import pca
-from penstock.config.models import PcaBaselineConfig
+from penstock.baselines import linear, pca
+from penstock.baselines.linear import _features
+from penstock.config.models import LinearBaselineConfig, PcaBaselineConfig
 from penstock.core.errors import WrongSettingError
+from penstock.data.datasets.iris import official_bytes
 from penstock.evaluation.fid_reference import ReferenceClassifier
 from penstock.io.processed_dataset import ProcessedDataset, save_array
 from penstock.models.common.build import build_network
@@ -53,3 +56,23 @@ def test_reference_returns_predictions_and_last_layer_features(config):
 def test_reference_rejects_recurrent_network(config):
     with pytest.raises(WrongSettingError, match="classifier: must be a convolutional network or an mlp"):
         ReferenceClassifier(build_network(config.model("mnist_lstm"), DATA["mnist"]))
+
+
+def test_words_of_any_script_are_features_of_the_linear_baseline():
+    info = replace(DATA["imdb"], word_rule="unicode")
+    texts = np.array(["Хорошо хорошо", "плохо", "ХОРОШО 好", "плохо"], dtype=object)
+    features = _features(info).fit(texts)
+    assert features[-1].get_feature_names_out().tolist() == ["плохо", "хорошо"]
+
+
+def test_rows_that_scikit_learn_cannot_fit_are_an_error_about_the_dataset(tmp_path):
+    """Two flowers of one class; texts without a common word end likewise."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "bezdekIris.data").write_bytes(official_bytes("bezdekIris.data"))
+    for split, rows in (("train", [0, 1]), ("test", [2])):
+        save_array(tmp_path, f"{split}/rows", np.array(rows))
+    DATA["iris"].save(tmp_path)
+    settings = LinearBaselineConfig(kind="linear", dataset="iris")
+    with pytest.raises(WrongSettingError, match=r"^dataset: scikit-learn cannot fit iris: .* at least 2 classes"):
+        linear.measure(settings, ProcessedDataset(tmp_path), folder)

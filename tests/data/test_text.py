@@ -16,17 +16,23 @@ from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing import text as text_inputs
 from penstock.data.preprocessing.text import TextEncoder, fit, words
 from penstock.export.tokenizer_graph import text_graph
-from penstock.io.text_rules import LINE_BREAK
+from penstock.io.dataset_info import UNKNOWN
+from penstock.io.text_rules import LINE_BREAK, UNICODE_WORD
 
 VOCABULARY = ["the", "a", "it's", "good", "10", "br", "k", "i"]
-ENCODER = TextEncoder(VOCABULARY, max_length=6, vocab_size=10)
+ENCODER = TextEncoder(VOCABULARY, max_length=6, vocab_size=10, rule="ascii")
 TEXTS = st.text(st.sampled_from("ab 'K1é\u212a\u0130\u00df<br/>B\n\x00😀.-") | st.characters(exclude_categories=["Cs"]))
 REVIEWS = st.lists(st.sampled_from([*VOCABULARY, "GOOD", "unknown", "<br />", "<BR>", "...", "café"])).map(" ".join)
 
 
 @pytest.fixture(scope="module")
 def graph():
-    proto = text_graph(VOCABULARY, ENCODER.max_length, "text", "ids")
+    return ids_of(ENCODER)
+
+
+def ids_of(encoder):
+    """Return the exported tokenizer of an encoder, as a function from texts to ids."""
+    proto = text_graph(encoder.words, encoder.max_length, "text", "ids", encoder.rule)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     return lambda texts: session.run(["ids"], {"text": np.array(texts, dtype=object)})[0]
 
@@ -46,8 +52,8 @@ def test_words_and_counts_equal_regex_reference(texts, block_size):
     counts = Counter(chain.from_iterable(expected))
     with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
         rows = np.array(texts, dtype=object)
-        assert list(words(rows)) == expected
-        encoder, encoded = fit(TextConfig(kind="text", vocab_size=1000, max_length=3), rows)
+        assert list(words(rows, "ascii")) == expected
+        encoder, encoded = fit(TextConfig(kind="text", vocab_size=1000, max_length=3, word_rule="ascii"), rows)
         assert encoder.words == sorted(counts, key=lambda word: (-counts[word], word))
         assert np.array_equal(encoded, encoder.encode(rows))
 
@@ -79,7 +85,7 @@ def test_last_words_are_kept_and_padded_on_the_left(graph):
     ],
 )
 def test_words_splits_text(text, expected):
-    assert list(words(np.array([text], dtype=object))) == [expected]
+    assert list(words(np.array([text], dtype=object), "ascii")) == [expected]
 
 
 def test_vocabulary_is_most_frequent_words_with_ties_in_alphabetical_order():
@@ -95,5 +101,68 @@ def test_vocab_size_is_the_declared_one_with_few_words():
 
 
 def test_texts_without_a_word_are_an_error_about_the_inputs():
-    with pytest.raises(WrongSettingError, match=r"^inputs: no training text has a word"):
+    with pytest.raises(WrongSettingError, match=r"^inputs\.word_rule: no training text has a word by the rule"):
         fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["", "..."], dtype=object))
+
+
+# Letters, marks and joiners of many scripts, and what separates them; İ, ß, Σ and the Kelvin sign change with case.
+SCRIPTS = (
+    "aZ9'\u2019\u0130\u00df\u1e9e\u03a3\u03c2\u01c5\u212a\u0416\u044f\u0587\u05d0\u05b0\u0627\u064b\u0905\u094d"
+    "\u0e01\u0e48\u0e33\u1780\u17d2\u1000\u1039\u0dca\u6211\u3042\u30fc\uff76\uff9e\uac00\U0001e900\U00010400\U00020000"
+    "\u0301\u200c\u200d\ufe0f\u20e3\U000e0100 _.<br/>\n\x00\xa0\u2028\U0001f600\u00b2\u00bd\u2167\u0661"
+)
+ANY_SCRIPT = st.text(st.sampled_from(SCRIPTS) | st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def unicode_reference(text):
+    """Return the words by a second implementation of the rule, of Python's own tables for single characters."""
+    return ["".join(_simple_lower(character) for character in word) for word in re.findall(UNICODE_WORD, text)]
+
+
+def _simple_lower(character):
+    return "i" if character == "\u0130" else character.lower()
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(ANY_SCRIPT, min_size=1, max_size=5), block_size=st.integers(1, 6))
+def test_graph_equals_preprocessing_for_any_script(texts, block_size):
+    """Every second word is unknown, so that ids show which word stands where."""
+    with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
+        rows = np.array([*texts, "good"], dtype=object)
+        expected = [unicode_reference(text) for text in rows]
+        assert list(words(rows, "unicode")) == expected
+        known = sorted(set(chain.from_iterable(expected)))[::2]
+        encoder = TextEncoder(known, max_length=4, vocab_size=100, rule="unicode")
+        assert np.array_equal(ids_of(encoder)(rows), encoder.encode(rows))
+
+
+def test_every_character_of_a_word_has_the_same_lower_case_in_graph_and_preprocessing():
+    """All 136,000 of them: a case pair that only one side knows would show here."""
+    characters = re.findall(
+        UNICODE_WORD, " ".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    )
+    rows = np.array(characters, dtype=object)
+    assert [word for (word,) in words(rows, "unicode")] == [_simple_lower(character) for character in characters]
+    cased = rows[[character != _simple_lower(character) for character in characters]]
+    encoder = TextEncoder(sorted({_simple_lower(one) for one in cased}), max_length=1, vocab_size=9999, rule="unicode")
+    assert (encoder.encode(cased) > UNKNOWN).all()
+    assert np.array_equal(ids_of(encoder)(rows), encoder.encode(rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Der SCHN\u00c4BEL l\u00e4uft; Stra\u00dfe", ["der", "schn\u00e4bel", "l\u00e4uft", "stra\u00dfe"]),
+        ("\u041d\u0435 \u0441\u0442\u043e\u0438\u0442!", ["\u043d\u0435", "\u0441\u0442\u043e\u0438\u0442"]),
+        ("\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2", ["\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2"]),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940 film", ["\u0939\u093f\u0928\u094d\u0926\u0940", "film"]),
+        ("\u0dc1\u0dca\u200d\u0dbb\u0dd3", ["\u0dc1\u0dca\u200d\u0dbb\u0dd3"]),
+        ("\u6211\u559c\u6b22\u3002", ["\u6211", "\u559c", "\u6b22"]),
+        ("\u0e07\u0e48\u0e32\u0e22", ["\u0e07\u0e48", "\u0e32", "\u0e22"]),
+        ("\ud55c\uad6d\uc5b4 \ud14d\uc2a4\ud2b8", ["\ud55c\uad6d\uc5b4", "\ud14d\uc2a4\ud2b8"]),
+        ("don\u2019t it's", ["don\u2019t", "it's"]),
+        ("\u2764\ufe0f \U0001f468\u200d\U0001f469 #1_\u0301", ["1"]),
+    ],
+)
+def test_words_of_any_script(text, expected):
+    assert list(words(np.array([text], dtype=object), "unicode")) == [expected]

@@ -13,8 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from penstock.config.models import LinearBaselineConfig
+from penstock.core.errors import WrongSettingError
 from penstock.data.datasets.base import load_dataset, raw_split_for
 from penstock.data.preprocessing.text import words
+from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
 
 ITERATIONS = 200
@@ -34,21 +36,27 @@ def measure(settings: LinearBaselineConfig, processed: ProcessedDataset, raw: Pa
 
     Returns:
         `accuracy` on the test rows, 0..1.
+
+    Raises:
+        WrongSettingError: The training rows cannot be fitted.
     """
     parts = load_dataset(settings.dataset).read(raw)
     train = raw_split_for(parts, "train")[processed.rows("train")]
     test = raw_split_for(parts, "test")[processed.rows("test")]
-    kind = processed.info.kind
-    model = make_pipeline(_features(kind), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[kind]))
-    model.fit(train.inputs, train.labels)
+    info = processed.info
+    model = make_pipeline(_features(info), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[info.kind]))
+    try:
+        model.fit(train.inputs, train.labels)
+    except ValueError as error:  # such as texts without a common word
+        raise WrongSettingError("dataset", f"scikit-learn cannot fit {settings.dataset}: {error}") from None
     return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}
 
 
-def _features(kind: str) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
-    match kind:
+def _features(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
+    match info.kind:
         case "text":
             weights = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32)
-            return make_pipeline(FunctionTransformer(words), weights)
+            return make_pipeline(FunctionTransformer(words, kw_args={"rule": info.word_rule}), weights)
         case "image":
             return FunctionTransformer(_flat_shares)
         case _:

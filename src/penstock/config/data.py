@@ -73,6 +73,12 @@ class TextConfig(BaseConfig):
         description="Number of word ids: padding, unknown, and the most frequent words of the training texts."
     )
     max_length: Positive = Field(description="Words kept of each text: the last ones, padded in front.")
+    word_rule: Literal["ascii", "unicode"] = Field(
+        default="unicode",
+        description="What a word is. unicode: letters, digits, combining marks and apostrophes of any script; in "
+        "scripts without spaces (such as Chinese, Thai) each letter is a word. ascii: ASCII letters, digits and "
+        "apostrophes; HTML line breaks separate words. Words are lowercased.",
+    )
 
 
 InputsConfig = Annotated[TableConfig | ImageConfig | TextConfig, Field(discriminator="kind")]

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from penstock.config.data import ChecksConfig, SplitConfig
+from penstock.config.data import ChecksConfig, InputsConfig, SplitConfig
 from penstock.config.models import AdversarialConfig, ClassificationConfig, ReconstructionConfig
 from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
 from penstock.config.params import TrainerConfig
@@ -32,6 +32,7 @@ def defaults() -> dict[str, Any]:
     networks: list[type[BaseModel]] = [*_classes(ClassifierNetworkConfig), AutoencoderConfig, GanConfig]
     return {
         "trainer": _of_class(TrainerConfig),
+        "inputs": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(InputsConfig) if _of_class(kind)},
         "split": _of_class(SplitConfig),
         "checks": _of_class(ChecksConfig),
         "network": {_literal(network, "kind"): _with_nested(network) for network in networks if _has_kind(network)},

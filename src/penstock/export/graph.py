@@ -93,7 +93,7 @@ def export(
         Served(network), network.input_spec, network.outputs, recurrent=model.network.kind == "recurrent"
     )
     if network.input_spec.name == TOKEN_IDS:
-        proto = _with_words(proto, processed.vocabulary(), network)
+        proto = _with_words(proto, processed, network)
     if LATENT in network.outputs:
         proto = with_latent_shift(proto)
     onnx.helper.set_model_props(proto, _metadata(name, network, info, provenance) | _ranges(processed))
@@ -123,10 +123,11 @@ def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *
     return proto
 
 
-def _with_words(proto: onnx.ModelProto, vocabulary: list[str], network: ExportableModel) -> onnx.ModelProto:
+def _with_words(proto: onnx.ModelProto, processed: ProcessedDataset, network: ExportableModel) -> onnx.ModelProto:
     """Prepend the tokenizer graph to the graph of a text network."""
     (length,) = network.input_spec.shape
-    words = text_graph(vocabulary[: network.input_spec.vocab_size - FIRST_WORD], length, TEXT, TOKEN_IDS)
+    vocabulary = processed.vocabulary()[: network.input_spec.vocab_size - FIRST_WORD]
+    words = text_graph(vocabulary, length, TEXT, TOKEN_IDS, processed.info.word_rule)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
     # Merging duplicates the import of the standard operators, which is in both graphs.
     del merged.opset_import[:]
@@ -183,14 +184,20 @@ def strip(proto: onnx.ModelProto) -> None:
 
 def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance: Provenance) -> dict[str, str]:
     classes = {"classes": json.dumps(info.classes)} if "label" in network.outputs else {}
-    return classes | {
-        "model": name,
-        "dataset": info.dataset,
-        "input": network.input_spec.description or info.description,
-        "data": provenance.data,
-        "parameters": provenance.parameters,
-        "code": provenance.code,
-    }
+    # The server splits texts into words to explain a prediction; without this entry, by the rule ascii.
+    rule = {"word_rule": info.word_rule} if info.kind == "text" and info.word_rule != "ascii" else {}
+    return (
+        classes
+        | rule
+        | {
+            "model": name,
+            "dataset": info.dataset,
+            "input": network.input_spec.description or info.description,
+            "data": provenance.data,
+            "parameters": provenance.parameters,
+            "code": provenance.code,
+        }
+    )
 
 
 def _ranges(processed: ProcessedDataset) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Build the tokenizer of `penstock.data.preprocessing.text` as an ONNX graph for stock onnxruntime.
 
-`com.microsoft.Tokenizer` splits the text with RE2, which interprets these expressions as Python's `re` does. The graph
-gathers the last words of each row, and lowercases and looks up only those. The cost of this step therefore does not
+`com.microsoft.Tokenizer` splits the text with RE2, which interprets these expressions as Python's `re` does. By the
+rule ascii it splits at separators. By the rule unicode it finds words, since some have no separator between them. The
+graph gathers the last words of each row, and lowercases and looks up only those. So the cost of this step does not
 depend on the longest text of a batch. Each row starts with an empty token to support empty texts, also if all texts of
 a batch are empty.
 """
@@ -13,13 +14,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
-from penstock.io.text_rules import LINE_BREAK, NOT_WORD
+from penstock.io.text_rules import ASCII_NOT_WORD, LINE_BREAK, UNICODE_WORD, WordRule
 
 OPSETS = {"": 20, "ai.onnx.ml": 4, "com.microsoft": 1}
 IR_VERSION = 10
 
 
-def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.ModelProto:
+def text_graph(vocabulary: list[str], length: int, text: str, ids: str, rule: WordRule) -> onnx.ModelProto:
     """Build the graph from texts to word ids, padded on the left.
 
     Args:
@@ -27,6 +28,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
         length: Number of words kept from the end of each text.
         text: Name of the input, string [batch].
         ids: Name of the output, int64 [batch, length].
+        rule: What a word is.
     """
     constants = {
         "empty": np.array([[""]], dtype=object),
@@ -38,7 +40,7 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
         "padding": np.array(PADDING, dtype=np.int64),
     }
     graph = helper.make_graph(
-        [*_tokens(text), *_last_tokens(), *_ids(vocabulary, ids)],
+        [*_tokens(text, rule), *_last_tokens(), *_ids(vocabulary, ids)],
         "text",
         [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch"])],
         [helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", length])],
@@ -48,8 +50,9 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str) -> onnx.
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _tokens(text: str) -> list[onnx.NodeProto]:
+def _tokens(text: str, rule: WordRule) -> list[onnx.NodeProto]:
     """Split each text, and prepend one empty token to each row, so that a token to gather always exists."""
+    words = {"separators": [LINE_BREAK, ASCII_NOT_WORD]} if rule == "ascii" else {"tokenexp": UNICODE_WORD}
     return [
         helper.make_node(
             "Tokenizer",
@@ -59,7 +62,7 @@ def _tokens(text: str) -> list[onnx.NodeProto]:
             mark=0,
             mincharnum=1,
             pad_value="",
-            separators=[LINE_BREAK, NOT_WORD],
+            **words,
         ),
         helper.make_node("Shape", [text], ["batch"]),
         helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.io.files import read_json, write_json
+from penstock.io.text_rules import WordRule
 
 FILE = "dataset_info.json"
 # Word ids: left padding of a short text, a word outside the vocabulary, the first word of the vocabulary.
@@ -29,10 +30,15 @@ class DatasetInfo:
     """Class names, in the order of the labels."""
     description: str
     """Description of one raw input, for users."""
+    word_rule: WordRule = "ascii"
+    """What a word of a text is. Only another rule than ascii is in the file."""
 
     def save(self, folder: Path) -> None:
         """Write dataset_info.json."""
-        write_json(folder / FILE, asdict(self))
+        content = asdict(self)
+        if self.word_rule == "ascii":
+            del content["word_rule"]
+        write_json(folder / FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> DatasetInfo:

@@ -17,9 +17,11 @@ MOST_PATCHES = 169
 UNHURRIED = settings(deadline=None)
 SIZES = st.tuples(st.integers(1, 90), st.integers(1, 90))
 IMAGES = SIZES.flatmap(lambda size: arrays.arrays(np.uint8, size))
-TEXTS = st.lists(st.sampled_from(["a", "b'", "Z9", "<", "br", ">", "<br />", "<BR/>", " ", ".", "é", "🎬", "\n"])).map(
-    "".join
-)
+TEXTS = st.lists(
+    st.sampled_from(
+        ["a", "b'", "Z9", "<", "br", ">", "<br />", "<BR/>", " ", ".", "é", "🎬", "\n", "映", "ไ", "่", "\u200d"]
+    )
+).map("".join)
 REVIEWS = st.lists(st.sampled_from(["good", "bad", "film", "don't"]), max_size=700)
 
 
@@ -51,22 +53,29 @@ def test_pixel_weights_are_the_mean_of_their_patches(image):
         assert np.allclose(parts.weights(np.full(MOST_PATCHES, 2.0)), 2)
 
 
-def read(*texts):
+def read(*texts, rule="ascii"):
     """Compare with the words that the models are trained on."""
-    return list(words(np.array(texts, dtype=object)))
+    return list(words(np.array(texts, dtype=object), rule))
+
+
+@UNHURRIED
+@given(TEXTS, st.sampled_from(["ascii", "unicode"]))
+def test_spans_are_the_words_of_the_tokenizer(text, rule):
+    parts = TextParts.of(text, rule)
+    assert [text[span.start : span.end].lower() for span in parts.spans] == read(text, rule=rule)[0]
 
 
 @UNHURRIED
 @given(TEXTS)
-def test_spans_are_the_words_of_the_tokenizer(text):
-    parts = TextParts.of(text)
-    assert [text[span.start : span.end].lower() for span in parts.spans] == read(text)[0]
+def test_each_version_lacks_one_word_of_any_script(text):
+    whole, *versions = read(*TextParts.of(text, "unicode").rows, rule="unicode")
+    assert versions == [whole[:left_out] + whole[left_out + 1 :] for left_out in range(len(whole))]
 
 
 @UNHURRIED
 @given(REVIEWS, st.sampled_from([" ", ", ", "<br />"]))
 def test_each_version_lacks_exactly_the_words_of_its_span(chosen, between):
-    parts = TextParts.of(between.join(chosen))
+    parts = TextParts.of(between.join(chosen), "ascii")
     whole, versions = parts.rows[0], parts.rows[1:]
     assert len(versions) == len(parts.spans) <= MAX_TEXT_PARTS
     left_out = read(*(whole[span.start : span.end] for span in parts.spans))
@@ -78,9 +87,9 @@ def test_each_version_lacks_exactly_the_words_of_its_span(chosen, between):
 
 
 def test_the_length_of_texts_is_limited():
-    assert len(TextParts.of("x " * (MAX_TEXT_LENGTH // 2)).spans) <= MAX_TEXT_PARTS
+    assert len(TextParts.of("x " * (MAX_TEXT_LENGTH // 2), "unicode").spans) <= MAX_TEXT_PARTS
     with pytest.raises(InputError, match="at most 20000 can be explained"):
-        TextParts.of("x" * (MAX_TEXT_LENGTH + 1))
+        TextParts.of("x" * (MAX_TEXT_LENGTH + 1), "unicode")
 
 
 def test_weights_are_drops_of_log_odds():

@@ -63,6 +63,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         vocab_size=encoder.vocab_size,
         classes=dataset.classes,
         description=dataset.description,
+        word_rule=settings.inputs.word_rule if settings.inputs.kind == "text" else "ascii",
     )
     report = {
         "dataset": name,

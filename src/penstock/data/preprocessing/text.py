@@ -1,6 +1,6 @@
 """Encode texts as word ids: the last words of each text, padded on the left.
 
-`penstock.io.text_rules` defines a word. Words are lowercased. `penstock.export.tokenizer_graph` implements the same
+`penstock.io.text_rules` defines a word. `penstock.export.tokenizer_graph` implements the same
 rule as an ONNX graph, and the validate stage compares both on every text.
 
 Arrow counts and looks up the words in its own memory. Without Python strings, this takes a third of the time.
@@ -23,32 +23,44 @@ from penstock.config.data import TextConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
 from penstock.io.files import write_text
-from penstock.io.text_rules import LINE_BREAK, NOT_WORD
+from penstock.io.text_rules import ASCII_NOT_WORD, LINE_BREAK, UNICODE_NOT_WORD, UNSPACED_WORD, WordRule
 
 # Texts per block. A block fits into the CPU caches, and its offsets fit into 32 bits.
 ROWS_AT_ONCE = 2000
 
-# `NOT_WORD` as a byte translation table: `translate` takes 1/20 of the time of a regex match. Every byte of a non-ASCII
-# character becomes a space.
-_no_word = re.compile(NOT_WORD)
+# `ASCII_NOT_WORD` as a byte translation table: `translate` takes 1/20 of the time of a regex match. Every byte of a
+# non-ASCII character becomes a space.
+_no_word = re.compile(ASCII_NOT_WORD)
 _lower_or_space = bytes(ord(_no_word.sub(" ", chr(byte)).lower()) for byte in range(128)).ljust(256)
 _space = ord(" ")
 
 
-def words(texts: NDArray[Any]) -> Iterator[list[str]]:
+def words(texts: NDArray[Any], rule: WordRule) -> Iterator[list[str]]:
     """Yield the words of each text."""
-    for block in _spaced(texts):
+    for block in _spaced(texts, rule):
         yield from (text.split() for text in block.to_pylist())
 
 
-def _spaced(texts: NDArray[Any]) -> Iterator[pa.StringArray]:
+def _spaced(texts: NDArray[Any], rule: WordRule) -> Iterator[pa.StringArray]:
     """Yield blocks of lowercase texts, with spaces between words and a trailing space."""
+    spaced = _spaced_ascii if rule == "ascii" else _spaced_unicode
     for begin in range(0, len(texts), ROWS_AT_ONCE):
-        block = pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string())
-        ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, LINE_BREAK, " "), " ", "")
-        _, offsets, content = ended.buffers()
-        translated = content.to_pybytes().translate(_lower_or_space)
-        yield pa.StringArray.from_buffers(len(ended), offsets, pa.py_buffer(translated))
+        yield spaced(pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string()))
+
+
+def _spaced_ascii(block: pa.StringArray) -> pa.StringArray:
+    ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, LINE_BREAK, " "), " ", "")
+    _, offsets, content = ended.buffers()
+    translated = content.to_pybytes().translate(_lower_or_space)
+    return pa.StringArray.from_buffers(len(ended), offsets, pa.py_buffer(translated))
+
+
+def _spaced_unicode(block: pa.StringArray) -> pa.StringArray:
+    # The space in front ends no word: marks at the start of a text belong to none.
+    between = compute.binary_join_element_wise(" ", block, " ", "")
+    apart = compute.replace_substring_regex(between, f"({UNSPACED_WORD})", r" \1 ")
+    # Unlike `str.lower`, Arrow lowercases character by character, as the exported graph does.
+    return compute.utf8_lower(compute.replace_substring_regex(apart, UNICODE_NOT_WORD, " "))
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,8 @@ def _last(numbers: NDArray[np.int32], lengths: NDArray[np.int32], max_length: in
     return np.append(numbers, np.int32(-1))[np.where(is_there, sources, -1)]
 
 
-def _blocks(texts: NDArray[Any], max_length: int) -> Iterator[_Block]:
-    return (_Block.of(spaced, max_length) for spaced in _spaced(texts))
+def _blocks(texts: NDArray[Any], max_length: int, rule: WordRule) -> Iterator[_Block]:
+    return (_Block.of(spaced, max_length) for spaced in _spaced(texts, rule))
 
 
 @dataclass(frozen=True)
@@ -105,13 +117,15 @@ class TextEncoder:
     """Number of words kept from the end of each text."""
     vocab_size: int
     """Number of ids, an upper bound: a small dataset can have fewer words."""
+    rule: WordRule
+    """What a word is."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.max_length,)
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
-        return self._encode(_blocks(inputs, self.max_length))
+        return self._encode(_blocks(inputs, self.max_length, self.rule))
 
     def _encode(self, blocks: Iterable[_Block]) -> NDArray[np.int32]:
         known = pa.array([f"{word} " for word in self.words], type=pa.string())
@@ -122,7 +136,7 @@ class TextEncoder:
         write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.words))
 
     def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        blocks = list(_blocks(inputs, self.max_length))
+        blocks = list(_blocks(inputs, self.max_length, self.rule))
         lengths = np.concatenate([block.lengths for block in blocks])
         encoded = self._encode(blocks)
         return {
@@ -168,10 +182,11 @@ def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDAr
     Raises:
         WrongSettingError: The texts have no word.
     """
-    blocks = list(_blocks(training, settings.max_length))
-    encoder = TextEncoder(_frequent(blocks, settings.vocab_size - FIRST_WORD), settings.max_length, settings.vocab_size)
-    if not encoder.words:
-        raise WrongSettingError("inputs", "no training text has a word")
+    blocks = list(_blocks(training, settings.max_length, settings.word_rule))
+    words = _frequent(blocks, settings.vocab_size - FIRST_WORD)
+    if not words:
+        raise WrongSettingError("inputs.word_rule", f"no training text has a word by the rule {settings.word_rule}")
+    encoder = TextEncoder(words, settings.max_length, settings.vocab_size, settings.word_rule)
     return encoder, encoder._encode(blocks)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.io.text_rules import LINE_BREAK, WORD
+from penstock.io.text_rules import ASCII_WORD, LINE_BREAK, UNICODE_WORD, WordRule
 from penstock.serving.errors import InputError
 
 # A patch is two steps wide and overlaps its neighbours by half: at most 13 x 13 patches for any image size.
@@ -24,8 +24,8 @@ STEPS_PER_EDGE = 14
 # Words are left out one by one; in longer texts, neighbours are left out group_size.
 MAX_TEXT_PARTS = 256
 MAX_TEXT_LENGTH = 20_000
-# The group is a word; an HTML line break is none.
-_WORD = re.compile(f"{LINE_BREAK}|({WORD})")
+# The group is a word; an HTML line break is none by the rule ascii.
+_WORD = {"ascii": re.compile(f"{LINE_BREAK}|({ASCII_WORD})"), "unicode": re.compile(f"({UNICODE_WORD})")}
 # A probability of 0 has no logarithm.
 _EPSILON = 1e-12
 
@@ -87,21 +87,22 @@ class TextParts:
     spans: list[Span]
 
     @classmethod
-    def of(cls, text: str) -> TextParts:
-        """Split a text.
+    def of(cls, text: str, rule: WordRule) -> TextParts:
+        """Split a text by the word rule of the model.
 
         Raises:
             InputError: It has more than `MAX_TEXT_LENGTH` characters.
         """
         if len(text) > MAX_TEXT_LENGTH:
             raise InputError(f"the text has {len(text)} characters; at most {MAX_TEXT_LENGTH} can be explained")
-        spans = _spans(text)
-        versions = [text, *(text[: span.start] + text[span.end :] for span in spans)]
+        spans = _spans(text, rule)
+        # The space keeps the words on both sides apart.
+        versions = [text, *(f"{text[: span.start]} {text[span.end :]}" for span in spans)]
         return cls(np.array(versions, dtype=object), spans)
 
 
-def _spans(text: str) -> list[Span]:
-    words = [match.span(1) for match in _WORD.finditer(text) if match[1]]
+def _spans(text: str, rule: WordRule) -> list[Span]:
+    words = [match.span(1) for match in _WORD[rule].finditer(text) if match[1]]
     group_size = max(1, -(-len(words) // MAX_TEXT_PARTS))
     groups = [words[first : first + group_size] for first in range(0, len(words), group_size)]
     return [Span(group[0][0], group[-1][1]) for group in groups]
