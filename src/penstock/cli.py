@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
+    check = commands.add_parser("check", help="check params.yaml, and name each mistake and each conflict of git by line")
     check.set_defaults(run=_check)
     add_config_command(commands)
 
@@ -115,8 +115,10 @@ def _add_package(package: argparse.ArgumentParser) -> None:
 def _check(_chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.data.datasets.base import load_dataset
+    from penstock.orchestration.conflicts import require_no_conflicts
 
     project = Project.find()
+    require_no_conflicts(project)
     config = load_config(project.params)
     for name in config.datasets:
         load_dataset(name)

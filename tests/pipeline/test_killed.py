@@ -40,17 +40,16 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_as_if_it_had_not_been(re
     assert not list((killed.root / ".penstock" / "checkpoints").rglob("*.ckpt"))
 
 
-def test_a_conflict_of_gits_in_a_lock_is_left_as_it_is(changed_run):
+def test_a_lock_with_a_conflict_of_git_is_left_as_it_is(changed_run):
     lock = changed_run.root / "dvc.lock"
     conflict = lock.read_text().rstrip("\n") + "\n<<<<<<< HEAD\n    a: 1\n=======\n    a: 2\n>>>>>>> other\n"
     lock.write_text(conflict)
     line = conflict.splitlines().index("<<<<<<< HEAD") + 1
-    said = changed_run.run("penstock", "repro", check=False)
-    assert said.returncode == 2
-    assert said.stdout == (
-        f"error: {lock}:{line}: git has left a conflict; `git checkout --ours dvc.lock` takes your side\n"
-    )
-    assert lock.read_text() == conflict
+    for command in (["penstock", "repro"], changed_run.make_with_this_environment("make demo")):
+        said = changed_run.run(*command, check=False)
+        assert said.returncode == 2
+        assert said.stdout.startswith(f"error: dvc.lock:{line}: git has left a conflict\nerror: `git checkout HEAD dvc.lock`")
+        assert lock.read_text() == conflict
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.37, 0.5, 0.83, 0.999])

@@ -69,6 +69,11 @@ class Project:
         return [path.with_name("dvc.lock") for path in (self.pipeline, self.tuned_pipeline, self.seeds_pipeline)]
 
     @property
+    def report_folders(self) -> tuple[Path, Path]:
+        """The folders of the reports, which are in git: documented models and datasets, tuned models."""
+        return self.root / "reports", self.root / "tuned" / "reports"
+
+    @property
     def scratch(self) -> Path:
         """Working files that survive a killed stage; DVC deletes the outputs of a stage before it runs."""
         return self.root / ".penstock"

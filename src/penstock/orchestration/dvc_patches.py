@@ -31,11 +31,12 @@ import psutil
 from voluptuous import Invalid
 
 from penstock.core import console
-from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.errors import PenstockError
 from penstock.core.file_state import FileState
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, children_interrupted_with_us
 from penstock.io.files import atomic_write, write_text
+from penstock.orchestration.conflicts import require_no_conflicts
 
 __all__ = ["DVC", "dvc", "get_active_graph", "patch_dvc", "plan_repro", "repair_locks", "run"]
 
@@ -177,10 +178,9 @@ def repair_locks(project: Project) -> None:
     """Repair each dvc.lock that a killed `dvc repro` left truncated; the stages before the cut stay known.
 
     Raises:
-        ConfigError: A dvc.lock has a merge conflict, which a person must resolve.
+        ConfigError: Git left a conflict in one, which a person must resolve.
     """
-    for lock in project.dvc_locks:
-        _refuse_a_conflict(lock, project.shown(lock))
+    require_no_conflicts(project)
     held = project.root / ".dvc" / "tmp" / "rwlock"
     if all(_is_complete(lock) for lock in project.dvc_locks) and _is_json(held):
         return
@@ -196,13 +196,6 @@ def repair_locks(project: Project) -> None:
                 console.warn(f"{shown}: {lost} (copy of the truncated file: {project.shown(kept)})")
         if not _is_json(held):
             held.unlink()
-
-
-def _refuse_a_conflict(lock: Path, shown: str) -> None:
-    text = _text(lock) if lock.is_file() else ""
-    if conflict := re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
-        line = text.count("\n", 0, conflict.start()) + 1
-        raise ConfigError(f"{lock}:{line}: git has left a conflict; `git checkout --ours {shown}` takes your side")
 
 
 def _drop_last_stage(lock: Path) -> None:
