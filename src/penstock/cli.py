@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="check params.yaml, and name each mistake and each conflict of git by line")
+    check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
     check.set_defaults(run=_check)
     add_config_command(commands)
 

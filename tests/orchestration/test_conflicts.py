@@ -104,7 +104,7 @@ def test_the_command_that_is_named_takes_the_side_of_the_user(clone, operation):
     operation(clone)
     said = clone.said()
     assert said.startswith(f"{LOCK}:1: git has left a conflict\n{REPORT}:1: git has left a conflict\n`git checkout ")
-    command = re.search(r"`git (.*?)`", said)[1]
+    command = re.findall(r"`git (.*?)`", said)[0]
     clone.git(*command.split())
     require_no_conflicts(Project(clone.root))
     assert [(clone.root / name).read_text() for name in (LOCK, REPORT)] == [MINE, MINE]
@@ -123,7 +123,7 @@ def test_a_linked_worktree_knows_its_own_operation(clone, tmp_path_factory):
     clone.git("checkout", "--quiet", "base")
     clone.git("worktree", "add", "--quiet", str(linked), "mine")
     subprocess.run(["git", "rebase", "other"], cwd=linked, check=False, capture_output=True)
-    with pytest.raises(ConfigError, match="--theirs dvc.lock reports` takes the side of your commits"):
+    with pytest.raises(ConfigError, match=r"--theirs dvc\.lock reports` takes the side of your commits"):
         require_no_conflicts(Project(linked))
 
 
@@ -150,5 +150,5 @@ def test_files_without_git_are_checked_too(tmp_path):
         (tmp_path / name).write_text("a: 1\n")
     require_no_conflicts(Project(tmp_path))
     (tmp_path / "dvc.yaml").write_text("a: 1\n=======\n")
-    with pytest.raises(ConfigError, match=r"^dvc.yaml:2: git has left a conflict"):
+    with pytest.raises(ConfigError, match=r"^dvc\.yaml:2: git has left a conflict"):
         require_no_conflicts(Project(tmp_path))
