@@ -77,7 +77,7 @@ class TextConfig(BaseConfig):
         default="unicode",
         description="What a word is. unicode: letters, digits, combining marks and apostrophes of any script; in "
         "scripts without spaces (such as Chinese, Thai) each letter is a word. ascii: ASCII letters, digits and "
-        "apostrophes; HTML line breaks separate words. Words are lowercased.",
+        "apostrophes. Words are lowercased, and HTML line breaks separate them.",
     )
 
 

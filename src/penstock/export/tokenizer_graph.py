@@ -9,8 +9,11 @@ a batch are empty.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock.io.dataset_info import FIRST_WORD, PADDING, UNKNOWN
@@ -30,29 +33,43 @@ def text_graph(vocabulary: list[str], length: int, text: str, ids: str, rule: Wo
         ids: Name of the output, int64 [batch, length].
         rule: What a word is.
     """
-    constants = {
-        "empty": np.array([[""]], dtype=object),
-        "column": np.array([1], dtype=np.int64),
-        "positions": np.arange(-length, 0, dtype=np.int64)[None, :],
-        "zero": np.array(0, dtype=np.int64),
-        "flat": np.array([-1], dtype=np.int64),
-        "rows": np.array([-1, length], dtype=np.int64),
-        "padding": np.array(PADDING, dtype=np.int64),
-    }
+    last_tokens = _last_tokens() if rule == "ascii" else _last_words()
     graph = helper.make_graph(
-        [*_tokens(text, rule), *_last_tokens(), *_ids(vocabulary, ids)],
+        [*_tokens(text, rule), *last_tokens, *_ids(vocabulary, ids)],
         "text",
         [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch"])],
         [helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", length])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [numpy_helper.from_array(value, name) for name, value in _constants(length, rule).items()],
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
+def _constants(length: int, rule: WordRule) -> dict[str, NDArray[Any]]:
+    """Return the constants of the graph; onnxruntime warns of those that no node takes."""
+    of_rule: dict[str, NDArray[Any]] = {"positions": np.arange(-length, 0, dtype=np.int64)[None, :]}
+    if rule == "unicode":
+        of_rule = {
+            "one": np.array(1, dtype=np.int64),
+            "length": np.array([length], dtype=np.int64),
+            "before_first": np.array([-length - 1], dtype=np.int64),
+        }
+    return {
+        "empty": np.array([[""]], dtype=object),
+        "column": np.array([1], dtype=np.int64),
+        **of_rule,
+        "zero": np.array(0, dtype=np.int64),
+        "flat": np.array([-1], dtype=np.int64),
+        "rows": np.array([-1, length], dtype=np.int64),
+        "padding": np.array(PADDING, dtype=np.int64),
+    }
+
+
 def _tokens(text: str, rule: WordRule) -> list[onnx.NodeProto]:
-    """Split each text, and prepend one empty token to each row, so that a token to gather always exists."""
-    words = {"separators": [LINE_BREAK, ASCII_NOT_WORD]} if rule == "ascii" else {"tokenexp": UNICODE_WORD}
+    """Split each text, and prepend empty tokens to each row, so that tokens to gather always exist."""
+    words: dict[str, Any] = {"separators": [LINE_BREAK, ASCII_NOT_WORD]}
+    if rule == "unicode":
+        words = {"tokenexp": f"{LINE_BREAK}|{UNICODE_WORD}"}
     return [
         helper.make_node(
             "Tokenizer",
@@ -65,7 +82,7 @@ def _tokens(text: str, rule: WordRule) -> list[onnx.NodeProto]:
             **words,
         ),
         helper.make_node("Shape", [text], ["batch"]),
-        helper.make_node("Concat", ["batch", "column"], ["one_column"], axis=0),
+        helper.make_node("Concat", ["batch", "column" if rule == "ascii" else "length"], ["one_column"], axis=0),
         helper.make_node("Expand", ["empty", "one_column"], ["empties"]),
         helper.make_node("Concat", ["empties", "tokens"], ["padded"], axis=1),
     ]
@@ -90,6 +107,21 @@ def _last_tokens() -> list[onnx.NodeProto]:
         helper.make_node("GreaterOrEqual", ["source", "zero"], ["is_there"]),
         helper.make_node("Add", ["source", "column"], ["shifted"]),
         helper.make_node("Max", ["shifted", "zero"], ["index"]),
+        helper.make_node("GatherElements", ["padded", "index"], ["last_tokens"], axis=1),
+    ]
+
+
+def _last_words() -> list[onnx.NodeProto]:
+    """Gather the last words of each row, which may have line breaks between them: the largest positions of words."""
+    return [
+        helper.make_node("RegexFullMatch", ["padded"], ["is_no_word"], pattern=f"({LINE_BREAK})?"),
+        helper.make_node("Shape", ["padded"], ["columns"], start=1),
+        helper.make_node("Squeeze", ["columns"], ["number"]),
+        helper.make_node("Range", ["zero", "number", "one"], ["places"]),
+        helper.make_node("Where", ["is_no_word", "padding", "places"], ["places_of_words"]),
+        helper.make_node("TopK", ["places_of_words", "length"], ["descending", "order"], axis=1),
+        helper.make_node("Slice", ["descending", "flat", "before_first", "column", "flat"], ["index"]),
+        helper.make_node("Greater", ["index", "zero"], ["is_there"]),
         helper.make_node("GatherElements", ["padded", "index"], ["last_tokens"], axis=1),
     ]
 

@@ -3,11 +3,11 @@
 `datasets.<name>.inputs.word_rule` in params.yaml selects the rule:
 
 unicode: A word is a run of letters, digits, combining marks and apostrophes of any script. In scripts without spaces
-    between words, each letter is a word. Markup is text.
-ascii: A word is a run of ASCII letters, digits and apostrophes. HTML line breaks separate words.
+    between words, each letter is a word.
+ascii: A word is a run of ASCII letters, digits and apostrophes.
 
-Words are lowercased character by character: the Turkish dotted capital I becomes i, and the sharp s stays. Equal texts
-in different Unicode normalization forms have different words.
+HTML line breaks separate words. Words are lowercased character by character: the Turkish dotted capital I becomes i,
+and the sharp s stays. Equal texts in different Unicode normalization forms have different words.
 """
 
 from __future__ import annotations

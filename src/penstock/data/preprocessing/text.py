@@ -45,11 +45,12 @@ def _spaced(texts: NDArray[Any], rule: WordRule) -> Iterator[pa.StringArray]:
     """Yield blocks of lowercase texts, with spaces between words and a trailing space."""
     spaced = _spaced_ascii if rule == "ascii" else _spaced_unicode
     for begin in range(0, len(texts), ROWS_AT_ONCE):
-        yield spaced(pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string()))
+        block = pa.array(texts[begin : begin + ROWS_AT_ONCE], type=pa.string())
+        yield spaced(compute.replace_substring_regex(block, LINE_BREAK, " "))
 
 
 def _spaced_ascii(block: pa.StringArray) -> pa.StringArray:
-    ended = compute.binary_join_element_wise(compute.replace_substring_regex(block, LINE_BREAK, " "), " ", "")
+    ended = compute.binary_join_element_wise(block, " ", "")
     _, offsets, content = ended.buffers()
     translated = content.to_pybytes().translate(_lower_or_space)
     return pa.StringArray.from_buffers(len(ended), offsets, pa.py_buffer(translated))

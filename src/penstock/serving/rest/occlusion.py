@@ -24,8 +24,10 @@ STEPS_PER_EDGE = 14
 # Words are left out one by one; in longer texts, neighbours are left out group_size.
 MAX_TEXT_PARTS = 256
 MAX_TEXT_LENGTH = 20_000
-# The group is a word; an HTML line break is none by the rule ascii.
-_WORD = {"ascii": re.compile(f"{LINE_BREAK}|({ASCII_WORD})"), "unicode": re.compile(f"({UNICODE_WORD})")}
+# The group is a word; an HTML line break is none.
+_WORD = {
+    rule: re.compile(f"{LINE_BREAK}|({word})") for rule, word in (("ascii", ASCII_WORD), ("unicode", UNICODE_WORD))
+}
 # A probability of 0 has no logarithm.
 _EPSILON = 1e-12
 
