@@ -193,9 +193,9 @@ TEXT = TextConfig(kind="text", vocab_size=10, max_length=3)
 @pytest.mark.parametrize(
     ("kind", "inputs", "labels", "problem"),
     [
-        (TABLE, changed(table(), (2, 1), np.nan), LABELS, "row 2, column 1: nan is not a number of at most 1e+18; 1"),
+        (TABLE, changed(table(), (2, 1), np.nan), LABELS, "row 2, column 1: nan is not a number of at most 1e+15; 1"),
         (TABLE, changed(table(), 3, -np.inf), LABELS, "row 3, column 0: -inf is not a numbe"),
-        (TABLE, table((1, 1e300), dtype=float), LABELS, "row 0, column 1: 1e+300 is not a number of at most 1e+18; 4"),
+        (TABLE, table((1, 1e300), dtype=float), LABELS, "row 0, column 1: 1e+300 is not a number of at most 1e+15; 4"),
         (TABLE, table(("1", "x"), dtype=object), LABELS, "inputs have the dtype object; return numbers, float32"),
         (TABLE, np.ones(4), LABELS, "inputs have the shape [4]; return a table, [rows, features]"),
         (TABLE, np.ones((4, 0)), LABELS, "no inputs: their shape is [4, 0]"),

@@ -11,6 +11,8 @@ from copy import deepcopy
 import pytest
 from sklearn.datasets import load_wine
 
+from penstock.data.datasets.iris import official_bytes
+
 READER = '''
 """Wine: 178 wines of three growers, each thirteen measurements."""
 
@@ -103,6 +105,7 @@ print(sum(weights.numel() for weights in network.parameters()), dropout)
 def python(repository, tmp_path):
     """Run Python with a copy of the sources, in a folder with a copy of params.yaml and dvc.yaml."""
     shutil.copytree(repository / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "ui"))
+    shutil.copytree(repository / "pipelines", tmp_path / "pipelines")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(repository / name, tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
@@ -130,3 +133,41 @@ def test_a_kind_of_network_is_a_class_a_file_and_penstock_config_write(python, t
     assert "LogisticConfig" in (tmp_path / "src/penstock/config/params.schema.json").read_text()
     built = python("-c", BUILD)
     assert built.stdout == "15 [0.25]\n", built.stderr
+
+
+CHANGED_READER = """
+
+def changed(folder):
+    inputs, labels = read(folder)["all"].inputs, read(folder)["all"].labels
+    {change}
+    return {{"all": RawSplit(inputs=inputs, labels=labels)}}
+
+
+DATASET = RawDataset(classes=CLASSES, description="changed", read=changed)
+"""
+IMAGES = "inputs = np.ones((150, 8, 8{}), dtype=np.{})"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "problem"),
+    [
+        ("table", "inputs[149, 2] = np.nan", "row 149, column 2: nan is not a number of at most 1e+15; 1 such rows; "),
+        ("image", IMAGES.format("", "float32"), "pixels have the dtype float32 and values of 1.0 to 1.0; return uint8"),
+        ("image", IMAGES.format(", 3", "uint8"), "the shape [150, 8, 8, 3]; convert colour images to grey"),
+        ("table", "labels = np.where(labels, labels, np.nan)", "labels have the dtype float64; return int64"),
+    ],
+)
+def test_preprocess_ends_with_one_line_about_the_reader_and_writes_nothing(python, tmp_path, kind, change, problem):
+    (tmp_path / "data/raw/iris").mkdir(parents=True)
+    (tmp_path / "data/raw/iris/bezdekIris.data").write_bytes(official_bytes("bezdekIris.data"))
+    with (tmp_path / "src/penstock/data/datasets/iris.py").open("a") as reader:
+        reader.write(CHANGED_READER.format(change=change))
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("inputs: {kind: table}", f"inputs: {{kind: {kind}}}"))
+    done = python("pipelines/preprocess.py", "iris")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "src/penstock/data/datasets/iris.py: read: 'all': " in line
+    assert problem in line
+    assert not (tmp_path / "data/processed").exists()
+    assert not (tmp_path / "reports/iris").exists()

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from penstock.config.data import TableConfig
 
-# The square of a larger value exceeds float32, and with it the standard deviation of the feature.
-LARGEST = 1e18
+# Sums of squares of larger values exceed float32, and with them the standard deviation of the feature.
+LARGEST = 1e15
 
 
 @dataclass(frozen=True)
