@@ -118,7 +118,7 @@ def test_queued_experiments_run_in_copies(project):
     with (project.root.parent / "queue.log").open("w") as log:  # a worker keeps a pipe of its parent open
         project.run("sh", "-c", f"dvc queue start > {log.name} 2>&1")
     wait_until(
-        lambda: project.run("dvc", "queue", "status").stdout.count("Success") == 3, seconds=600
+        lambda: project.run("dvc", "queue", "status").stdout.count("Success") == 3, seconds=900
     )  # a worker looks for its next task every few seconds
     rows = table(project)
     assert [rows[f"queued-{epochs}"][EPOCHS] for epochs in (5, 6)] == ["5", "6"]

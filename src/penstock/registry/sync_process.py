@@ -29,7 +29,7 @@ from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.errors import OF_MLFLOW, first_line
 from penstock.tracking.moved_project import follow_moved_project
-from penstock.tracking.uri import URI, be_brief, label_of
+from penstock.tracking.uri import URI, absolute, be_brief, label_of
 
 # Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
@@ -47,7 +47,7 @@ class RegistrySync:
 
     def __init__(self, address: str, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
         self.address = address
-        self.cache = cache / label_of(address)
+        self.cache = cache / label_of(absolute(address))
         self.folder = folder
         self.uris = uris
         self._client = MlflowClient()

@@ -66,8 +66,9 @@ def _spooled(project: Project, uri: str) -> Iterator[Emit]:
             yield emit
             return
         try:
-            log = ending.enter_context(closing(EventLog(spool_dir(project), uri)))
-            process = None if has_shared_uploader(uri) else start_uploader("uploader_process", log.path, uri)
+            spool = spool_dir(project)
+            log = ending.enter_context(closing(EventLog(spool, uri)))
+            process = None if has_shared_uploader(spool, uri) else start_uploader("uploader_process", log.path, uri)
         except OSError as error:
             _warn(error)
         else:

@@ -23,8 +23,8 @@ from penstock.core import console
 from penstock.core.paths import Project
 from penstock.core.signals import SIGNALS
 from penstock.tracking.child_process import finish_uploader, start_uploader
-from penstock.tracking.spool import event_logs, is_open, spool_dir
-from penstock.tracking.uri import URI, label_of, tracking_uri
+from penstock.tracking.spool import event_logs, is_open, log_label, spool_dir
+from penstock.tracking.uri import URI, tracking_uri
 
 LABEL = "PENSTOCK_SHARED_UPLOADER"
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -35,7 +35,7 @@ def shared_uploader(project: Project, config: Config) -> Iterator[None]:
     """Upload the events of the stages that run within the block, and wait for the upload at its end."""
     uri = tracking_uri(project, config)
     process = start_uploader("shared_uploader", spool_dir(project), uri)
-    os.environ[LABEL] = label_of(uri)
+    os.environ[LABEL] = log_label(spool_dir(project), uri)
     try:
         yield
     finally:
@@ -44,9 +44,9 @@ def shared_uploader(project: Project, config: Config) -> Iterator[None]:
             console.warn("the upload to MLflow failed; events stay in .penstock/spool; `penstock results` uploads them")
 
 
-def has_shared_uploader(uri: str) -> bool:
+def has_shared_uploader(spool: Path, uri: str) -> bool:
     """Return whether a process uploads all events for this MLflow, so that a stage only writes them."""
-    return os.environ.get(LABEL) == label_of(uri)
+    return os.environ.get(LABEL) == log_label(spool, uri)
 
 
 def main(spool: Path, uri: str) -> None:

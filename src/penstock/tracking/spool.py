@@ -49,7 +49,7 @@ class EventLog:
 
     def __init__(self, spool: Path, uri: str) -> None:
         spool.mkdir(parents=True, exist_ok=True)
-        self.path = spool / f"{time.time_ns()}-{os.getpid()}.{_label(spool, uri)}{_SUFFIX}"
+        self.path = spool / f"{time.time_ns()}-{os.getpid()}.{log_label(spool, uri)}{_SUFFIX}"
         self._lock = _lock_of(self.path)
         self._lock.acquire()
         self._file = self.path.open("ab")
@@ -75,7 +75,7 @@ def spool_dir(project: Project) -> Path:
     return project.original.scratch / "spool"
 
 
-def _label(spool: Path, uri: str) -> str:
+def log_label(spool: Path, uri: str) -> str:
     """Return what the logs for an address have in their names; it stays the same when the project is moved."""
     if uri.startswith(SQLITE):
         uri = f"{SQLITE}{os.path.relpath(uri.removeprefix(SQLITE), spool.parent.parent)}"
@@ -105,7 +105,7 @@ def event_logs(spool: Path, uri: str) -> list[Path]:
 
     Logs for another address are kept until that address is used again.
     """
-    return sorted(spool.glob(f"*.{_label(spool, uri)}{_SUFFIX}"))
+    return sorted(spool.glob(f"*.{log_label(spool, uri)}{_SUFFIX}"))
 
 
 def pending_logs(spool: Path, uri: str) -> list[Path]:
@@ -115,7 +115,7 @@ def pending_logs(spool: Path, uri: str) -> list[Path]:
 
 def uploader_lock(spool: Path, uri: str) -> FileLock:
     """Return the lock for uploads to this MLflow: two processes could both create the same run."""
-    return FileLock(spool / f"{_label(spool, uri)}.lock", timeout=LOCK_TIMEOUT_SECONDS)
+    return FileLock(spool / f"{log_label(spool, uri)}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
 
 def discard(log: Path) -> None:

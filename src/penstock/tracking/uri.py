@@ -15,16 +15,26 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 URI = "MLFLOW_TRACKING_URI"
+MISREAD = frozenset("%?")  # MLflow decodes the one in the path of a database, and SQLAlchemy ends the path at the other
 TIMEOUT_SECONDS, RETRIES = 10, 2
 
 
 def tracking_uri(project: Project, config: Config) -> str:
     """Return MLFLOW_TRACKING_URI, or else `tracking.uri` of params.yaml.
 
-    The path of a database file is absolute, and that of the project itself in a copy that DVC made of it.
+    The path of a database file is that of the project itself in a copy that DVC made of it. It is absolute, unless
+    MLflow would misread it: then it is relative to the working directory.
     """
     uri = os.environ.get(URI) or config.tracking.uri
-    return f"{SQLITE}{project.original.root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+    if not uri.startswith(SQLITE):
+        return uri
+    path = project.original.root / uri.removeprefix(SQLITE)
+    return f"{SQLITE}{os.path.relpath(path) if MISREAD & set(str(path)) else path}"
+
+
+def absolute(uri: str) -> str:
+    """Return an address that does not depend on the working directory."""
+    return f"{SQLITE}{os.path.abspath(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
 
 
 def registry_uri() -> str:
