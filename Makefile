@@ -4,7 +4,6 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
-export DVC_NO_ANALYTICS := 1
 
 .PHONY: help repro tuned demo ui serve check test test-slow bench bench-serve soak lint format clean
 .DEFAULT_GOAL := repro

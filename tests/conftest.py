@@ -9,6 +9,7 @@ from filelock import FileLock
 from penstock.config.loading import load_config
 from penstock.config.params import Config
 from penstock.orchestration.resources import use_threads
+from tests.helpers.lookups import Lookups
 from tests.helpers.small_project import SmallProject, small_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -116,6 +117,13 @@ def made_once(tmp_path_factory, worker_id):
     return made
 
 
+def lookups_of(run):
+    """Record of the names that a run of the pipeline looks up."""
+    folder = run.with_suffix(".lookups")
+    folder.mkdir(exist_ok=True)
+    return Lookups(folder)
+
+
 @pytest.fixture(scope="session")
 def small_run(repository, made_once, request):
     """A small project in a git repository after `make repro`, run once; for tests that only look at it.
@@ -131,7 +139,8 @@ def small_run(repository, made_once, request):
         project.run("git", "add", "--all")
         author = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.org"]
         project.run("git", *author, "commit", "--quiet", "--message", "clone")
-        output = project.run(*project.make_with_this_environment("make repro")).stdout
+        trace = lookups_of(folder).environment
+        output = project.run(*project.make_with_this_environment("make repro"), **trace).stdout
         folder.with_suffix(".txt").write_text(output)
 
     return SmallProject(made_once("small", make), shared=True)
@@ -156,6 +165,6 @@ def serial_run(repository, made_once):
     def make(folder):
         project = small_repository(repository, folder, models=SMALL_MODELS)
         project.run("dvc", "config", "--local", "core.no_scm", "true")
-        project.run("dvc", "repro")
+        project.run("dvc", "repro", **lookups_of(folder).environment)
 
     return SmallProject(made_once("serial", make), shared=True)

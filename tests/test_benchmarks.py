@@ -1,6 +1,8 @@
 """What the benchmarks say follows from what they measured; their scripts run."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +13,7 @@ from benchmarks.pairs import Ratio, times_in_turns
 from benchmarks.reference_loops import bare_epoch
 from benchmarks.results import Row
 from benchmarks.seconds_to_score import changed
+from tests.conftest import REPOSITORY
 from tests.models.documented import DATA
 from tests.training.golden import rows_of
 
@@ -31,6 +34,12 @@ def test_competitors_take_turns_and_the_first_round_only_warms_up():
 
     assert times_in_turns(2, competitor("ours"), competitor("theirs")) == [(3, 4), (5, 6)]
     assert turns == ["ours", "theirs"] * 3
+
+
+def test_telemetry_is_disabled_before_a_benchmark_imports_onnxruntime():
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", "import benchmarks.serving.ort_baseline"]
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
 
 
 @pytest.mark.parametrize(("ratio", "at_most", "passed"), [(1.5, False, True), (1.4, False, False), (1.5, True, True)])

@@ -156,10 +156,10 @@ def _mlflow(place: Place, programs: Path, model: str, port: int) -> Command:
     folder = place.scratch / "mlflow" / model
     if not folder.is_dir():
         make = [programs / "python", PEERS / "mlflow_model.py", place.file(model), folder]
-        subprocess.run(make, check=True, cwd=place.scratch, capture_output=True, env=os.environ | QUIET)
+        subprocess.run(make, check=True, cwd=place.scratch, capture_output=True)
     serve = [programs / "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", folder]
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"  # it starts uvicorn by name
-    return Command([*serve, "--host", "127.0.0.1", "--port", str(port)], QUIET | {"PATH": path})
+    return Command([*serve, "--host", "127.0.0.1", "--port", str(port)], {"PATH": path})
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
@@ -167,7 +167,6 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content))
 
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 FASTAPI_PACKAGES = ("fastapi==0.165.0", "uvicorn[standard]==0.54.0", *RUNTIME)
 # MLServer 1.7.1 does not start with uvloop 0.22 or newer.
 MLSERVER_PACKAGES = ("mlserver==1.7.1", "uvloop==0.21.0", *RUNTIME)

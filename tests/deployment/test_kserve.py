@@ -14,7 +14,13 @@ CONTAINER = {
     "resources": {"requests": {"cpu": str, "memory": str}, "limits": {"memory": str}},
     "securityContext": {"runAsNonRoot": bool, "allowPrivilegeEscalation": bool},
 }
-MODEL = {"modelFormat": {"name": str}, "runtime": str, "protocolVersion": str, "storageUri": str}
+MODEL = {
+    "modelFormat": {"name": str},
+    "runtime": str,
+    "protocolVersion": str,
+    "storageUri": str,
+    "env": CONTAINER["env"],
+}
 SERVICE = {
     "apiVersion": str,
     "kind": str,
@@ -58,6 +64,7 @@ def test_kserve_gets_triton_with_the_storage_uri(service):
     read = service("--storage", "s3://models/triton")
     check(read, SERVICE)
     model = read["spec"]["predictor"]["model"]
+    assert {"name": "ORT_DISABLE_TELEMETRY", "value": "1"} in model["env"]
     assert model == {
         "modelFormat": {"name": "onnx"},
         "runtime": "kserve-tritonserver",

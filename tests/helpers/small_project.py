@@ -17,6 +17,7 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from penstock.config.loading import load_config
+from tests.helpers.lookups import without_variables_of_tests
 
 SECONDS_TO_FINISH = 1200  # of one command, on a busy machine
 
@@ -41,7 +42,7 @@ class SmallProject:
     @property
     def environment(self) -> dict[str, str]:
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {"PATH": programs, "PYTHONPATH": str(self.root / "src"), "DVC_NO_ANALYTICS": "1"}
+        return {"PATH": programs, "PYTHONPATH": str(self.root / "src")}
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the project, with the programs of this Python and the sources of the copy.
@@ -58,7 +59,7 @@ class SmallProject:
             done = subprocess.run(
                 command,
                 cwd=self.root,
-                env=os.environ | self.environment | environment,
+                env=without_variables_of_tests() | self.environment | environment,
                 text=True,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
@@ -18,7 +19,7 @@ from ruamel.yaml import YAML
 from penstock.config.loading import load_config
 from penstock.io.files import dvc_directory_hash
 from penstock.io.processed_dataset import ProcessedDataset
-from tests.conftest import REPOSITORY, SMALL_MODELS, of_each_model
+from tests.conftest import REPOSITORY, SMALL_MODELS, lookups_of, of_each_model
 
 ALL = load_config(REPOSITORY / "params.yaml").models
 MODELS = {name: model.dataset for name, model in ALL.items()}
@@ -270,6 +271,15 @@ def test_a_second_repro_does_nothing(small_run):
 
 
 @pytest.mark.slow
+def test_no_stage_looks_up_a_name_but_those_of_the_datasets(small_run, serial_run, repository):
+    """`make repro` and plain `dvc repro`; neither leaves an identifier of this installation."""
+    datasets = load_config(repository / "params.yaml").datasets.values()
+    official = {urlsplit(url).hostname for dataset in datasets for url in dataset.urls}
+    for run in (small_run, serial_run):
+        assert lookups_of(run.root).names() <= official
+        assert lookups_of(run.root).identifiers() == []
+
+
 def test_the_same_commit_gives_the_same_bytes(small_run, serial_run):
     """Another folder, another time, by `dvc repro` and by `penstock repro` side by side, nothing shared: every array,
     weight, model and report, in the same order of dvc.lock."""
