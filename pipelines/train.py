@@ -7,7 +7,7 @@ import workspace  # noqa: F401
 from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, note, stage_line
-from penstock.core.distributed import is_rank_zero
+from penstock.core.distributed import is_rank_zero, require_srun
 from penstock.core.paths import Project
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import write_json
@@ -29,6 +29,7 @@ from penstock.training.malloc import tune_glibc_malloc
 
 
 def main(project: Project, config: Config, name: str) -> None:
+    require_srun()
     model = config.model(name)
     files = project.model(name, config.block_of_model(name))
     processed = ProcessedDataset(project.processed(model.dataset))

@@ -38,6 +38,31 @@ def require_launcher() -> None:
             )
 
 
+def require_srun() -> None:
+    """Check that srun has started this process, if Lightning takes it for a task of srun.
+
+    Lightning looks at SLURM_NTASKS, which batch scripts and `salloc` have as well.
+
+    Raises:
+        ConfigError: There are several tasks, but not what srun sets with them.
+    """
+    environment = os.environ
+    tasks = environment.get("SLURM_NTASKS", "1")
+    is_interactive = environment.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if is_interactive or "TORCHELASTIC_RUN_ID" in environment or tasks == "1":
+        return
+    if "SLURM_NTASKS_PER_NODE" not in environment or not tasks.isdecimal():
+        raise ConfigError(not_by_srun("SLURM_NTASKS_PER_NODE"))
+
+
+def not_by_srun(missing: str) -> str:
+    """Return the message where Lightning takes a process for a task of srun that srun has not started."""
+    return (
+        f"SLURM_NTASKS={os.environ.get('SLURM_NTASKS')} is set without {missing}, so srun has not started this "
+        "process: start it by `srun --ntasks-per-node N`, or `unset SLURM_NTASKS`"
+    )
+
+
 def is_launched_by_rank_zero() -> bool:
     """Return whether Lightning started this process from rank zero, which it kills as soon as one process fails."""
     environment = os.environ

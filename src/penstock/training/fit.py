@@ -14,11 +14,13 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import ParallelStrategy
 from torch import nn
 
 from penstock.config.models import ModelConfig
 from penstock.config.params import TrainerConfig
 from penstock.core.console import output
+from penstock.core.distributed import not_by_srun
 from penstock.core.errors import ConfigError, WrongSettingError
 from penstock.data.datamodule import ArrayDataModule
 from penstock.io.dataset_info import DatasetInfo
@@ -154,7 +156,7 @@ def make_trainer(settings: TrainerConfig, **options: Any) -> lightning.Trainer: 
     _silence_lightning()
     _leave_new_tensors_unfilled()
     try:
-        return lightning.Trainer(
+        trainer = lightning.Trainer(
             **settings.lightning_arguments(),
             deterministic="warn",
             use_distributed_sampler=False,  # ShardedBatchSampler divides every batch among the processes
@@ -164,8 +166,21 @@ def make_trainer(settings: TrainerConfig, **options: Any) -> lightning.Trainer: 
             plugins=[StreamingCheckpointIO()],
             **options,
         )
+        _validate_launch(trainer)
+    except KeyError as error:
+        if str(error.args[0]).startswith("SLURM_"):
+            raise ConfigError(not_by_srun(error.args[0])) from None
+        raise
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"params.yaml: trainer: {error}") from None
+    return trainer
+
+
+def _validate_launch(trainer: lightning.Trainer) -> None:
+    """Compare the devices with the tasks of SLURM now; Lightning does so only when the training begins."""
+    strategy = trainer.strategy
+    if isinstance(strategy, ParallelStrategy) and strategy.cluster_environment:
+        strategy.cluster_environment.validate_settings(trainer.num_devices, trainer.num_nodes)
 
 
 def _prepare_module(setup: TrainingSetup, train: ArraySplit) -> BaseModule:
