@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, TEMPORARILY_UNAVAILABLE, ErrorCode
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core import console
@@ -47,7 +48,8 @@ def _create_database(path: Path) -> None:
         return
     incomplete = path.with_name(f"{path.name}.incomplete")
     incomplete.unlink(missing_ok=True)
-    _answering_client(f"{SQLITE}{incomplete}")
+    # MLflow's experiment Default gets a location that SQL takes, whatever quotes the folder has in its name.
+    SqlAlchemyStore(f"{SQLITE}{incomplete}", (path.parent.resolve() / "mlruns").as_uri())  # type: ignore[no-untyped-call]
     incomplete.replace(path)
 
 

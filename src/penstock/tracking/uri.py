@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.core.errors import ConfigError
@@ -34,7 +35,7 @@ def tracking_uri(project: Project, config: Config) -> str:
 
 def absolute(uri: str) -> str:
     """Return an address that does not depend on the working directory."""
-    return f"{SQLITE}{os.path.abspath(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
+    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}" if uri.startswith(SQLITE) else uri
 
 
 def registry_uri() -> str:
