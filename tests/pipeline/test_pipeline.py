@@ -280,6 +280,7 @@ def test_no_stage_looks_up_a_name_but_those_of_the_datasets(small_run, serial_ru
         assert lookups_of(run.root).identifiers() == []
 
 
+@pytest.mark.slow
 def test_the_same_commit_gives_the_same_bytes(small_run, serial_run):
     """Another folder, another time, by `dvc repro` and by `penstock repro` side by side, nothing shared: every array,
     weight, model and report, in the same order of dvc.lock."""
