@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from penstock.config.command import add_config_command
+from penstock.core.addresses import host_and_port
 from penstock.core.arguments import positive_int
 from penstock.core.credentials import without_credentials
 from penstock.core.distributed import require_launcher
@@ -172,8 +173,7 @@ def _ui(chosen: argparse.Namespace) -> None:
         return
     follow_moved_project(uri)
     # Without this parameter MLflow 3 opens its pages for generative AI.
-    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    page = f"http://{host}:{chosen.port}/#/experiments?workflowType=machine_learning"
+    page = f"http://{host_and_port(chosen.host, chosen.port)}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
     options = {
         "--host": chosen.host,

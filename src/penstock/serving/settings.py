@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.core.addresses import host_and_port
 from penstock.core.cpu import usable_cores
 
 TOKEN_VARIABLE = "PENSTOCK_TOKEN"
@@ -52,5 +53,5 @@ class ServerConfig:
         return self.workers or usable_cores()
 
     def address(self, port: int) -> str:
-        """Return host and port as a URL has them: an IPv6 address is in brackets."""
-        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        """Return host and port as a URL has them."""
+        return host_and_port(self.host, port)
