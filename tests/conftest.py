@@ -9,6 +9,7 @@ from filelock import FileLock
 from penstock.config.loading import load_config
 from penstock.config.params import Config
 from penstock.orchestration.resources import use_threads
+from tests.helpers.iris_project import iris_repository
 from tests.helpers.lookups import Lookups
 from tests.helpers.small_project import SmallProject, small_repository
 
@@ -156,6 +157,12 @@ def repro_output(small_run):
 def changed_run(small_run, tmp_path):
     """A copy of the small run, for a test that edits or breaks it."""
     return small_run.copied_to(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def iris_run(repository, made_once):
+    """A git repository of iris_mlp alone, run and committed; for tests that copy it."""
+    return SmallProject(made_once("iris", lambda folder: iris_repository(repository, folder)), shared=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from penstock.core.paths import Project
 from penstock.orchestration.conflicts import BY_HAND, require_no_conflicts
 
 BASE, MINE, OTHER = "stage: base\n", "stage: mine\n", "stage: other\n"
-LOCK, REPORT = "dvc.lock", "reports/iris_mlp/test.json"
+LOCK, REPORT, HISTORY = "dvc.lock", "reports/iris_mlp/test.json", "reports/iris_mlp/history.csv"
 
 
 class Clone:
@@ -39,7 +39,7 @@ class Clone:
         (self.root / name).write_text(text)
 
     def change(self, text):
-        for name in (LOCK, REPORT):
+        for name in (LOCK, REPORT, HISTORY):
             self.write(name, text)
 
     def commit(self, text):
@@ -103,11 +103,13 @@ def pop_stash(clone):
 def test_the_command_that_is_named_takes_the_side_of_the_user(clone, operation):
     operation(clone)
     said = clone.said()
-    assert said.startswith(f"{LOCK}:1: git has left a conflict\n{REPORT}:1: git has left a conflict\n`git checkout ")
+    assert said.startswith(
+        f"{LOCK}:1: git has left a conflict\n{HISTORY}:1: git has left a conflict, and in 1 more of reports\n`git checkout "
+    )
     command = re.findall(r"`git (.*?)`", said)[0]
     clone.git(*command.split())
     require_no_conflicts(Project(clone.root))
-    assert [(clone.root / name).read_text() for name in (LOCK, REPORT)] == [MINE, MINE]
+    assert [(clone.root / name).read_text() for name in (LOCK, REPORT, HISTORY)] == [MINE] * 3
 
 
 def test_in_a_rebase_the_sides_are_the_other_way_round(clone):

@@ -9,7 +9,6 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.helpers.processes import wait_until
-from tests.helpers.small_project import SmallProject, small_repository
 
 EPOCHS = "models.iris_mlp.training.epochs"
 GATE = "models.iris_mlp.gates.accuracy"
@@ -17,35 +16,9 @@ STAGE = "validate@iris_mlp"
 MAX_METRICS = 40
 
 
-@pytest.fixture(scope="module")
-def repository_with_baseline(repository, made_once):
-    """A git repository of iris_mlp alone, run and committed."""
-
-    def make(folder):
-        copy = small_repository(repository, folder, models=("iris_mlp",))
-        copy.run("git", "init", "--quiet")
-        copy.run("git", "config", "user.name", "tester")
-        copy.run("git", "config", "user.email", "tester@example.org")
-        document = copy.read_params()
-        document["fid_references"].clear()
-        for block, kept in (("datasets", "iris"), ("baselines", "iris_linear")):
-            for name in set(document[block]) - {kept}:
-                del document[block][name]
-        document["models"]["iris_mlp"]["training"]["cross_validation"] = False
-        document["models"]["iris_mlp"]["gates"].pop("cross_validation", None)
-        copy.write_params(document)
-        copy.run("git", "add", "--all")
-        copy.run("git", "commit", "--quiet", "--message", "clone")
-        copy.run("dvc", "repro")  # `dvc exp apply` checks out the outputs of every stage
-        copy.run("git", "add", "--all")
-        copy.run("git", "commit", "--quiet", "--message", "baseline")
-
-    return SmallProject(made_once("experiments", make), shared=True)
-
-
 @pytest.fixture
-def project(repository_with_baseline, tmp_path):
-    return repository_with_baseline.copied_to(tmp_path / "project")
+def project(iris_run, tmp_path):
+    return iris_run.copied_to(tmp_path / "project")
 
 
 def table(copy):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,48 +46,57 @@ def require_no_conflicts(project: Project) -> None:
     """Check params.yaml and each dvc.yaml, dvc.lock and report for conflicts of git.
 
     Raises:
-        ConfigError: There are some; the message names each file and line, and what to do.
+        ConfigError: There are some; the message names files and lines, and what to do.
     """
-    pipelines = (project.pipeline, project.tuned_pipeline, project.seeds_pipeline)
-    problems = [f"{place}; {BY_HAND}" for _, place in _conflicts(project, (project.params, *pipelines))]
-    written = dict(_conflicts(project, (*project.dvc_locks, *_reports(project))))
+    edited = (project.params, project.pipeline, project.tuned_pipeline, project.seeds_pipeline)
+    problems = [f"{place}; {BY_HAND}" for place in _conflicts(project, edited).values()]
+    written = _conflicts(project, project.dvc_locks) | _conflicts_of_reports(project)
     if written:
         problems += [*written.values(), _advice(project, list(written))]
     if problems:
         raise ConfigError("\n".join(problems))
 
 
-def _reports(project: Project) -> Iterator[Path]:
+def _conflicts_of_reports(project: Project) -> dict[Path, str]:
+    """Return the folders of reports with conflicts, and the place of the first one; a merge can leave a hundred."""
+    found = {}
     for folder in project.report_folders:
-        yield from sorted(folder.rglob("*.json"))
-        yield from sorted(folder.rglob("*.csv"))
+        reports = sorted(path for path in folder.glob("*/*") if path.suffix in (".csv", ".json"))
+        if places := list(_conflicts(project, reports).values()):
+            more = f", and in {len(places) - 1} more of {project.shown(folder)}" if places[1:] else ""
+            found[folder] = f"{places[0]}{more}"
+    return found
 
 
-def _conflicts(project: Project, paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield each file with a conflict, and the place of its first marker in words."""
+def _conflicts(project: Project, paths: Iterable[Path]) -> dict[Path, str]:
+    """Return the files with a conflict, and the place of its first marker in words."""
+    found = {}
     for path in paths:
         text = _text(path)
         if marker := MARKER.search(text):
             line = text.count("\n", 0, marker.start()) + 1
-            yield path, f"{project.shown(path)}:{line}: git has left a conflict"
+            found[path] = f"{project.shown(path)}:{line}: git has left a conflict"
+    return found
 
 
-def _advice(project: Project, conflicted: list[Path]) -> str:
-    """Return the command that takes the user's side of files that the pipeline writes."""
-    folders = {path: folder for folder in project.report_folders for path in conflicted if folder in path.parents}
-    files = " ".join(dict.fromkeys(project.shown(folders.get(path, path)) for path in conflicted))
+def _advice(project: Project, conflicted: Sequence[Path]) -> str:
+    """Return the command that takes the user's side of files and folders that the pipeline writes."""
+    files = [project.shown(path) for path in conflicted]
     then = "then `penstock repro` runs what differs (docs/dvc.md)"
-    if not _git(project.root, "ls-files", "--unmerged", "--", *files.split()):
-        return f"`git checkout HEAD {files}` takes the last commit's, since git no longer has both sides; {then}"
-    sides = _sides(project.root, STASHED in _text(conflicted[0]))
+    if not _git(project.root, "ls-files", "--unmerged", "--", *files):
+        return (
+            f"`git checkout HEAD {' '.join(files)}` takes the last commit's, since git no longer has both sides; {then}"
+        )
+    sides = _sides(project.root, files)
     return (
-        f"`git checkout {sides.mine} {files}` takes the side of {sides.my_side}, and {sides.other} that of "
-        f"{sides.other_side}: take one of them for all these files; {then}"
+        f"`git checkout {sides.mine} {' '.join(files)}` takes the side of {sides.my_side}, and {sides.other} that of "
+        f"{sides.other_side}; take the same for all of them, {then}"
     )
 
 
-def _sides(root: Path, of_stash: bool) -> _Sides:
-    if of_stash:
+def _sides(root: Path, files: Sequence[str]) -> _Sides:
+    """Return the sides in the operation that is under way. `git stash pop` leaves only the labels of its markers."""
+    if _git(root, "grep", "--files-with-matches", "-e", f"^{STASHED}$", "--", *files):
         return OF_STASH
     return next((sides for name, sides in SIDES.items() if _git_path(root, name).exists()), OTHERWISE)
 
