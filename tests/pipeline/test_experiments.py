@@ -1,6 +1,7 @@
 """DVC's experiments on a small git project, as its documentation says: run, show, diff, apply, queue."""
 
 import csv
+import hashlib
 import io
 import json
 from contextlib import contextmanager
@@ -45,6 +46,18 @@ def test_an_experiment_changes_one_key_is_shown_compared_and_applied(project):
     project.run("git", "checkout", "--quiet", "--", ".")
     project.run("dvc", "exp", "apply", "longer")
     assert project.read_params()["models"]["iris_mlp"]["training"]["epochs"] == 3
+
+
+def test_an_experiment_is_applied_although_a_file_is_not_in_the_cache(project):
+    project.run("dvc", "exp", "run", "--set-param", f"{GATE}=0.5", "--name", "stricter", "preprocess@iris")
+    project.run("git", "checkout", "--quiet", "--", ".")
+    (weights,) = project.root.glob("models/iris_mlp/weights.safetensors")
+    md5 = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
+    (project.root / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}").unlink()
+    weights.unlink()
+    assert project.run("dvc", "exp", "apply", "stricter", check=False).returncode != 0
+    assert project.read_params()["models"]["iris_mlp"]["gates"]["accuracy"] == 0.5
+    project.run("dvc", "checkout", "--allow-missing")
 
 
 def test_an_experiment_with_a_bad_score_is_recorded_and_not_registered(project):
