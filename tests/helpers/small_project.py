@@ -113,7 +113,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
         root: The folder, which does not become a git repository.
         models: Models to keep, documented or tuned; None keeps all.
     """
-    for name in _files_for_git(repository):
+    for name in files_for_git(repository):
         if (repository / name).is_file() and not name.endswith("dvc.lock") and "reports/" not in name:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repository / name, root / name)
@@ -130,7 +130,7 @@ def small_repository(repository: Path, root: Path, models: Collection[str] | Non
     return copy
 
 
-def _files_for_git(repository: Path) -> list[str]:
+def files_for_git(repository: Path) -> list[str]:
     """List the files that git does not ignore; an unpacked archive without .git works as well."""
     with tempfile.TemporaryDirectory() as empty:
         subprocess.run(["git", "init", "--quiet", "--bare", empty], check=True)

@@ -103,10 +103,10 @@ def pop_stash(clone):
 def test_the_command_that_is_named_takes_the_side_of_the_user(clone, operation):
     operation(clone)
     said = clone.said()
-    assert said.startswith(
-        f"{LOCK}:1: git has left a conflict\n{HISTORY}:1: git has left a conflict, and in 1 more of reports\n`git checkout "
-    )
-    command = re.findall(r"`git (.*?)`", said)[0]
+    *places, advice = said.splitlines()
+    conflict = "1: git has left a conflict"
+    assert places == [f"{LOCK}:{conflict}", f"{HISTORY}:{conflict}, and in 1 more of reports"]
+    command = re.findall(r"`git (.*?)`", advice)[0]
     clone.git(*command.split())
     require_no_conflicts(Project(clone.root))
     assert [(clone.root / name).read_text() for name in (LOCK, REPORT, HISTORY)] == [MINE] * 3
