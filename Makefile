@@ -29,6 +29,7 @@ demo: $(VENV)/.pipeline ## train and query the Iris model, without a network
 	@penstock check
 	@$(without_git)
 	@dvc repro register@iris_mlp
+	@penstock register iris_mlp
 	@penstock results
 	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
 

@@ -19,7 +19,7 @@ from penstock.core.addresses import host_and_port
 from penstock.core.arguments import positive_int
 from penstock.core.credentials import without_credentials
 from penstock.core.distributed import require_launcher
-from penstock.core.errors import ConfigError, PenstockError, explain
+from penstock.core.errors import ConfigError, PenstockError, StageError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.serving.options import add_options, config_from
@@ -72,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         "stage that fails stops only the stages that depend on it",
     )
     repro.set_defaults(run=_repro)
+
+    register = commands.add_parser(
+        "register", help="register the validated models in MLflow, and set the alias `champion` to the files here"
+    )
+    register.add_argument("model", nargs="*", help="models to compare (default: all, and those that are gone)")
+    register.add_argument(
+        "--check", action="store_true", help="show what differs and change nothing; exit with 1 if anything does"
+    )
+    register.set_defaults(run=_register)
 
     results = commands.add_parser("results", help="print the table of results")
     results.set_defaults(run=_results)
@@ -131,6 +140,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.orchestration.dvc_patches import repair_locks, run
     from penstock.orchestration.resources import shares_of_gpus, stages_at_once
+    from penstock.registry.register import register_if_possible
     from penstock.reporting.plots_page import ensure_plots_page
     from penstock.tracking.shared_uploader import shared_uploader
 
@@ -143,12 +153,29 @@ def _repro(chosen: argparse.Namespace) -> None:
     jobs = chosen.jobs or stages_at_once(config.trainer)
     epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
     epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
-    with shared_uploader(project, config):
-        if jobs == 1:
-            sys.exit(run(["repro", *chosen.target], project.root))
-        from penstock.orchestration.scheduler import repro
+    try:
+        with shared_uploader(project, config):
+            if jobs == 1:
+                exit_code = run(["repro", *chosen.target], project.root)
+            else:
+                from penstock.orchestration.scheduler import repro
 
-        repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
+                repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
+                exit_code = 0
+    except StageError:
+        register_if_possible(project, config)  # the models that did not fail
+        raise
+    register_if_possible(project, config)
+    sys.exit(exit_code)
+
+
+def _register(chosen: argparse.Namespace) -> None:
+    from penstock.config.loading import load_config
+    from penstock.registry.register import register_models
+
+    project = Project.find()
+    if not register_models(project, load_config(project.params), chosen.model, check=chosen.check):
+        sys.exit(1)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """Models of the MLflow registry: from a tracking server with moving aliases, and from a project's database."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -10,10 +9,12 @@ import httpx
 import numpy as np
 import onnxruntime
 import pytest
+from mlflow import MlflowClient
 
 from penstock.core.paths import Project
+from penstock.io.files import sha256
 from penstock.io.provenance import Provenance
-from penstock.tracking.model_version import ModelVersionContent
+from penstock.registry.registration import VersionContent, register_version
 from penstock.tracking.run import track_model
 from tests.helpers.processes import wait_until
 from tests.serving import tiny_models
@@ -37,26 +38,23 @@ def mlflow_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def register(mlflow_server, tmp_path_factory, config):
-    """Register a model as a stage does, as champion; return the version that the server would show."""
-    tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
+    """Register a model on a run, as champion; return the version that the server would show."""
     project = Project(tmp_path_factory.mktemp("project"))
+    tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
+    with track_model(project, config.model_copy(update={"tracking": tracking}), PROVENANCE):
+        pass
+    client = MlflowClient(mlflow_server.uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("iris").experiment_id])
+    path = project.root / "model.onnx"
 
     def register(shift, digest=""):
-        proto = tiny_models.fractions(shift)
-        content = proto.SerializeToString()
-        (sums,) = onnxruntime.InferenceSession(content).run(["sum"], {"numbers": ROW})
-        model = ModelVersionContent(
-            name="fractions",
-            proto=proto,
-            sha256=digest or hashlib.sha256(content).hexdigest(),
-            input_name="numbers",
-            example=ROW,
-            answers={"sum": sums},
-            provenance=PROVENANCE,
-        )
-        with track_model(project, config.model_copy(update={"tracking": tracking}), PROVENANCE) as run:
-            run.register(model)
-        return model.sha256[:12]
+        path.write_bytes(tiny_models.fractions(shift).SerializeToString())
+        content = VersionContent(name="fractions", path=path, sha256=sha256(path), example=ROW, provenance=PROVENANCE)
+        version = register_version(client, run.info.run_id, content).version
+        if digest:
+            client.set_model_version_tag("fractions", version, "onnx.sha256", digest)
+        client.set_registered_model_alias("fractions", "champion", version)
+        return content.sha256[:12]
 
     return register
 

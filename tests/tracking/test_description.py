@@ -71,6 +71,15 @@ def test_existing_descriptions_are_not_overwritten(upload):
     assert (run.data.tags["mlflow.note.content"], experiment.tags["mlflow.note.content"]) == ("mine", "ours")
 
 
+def test_the_note_of_a_restored_run_is_replaced_once_the_model_is_trained_here(upload):
+    client, run, _ = upload(lambda run: None)
+    for tag in ("penstock.restored", "mlflow.note.content"):
+        client.set_tag(run.info.run_id, tag, "trained elsewhere")
+    _, run, _ = upload(lambda run: run.log_description(DESCRIPTION))
+    assert "- Adam, 100 epochs" in run.data.tags["mlflow.note.content"]
+    assert "penstock.restored" not in run.data.tags
+
+
 @pytest.mark.parametrize(
     ("environment", "commands"),
     [

@@ -33,6 +33,11 @@ class TrackingConfig(BaseConfig):
         description="A database file (relative to params.yaml) or a server, http://host:5000. The environment variable "
         "MLFLOW_TRACKING_URI takes precedence.",
     )
+    project: str = Field(
+        default="",
+        description="Name by which projects that share an MLflow server tell their registered models apart. Empty: the "
+        "hash of git's first commit.",
+    )
 
 
 class TrainerConfig(BaseConfig):

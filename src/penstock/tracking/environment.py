@@ -10,8 +10,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from penstock.config.params import Config
+from penstock.core.paths import Project
 from penstock.tracking.tags import COMMIT, DVC_BASELINE, DVC_EXPERIMENT
 
+UNKNOWN = "unknown"
 LIBRARIES = ("torch", "pytorch-lightning", "mlflow", "dvc", "onnx", "onnxruntime")
 
 
@@ -39,7 +42,7 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container the user ID may have no name
-        return "unknown"
+        return UNKNOWN
 
 
 def git_commit(root: Path) -> str:
@@ -50,6 +53,24 @@ def git_commit(root: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "none"
     return f"{commit}+changes" if changes else commit
+
+
+def project_name(project: Project, config: Config) -> str:
+    """Return what tells the registered models of a project from those of another one on the same MLflow.
+
+    It is `tracking.project` of params.yaml, or else the first commit, which all clones share.
+    """
+    return config.tracking.project or _first_commit(project.original.root) or UNKNOWN
+
+
+def _first_commit(root: Path) -> str:
+    """Return the hash of the first commit; empty outside git and in a shallow clone."""
+    try:
+        if _git(root, "rev-parse", "--is-shallow-repository") == "true":
+            return ""
+        return _git(root, "rev-list", "--max-parents=0", "HEAD").splitlines()[-1]
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 # Without the lock of git's index, which DVC may need for another stage at the same time.

@@ -26,11 +26,10 @@ from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.description import RunDescription
-from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
-from penstock.tracking.tags import CODE, DATA, DVC_EXPERIMENT, KEY, MODEL, PARAMETERS
-from penstock.tracking.uri import tracking_uri
+from penstock.tracking.tags import DVC_EXPERIMENT, identity_tags
+from penstock.tracking.uri import local_artifacts, tracking_uri
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -129,19 +128,12 @@ class TrackedRun:
         self._begin(project, provenance)
 
     def _begin(self, project: Project, provenance: Provenance) -> None:
-        identity = {
-            KEY: provenance.key,
-            MODEL: provenance.model,
-            DATA: provenance.data,
-            PARAMETERS: provenance.parameters,
-            CODE: provenance.code,
-        }
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
             "experiment": self.experiment,
-            "artifacts": (project.original.root / "mlruns" / self.experiment).as_uri(),
+            "artifacts": local_artifacts(project, self.experiment),
             "name": f"{provenance.model} ({dvc_experiment})" if dvc_experiment else provenance.model,
-            "identity": identity,
+            "identity": identity_tags(provenance),
             "environment": self._environment,
         }
         self._emit("begin", content)
@@ -188,10 +180,6 @@ class TrackedRun:
     def log_file(self, name: str, content: bytes) -> None:
         """Log a file as an artifact."""
         self._emit("file", {"name": name, "base64": base64.b64encode(content).decode()})
-
-    def register(self, model: ModelVersionContent) -> None:
-        """Register a model that passed its gates, unless it is registered, and set the alias `champion`."""
-        self._emit("register", model.content())
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:

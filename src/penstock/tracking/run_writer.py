@@ -14,9 +14,8 @@ from mlflow.exceptions import MlflowException
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.metric_names import is_timed
-from penstock.tracking.registration import register
 from penstock.tracking.spool import Event
-from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, ONNX_SHA256, PARENT, WORKED
+from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, ONNX_SHA256, PARENT, RESTORED, WORKED
 from penstock.tracking.uri import SQLITE
 from penstock.tracking.worked_time import WorkedTime
 
@@ -50,7 +49,6 @@ class RunWriter:
             "validation": self._validation,
             "tags": self._tags,
             "file": self._file,
-            "register": self._register,
             "end": self._end,
         }
 
@@ -133,9 +131,12 @@ class RunWriter:
         self._ended = True
 
     def _description(self, event: Event) -> None:
-        """Set the descriptions of the run and of its experiment, unless they have one."""
-        if DESCRIPTION not in self._tags_of_run():
+        """Set the descriptions of the run and of its experiment, unless they have one that is no restored run's."""
+        tags = self._tags_of_run()
+        if DESCRIPTION not in tags or RESTORED in tags:
             self._set_tags({DESCRIPTION: event.content["run"]})
+        if RESTORED in tags:
+            self._client.delete_tag(self._run_id, RESTORED)
         known = self._client.get_experiment(self._experiment_id).tags
         for tag, value in (EXPERIMENT_KIND | {DESCRIPTION: event.content["experiment"]}).items():
             if tag not in known:
@@ -202,6 +203,3 @@ class RunWriter:
             path.write_bytes(base64.b64decode(event.content["base64"]))
             with failures_of_storage():
                 self._client.log_artifact(self._run_id, str(path))
-
-    def _register(self, event: Event) -> None:
-        register(self._client, self.uri, self._run_id, event.content, event.at)

@@ -1,6 +1,11 @@
-"""Define the names of MLflow tags that several modules use."""
+"""Define the names of MLflow tags that several modules use, and the tags that identify a run."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the server reads registered models without the packages of the pipeline
+    from penstock.io.provenance import Provenance
 
 KEY = "penstock.key"  # the key of the provenance, by which later stages find the run
 WORKED = "penstock.worked"  # see `penstock.tracking.worked_time`
@@ -9,6 +14,8 @@ PARAMETERS = "parameters"
 CODE = "code"
 MODEL = "model"
 ONNX_SHA256 = "onnx.sha256"
+PROJECT = "penstock.project"  # of a registered model: the project that registers it
+RESTORED = "penstock.restored"  # of a run that was created for files that were trained elsewhere
 DVC_EXPERIMENT = "dvc.exp.name"
 DVC_BASELINE = "dvc.exp.baseline_rev"
 COMMIT = "mlflow.source.git.commit"
@@ -16,3 +23,14 @@ DESCRIPTION = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
 # The MLflow UI calls this kind "Machine learning", and opens such an experiment with its training runs.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+
+
+def identity_tags(provenance: Provenance) -> dict[str, str]:
+    """Return the tags by which the run of a provenance is found."""
+    return {
+        KEY: provenance.key,
+        MODEL: provenance.model,
+        DATA: provenance.data,
+        PARAMETERS: provenance.parameters,
+        CODE: provenance.code,
+    }

@@ -38,6 +38,11 @@ def absolute(uri: str) -> str:
     return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}" if uri.startswith(SQLITE) else uri
 
 
+def local_artifacts(project: Project, experiment: str) -> str:
+    """Return where the artifacts of an experiment are, if MLflow is a database file: in the project."""
+    return (project.original.root / "mlruns" / experiment).as_uri()
+
+
 def registry_uri() -> str:
     """Return MLFLOW_TRACKING_URI, or else the tracking URI of the project in the working directory.
 

@@ -7,6 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from penstock.core.errors import PenstockError
+from penstock.core.listed_models import is_listed
+from penstock.deployment.deployable_model import deployable_models
 from penstock.io.files import write_bytes, write_json
 from penstock.serving.runtime.repository import Repository
 from tests.serving import tiny_models
@@ -125,3 +128,50 @@ def test_an_int8_candidate_is_served_until_it_is_withdrawn(tmp_path):
     watched(repository, lambda: None, lambda: "fractions.int8" not in repository.names)
     tiny_models.adopt(tmp_path, "fractions", tiny_models.fractions(shift=1))
     watched(repository, lambda: None, lambda: "fractions.int8" in repository.names)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project whose params.yaml has `old` and, among the tuned models, `moved`."""
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("models:\n  old: {}\ntuned:\n  moved: {}\n")
+    tiny_models.save(tmp_path / "models", "old", tiny_models.fractions())
+    return tmp_path
+
+
+def folders(project):
+    return [project / "models", project / "tuned/models"]
+
+
+def test_a_model_that_params_yaml_no_longer_has_is_withdrawn(project):
+    tiny_models.save(project / "models", "new", tiny_models.fractions())
+    repository = Repository(folders(project))
+    repository.load()
+    assert repository.names == ["old"]
+    assert "models/new: not served, since params.yaml has no such model" in repository.rejected["new"]
+    renamed = "models:\n  new: {}\n"
+    watched(repository, lambda: (project / "params.yaml").write_text(renamed), lambda: repository.names == ["new"])
+    assert [(one["name"], one["state"]) for one in repository.index()] == [("new", "READY"), ("old", "UNAVAILABLE")]
+
+
+def test_params_yaml_that_is_being_edited_withdraws_nothing(project):
+    assert is_listed(project / "models/old")
+    (project / "params.yaml").write_text("models: {old: {")
+    assert is_listed(project / "models/old")
+
+
+def test_a_model_that_became_a_tuned_one_is_served_from_there(project):
+    tiny_models.save(project / "models", "moved", tiny_models.fractions())
+    version = tiny_models.save(project / "tuned/models", "moved", tiny_models.fractions(shift=1))
+    repository = Repository(folders(project))
+    repository.load()
+    assert repository.get("moved").version == version
+
+
+def test_packages_leave_out_a_model_that_params_yaml_does_not_have(project):
+    tiny_models.save(project / "models", "new", tiny_models.fractions())
+    models, (reason,) = deployable_models(folders(project))
+    assert [model.name for model in models] == ["old"]
+    assert "`rm -r " in reason
+    with pytest.raises(PenstockError, match="not served, since"):
+        deployable_models(folders(project), ["new"])

@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.core.errors import ConfigError, PenstockError, nearest
 from penstock.core.file_state import FileState
+from penstock.core.listed_models import is_listed
 from penstock.core.model_files import INT8, ONNX, VALIDATION
 from penstock.serving.errors import ModelFailedError, UnknownModelError
 from penstock.serving.runtime.batch_tuning import autotune
@@ -29,6 +30,8 @@ class ModelFile:
     name: str
     path: Path
     validation: Path
+    is_listed: bool = True
+    """Whether params.yaml has the model, if the folder is one of a project."""
 
     @property
     def state(self) -> FileStates:
@@ -41,6 +44,14 @@ class ModelFile:
         return self.path.name == INT8 and serves_int8(self.validation) is False
 
     def load(self) -> ServedModel:
+        """Load the model.
+
+        Raises:
+            PenstockError: It is not listed, not validated, or not a valid ONNX file.
+        """
+        if not self.is_listed:
+            home = self.path.parent
+            raise PenstockError(f"{home}: not served, since params.yaml has no such model; `rm -r {home}` deletes it")
         return load_model(self.name, self.path, self.validation)
 
 
@@ -48,9 +59,11 @@ def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
     """Find the model files of some folders, whether they are validated or not.
 
     An int8 candidate that is served is a model of its own, `<model>.int8`. A folder whose name starts with a dot is
-    being written and is skipped. Where two folders have the same model, the first folder's is returned.
+    being written and is skipped. Where two folders have the same model, the first folder's is returned, unless
+    params.yaml has only the other one.
     """
-    homes = {path.parent.name: path.parent for folder in reversed(folders) for path in folder.glob("[!.]*/model*.onnx")}
+    found = {path.parent: None for folder in reversed(folders) for path in folder.glob("[!.]*/model*.onnx")}
+    homes = {home.name: home for home in sorted(found, key=is_listed)}
     files = [file for name, home in sorted(homes.items()) for file in _files(name, home)]
     return {file.name: file for file in files}
 
@@ -58,9 +71,9 @@ def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
 def _files(name: str, home: Path) -> Iterator[ModelFile]:
     onnx, int8, validation = home / ONNX, home / INT8, home / VALIDATION
     if FileState.of(onnx):
-        yield ModelFile(name, onnx, validation)
+        yield ModelFile(name, onnx, validation, is_listed(home))
     if FileState.of(int8) and serves_int8(validation):
-        yield ModelFile(f"{name}.int8", int8, validation)
+        yield ModelFile(f"{name}.int8", int8, validation, is_listed(home))
 
 
 class Repository:
@@ -68,7 +81,7 @@ class Repository:
 
     A model's new file replaces the old one when it is loaded, validated and warm; open requests finish with the old
     one. A rejected or deleted file changes nothing: a new one may be on its way. Only an int8 candidate that is
-    withdrawn is no longer served.
+    withdrawn, and a model that params.yaml of its project no longer has, are no longer served.
 
     Args:
         folders: Folders of <model>/model.onnx and validation.json.
@@ -126,7 +139,7 @@ class Repository:
             ConfigError: None of them can be served.
         """
         for file in self._changed_files():
-            self._add(file.name, self._load(file))
+            self._add(file, self._load(file))
         if not self.models:
             folders = ", ".join(map(str, self.folders))
             reasons = [*self.rejected.values(), f"{folders}: no validated models; run `make repro` to create them"]
@@ -142,7 +155,7 @@ class Repository:
 
     async def _update(self) -> None:
         for file in await asyncio.to_thread(self._changed_files):
-            self._add(file.name, await asyncio.to_thread(self._load, file))
+            self._add(file, await asyncio.to_thread(self._load, file))
         for name in await asyncio.to_thread(self._withdrawn):
             self._remove(name)
 
@@ -171,13 +184,15 @@ class Repository:
             return PenstockError(f"{file.path}: {type(error).__name__}: {error}")
         return model
 
-    def _add(self, name: str, loaded: ServedModel | PenstockError) -> None:
+    def _add(self, file: ModelFile, loaded: ServedModel | PenstockError) -> None:
         if isinstance(loaded, PenstockError):
-            self.rejected[name] = str(loaded)
+            self.rejected[file.name] = str(loaded)
             logger.warning("%s", loaded)
+            if not file.is_listed:
+                self.models.pop(file.name, None)
             return
-        self.rejected.pop(name, None)
-        self.models[name] = loaded
+        self.rejected.pop(file.name, None)
+        self.models[file.name] = loaded
 
 
 def load_named(name: str, folders: Sequence[Path]) -> ServedModel:

@@ -1,0 +1,85 @@
+"""Find the model files of a project, and which of them are validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.config.params import Config
+from penstock.core.errors import MissingFileError
+from penstock.core.model_files import DIGESTS, INT8
+from penstock.core.paths import ModelFiles, Project
+from penstock.io.files import read_json, sha256
+from penstock.io.provenance import Provenance
+
+INT8_SUFFIX = ".int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalModel:
+    """A file that is registered, and served, under a name of its own if it is validated."""
+
+    name: str
+    """Name of the registered model: that of the model, with `.int8` for its int8 file."""
+    model: str
+    """Name of the model in params.yaml."""
+    files: ModelFiles
+    path: Path
+    """The ONNX file."""
+    sha256: str
+    """Of the file; empty if there is none."""
+    provenance: Provenance | None
+    """None if the file is not validated."""
+
+    def example(self) -> NDArray[Any]:
+        """Return a few raw input rows, [rows, ...]."""
+        with np.load(self.files.examples) as examples:
+            inputs: NDArray[Any] = examples["example_inputs"]
+        return inputs.astype(object) if inputs.dtype.kind == "U" else inputs
+
+    def test_metrics(self) -> dict[str, float]:
+        """Return the test metrics by their names in MLflow; empty if the report is of another file."""
+        try:
+            report = read_json(self.files.validation_report)
+        except MissingFileError:
+            return {}
+        if report.get("onnx", {}).get("sha256") != sha256(self.files.onnx):
+            return {}
+        return {f"test/{name}": float(value) for name, value in report["test"].items()}
+
+
+def local_models(project: Project, config: Config, names: Iterable[str]) -> list[LocalModel]:
+    """Return the files of models of params.yaml, whether they exist or not."""
+    return [local for name in names for local in _local_models(project, config, name)]
+
+
+def _local_models(project: Project, config: Config, name: str) -> Iterator[LocalModel]:
+    files = project.model(name, config.block_of_model(name))
+    validation = _read_validation(files.validation)
+    yield _local_model(name, name, files, files.onnx, validation)
+    if config.model(name).int8.serve or DIGESTS[INT8] in validation:
+        yield _local_model(f"{name}{INT8_SUFFIX}", name, files, files.int8, validation)
+
+
+def _local_model(name: str, model: str, files: ModelFiles, path: Path, validation: dict[str, Any]) -> LocalModel:
+    digest = sha256(path) if path.is_file() else ""
+    is_validated = digest and validation.get(DIGESTS[path.name]) == digest
+    provenance = _provenance(validation) if is_validated else None
+    return LocalModel(name=name, model=model, files=files, path=path, sha256=digest, provenance=provenance)
+
+
+def _read_validation(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except MissingFileError:
+        return {}
+
+
+def _provenance(validation: dict[str, Any]) -> Provenance | None:
+    keys = {field.name for field in fields(Provenance)}
+    return Provenance(**{key: validation[key] for key in keys}) if keys <= validation.keys() else None

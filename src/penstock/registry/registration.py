@@ -1,0 +1,86 @@
+"""Register an ONNX file as a version in MLflow's model registry."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from numpy.typing import NDArray
+
+from penstock.core.errors import PenstockError
+from penstock.evaluation.session import onnx_outputs, open_session
+from penstock.io.provenance import Provenance
+from penstock.tracking.errors import failures_of_storage
+from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
+
+ONNXRUNTIME_ERROR = 3  # severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionContent:
+    """What MLflow stores of a version."""
+
+    name: str
+    """Name of the registered model."""
+    path: Path
+    """The ONNX file."""
+    sha256: str
+    """Of the file that was validated."""
+    example: NDArray[Any]
+    """Raw input rows, [rows, ...]."""
+    provenance: Provenance
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {ONNX_SHA256: self.sha256, DATA: self.provenance.data, PARAMETERS: self.provenance.parameters}
+
+
+def register_version(client: MlflowClient, run_id: str, content: VersionContent) -> ModelVersion:
+    """Log a file to its run, with signature and input example, and register it. The run itself stays as it is.
+
+    Raises:
+        PenstockError: The file is not the one that was validated.
+        MlflowException, OSError: MLflow cannot store it.
+    """
+    model = content.path.read_bytes()
+    if hashlib.sha256(model).hexdigest() != content.sha256:
+        raise PenstockError(f"{content.path}: changed while it was registered; run `penstock register` again")
+    with failures_of_storage():
+        return _log_and_register(client, run_id, content, model)
+
+
+def _log_and_register(client: MlflowClient, run_id: str, content: VersionContent, model: bytes) -> ModelVersion:
+    import mlflow.onnx  # takes half a second, and only this function needs it
+    import onnx
+    import onnxruntime
+    from mlflow.models import infer_signature
+
+    # MLflow loads the file, and onnxruntime would warn about an optional input.
+    onnxruntime.set_default_logger_severity(ONNXRUNTIME_ERROR)
+    session = open_session(model)
+    example = {session.get_inputs()[0].name: content.example}
+    answers = onnx_outputs(session, content.example, len(content.example))
+    mlflow.set_tracking_uri(client.tracking_uri)
+    # Not `mlflow.start_run`, which would change the status and the end of the run.
+    mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
+    with redirect_stderr(io.StringIO()):  # MLflow writes to stderr without its logger
+        logged = mlflow.onnx.log_model(
+            onnx.load_from_string(model),
+            name="model",
+            signature=infer_signature(example, answers),
+            input_example=example,
+            # The requirements for serving; without this line MLflow would run the model to infer them.
+            pip_requirements=[f"{library}=={version(library)}" for library in ("onnxruntime", "numpy")],
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+            run_id=run_id,
+        )
+        # In one request with the tags: a version without them would not be found.
+        return mlflow.register_model(logged.model_uri, content.name, tags=content.tags)
