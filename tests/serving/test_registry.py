@@ -44,7 +44,7 @@ def register(mlflow_server, tmp_path_factory, config):
     with track_model(project, config.model_copy(update={"tracking": tracking}), PROVENANCE):
         pass
     client = MlflowClient(mlflow_server.uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("iris").experiment_id])
+    (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     path = project.root / "model.onnx"
 
     def register(shift, digest=""):
