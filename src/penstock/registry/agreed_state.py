@@ -27,7 +27,7 @@ class AgreedState:
     def __init__(self, project: Project, config: Config, models: Sequence[LocalModel]) -> None:
         self._path = project.scratch / "registry.json"
         uri = tracking_uri(project, config)
-        self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        self._database = Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
         files = [[one.name, one.sha256, one.provenance.key if one.provenance else ""] for one in models]
         self._files = [str(self._database), project_name(project, config), files]
 
