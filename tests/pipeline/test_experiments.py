@@ -69,6 +69,42 @@ def test_an_experiment_with_a_bad_score_is_recorded_and_not_registered(project):
     assert ", must be at least 1" in done.stdout
 
 
+def champion(project):
+    """Return the version of the alias and its run."""
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    version = client.get_model_version_by_alias("iris_mlp", "champion")
+    return version, client.get_run(version.run_id)
+
+
+def test_champion_is_the_file_that_dvc_restores_from_its_run_cache(project):
+    epochs = project.read_params()["models"]["iris_mlp"]["training"]["epochs"]
+    project.run("penstock", "register")
+    project.run("dvc", "exp", "run", "--set-param", f"{EPOCHS}=3", "register@iris_mlp")
+    assert champion(project)[0].version == 1, "an experiment moves no alias"
+    project.run("penstock", "register")
+    assert champion(project)[1].data.params["training.epochs"] == "3"
+    project.edit_params(models__iris_mlp__training__epochs=epochs)
+    assert "Stage 'train@iris_mlp' is cached" in project.run("dvc", "repro").stdout
+    assert "champion moved from version 2 to 1" in project.run("penstock", "register").stdout
+    validation = json.loads((project.root / "models/iris_mlp/validation.json").read_text())
+    assert champion(project)[0].tags["onnx.sha256"] == validation["sha256"]
+
+
+def test_models_that_were_pulled_into_a_new_clone_are_registered(project, tmp_path):
+    project.run("dvc", "remote", "add", "--default", "local", str(tmp_path / "remote"))
+    project.run("dvc", "push")
+    project.run("git", "commit", "--quiet", "--all", "--message", "remote")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = SmallProject(tmp_path / "clone")
+    clone.run("dvc", "pull")
+    clone.run("penstock", "register")
+    version, run = champion(clone)
+    assert version.version == 1
+    assert run.info.run_name == "iris_mlp (restored)"
+    measured = json.loads((clone.root / "reports/iris_mlp/test.json").read_text())
+    assert run.data.metrics["test/accuracy"] == measured["accuracy"]
+
+
 def run_of(project, name):
     """Return a client and the run of a DVC experiment."""
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
