@@ -73,6 +73,7 @@ def champion(project):
     """Return the version of the alias and its run."""
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
     version = client.get_model_version_by_alias("iris_mlp", "champion")
+    assert version.run_id
     return version, client.get_run(version.run_id)
 
 
@@ -84,7 +85,7 @@ def test_champion_is_the_file_that_dvc_restores_from_its_run_cache(project):
     project.run("penstock", "register")
     assert champion(project)[1].data.params["training.epochs"] == "3"
     project.edit_params(models__iris_mlp__training__epochs=epochs)
-    assert "Stage 'train@iris_mlp' is cached" in project.run("dvc", "repro").stdout
+    assert "Stage 'export@iris_mlp' is cached" in project.run("dvc", "repro").stdout
     assert "champion moved from version 2 to 1" in project.run("penstock", "register").stdout
     validation = json.loads((project.root / "models/iris_mlp/validation.json").read_text())
     assert champion(project)[0].tags["onnx.sha256"] == validation["sha256"]
