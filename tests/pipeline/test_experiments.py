@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.helpers.processes import wait_until
+from tests.helpers.small_project import SmallProject
 
 EPOCHS = "models.iris_mlp.training.epochs"
 GATE = "models.iris_mlp.gates.accuracy"
