@@ -26,7 +26,6 @@ from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.description import RunDescription
-from penstock.tracking.model_version import ModelVersionContent
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.tags import DVC_EXPERIMENT, identity_tags
@@ -181,12 +180,6 @@ class TrackedRun:
     def log_file(self, name: str, content: bytes) -> None:
         """Log a file as an artifact."""
         self._emit("file", {"name": name, "base64": base64.b64encode(content).decode()})
-
-    def register(self, model: ModelVersionContent) -> None:
-        """Do nothing: `penstock register` registers models. The script of the register stage still calls this.
-
-        A change to that script makes dvc.lock stale; once it is changed, this can go.
-        """
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
