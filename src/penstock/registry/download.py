@@ -5,7 +5,10 @@ CACHE/<name>/<version>/model.onnx, validation.json, origin.json
 
 from __future__ import annotations
 
+import errno
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -35,7 +38,8 @@ def download_version(version: ModelVersion, cache: Path) -> Path:
     """Download a version, unless it is cached, and return its folder in the cache.
 
     Raises:
-        PenstockError: The version has no digest, or its file is not the one that was validated.
+        PenstockError: The version has no digest, its file is not the one that was validated, or the cache cannot be
+            written.
         MlflowException, OSError: The file cannot be downloaded.
     """
     uri = f"models:/{version.name}/{version.version}"
@@ -43,22 +47,43 @@ def download_version(version: ModelVersion, cache: Path) -> Path:
     if digest is None:
         raise PenstockError(f"{uri}: has no tag {ONNX_SHA256}; register it by `dvc repro`")
     folder = cache / version.name / str(version.version)
-    if not _is_cached(folder, digest):
-        _download(uri, digest, folder)
+    with _failures_of_cache(cache):
+        if _is_cached(folder, digest):
+            return folder
+    content = _download(uri, digest)
+    provenance = {"data": version.tags.get(DATA, ""), "parameters": version.tags.get(PARAMETERS, "")}
+    with _failures_of_cache(cache):
+        write_bytes(folder / ONNX, content)
         write_json(folder / ORIGIN, {"run_id": version.run_id, "source": uri})
-        provenance = {"data": version.tags.get(DATA, ""), "parameters": version.tags.get(PARAMETERS, "")}
         write_json(folder / VALIDATION, {DIGESTS[ONNX]: digest, "model": version.name, **provenance})
     return folder
+
+
+@contextmanager
+def _failures_of_cache(cache: Path) -> Iterator[None]:
+    """Name the cache in errors of its files, such as those of a read-only home folder or a full disk."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.filename or cache}: {error.strerror or error}"
+        raise PenstockError(f"{reason}; set XDG_CACHE_HOME to a folder in which models can be stored") from None
 
 
 def _is_cached(folder: Path, digest: str) -> bool:
     return (folder / VALIDATION).is_file() and (folder / ONNX).is_file() and sha256(folder / ONNX) == digest
 
 
-def _download(uri: str, digest: str, folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        with failures_of_storage():
+def _download(uri: str, digest: str) -> bytes:
+    try:
+        with tempfile.TemporaryDirectory() as temporary, failures_of_storage():
             path = Path(download_artifacts(artifact_uri=f"{uri}/{ONNX}", dst_path=temporary))
-        if sha256(path) != digest:
-            raise PenstockError(f"{uri}: the file in MLflow is not the one that was validated; it is not served")
-        write_bytes(folder / ONNX, path.read_bytes())
+            content = path.read_bytes()
+            found = sha256(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = tempfile.gettempdir()
+            raise PenstockError(f"{place}: {error.strerror}; set TMPDIR to a folder with more space") from None
+        raise
+    if found != digest:
+        raise PenstockError(f"{uri}: the file in MLflow is not the one that was validated; it is not served")
+    return content

@@ -51,8 +51,18 @@ def synced_models(models: Sequence[str], poll_seconds: float) -> Iterator[Path]:
 
 
 def cache_dir() -> Path:
-    """Return the folder of the cache, which all servers share; XDG_CACHE_HOME overrides its parent."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock" / "registry"
+    """Return the folder of the cache, which all servers share; XDG_CACHE_HOME, an absolute path, overrides its parent.
+
+    Raises:
+        ConfigError: The user has no home folder, as some users of containers.
+    """
+    parent = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not parent.is_absolute():
+        try:
+            parent = Path.home() / ".cache"
+        except RuntimeError:
+            raise ConfigError("XDG_CACHE_HOME: set it to a folder for models; there is no home folder") from None
+    return parent / "penstock" / "registry"
 
 
 def _require_unique(uris: Sequence[ModelURI]) -> None:

@@ -27,9 +27,9 @@ from penstock.core.errors import PenstockError
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
-from penstock.tracking.errors import OF_MLFLOW, first_line
+from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, first_line, reason_of
 from penstock.tracking.moved_project import follow_moved_project
-from penstock.tracking.uri import URI, absolute, be_brief, label_of
+from penstock.tracking.uri import URI, absolute, be_brief, label_of, require_complete
 
 # Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
@@ -40,17 +40,18 @@ class RegistrySync:
 
     Args:
         address: Tracking URI of MLflow.
+        client: Client of that address.
         cache: Folder of the downloaded versions; each address has its own subfolder.
         folder: Folder of the links.
         uris: The models.
     """
 
-    def __init__(self, address: str, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
+    def __init__(self, address: str, client: MlflowClient, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
         self.address = address
         self.cache = cache / label_of(absolute(address))
         self.folder = folder
         self.uris = uris
-        self._client = MlflowClient()
+        self._client = client
         self._linked: dict[str, Path] = {}
         self._warned: dict[str, str] = {}
 
@@ -79,7 +80,9 @@ class RegistrySync:
                 self._warn(uri, self._reason(uri, error))
 
     def _link(self, uri: ModelURI) -> None:
-        version = download_version(find_version(self._client, uri), self.cache)
+        with failures_of_storage():
+            found = find_version(self._client, uri)
+        version = download_version(found, self.cache)
         if self._linked.get(uri.name) == version:
             return
         new = self.folder / f".{uri.name}.new"
@@ -104,18 +107,44 @@ def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     be_brief()
-    mlflow.set_tracking_uri(address)
-    follow_moved_project(address)
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
-        registry = RegistrySync(address, cache, Path(folder), uris)
-        try:
-            registry.sync()
-        except PenstockError as error:
-            _answer({"error": str(error)})
-            return
+    try:
+        _serve_folder(address, cache, poll_seconds, uris)
+    except PenstockError as error:
+        _answer({"error": str(error)})
+
+
+def _serve_folder(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI]) -> None:
+    client = _connect(address)
+    with _temporary_folder() as folder:
+        registry = RegistrySync(address, client, cache, Path(folder), uris)
+        registry.sync()
         _answer({"folder": folder})
         while not _has_ended(poll_seconds):
             registry.poll()
+
+
+def _connect(address: str) -> MlflowClient:
+    """Return a client.
+
+    Raises:
+        PenstockError: MLflow does not accept the address. It would create the database of a wrong one.
+    """
+    try:
+        require_complete(address)
+        with failures_of_storage():
+            mlflow.set_tracking_uri(address)
+            follow_moved_project(address)
+            return MlflowClient()
+    except FAILURES as error:
+        remedy = f"set {URI}, or tracking.uri in params.yaml, to http://HOST:PORT or sqlite:///FILE"
+        raise PenstockError(f"MLflow at {address}: {reason_of(error)}; {remedy}") from None
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="penstock-")
+    except OSError as error:
+        raise PenstockError(f"{error.strerror or error}; set TMPDIR to a folder for temporary files") from None
 
 
 def _answer(content: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
@@ -58,6 +59,21 @@ def registry_uri() -> str:
         return tracking_uri(project, load_config(project.params))
     except (ConfigError, ModuleNotFoundError) as error:
         raise ConfigError(f"{URI}: set it to MLflow's address; found no project with one here ({error})") from None
+
+
+def require_complete(uri: str) -> None:
+    """Check that the database file of an address exists, or that the address has a host.
+
+    Raises:
+        ConfigError: It does not.
+        ValueError: The address cannot be parsed.
+    """
+    if uri.startswith(SQLITE):
+        path = uri.removeprefix(SQLITE).partition("?")[0]
+        if not any(Path(name).is_file() for name in (path, unquote(path))):
+            raise ConfigError("there is no such database file")
+    elif uri.startswith(("http:", "https:")) and not urlsplit(uri).hostname:
+        raise ConfigError("the address has no host")
 
 
 def label_of(uri: str) -> str:
