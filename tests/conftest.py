@@ -47,7 +47,7 @@ def own_tracking_uri(monkeypatch):
 @pytest.fixture
 def linked_project(repository, tmp_path):
     """A project of the repository's own scripts and a copy of its params.yaml, in which nothing has run."""
-    for name in ("pipelines", "dvc.yaml"):
+    for name in ("pipelines", "src", "dvc.yaml"):
         (tmp_path / name).symlink_to(repository / name)
     shutil.copy(repository / "params.yaml", tmp_path)
     return tmp_path

@@ -56,7 +56,7 @@ def extras(repository):
 
 
 # The packages of this repository, and those whose name many distributions share.
-OURS = {"penstock", "pipelines", "scripts", "tests", "benchmarks"}
+OURS = {"penstock", "pipelines", "workspace", "scripts", "tests", "benchmarks"}
 NAMESPACES = {"google": "protobuf", "ruamel": "ruamel.yaml"}
 
 

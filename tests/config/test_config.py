@@ -154,6 +154,7 @@ def test_a_full_disk_gives_one_line(linked_project):
     """Simulate the full disk by a file-size limit, which gives the same error from the same call."""
     limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); sys.argv = ['download.py', 'iris'];"
+    limited += "sys.path.insert(0, 'pipelines');"
     limited += "sys.dont_write_bytecode = True; runpy.run_path('pipelines/download.py', run_name='__main__')"
     command = [sys.executable, "-c", limited]
     done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
