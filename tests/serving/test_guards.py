@@ -43,7 +43,9 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.mark.parametrize("headers", [{}, bearer("a secreT"), bearer("?"), {"Authorization": "a secret"}])
+@pytest.mark.parametrize(
+    "headers", [{}, bearer("a secreT"), bearer("?"), {"Authorization": "a secret"}, {"Authorization": "Basic a secret"}]
+)
 @pytest.mark.parametrize("path", [INFER, "/predict/fractions", "/v2", "/metrics", "/nothing"])
 def test_only_health_works_without_the_token(guarded, headers, path):
     response = httpx.post(f"{guarded.url}{path}", json=QUESTION, headers=headers)
@@ -58,6 +60,11 @@ def test_every_route_works_with_the_token(guarded):
     with httpx.Client(base_url=guarded.url, headers=bearer("a secret")) as client:
         assert client.post(INFER, json=QUESTION).status_code == 200
         assert client.get("/v2").status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
+def test_the_scheme_of_the_token_has_no_case(guarded, scheme):
+    assert httpx.get(f"{guarded.url}/v2", headers={"Authorization": f"{scheme} a secret"}).status_code == 200
 
 
 def test_a_token_file_overrides_the_environment(folder, tmp_path):
@@ -133,7 +140,7 @@ def test_each_request_is_one_line_of_the_log(guarded, log):
 
 
 def test_early_rejections_are_counted_and_logged(guarded, log):
-    head = f"POST {INFER} HTTP/1.1\r\nAuthorization: Bearer a secret\r\nContent-Length: 99999999\r\n\r\n"
+    head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer a secret\r\nContent-Length: 99999999\r\n\r\n"
     with socket.create_connection(guarded.http.split(":"), timeout=20) as caller:
         caller.sendall(head.encode())
         assert caller.recv(12) == b"HTTP/1.1 413"

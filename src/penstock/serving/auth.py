@@ -20,7 +20,7 @@ class BearerAuth:
     """Check the token of each request; without a token, every request passes."""
 
     def __init__(self, token: str | None) -> None:
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else token.encode()
 
     def check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Check one request, in constant time.
@@ -32,9 +32,11 @@ class BearerAuth:
         Raises:
             UnauthorizedError: The token is missing or wrong.
         """
-        if self._expected is None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
+        if self._token is None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
             return
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        # The scheme is case-insensitive (RFC 9110, section 11.1).
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(token.lstrip(b" "), self._token):
             raise UnauthorizedError("missing or wrong token; send the header `Authorization: Bearer <token>`")
 
 

@@ -12,7 +12,8 @@ RequestError
 ├── HeadersTooLargeError         431
 ├── ModelFailedError             500
 ├── OverloadedError              503
-└── DeadlineExceededError        504
+├── DeadlineExceededError        504
+└── HttpVersionError             505
 
 `rest/openapi.json` describes each status.
 """
@@ -103,3 +104,7 @@ class OverloadedError(RequestError):
 
 class DeadlineExceededError(RequestError):
     status = 504
+
+
+class HttpVersionError(RequestError):
+    status = 505

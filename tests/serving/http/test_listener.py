@@ -71,7 +71,11 @@ async def listening(**limits):
 
 
 def post(path, body, size=None):
-    return b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body) if size is None else size, body)
+    return b"POST %b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%b" % (
+        path,
+        len(body) if size is None else size,
+        body,
+    )
 
 
 async def status(reader):
@@ -174,7 +178,7 @@ def test_clients_that_stop_reading_are_disconnected():
         async with listening(timeout=1) as (ask, listener):
             reader, writer = await ask(b"")
             reader._transport.pause_reading()
-            writer.write(b"GET /large HTTP/1.1\r\n\r\n" * 20_000)
+            writer.write(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n" * 20_000)
             (connection,) = await soon(lambda: listener.connections)
             await until(lambda: not listener.connections)
             assert counted(listener).keys() == {"200", "499"}
@@ -187,7 +191,7 @@ def test_clients_that_stop_reading_are_disconnected():
 def test_slow_readers_get_every_response():
     async def run():
         async with listening(timeout=0.5) as (ask, _):
-            reader, _ = await ask(b"GET /large HTTP/1.1\r\n\r\n" * 3000)
+            reader, _ = await ask(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n" * 3000)
             for number in range(3000):
                 if number % 300 == 0:
                     await asyncio.sleep(0.2)
@@ -203,7 +207,7 @@ def test_pipelined_requests_count_in_the_memory_budget():
 
     async def run():
         async with listening(max_total_body_size=100 * 2**10) as (ask, listener):
-            reader, _ = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\n\r\n" * 5000)
+            reader, _ = await ask(post(b"/slow", b"") + b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n" * 5000)
             await until(lambda: listener.app.engine.memory.used)
             assert 90 < requests_in_memory() - before < 110
             answers = await asyncio.wait_for(reader.read(), 20)
@@ -215,7 +219,7 @@ def test_pipelined_requests_count_in_the_memory_budget():
 
 
 def test_decompressed_bodies_count_in_the_memory_budget():
-    packed = b"POST /right HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+    packed = b"POST /right HTTP/1.1\r\nHost: here\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
 
     async def run():
         async with listening(max_total_body_size=10_000) as (ask, listener):
@@ -231,7 +235,7 @@ def test_decompressed_bodies_count_in_the_memory_budget():
 def test_tiny_chunks_take_no_more_memory_than_large_ones():
     """After the response, the memory is free although the connection stays open."""
     body = b"2\r\nxy\r\n" * 100_000
-    head = b"POST /right HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /right HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     async def run():
         async with listening() as (ask, listener):
@@ -315,9 +319,24 @@ def test_a_partial_request_after_a_complete_one_is_awaited():
             reader, writer = await ask(post(b"/right", b"x") + b"GET /lar")
             assert await status(reader) == (200, b"x")
             assert [connection.idle for connection in listener.connections] == [False]
-            writer.write(b"ge HTTP/1.1\r\n\r\n")
+            writer.write(b"ge HTTP/1.1\r\nHost: here\r\n\r\n")
             assert await status(reader) == (200, bytes(LARGE))
             assert [connection.idle for connection in listener.connections] == [True]
+
+    asyncio.run(run())
+
+
+def test_empty_lines_leave_a_connection_idle():
+    """Otherwise SIGTERM waits for the rest of a request."""
+
+    async def run():
+        async with listening() as (ask, listener):
+            reader, _ = await ask(post(b"/right", b"x"))
+            assert await status(reader) == (200, b"x")
+            (connection,) = listener.connections
+            connection.data_received(b"\r\n")
+            connection.data_received(b"\r")
+            assert connection.idle
 
     asyncio.run(run())
 

@@ -9,6 +9,7 @@ from penstock.serving.http.messages import Response
 
 # zlib's window bits of each encoding; "deflate" has a zlib header (RFC 9110, section 8.4.1.2).
 WINDOW_BITS = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
+ALIASES = {b"x-gzip": b"gzip"}  # RFC 9110, section 8.4.1.3
 LEVEL = 1  # the fastest
 MIN_SIZE = 1400  # bytes; a response that fits into one packet does not arrive sooner when it is smaller
 
@@ -27,6 +28,7 @@ def decompress(body: bytes, encoding: bytes, max_size: int) -> bytes:
         InputError: The body is not encoded so, or is incomplete.
     """
     encoding = encoding.strip().lower()
+    encoding = ALIASES.get(encoding, encoding)
     if encoding == b"identity":
         return body
     if encoding not in WINDOW_BITS:
@@ -40,6 +42,9 @@ def decompress(body: bytes, encoding: bytes, max_size: int) -> bytes:
         raise PayloadTooLargeError(f"the decompressed body is larger than {max_size} bytes")
     if not decompressor.eof:
         raise InputError(f"the body is not {encoding.decode()}: it ends too early")
+    # Several members of gzip are valid, but a body of many small ones would take seconds.
+    if left := len(decompressor.unused_data):
+        raise InputError(f"the body has {left} bytes after its {encoding.decode()} data; send one member")
     return content
 
 

@@ -16,7 +16,9 @@ import httptools
 from penstock.serving.errors import (
     INTERNAL_ERROR,
     HeadersTooLargeError,
+    HttpVersionError,
     InputError,
+    MethodNotAllowedError,
     OverloadedError,
     PayloadTooLargeError,
     RequestError,
@@ -24,13 +26,14 @@ from penstock.serving.errors import (
 )
 from penstock.serving.http.application import HttpApplication
 from penstock.serving.http.messages import Request, Response, json_response
-from penstock.serving.http.wire import CLOSE, KEEP_ALIVE, encode_response, split_target
+from penstock.serving.http.wire import CLOSE, HOST, KEEP_ALIVE, encode_response, split_target
 from penstock.serving.runtime.memory_budget import MEMORY_FULL, MemoryBudget
 
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
 PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
 KEEP_ALIVE_SECONDS = 75.0
+VERSIONS = ("1.1", "1.0")
 LINGER_SECONDS = 2.0  # for the client to read why it was rejected, and to stop sending
 FAILED = json_response({"error": INTERNAL_ERROR}, 500)
 CLIENT_CLOSED_REQUEST = Response(b"", 499)  # nginx's status for a client that closed before its response; never sent
@@ -74,9 +77,10 @@ class Connection(asyncio.Protocol):
         self._last = False  # no request follows the one that is being answered
         self._discarding = False  # further input is ignored
         self._reserved = 0  # bytes of requests without a response, in the memory budget
-        self._upgrade_body_left = 0  # bytes of a body that the parser leaves to the other protocol
         self._unsent = 0  # bytes of responses in the write buffer at the last check
         self._client = ""
+        self._host: bytes | None = None  # the last valid header Host; clients repeat it
+        self._awaits_continue = False  # the client waits for "100 Continue" before it sends the body
         # The request that is being received.
         self._head_size = 0  # bytes since the headers, or the last piece of the body, were complete
         self._in_body = False
@@ -146,16 +150,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._discarding or self._last:
             return
-        if self._upgrade_body_left:
-            self._take_upgrade_body(data)
-            return
-        self._head_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.data_received(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            self._reject(InputError(f"this is not HTTP: {error}"))
+        if not (self._head_size or self._in_body):
+            data = data.lstrip(b"\r\n")  # empty lines before a request are no part of it (RFC 9112, section 2.2)
+        rest: bytes | memoryview = data
+        while rest:
+            rest = self._parse(rest)
         if self._head_size > MAX_HEADER_SIZE:
             self._reject(HeadersTooLargeError(f"the headers are larger than {MAX_HEADER_SIZE} bytes"))
 
@@ -186,26 +185,36 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # trailers after a chunked body are ignored
-            self._headers[name.lower()] = value
+        if self._in_body:  # trailers after a chunked body are ignored
+            return
+        name, value = name.lower(), value.rstrip(b" \t")
+        if name in self._headers:  # lines of one name are a list (RFC 9110, section 5.3)
+            value = self._headers[name] + b", " + value
+        self._headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT":
+            return  # `_decline_upgrade` has them parsed again
         self._in_body = True
         self._head_size = 0
         self._path, self._query = split_target(self._url)
+        version = self._parser.get_http_version()
         try:
+            self._check_head(version)
             self._app.authorize(self._path, self._headers)
             self._check_size(int(self._headers.get(b"content-length", 0)))
         except RequestError as error:
             self._reject(error)
             return
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # An HTTP/1.0 client does not know the status 100.
+        self._awaits_continue = version == "1.1" and self._headers.get(b"expect", b"").lower() == b"100-continue"
+        self._continue_body()
 
     def on_body(self, body: bytes) -> None:
         if self._discarding:
             return
         self._head_size = 0
+        self._awaits_continue = False
         if not self._body:
             self._body = body
         elif isinstance(self._body, bytearray):
@@ -219,27 +228,54 @@ class Connection(asyncio.Protocol):
             self._reject(error)
 
     def on_message_complete(self) -> None:
-        if self._discarding:
-            return
-        if self._parser.should_upgrade():
-            # Only HTTP/1.1 is spoken here, so the request is answered as if it had not asked for an upgrade. The parser
-            # leaves its body to the other protocol.
-            self._upgrade_body_left = int(self._headers.get(b"content-length", 0))
-            if not self._upgrade_body_left:
-                self._complete(last=True)
-        else:
+        if not (self._discarding or self._parser.should_upgrade()):
             self._complete(last=not self._parser.should_keep_alive())
 
     # From bytes to requests, and from requests to responses.
 
-    def _take_upgrade_body(self, data: bytes) -> None:
-        body, self._upgrade_body_left = (
-            data[: self._upgrade_body_left],
-            max(0, self._upgrade_body_left - len(data)),
-        )
-        self.on_body(body)
-        if not (self._upgrade_body_left or self._discarding):
-            self._complete(last=True)
+    def _parse(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Feed the parser; return what follows the headers of a request that offers another protocol."""
+        self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._discarding:
+                self._decline_upgrade()
+                return memoryview(data)[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            self._reject(InputError(f"this is not HTTP: {error}"))
+        return b""
+
+    def _decline_upgrade(self) -> None:
+        """Parse the headers again without the offer of another protocol, so that the body is read as HTTP/1.1.
+
+        The parser leaves the body to the other protocol, and a server may ignore the offer (RFC 9110, section 7.8).
+        """
+        lines = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._url)]
+        lines += [b"%b: %b" % header for header in self._headers.items() if header[0] != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
+    def _check_head(self, version: str) -> None:
+        """Raise where HTTP/1.1 does not allow the request line or the header Host."""
+        if version not in VERSIONS:
+            raise HttpVersionError(f"HTTP/{version} is not supported; send HTTP/1.1 or HTTP/1.0")
+        if self._parser.should_upgrade():
+            raise MethodNotAllowedError("CONNECT is for proxies, which this server is not", ["GET", "HEAD", "POST"])
+        host = self._headers.get(b"host")
+        if host is None:
+            if version == "1.1":
+                raise InputError("the header Host is missing")
+        elif host != self._host:
+            if not HOST.fullmatch(host):
+                raise InputError(f"Host: expected one host with an optional port, not '{host.decode('latin-1')}'")
+            self._host = host
+
+    def _continue_body(self) -> None:
+        """Ask a waiting client for the body, once the requests before it have been answered."""
+        if self._awaits_continue and self._task is None and not (self._pipeline or self._discarding):
+            self._awaits_continue = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _reserve(self, size: int) -> None:
         self._reserved += size
@@ -326,3 +362,5 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()  # closing now would reset a client that still sends, before it has read this
         elif last:
             self._transport.close()
+        else:
+            self._continue_body()

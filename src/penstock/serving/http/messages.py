@@ -13,6 +13,10 @@ from penstock.serving.errors import InputError
 
 # Media types of bodies.
 JSON, BYTES = b"application/json", b"application/octet-stream"
+# Types that clients send JSON with. curl sends the second one with -d unless told otherwise, and browsers the third.
+JSON_TYPES = (JSON, b"application/x-www-form-urlencoded", b"text/plain", b"")
+JSON_SUFFIX = b"+json"  # RFC 6839
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8; some editors and .NET write it
 
 
 @dataclass(slots=True)
@@ -51,12 +55,22 @@ class Response:
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
+def is_json(content_type: bytes) -> bool:
+    """Return whether a header Content-Type is that of JSON, or says nothing of the body."""
+    if content_type in JSON_TYPES:
+        return True
+    media_type = content_type.partition(b";")[0].strip().lower()
+    return media_type in JSON_TYPES or media_type.endswith(JSON_SUFFIX)
+
+
 def json_object(body: bytes | memoryview) -> dict[str, Any]:
     """Parse a JSON object.
 
     Raises:
         InputError: The body is something else.
     """
+    if body[:3] == BYTE_ORDER_MARK:
+        body = body[3:]
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,6 +13,9 @@ NOT_MODIFIED = HTTPStatus.NOT_MODIFIED.value
 # The absolute form, which a server must accept (RFC 9112, section 3.2.2).
 ABSOLUTE = re.compile(rb"https?://[^/?]*/?", re.IGNORECASE)
 
+# A name or address with an optional port (RFC 9110, section 7.2; RFC 3986, section 3.2.2); empty without an authority.
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
 CLOSE, KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
 

@@ -1,6 +1,6 @@
 """Routes of the Open Inference Protocol v2 (https://github.com/kserve/open-inference-protocol).
 
-    GET  /v2                                       name and extensions of the server
+    GET  /v2, /v2/                                 name and extensions of the server
     GET  /v2/models/{name}[/versions/{version}]    inputs, outputs, and provenance of the model
     GET  ..../ready
     POST ..../infer                                {"inputs": [{"name", "datatype", "shape", "data"}]}
@@ -15,21 +15,18 @@ from importlib.metadata import version
 from typing import Any
 
 from penstock.serving.errors import InputError, UnsupportedMediaTypeError
-from penstock.serving.http.messages import BYTES, JSON, Request, Response, json_object, json_response
+from penstock.serving.http.messages import BYTES, JSON, Request, Response, is_json, json_object, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest import v2_request, v2_response
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
 
-# What curl sends with -d unless told otherwise.
-FORM = b"application/x-www-form-urlencoded"
-MEDIA_TYPES = (JSON, BYTES, FORM)
-
 
 def add_routes(routes: Routes, engine: Engine) -> None:
     """Add the routes of the protocol."""
     endpoints = V2Endpoints(engine)
-    routes.add("GET", "/v2", endpoints.server)
+    for path in ("/v2", "/v2/"):  # the latter is in the protocol's own OpenAPI document
+        routes.add("GET", path, endpoints.server)
     for method in ("GET", "POST"):
         routes.add(method, "/v2/repository/index", endpoints.index)
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
@@ -63,10 +60,10 @@ class V2Endpoints:
 
     async def infer(self, request: Request) -> Response:
         model = self._model(request)
-        media_type = request.headers.get(b"content-type", JSON)
-        if media_type not in MEDIA_TYPES and media_type.partition(b";")[0].strip().lower() not in MEDIA_TYPES:
+        content_type = request.headers.get(b"content-type", JSON)
+        if not (is_json(content_type) or content_type.partition(b";")[0].strip().lower() == BYTES):
             raise UnsupportedMediaTypeError(
-                f"Content-Type: expected {JSON.decode()}, not {media_type.decode('latin-1')}"
+                f"Content-Type: expected {JSON.decode()}, not {content_type.decode('latin-1')}"
             )
         parsed = v2_request.parse(request, model)
         outputs = await self.engine.infer(model, parsed.inputs, parsed.timeout)
