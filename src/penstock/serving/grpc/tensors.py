@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes, bytes_from_array
 from penstock.serving.codecs.json import array_from_values
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
@@ -65,10 +66,14 @@ def _array(
     spec = find_spec(tensor.name, tensor.datatype, specs, where)
     shape = check_shape(spec, list(tensor.shape), where)
     if raw is None:
-        return _typed(tensor.contents, spec, shape, f"{where}.contents")
-    if tensor.HasField("contents"):
+        array = _typed(tensor.contents, spec, shape, f"{where}.contents")
+    elif tensor.HasField("contents"):
         raise InputError(f"{where}.contents: remove it; the request has raw_input_contents")
-    return array_from_bytes(memoryview(raw), spec, shape, where)
+    else:
+        array = array_from_bytes(memoryview(raw), spec, shape, where)
+    if "content_type" in tensor.parameters and tensor.parameters["content_type"].string_param == base64.CONTENT_TYPE:
+        return base64.texts_from_base64(array, spec, where)
+    return array
 
 
 def _typed(contents: InferTensorContents, spec: TensorSpec, shape: list[int], where: str) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes
 from penstock.serving.codecs.json import array_from_values
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
@@ -59,12 +60,15 @@ def parse(request: Request, model: ServedModel) -> InferenceRequest:
         if spec.name in inputs:
             raise InputError(f"{where}.name: '{spec.name}' appears twice")
         shape = check_shape(spec, tensor.get("shape"), where)
-        size = _binary_size(tensor, where, len(rest)) if "parameters" in tensor else None
+        parameters = _parameters(tensor, f"{where}.parameters") if "parameters" in tensor else {}
+        size = _binary_size(tensor, parameters, where, len(rest))
         if size is None:
             inputs[spec.name] = _from_json(tensor.get("data"), spec, shape, where, header)
         else:
             inputs[spec.name] = array_from_bytes(rest[:size], spec, shape, where)
             rest = rest[size:]
+        if parameters.get("content_type") == base64.CONTENT_TYPE:
+            inputs[spec.name] = base64.texts_from_base64(inputs[spec.name], spec, where)
     if rest:
         raise InputError(f"the body has {len(rest)} bytes after its tensors")
     if len(body) == 1:
@@ -100,15 +104,18 @@ def find_spec(name: object, datatype: object, specs: Mapping[str, TensorSpec], w
 def check_shape(spec: TensorSpec, shape: object, where: str) -> list[int]:
     """Return `shape` as a list of sizes; its values need not fit the model yet.
 
+    A model with one value per row is given [rows] for [rows, 1], which is how MLServer's codecs send it.
+
     Raises:
         InputError: It has another number of dimensions, or a size below 1.
     """
-    if not isinstance(shape, list) or len(shape) != len(spec.shape):
+    valid = isinstance(shape, list) and all(type(size) is int and size >= 1 for size in shape)
+    sizes: list[int] = shape if valid else []  # type: ignore[assignment]
+    if len(spec.shape) == 1 and len(sizes) == 2 and sizes[1] == 1:
+        sizes = sizes[:1]
+    if len(sizes) != len(spec.shape):
         raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
-    for size in shape:
-        if type(size) is not int or size < 1:
-            raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
-    return shape
+    return sizes
 
 
 def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, text: bytes) -> NDArray[Any]:
@@ -147,8 +154,8 @@ def _parameters(holder: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     return parameters
 
 
-def _binary_size(tensor: Mapping[str, Any], where: str, left: int) -> int | None:
-    size = _parameters(tensor, f"{where}.parameters").get("binary_data_size")
+def _binary_size(tensor: Mapping[str, Any], parameters: Mapping[str, Any], where: str, left: int) -> int | None:
+    size = parameters.get("binary_data_size")
     if size is None:
         return None
     if type(size) is not int or not 0 <= size <= left:
