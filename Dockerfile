@@ -19,4 +19,5 @@ EXPOSE 8080
 # Set PENSTOCK_TOKEN to require a token; the health routes do not need it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
     CMD ["/opt/penstock/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/v2/health/ready', timeout=2)"]
-ENTRYPOINT ["/opt/penstock/bin/penstock", "serve", "--models", "/models", "--host", "0.0.0.0", "--port", "8080"]
+# A load balancer needs some seconds to notice that the server shuts down; `docker stop` kills after 10.
+ENTRYPOINT ["/opt/penstock/bin/penstock", "serve", "--models", "/models", "--host", "0.0.0.0", "--shutdown-grace", "5", "--port", "8080"]

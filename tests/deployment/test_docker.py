@@ -34,6 +34,7 @@ def test_the_image_runs_without_root_and_has_a_health_check(context):
     assert any("HEALTHCHECK" in line for line in lines)
     entry = json.loads(lines[-1].removeprefix("ENTRYPOINT "))
     assert entry[entry.index("--host") + 1] == "0.0.0.0", "a container's own 127.0.0.1 is reached by nobody"
+    assert float(entry[entry.index("--shutdown-grace") + 1]) >= 5, "the time that a load balancer needs"
 
 
 def test_the_context_has_every_copied_file(context):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 from penstock.serving.auth import BearerAuth
+from penstock.serving.cors import CorsPolicy
 from penstock.serving.errors import RequestError
 from penstock.serving.http.compression import accepted_encoding, compress, decompress
 from penstock.serving.http.messages import Request, Response, json_response
@@ -27,32 +28,32 @@ class Application:
         self.engine = engine
         self.config = engine.config
         self._auth = BearerAuth(engine.config.token)
+        self._cors = CorsPolicy(engine.config.cors_origins)
 
-    def authorize(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+    def authorize(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Check a request before its body is read.
 
         Raises:
             UnauthorizedError: The token is missing or wrong.
         """
-        self._auth.check(path, headers)
+        if not self._cors.is_preflight(method, headers):
+            self._auth.check(path, headers)
 
     async def respond(self, request: Request) -> Response:
         """Answer an authorized request; an error becomes an error response."""
+        if self._cors.is_preflight(request.method, request.headers):
+            return self._cors.add_headers(request, self._cors.preflight_response(request))
         try:
-            handler, request.path_parameters = self.routes.find(request.method, request.path)
-            if (body_encoding := request.headers.get(b"content-encoding")) is None:
-                response = await handler(request)
-            else:
-                response = await self._respond_decompressed(handler, request, body_encoding)
+            response = self._cors.add_headers(request, await self._handle(request))
         except RequestError as error:
-            response = self.error_response(error)
+            response = self.error_response(error, request)
         accepted = request.headers.get(b"accept-encoding")
         encoding = None if accepted is None else accepted_encoding(accepted)
         return response if encoding is None else compress(response, encoding)
 
-    def error_response(self, error: RequestError) -> Response:
+    def error_response(self, error: RequestError, request: Request) -> Response:
         """Return {"error": message} with the status and headers of the error."""
-        return json_response({"error": str(error)}, error.status, error.headers)
+        return self._cors.add_headers(request, json_response({"error": str(error)}, error.status, error.headers))
 
     def count(self, request: Request, response: Response) -> None:
         """Count a finished request, authorized or not, in the metrics of its model."""
@@ -61,7 +62,12 @@ class Application:
         seconds = time.monotonic() - request.arrived
         self.engine.metrics.of(model).count_request("http", str(response.status), seconds)
 
-    async def _respond_decompressed(self, handler: Handler, request: Request, encoding: bytes) -> Response:
+    async def _handle(self, request: Request) -> Response:
+        handler, request.path_parameters = self.routes.find(request.method, request.path)
+        encoding = request.headers.get(b"content-encoding")
+        return await (handler(request) if encoding is None else self._decompress(handler, request, encoding))
+
+    async def _decompress(self, handler: Handler, request: Request, encoding: bytes) -> Response:
         request.body = decompress(request.body, encoding, self.config.max_body_size)
         with self.engine.memory.reserve(len(request.body)):
             return await handler(request)

@@ -84,12 +84,12 @@ class AsgiApplication:
 
     async def _respond(self, app: Application, request: Request, receive: Receive) -> Response:
         try:
-            app.authorize(request.path, request.headers)
+            app.authorize(request.method, request.path, request.headers)
             request.body = await _read_body(receive, app.config.max_body_size)
             with app.engine.memory.reserve(len(request.body)):
                 return await app.respond(request)
         except RequestError as error:
-            return app.error_response(error)
+            return app.error_response(error, request)
 
 
 async def _read_body(receive: Receive, max_size: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock.core.arguments import positive_int, seconds
 from penstock.serving.auth import read_token
+from penstock.serving.cors import origin
 from penstock.serving.settings import TOKEN_VARIABLE, ServerConfig
 
 DEFAULT = ServerConfig()
@@ -47,6 +48,16 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"file with the bearer token that clients must send (default: ${TOKEN_VARIABLE}, or no authentication)",
     )
+    add("--tls-cert", type=Path, help="certificate chain in PEM, for HTTPS and gRPC over TLS (default: no TLS)")
+    add("--tls-key", type=Path, help="private key of --tls-cert, in PEM and unencrypted")
+    add(
+        "--cors-origin",
+        type=origin,
+        action="append",
+        default=[],
+        help="origin whose pages may call the server, such as https://example.org; * for all; may be repeated "
+        "(default: none)",
+    )
     add("--access-log", type=Path, help="file for one JSON line per request; - is standard error (default: none)")
 
 
@@ -73,6 +84,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=seconds, default=DEFAULT.timeout, help="seconds per request, then 504 (default: %(default)g)")
     add(
+        "--keep-alive-timeout",
+        type=seconds,
+        default=DEFAULT.keep_alive_timeout,
+        help="seconds until an idle connection is closed; more than that of a load balancer in front "
+        "(default: %(default)g)",
+    )
+    add(
         "--max-body-size",
         type=positive_int,
         default=DEFAULT.max_body_size,
@@ -98,11 +116,15 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
         port=options.port,
         grpc_port=options.grpc_port,
         token=read_token(options.token_file),
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        cors_origins=tuple(options.cors_origin),
         max_batch_size=options.max_batch_size,
         max_request_rows=options.max_request_rows,
         max_queue_size=options.max_queue_size,
         queue_timeout=options.queue_timeout,
         timeout=options.timeout,
+        keep_alive_timeout=options.keep_alive_timeout,
         max_body_size=options.max_body_size,
         shutdown_grace=options.shutdown_grace,
         workers=options.workers,

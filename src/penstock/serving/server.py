@@ -81,7 +81,7 @@ def _print_models(repository: Repository, config: ServerConfig) -> None:
     for name, model in repository.models.items():
         print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}")
     print(f"{config.num_workers} workers on {usable_cores()} CPU cores")
-    print(f"listening on http://{config.address(config.port)}", flush=True)
+    print(f"listening on {config.scheme}://{config.address(config.port)}", flush=True)
 
 
 def _freeze_memory() -> None:

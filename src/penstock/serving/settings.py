@@ -23,6 +23,12 @@ class ServerConfig:
     """Port for gRPC; None disables gRPC."""
     token: str | None = None
     """Clients must send `Authorization: Bearer <token>`; None disables authentication."""
+    tls_cert: Path | None = None
+    """Certificate chain in PEM, for TLS on both ports; None disables TLS."""
+    tls_key: Path | None = None
+    """Private key of the certificate, in PEM and unencrypted."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read responses, such as `https://example.org`; `*` for all."""
     max_batch_size: int | None = None
     """Rows per run of a model; None tunes it for each model when the model is loaded."""
     max_request_rows: int = 16384
@@ -33,6 +39,8 @@ class ServerConfig:
     """Seconds in a queue, then 503."""
     timeout: float = 30.0
     """Seconds for a whole request, then 504."""
+    keep_alive_timeout: float = 75.0
+    """Seconds until a connection without a request is closed."""
     max_body_size: int = 16 * 2**20
     """Bytes per request body, decompressed. A larger body is answered with 413."""
     max_total_body_size: int = 256 * 2**20
@@ -51,6 +59,11 @@ class ServerConfig:
     @property
     def num_workers(self) -> int:
         return self.workers or usable_cores()
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of the server's URLs."""
+        return "http" if self.tls_cert is None else "https"
 
     def address(self, port: int) -> str:
         """Return host and port as a URL has them."""

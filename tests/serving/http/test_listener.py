@@ -341,6 +341,16 @@ def test_empty_lines_leave_a_connection_idle():
     asyncio.run(run())
 
 
+def test_idle_connections_are_closed_after_the_keep_alive_timeout():
+    async def run():
+        async with listening(keep_alive_timeout=0.1) as (ask, _):
+            reader, _ = await ask(post(b"/right", b"x"))
+            assert await status(reader) == (200, b"x")
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081")])
 def test_ipv6_addresses_are_in_brackets(host, wanted):
     assert ServerConfig(host=host).address(8081) == wanted

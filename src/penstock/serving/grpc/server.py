@@ -20,6 +20,7 @@ from penstock.serving.errors import InputError, OverloadedError, RequestError
 from penstock.serving.grpc import messages
 from penstock.serving.grpc.service import InferenceService
 from penstock.serving.runtime.engine import Engine
+from penstock.serving.tls import key_and_certificates
 
 NAME = "inference.GRPCInferenceService"
 # gRPC's code for the HTTP status of an error.
@@ -43,7 +44,7 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
     """Answer calls in this event loop until `stop` and the grace period; then finish the open calls.
 
     Raises:
-        ConfigError: The port is not available.
+        ConfigError: The port is not available, or the certificate or its key is not usable.
     """
     server = grpc.aio.server(
         handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(engine, access_log))],
@@ -53,8 +54,12 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
             ("grpc.so_reuseport", 0),  # otherwise a second server on the port would get half of the calls
         ],
     )
+    tls = key_and_certificates(engine.config)
     try:
-        server.add_insecure_port(engine.config.address(port))
+        if tls is None:
+            server.add_insecure_port(engine.config.address(port))
+        else:
+            server.add_secure_port(engine.config.address(port), grpc.ssl_server_credentials([tls]))
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
     await server.start()

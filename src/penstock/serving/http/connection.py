@@ -32,7 +32,6 @@ from penstock.serving.runtime.memory_budget import MEMORY_FULL, MemoryBudget
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
 PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
-KEEP_ALIVE_SECONDS = 75.0
 VERSIONS = ("1.1", "1.0")
 LINGER_SECONDS = 2.0  # for the client to read why it was rejected, and to stop sending
 FAILED = json_response({"error": INTERNAL_ERROR}, 500)
@@ -94,6 +93,10 @@ class Connection(asyncio.Protocol):
         """Whether there is no request without a response."""
         return self._task is None and not (self._pipeline or self._head_size or self._in_body)
 
+    @property
+    def _encrypted(self) -> bool:
+        return self._transport.get_extra_info("sslcontext") is not None
+
     def close(self) -> None:
         self._transport.close()
 
@@ -102,12 +105,13 @@ class Connection(asyncio.Protocol):
         self._reject(OverloadedError("too many open connections; try again"))
         self._transport.close()
 
-    def check_timeouts(self, now: float, timeout: float) -> None:
+    def check_timeouts(self, now: float, timeout: float, keep_alive_timeout: float) -> None:
         """Close the connection if the client is too slow; called about once a second.
 
         Args:
             now: The time, by `time.monotonic`.
             timeout: Seconds for a client to send a request, or to read some of its responses.
+            keep_alive_timeout: Seconds between two requests.
         """
         unsent, self._unsent = self._unsent, self._transport.get_write_buffer_size()
         if self._unsent < unsent:
@@ -124,7 +128,7 @@ class Connection(asyncio.Protocol):
         elif self._head_size or self._in_body:
             if waited > timeout:
                 self._reject(RequestTimeoutError(f"the request did not arrive within {timeout:g} s"))
-        elif waited > KEEP_ALIVE_SECONDS:
+        elif waited > keep_alive_timeout:
             self._transport.close()
 
     # Callbacks of the event loop.
@@ -161,7 +165,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection half open: a client that has finished sending may still read its response."""
         self._last = True
-        return self._task is not None
+        return self._task is not None and not self._encrypted  # TLS has no half-open connections
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -201,7 +205,7 @@ class Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         try:
             self._check_head(version)
-            self._app.authorize(self._path, self._headers)
+            self._app.authorize(self._parser.get_method().decode(), self._path, self._headers)
             self._check_size(int(self._headers.get(b"content-length", 0)))
         except RequestError as error:
             self._reject(error)
@@ -330,7 +334,7 @@ class Connection(asyncio.Protocol):
         if error is None:
             self._task = self._owner.loop.create_task(self._respond(request))
         else:
-            self._send(request, self._app.error_response(error), len(request.body))
+            self._send(request, self._app.error_response(error, request), len(request.body))
 
     async def _respond(self, request: Request) -> None:
         size = len(request.body)
@@ -359,7 +363,9 @@ class Connection(asyncio.Protocol):
         self._last_activity = time.monotonic()
         self._owner.finished(request, response, size, self._client)
         if last and self._discarding:
-            self._transport.write_eof()  # closing now would reset a client that still sends, before it has read this
+            if not self._encrypted:
+                self._transport.write_eof()
+            # closing now would reset a client that still sends, before it has read this
         elif last:
             self._transport.close()
         else:

@@ -6,14 +6,16 @@ import asyncio
 import os
 import time
 from email.utils import formatdate
+from typing import Any
 
 from penstock.core.errors import PenstockError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.http.application import HttpApplication
-from penstock.serving.http.connection import Connection
+from penstock.serving.http.connection import LINGER_SECONDS, Connection
 from penstock.serving.http.messages import Request, Response
 from penstock.serving.runtime.memory_budget import MemoryBudget
 from penstock.serving.settings import ServerConfig
+from penstock.serving.tls import server_context
 
 CHECK_SECONDS = 1.0
 CLOSING_CHECK_SECONDS = 0.02
@@ -41,11 +43,13 @@ class Listener:
         """Bind the address and listen.
 
         Raises:
+            ConfigError: The certificate or its key is not usable.
             PenstockError: The address is in use or not available.
         """
         host, port = self.config.host, self.config.port
+        tls = self._tls_options()
         try:
-            self._server = await self.loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+            self._server = await self.loop.create_server(lambda: Connection(self), host, port, backlog=1024, **tls)
         except OSError as error:
             # asyncio's own message repeats the address; an unknown host name has no positive errno.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
@@ -84,11 +88,21 @@ class Listener:
                 bytes_out=len(response.body),
             )
 
+    def _tls_options(self) -> dict[str, Any]:
+        context = server_context(self.config)
+        if context is None:
+            return {}
+        return {
+            "ssl": context,
+            "ssl_handshake_timeout": self.config.timeout,
+            "ssl_shutdown_timeout": LINGER_SECONDS,
+        }
+
     def _check(self) -> None:
         self.common_headers = f"server: penstock\r\ndate: {formatdate(usegmt=True)}\r\n".encode()
         now = time.monotonic()
         for connection in list(self.connections):
-            connection.check_timeouts(now, self.config.timeout)
+            connection.check_timeouts(now, self.config.timeout, self.config.keep_alive_timeout)
         self.loop.call_later(CHECK_SECONDS, self._check)
 
 
