@@ -106,7 +106,7 @@ def tensor(**changes):
         ("/v2/models/../../etc/passwd", None, 404, "Not Found"),
         ("/v2/models/iris_mlp/infer", b"{", 400, "the body is not JSON"),
         ("/v2/models/iris_mlp/infer", b"[]", 400, "must be a JSON object"),
-        ("/v2/models/iris_mlp/infer", {}, 400, "'inputs' must be a list of one tensor, 'features'"),
+        ("/v2/models/iris_mlp/infer", {}, 400, "'inputs' must be a list of tensors; the inputs are features"),
         ("/v2/models/iris_mlp/infer", tensor(name="x"), 400, "inputs.0.name: expected 'features', not 'x'"),
         ("/v2/models/iris_mlp/infer", tensor(datatype="BYTES"), 400, "inputs.0.datatype: expected 'FP32'"),
         ("/v2/models/iris_mlp/infer", tensor(shape=[2, 4]), 400, "4 values do not fill the shape [2, 4]"),

@@ -2,8 +2,9 @@
 
 import pytest
 
-from penstock.serving.runtime.batch_tuning import MAX_INLINE_SECONDS, SIZES, autotune, generated_inputs
+from penstock.serving.runtime.batch_tuning import MAX_INLINE_SECONDS, SIZES, autotune
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.row_check import generated_inputs
 from tests.serving import tiny_models
 
 
@@ -19,7 +20,7 @@ def model(request):
 
 
 def test_generated_inputs_fit_the_model(model):
-    assert model.rows(generated_inputs(model, 3)) == 3
+    assert model.rows(generated_inputs(model.inputs, 3)) == 3
 
 
 def test_only_fast_models_run_on_the_event_loop(model):

@@ -53,7 +53,7 @@ def array_from_rows(rows: object, spec: TensorSpec) -> NDArray[Any]:
             break
     if any(isinstance(value, list) for value in level):
         raise InputError(f"{spec.expected}, not deeper lists")
-    if tuple(shape[1:]) != spec.shape[1:] or not shape[0]:
+    if not spec.fits(shape):
         raise InputError(f"{spec.expected}, not {shape}")
     return array_from_values(level, spec).reshape(shape)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class TensorSpec:
     name: str
     datatype: str
     shape: tuple[int, ...]
-    """Sizes; -1 for the rows."""
+    """Sizes; -1 for the rows, and for other dimensions without a fixed size."""
 
     @classmethod
     def of(cls, node: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime's NodeArg, untyped)
@@ -64,6 +64,12 @@ class TensorSpec:
     def expected(self) -> str:
         """Beginning of an error message about a value that does not fit."""
         return f"{self.name}: expected {self.datatype} of shape {list(self.shape)}"
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether a tensor of this shape, without a size of 0, is one of these."""
+        return len(shape) == len(self.shape) and all(
+            given == size or (size == -1 and given > 0) for given, size in zip(shape, self.shape, strict=True)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}

@@ -41,7 +41,7 @@ class ExplainEndpoint:
         model = self.repository.get(request.path_parameters["name"])
         if not is_explainable(model):
             raise InputError(f"{model.name}: only classifiers of images and texts can be explained")
-        (row,) = await read_row(self.engine, request, model)
+        ((row,),) = (await read_row(self.engine, request, model)).values()
         started = time.perf_counter()
         rule = model.metadata.get("word_rule", "ascii")
         parts = TextParts.of(row, rule) if isinstance(row, str) else ImageParts.of(row)
@@ -71,7 +71,7 @@ class ExplainEndpoint:
 
 def is_explainable(model: ServedModel) -> bool:
     """Return whether a model is a classifier of images or texts."""
-    return bool(model.classes) and model.input.datatype in ("UINT8", "BYTES")
+    return bool(model.classes) and not model.runs_whole and (model.takes_images or model.takes_texts)
 
 
 def _weights(parts: ImageParts | TextParts, drops: NDArray[np.float64]) -> list[Any]:

@@ -71,7 +71,7 @@ def _fill_bodies(bodies: Part, models: Models) -> None:
     for body, its_models in (("Row", models), ("ExplainableRow", explainable)):
         content = bodies[body]["content"]
         content[JSON]["examples"] = {name: {"value": row} for name, row in _example_rows(its_models)}
-        if not any(model.input.datatype == "UINT8" for model in its_models.values()):
+        if not any(model.takes_images for model in its_models.values()):
             bodies[body]["content"] = {JSON: content[JSON]}
     requests = {name: {"value": request} for name, request in _example_requests(models)}
     bodies["InferenceRequest"]["content"][JSON]["examples"] = requests
@@ -91,24 +91,28 @@ def _object(required: Mapping[str, Part], **more: object) -> Part:
 
 
 def _row(model: ServedModel, elements: Part) -> Part:
-    """Describe the body of a short request: one row by the input's name."""
-    values = _nested(model.input, elements) | {"description": model.metadata.get("input", model.input.expected)}
-    return _object({model.input.name: values}, additionalProperties=False)
+    """Describe the body of a short request: one row by the name of each input."""
+    rows = {
+        spec.name: _nested(spec, elements) | {"description": model.metadata.get("input", spec.expected)}
+        for spec in model.inputs
+    }
+    return _object(rows, additionalProperties=False)
 
 
 def _prediction(model: ServedModel, elements: Part) -> Part:
     number = {"type": "number"}
-    outputs: Part = {spec.name: _nested(spec, elements) for spec in model.outputs}
-    if model.classes:
+    outputs: Part = {spec.name: _nested(spec, elements, whole=model.runs_whole) for spec in model.outputs}
+    if model.classes and not model.runs_whole:
         outputs = {"label": {"enum": model.classes}, "probabilities": _object(dict.fromkeys(model.classes, number))}
     return _object({**outputs, "milliseconds": number, "model_version": {"type": "string"}})
 
 
-def _nested(spec: TensorSpec, elements: Part) -> Part:
-    """Describe one row of a tensor: lists in lists of its sizes."""
+def _nested(spec: TensorSpec, elements: Part, *, whole: bool = False) -> Part:
+    """Describe one row of a tensor, or the whole tensor: lists in lists of its sizes."""
     schema: Part = elements[spec.datatype]
-    for size in reversed(spec.shape[1:]):
-        schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
+    for size in reversed(spec.shape if whole else spec.shape[1:]):
+        sizes = {} if size == -1 else {"minItems": size, "maxItems": size}
+        schema = {"type": "array", "items": schema, **sizes}
     return schema
 
 
@@ -116,7 +120,7 @@ def _input_tensor(spec: TensorSpec) -> Part:
     """Describe a tensor of a request; its data are here, or behind the JSON, as its parameters say."""
     dimensions = len(spec.shape)
     sizes: Part = {"type": "array", "items": {"type": "integer", "minimum": 1}}
-    shape = sizes | {"minItems": dimensions, "maxItems": dimensions, "examples": [[1, *spec.shape[1:]]]}
+    shape = sizes | {"minItems": dimensions, "maxItems": dimensions, "examples": [_smallest(spec)]}
     tensor = _object({"name": {"const": spec.name}, "datatype": {"const": spec.datatype}, "shape": shape})
     size = {"type": "integer", "minimum": 0}
     tensor["properties"] |= {
@@ -126,14 +130,20 @@ def _input_tensor(spec: TensorSpec) -> Part:
     return tensor
 
 
+def _smallest(spec: TensorSpec) -> list[int]:
+    """Return the sizes of a tensor, with 1 for those that are open."""
+    return [1 if size == -1 else size for size in spec.shape]
+
+
 def _example_rows(models: Models) -> Iterator[tuple[str, Part]]:
     """Yield a row for each model whose rows are short enough to be read."""
     for name, model in models.items():
-        sizes = model.input.shape[1:]
-        if model.input.datatype == "BYTES":
+        if model.takes_texts:
             yield name, {model.input.name: "A wonderful film."}
-        elif len(sizes) == 1 and prod(sizes) <= MAX_EXAMPLE_SIZE:
-            yield name, {model.input.name: [1] * prod(sizes)}
+        elif len(model.inputs) == 1 and model.input.datatype != "BYTES" and model.input.shape[:1] == (-1,):
+            sizes = _smallest(model.input)[1:]
+            if len(sizes) == 1 and prod(sizes) <= MAX_EXAMPLE_SIZE:
+                yield name, {model.input.name: [1] * prod(sizes)}
 
 
 def _example_requests(models: Models) -> Iterator[tuple[str, Part]]:
@@ -141,4 +151,4 @@ def _example_requests(models: Models) -> Iterator[tuple[str, Part]]:
         spec = models[name].input
         value = row[spec.name]
         data = value if isinstance(value, list) else [value]
-        yield name, {"inputs": [spec.to_json() | {"shape": [1, *spec.shape[1:]], "data": data}]}
+        yield name, {"inputs": [spec.to_json() | {"shape": _smallest(spec), "data": data}]}

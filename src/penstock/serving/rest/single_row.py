@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 from numpy.typing import NDArray
 
-from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.errors import InputError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import Request
 from penstock.serving.runtime.engine import Engine
@@ -23,11 +22,11 @@ def is_image(request: Request) -> bool:
     return request.headers.get(b"content-type", b"").lower().startswith(IMAGE_TYPES)
 
 
-async def read_row(engine: Engine, request: Request, model: ServedModel) -> NDArray[Any]:
+async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
     """Read the row of a request.
 
     Returns:
-        Array [1, ...] for the model's input.
+        Array [1, ...] for each input of the model.
 
     Raises:
         InputError: The body has no such row.
@@ -36,16 +35,13 @@ async def read_row(engine: Engine, request: Request, model: ServedModel) -> NDAr
         OverloadedError: The queue of the image decoder is full.
         DeadlineExceededError: The image was not decoded within the request's timeout.
     """
-    spec, background = model.input, _background(request)
+    background = _background(request)
     if is_image(request):
-        if spec.datatype != "UINT8":
-            raise UnsupportedMediaTypeError(f'{model.name} takes no images; send {{"{spec.name}": ...}} as JSON')
+        if not model.takes_images:
+            raise UnsupportedMediaTypeError(f"{model.name} takes no images; send {model.expected_row}, as JSON")
         decode = partial(_decode, request, model, background)
-        return await engine.image_decoder.run(decode, engine.seconds_left(request.arrived))
-    body = request.json()
-    if set(body) != {spec.name}:
-        raise InputError(f'expected {{"{spec.name}": ...}}: {model.metadata["input"]}')
-    return array_from_rows([body[spec.name]], spec)
+        return {model.input.name: await engine.image_decoder.run(decode, engine.seconds_left(request.arrived))}
+    return model.arrays_from_row(request.json())
 
 
 def _background(request: Request) -> str:

@@ -48,9 +48,9 @@ def parse(request: Request, model: ServedModel) -> InferenceRequest:
     """
     header, rest = _split_body(request)
     body = json_object(header)
-    tensors = body.get("inputs")
-    if not isinstance(tensors, list) or not tensors:
-        raise InputError(f"'inputs' must be a list of one tensor, '{model.input.name}'")
+    tensors = body.get("inputs", [])
+    if not isinstance(tensors, list) or (model.inputs and not tensors):
+        raise InputError(f"'inputs' must be a list of tensors; the inputs are {model.input_names}")
     inputs: dict[str, NDArray[Any]] = {}
     for number, tensor in enumerate(tensors):
         where = f"inputs.{number}"

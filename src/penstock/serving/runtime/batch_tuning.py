@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from penstock.serving.codecs.tensors import Tensors, TensorSpec
-from penstock.serving.runtime.batch_policy import BatchPolicy
+from penstock.serving.errors import ModelFailedError
+from penstock.serving.runtime.batch_policy import UNTUNED, BatchPolicy
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.row_check import generated_inputs
 
 SIZES = (4, 8, 16, 32)
 # The time of a size is the fastest of so many runs, or of those that fit into the time.
@@ -23,7 +20,6 @@ HANDOFF_SECONDS = 200e-6
 MIN_GAIN = 1.02
 # Longest run on the event loop: eight digits. In two workers, the handoff would cost about as much as the run.
 MAX_INLINE_SECONDS = 400e-6
-WORDS_PER_TEXT = 230  # median length of a review
 
 
 def autotune(model: ServedModel, max_batch_size: int | None = None) -> BatchPolicy:
@@ -33,6 +29,8 @@ def autotune(model: ServedModel, max_batch_size: int | None = None) -> BatchPoli
         model: The model.
         max_batch_size: Fixed number of rows per run; None measures it.
     """
+    if model.runs_whole:
+        return _whole_policy(model)
     max_batch_size = 1 if model.single_row_only else max_batch_size
     single = _run_seconds(model, 1)
     if max_batch_size:
@@ -42,6 +40,16 @@ def autotune(model: ServedModel, max_batch_size: int | None = None) -> BatchPoli
     per_row = seconds / size
     inline_rows = int(MAX_INLINE_SECONDS / per_row) if single < MAX_INLINE_SECONDS else 0
     return BatchPolicy(size, inline_rows, per_row)
+
+
+def _whole_policy(model: ServedModel) -> BatchPolicy:
+    """Warm up a model that runs one request at a time."""
+    try:
+        return BatchPolicy(max_batch_size=1, max_inline_rows=0, seconds_per_row=_run_seconds(model, 1))
+    except ModelFailedError:
+        if model.has_fixed_sizes:
+            raise
+        return UNTUNED  # not every size of an open dimension is one that the model can compute
 
 
 def _cheapest_size(model: ServedModel, single: float) -> tuple[int, float]:
@@ -55,20 +63,8 @@ def _cheapest_size(model: ServedModel, single: float) -> tuple[int, float]:
     return best, best_seconds
 
 
-def generated_inputs(model: ServedModel, rows: int) -> Tensors:
-    """Generate inputs of `rows` rows: zeros, or texts of the usual length."""
-    return {spec.name: _generated_input(spec, rows) for spec in model.inputs}
-
-
-def _generated_input(spec: TensorSpec, rows: int) -> NDArray[Any]:
-    shape = (rows, *spec.shape[1:])
-    if spec.datatype == "BYTES":
-        return np.full(shape, "word " * WORDS_PER_TEXT, dtype=object)
-    return np.zeros(shape, dtype=spec.dtype)
-
-
 def _run_seconds(model: ServedModel, rows: int) -> float:
-    inputs = generated_inputs(model, rows)
+    inputs = generated_inputs(model.inputs, rows)
     model.run(inputs)  # warm-up
     runs = [_timed(lambda: model.run(inputs))]
     while len(runs) < RUNS and sum(runs) < SECONDS_PER_SIZE:

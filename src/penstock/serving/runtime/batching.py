@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.serving.codecs.tensors import Tensors
-from penstock.serving.errors import ModelFailedError, RequestError
+from penstock.serving.errors import ModelFailedError, OverloadedError, RequestError
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.row_check import has_rows
 
 Outputs = dict[str, NDArray[Any]]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,18 +86,24 @@ class RequestQueue:
             self.rows -= request.rows - request.started
             self.weight -= request.queue_weight
 
-    def take(self, max_rows: int) -> list[RowSlice]:
-        """Remove and return the rows of the next run."""
+    def take(self, max_rows: int, *, whole: bool = False) -> list[RowSlice]:
+        """Remove and return the rows of the next run.
+
+        Args:
+            max_rows: Limit of the rows.
+            whole: Return one whole request, however many rows it has.
+        """
         slices: list[RowSlice] = []
         requests = self._requests
         while requests and max_rows > 0:
             request = requests[0]
-            if request.exclusive and slices:
+            alone = whole or request.exclusive
+            if alone and slices:
                 break
             start = request.started
-            stop = request.started = min(request.rows, start + max_rows)
+            stop = request.started = request.rows if whole else min(request.rows, start + max_rows)
             self.rows -= stop - start
-            max_rows = 0 if request.exclusive else max_rows - (stop - start)
+            max_rows = 0 if alone else max_rows - (stop - start)
             slices.append(RowSlice(request, start, stop))
             if stop < request.rows:
                 # To the end of the queue, so that short requests behind it do not wait for all its rows.
@@ -114,6 +124,8 @@ def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | Reques
         outputs = model.run(_join_inputs(slices))
     except ModelFailedError as error:
         return [error] if len(slices) == 1 else [result for part in slices for result in run(model, [part])]
+    if not model.runs_whole and not has_rows(outputs, sum(part.stop - part.start for part in slices)):
+        return _run_whole(model, slices)
     failed = model.non_finite_rows(outputs)
     if len(slices) == 1:
         return [outputs if failed is None else model.non_finite_error()]
@@ -127,6 +139,18 @@ def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | Reques
             results.append({name: rows[first:last] for name, rows in outputs.items()})
         first = last
     return results
+
+
+def _run_whole(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | RequestError]:
+    """Run each request by itself, now and from now on: outputs did not have one row per input row."""
+    logger.warning("%s: an output has not one row per input row; from now on, requests run one by one", model.name)
+    model.runs_whole = True
+    return [
+        run(model, [part])[0]
+        if part.stop - part.start == part.request.rows
+        else OverloadedError(f"{model.name}: this request was split, and the model cannot answer parts; try again")
+        for part in slices
+    ]
 
 
 def _join_inputs(slices: Sequence[RowSlice]) -> Tensors:

@@ -59,7 +59,7 @@ class _ModelQueue:
 
     def take(self, max_rows: int) -> list[RowSlice]:
         """Take the rows of a run that starts now."""
-        slices = self.requests.take(max_rows)
+        slices = self.requests.take(max_rows, whole=self.model.runs_whole)
         now = time.monotonic()
         for part in slices:
             if not part.start:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
+from penstock.serving.runtime.row_check import answers_by_row, takes_rows
 
+IMAGE_DIMENSIONS = 3  # rows, height and width
 # All that onnxruntime raises; its exceptions have no base class of their own.
 ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -51,7 +55,7 @@ class ServedModel:
         self.version = self.digest[:12]
         self.session = onnxruntime.InferenceSession(content, _session_options(), providers=["CPUExecutionProvider"])
         self.inputs = [TensorSpec.of(node) for node in self.session.get_inputs()]
-        """Required inputs; the first dimension is the rows."""
+        """Required inputs; the first dimension is the rows, unless `runs_whole`."""
         self.optional = {node.name: TensorSpec.of(node) for node in self.session.get_overridable_initializers()}
         """Inputs with a default value, by name."""
         self.specs = {spec.name: spec for spec in self.inputs} | self.optional
@@ -63,8 +67,8 @@ class ServedModel:
         self._float_outputs = [spec.name for spec in self.outputs if spec.datatype == "FP32"]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         """What the file says of itself: its input, and the hashes of the data, parameters and code."""
-        self.classes: list[str] = json.loads(self.metadata.pop("classes", "[]"))
-        """Class names; empty if the model is not a classifier."""
+        self.classes: list[str] = self._read_classes()
+        """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
 
@@ -73,10 +77,56 @@ class ServedModel:
         """Whether rows of one run would change each other's outputs: int8 is scaled by all values of a run."""
         return self.metadata.get("precision") == "int8"
 
+    @cached_property
+    def runs_whole(self) -> bool:
+        """Whether each request runs alone and whole, since its outputs cannot be split into or joined from rows."""
+        if self._names_other_rows():
+            return True
+        return not answers_by_row(self.inputs, self.run, may_differ=self.single_row_only)
+
+    @property
+    def has_fixed_sizes(self) -> bool:
+        """Whether no dimension but the rows is open."""
+        return all(-1 not in spec.shape or takes_rows(spec) for spec in self.inputs)
+
     @property
     def input(self) -> TensorSpec:
-        """The first input; none of our models has another required one."""
+        """The first input; none of our models has another required one, but other files may have no input at all."""
         return self.inputs[0]
+
+    @property
+    def input_names(self) -> str:
+        """Names of all inputs, for messages."""
+        return ", ".join(self.specs) or "none"
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether a row of the only input is a grey image, uint8 [height, width]."""
+        return len(self.inputs) == 1 and self.input.datatype == "UINT8" and len(self.input.shape) == IMAGE_DIMENSIONS
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether a row of the only input is a text."""
+        return len(self.inputs) == 1 and self.input.datatype == "BYTES" and self.input.shape == (-1,)
+
+    def _names_other_rows(self) -> bool:
+        """Return whether the file names the rows of an output otherwise than those of its inputs, as detectors do."""
+        of_inputs = set(_row_names(self.session.get_inputs()))
+        return bool(of_inputs) and not of_inputs.issuperset(_row_names(self.session.get_outputs()))
+
+    def _read_classes(self) -> list[str]:
+        """Take the class names from the metadata, if they are those of the outputs."""
+        with suppress(ValueError):
+            classes = json.loads(self.metadata.get("classes", "[]"))
+            if isinstance(classes, list) and self._is_classifier(len(classes)):
+                del self.metadata["classes"]
+                return list(map(str, classes))
+        return []
+
+    def _is_classifier(self, num_classes: int) -> bool:
+        shapes = {spec.name: (spec.datatype, spec.shape) for spec in self.outputs}
+        expected = {"label": ("INT64", (-1,)), "probabilities": ("FP32", (-1, num_classes))}
+        return shapes.items() >= expected.items()
 
     def rows(self, inputs: Tensors) -> int:
         """Check inputs, and return their number of rows.
@@ -84,6 +134,8 @@ class ServedModel:
         Raises:
             InputError: An input is missing or unknown, or has the wrong dtype or shape.
         """
+        if self.runs_whole:
+            return self._whole_rows(inputs)
         rows = _num_rows(self.inputs[0], inputs)
         for spec in self.inputs[1:]:
             if _num_rows(spec, inputs) != rows:
@@ -92,12 +144,21 @@ class ServedModel:
             self._check_optional(inputs, rows)
         return rows
 
+    def _whole_rows(self, inputs: Tensors) -> int:
+        """Check the inputs of a run that is not split; return the size of the first dimension of the first input."""
+        for name in inputs.keys() - self.specs.keys():
+            raise InputError(f"no input '{name}'; the inputs are {self.input_names}")
+        for spec in (*self.inputs, *(self.optional[name] for name in inputs if name in self.optional)):
+            _check_shape(spec, inputs)
+        shape = inputs[self.inputs[0].name].shape if self.inputs else ()
+        return shape[0] if shape else 1
+
     def _check_optional(self, inputs: Tensors, rows: int) -> None:
         """An optional input has one row for all rows, or one for each."""
         for name in inputs.keys() - {spec.name for spec in self.inputs}:
             spec = self.optional.get(name)
             if spec is None:
-                raise InputError(f"no input '{name}'; the inputs are {', '.join(self.specs)}")
+                raise InputError(f"no input '{name}'; the inputs are {self.input_names}")
             _check_dtype(spec, inputs[name])
             if inputs[name].shape not in [(count, *spec.shape[1:]) for count in (1, rows)]:
                 raise InputError(f"{spec.expected}, not {list(inputs[name].shape)}")
@@ -126,6 +187,8 @@ class ServedModel:
         # The fast path: an infinity or NaN anywhere makes the sum of squares one. Large values may do so as well.
         if all(isfinite(np.vdot(array, array)) for array in arrays):
             return None
+        if self.runs_whole:
+            return np.array([not all(np.isfinite(array).all() for array in arrays)])
         finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
         failed: NDArray[np.bool_] = ~np.all(finite, axis=0)
         return failed if failed.any() else None
@@ -133,19 +196,40 @@ class ServedModel:
     def non_finite_error(self) -> InputError:
         return InputError(f"{self.input.name}: the values are so large that the model's output is not finite")
 
+    def arrays_from_row(self, row: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        """Convert nested lists by input name to arrays of one row.
+
+        Raises:
+            InputError: They do not fit the model.
+        """
+        if row.keys() != {spec.name for spec in self.inputs}:
+            raise InputError(f"expected {self.expected_row}")
+        return {spec.name: array_from_rows([row[spec.name]], spec) for spec in self.inputs}
+
+    @property
+    def expected_row(self) -> str:
+        """What `arrays_from_row` takes, for messages."""
+        names = ", ".join(f'"{spec.name}": ...' for spec in self.inputs)
+        tensors = "; ".join(f"{spec.name}: {spec.datatype} of shape {list(spec.shape)}" for spec in self.inputs)
+        return f"{{{names}}}: {self.metadata.get('input', tensors)}" if names else "{}: the model has no inputs"
+
     def predict(self, row: object) -> dict[str, Any]:
         """Predict one row of nested lists.
 
         Raises:
             InputError: The row does not fit the model.
         """
-        outputs = self.run({self.input.name: array_from_rows([row], self.input)})
+        if len(self.inputs) != 1:
+            raise InputError(f"{self.name}: has {len(self.inputs)} inputs, not one")
+        outputs = self.run(self.arrays_from_row({self.input.name: row}))
         if self.non_finite_rows(outputs) is not None:
             raise self.non_finite_error()
         return self.prediction(outputs, 0)
 
     def prediction(self, outputs: Tensors, row: int) -> dict[str, Any]:
         """Return the label and the probability of every class for a row, or all outputs as lists."""
+        if self.runs_whole:
+            return {name: output.tolist() for name, output in outputs.items()}
         if not self.classes:
             return {name: output[row].tolist() for name, output in outputs.items()}
         probabilities = outputs["probabilities"][row].tolist()
@@ -163,14 +247,26 @@ def _session_options() -> onnxruntime.SessionOptions:
     return options
 
 
+def _row_names(nodes: list[Any]) -> Iterator[str]:
+    """Yield the names that the file gives to the rows; onnxruntime's own names start with `unk__`."""
+    for node in nodes:
+        name = node.shape[0] if node.shape else None
+        if isinstance(name, str) and not name.startswith("unk__"):
+            yield name
+
+
 def _num_rows(spec: TensorSpec, inputs: Tensors) -> int:
+    return len(_check_shape(spec, inputs))
+
+
+def _check_shape(spec: TensorSpec, inputs: Tensors) -> NDArray[Any]:
     array = inputs.get(spec.name)
     if array is None:
         raise InputError(f"{spec.expected}; it is missing")
     _check_dtype(spec, array)
-    if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or not len(array):
+    if not spec.fits(array.shape):
         raise InputError(f"{spec.expected}, not {list(array.shape)}")
-    return len(array)
+    return array
 
 
 def _check_dtype(spec: TensorSpec, array: NDArray[Any]) -> None:

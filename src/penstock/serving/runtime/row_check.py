@@ -1,0 +1,102 @@
+"""Find out whether a model answers row by row, so that rows of many requests may share a run.
+
+A file may have outputs without one row per input row (the states of an LSTM, boxes of a detector, a scalar), or rows
+that change each other's outputs. The check runs one and several rows, and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.serving.codecs.tensors import Tensors, TensorSpec
+from penstock.serving.errors import ModelFailedError
+
+ROWS = 3
+# The last bits of a row's outputs may depend on the size of its run, by the order of sums.
+RELATIVE_TOLERANCE = 1e-3
+WORDS_PER_TEXT = 230  # median length of a review
+
+Run = Callable[[Tensors], Tensors]
+
+
+def takes_rows(spec: TensorSpec) -> bool:
+    """Return whether the first dimension is any number of rows, and each row has the same shape."""
+    return spec.shape[:1] == (-1,) and -1 not in spec.shape[1:]
+
+
+def has_rows(outputs: Tensors, rows: int) -> bool:
+    """Return whether each output has as many rows."""
+    return all(output.shape[:1] == (rows,) for output in outputs.values())
+
+
+def answers_by_row(inputs: Sequence[TensorSpec], run: Run, *, may_differ: bool = False) -> bool:
+    """Return whether each output has one row per input row, which depends on that row only.
+
+    Args:
+        inputs: The model's inputs.
+        run: Runs the model.
+        may_differ: Skip the comparison of outputs; the rows run one by one anyway.
+    """
+    if not inputs or not all(map(takes_rows, inputs)):
+        return False
+    checked = [_answers_by_row(sample, run, may_differ=may_differ) for sample in _samples(inputs)]
+    return any(one is not None for one in checked) and False not in checked
+
+
+def generated_inputs(inputs: Sequence[TensorSpec], rows: int) -> dict[str, NDArray[Any]]:
+    """Generate `rows` rows: zeros, or texts of the usual length. Other dimensions without a size are 1."""
+    return {spec.name: _zeros(spec, _shape(spec, rows)) for spec in inputs}
+
+
+def _samples(inputs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield equal rows, and rows that differ."""
+    yield generated_inputs(inputs, ROWS)
+    random = np.random.default_rng(0)
+    yield {spec.name: _random(spec, _shape(spec, ROWS), random) for spec in inputs}
+
+
+def _answers_by_row(inputs: Tensors, run: Run, *, may_differ: bool) -> bool | None:
+    """Compare rows that run together with the same rows alone; None if the model cannot compute these rows."""
+    try:
+        together = run(inputs)
+        alone = [run({name: array[row : row + 1] for name, array in inputs.items()}) for row in range(ROWS)]
+    except ModelFailedError:
+        return None
+    if not has_rows(together, ROWS) or not all(has_rows(one, 1) for one in alone):
+        return False
+    return may_differ or all(
+        _equal(output, np.concatenate([one[name] for one in alone])) for name, output in together.items()
+    )
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind != "f":
+        return np.array_equal(one, other)
+    scale = float(np.max(np.abs(one), initial=0, where=np.isfinite(one)))
+    return np.allclose(one, other, RELATIVE_TOLERANCE, RELATIVE_TOLERANCE * scale, equal_nan=True)
+
+
+def _shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
+    first = (rows if size == -1 else size for size in spec.shape[:1])
+    return (*first, *(1 if size == -1 else size for size in spec.shape[1:]))
+
+
+def _zeros(spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    if spec.datatype == "BYTES":
+        return np.full(shape, "word " * WORDS_PER_TEXT, dtype=object)
+    return np.zeros(shape, spec.dtype)
+
+
+def _random(spec: TensorSpec, shape: tuple[int, ...], random: np.random.Generator) -> NDArray[Any]:
+    if spec.datatype == "BYTES":
+        counts = random.integers(1, 20, shape)
+        return np.array(["a good film " * int(count) for count in counts.flat], dtype=object).reshape(shape)
+    if spec.dtype.kind == "f":
+        return random.standard_normal(shape).astype(spec.dtype)
+    return random.integers(0, 256 if spec.datatype == "UINT8" else 2, shape).astype(spec.dtype)

@@ -1,0 +1,97 @@
+"""One server of files that the pipeline did not make: no file breaks a shared route, and each is answered."""
+
+import httpx
+import pytest
+
+from tests.serving import third_party_models, tiny_models
+from tests.serving.server_process import serving
+
+MODELS = {
+    "lstm": third_party_models.lstm_with_states,
+    "detector": third_party_models.detector,
+    "mean": third_party_models.mean,
+    "without_inputs": third_party_models.without_inputs,
+    "fixed_batch": lambda: third_party_models.double(2, 2),
+    "open_sequence": lambda: third_party_models.double("n", "length"),
+    "scalar": third_party_models.double,
+    "sum_of_two": third_party_models.sum_of_two,
+    "colour_pictures": third_party_models.colour_pictures,
+    "not_json": lambda: third_party_models.with_class_names("a, b"),
+    "not_a_list": lambda: third_party_models.with_class_names('{"a": 0}'),
+}
+COLOURS = [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]]
+PREDICTIONS = [
+    ("detector", {"scores": [3]}, {"boxes": [[3.0]]}),
+    ("detector", {"scores": [-3]}, {"boxes": []}),
+    ("mean", {"numbers": [1, 2]}, {"mean": 1.5}),
+    ("without_inputs", {}, {"numbers": [1.0, 2.0]}),
+    ("open_sequence", {"numbers": [1, 2, 3]}, {"doubled": [[2.0, 4.0, 6.0]]}),
+    ("sum_of_two", {"a": [1, 2], "b": [10, 20]}, {"sum": [11.0, 22.0]}),
+    ("colour_pictures", {"pixels": COLOURS}, {"same": COLOURS}),
+    ("not_json", {"numbers": [1, 2]}, {"doubled": [2.0, 4.0]}),
+    ("not_a_list", {"numbers": [1, 2]}, {"doubled": [2.0, 4.0]}),
+]
+ERRORS = [
+    ("detector", {"boxes": [3]}, 'expected {"scores": ...}: scores: FP32 of shape [-1, 1]'),
+    ("without_inputs", {"x": 1}, "expected {}: the model has no inputs"),
+    ("fixed_batch", {"numbers": [1, 2]}, "expected FP32 of shape [2, 2], not [1, 2]"),
+    ("scalar", {"numbers": 1}, "expected FP32 of shape []"),
+    ("open_sequence", {"numbers": []}, "expected FP32 of shape [-1, -1]"),
+]
+INFERENCES = [
+    ("fixed_batch", [2, 2], [1, 2, 3, 4], [2, 2], [2.0, 4.0, 6.0, 8.0]),
+    ("open_sequence", [1, 3], [1, 2, 3], [1, 3], [2.0, 4.0, 6.0]),
+    ("scalar", [], [4], [], [8.0]),
+    ("mean", [3, 2], [1, 2, 3, 4, 5, 6], [], [3.5]),
+]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name, make in MODELS.items():
+        tiny_models.save(folder, name, make())
+    with serving(folder, "--models", str(folder)) as running:
+        yield running.url
+
+
+def test_the_document_names_every_model(url):
+    response = httpx.get(f"{url}/openapi.json")
+    assert response.status_code == 200
+    assert set(response.json()["components"]["parameters"]["name"]["schema"]["enum"]) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_metadata_of_every_model_are_served(url, name):
+    assert httpx.get(f"{url}/v2/models/{name}").json()["name"] == name
+
+
+@pytest.mark.parametrize(("name", "row", "outputs"), PREDICTIONS)
+def test_predict_answers_every_kind(url, name, row, outputs):
+    answer = httpx.post(f"{url}/predict/{name}", json=row).json()
+    assert {key: answer[key] for key in answer if key in outputs} == outputs
+
+
+@pytest.mark.parametrize(("name", "row", "says"), ERRORS)
+def test_predict_says_what_a_model_takes(url, name, row, says):
+    response = httpx.post(f"{url}/predict/{name}", json=row)
+    assert response.status_code == 400
+    assert says in response.json()["error"]
+
+
+def test_colour_pictures_are_no_images_of_predict(url):
+    headers = {"Content-Type": "image/png"}
+    assert httpx.post(f"{url}/predict/colour_pictures", content=b"-", headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize(("name", "shape", "data", "out_shape", "out"), INFERENCES)
+def test_infer_answers_any_shape(url, name, shape, data, out_shape, out):
+    tensor = {"name": "numbers", "datatype": "FP32", "shape": shape, "data": data}
+    (output,) = httpx.post(f"{url}/v2/models/{name}/infer", json={"inputs": [tensor]}).json()["outputs"]
+    assert (output["shape"], output["data"]) == (out_shape, out)
+
+
+@pytest.mark.parametrize("body", [{"inputs": []}, {}])
+def test_a_model_without_inputs_takes_no_tensors(url, body):
+    (output,) = httpx.post(f"{url}/v2/models/without_inputs/infer", json=body).json()["outputs"]
+    assert output["data"] == [1.0, 2.0]
