@@ -113,7 +113,7 @@ def check_shape(spec: TensorSpec, shape: object, where: str) -> list[int]:
     sizes: list[int] = shape if valid else []  # type: ignore[assignment]
     if len(spec.shape) == 1 and len(sizes) == 2 and sizes[1] == 1:
         sizes = sizes[:1]
-    if len(sizes) != len(spec.shape):
+    if not valid or len(sizes) != len(spec.shape):
         raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
     return sizes
 
