@@ -5,6 +5,7 @@ Each module of `rest/` has a function `add_routes(routes, engine)`; `create_app`
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from penstock.serving.http.routes import Handler, Routes
 from penstock.serving.rest import explain, health, openapi, predict, static_files, v2
 from penstock.serving.runtime.engine import Engine
 
+# A compressed body of so many bytes may become a thousand times as large, and zlib takes milliseconds.
+MAX_INLINE_COMPRESSED = 2048
 MODULES = (health, v2, predict, explain, openapi, static_files)
 
 
@@ -68,7 +71,10 @@ class Application:
         return await (handler(request) if encoding is None else self._decompress(handler, request, encoding))
 
     async def _decompress(self, handler: Handler, request: Request, encoding: bytes) -> Response:
-        request.body = decompress(request.body, encoding, self.config.max_body_size)
+        if len(request.body) < MAX_INLINE_COMPRESSED:
+            request.body = decompress(request.body, encoding, self.config.max_body_size)
+        else:
+            request.body = await asyncio.to_thread(decompress, request.body, encoding, self.config.max_body_size)
         with self.engine.memory.reserve(len(request.body)):
             return await handler(request)
 

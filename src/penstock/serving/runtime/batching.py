@@ -19,6 +19,9 @@ from penstock.serving.runtime.row_check import has_rows
 
 Outputs = dict[str, NDArray[Any]]
 
+# Rows of a run, each counted with the bytes of the longest one; a run has at least one row.
+MAX_RUN_BYTES = 4 * 2**20
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +38,8 @@ class PendingRequest:
     arrived: float
     """Time of arrival, by `time.monotonic`."""
     answer: asyncio.Future[Outputs]
+    row_bytes: int = 0
+    """Bytes of its longest row."""
     started: int = 0
     """Rows that were given to runs."""
     finished: int = 0
@@ -68,6 +73,8 @@ class RequestQueue:
     """Requests that wait for one model: first come, first served; a long request takes turns with the others."""
 
     def __init__(self) -> None:
+        self.bytes = 0
+        """Bytes of the waiting rows."""
         self.rows = 0
         """Waiting rows."""
         self.weight = 0
@@ -77,6 +84,7 @@ class RequestQueue:
     def add(self, request: PendingRequest) -> None:
         self._requests.append(request)
         self.rows += request.rows
+        self.bytes += request.rows * request.row_bytes
         self.weight += request.queue_weight
 
     def remove(self, request: PendingRequest) -> None:
@@ -84,6 +92,7 @@ class RequestQueue:
         if request.started < request.rows:
             self._requests.remove(request)
             self.rows -= request.rows - request.started
+            self.bytes -= (request.rows - request.started) * request.row_bytes
             self.weight -= request.queue_weight
 
     def take(self, max_rows: int, *, whole: bool = False) -> list[RowSlice]:
@@ -95,14 +104,19 @@ class RequestQueue:
         """
         slices: list[RowSlice] = []
         requests = self._requests
+        all_rows, taken, longest = max_rows, 0, 1
         while requests and max_rows > 0:
             request = requests[0]
             alone = whole or request.exclusive
-            if alone and slices:
+            longest = max(longest, request.row_bytes)
+            max_rows = min(all_rows, max(1, MAX_RUN_BYTES // longest)) - taken
+            if slices and (alone or max_rows <= 0):
                 break
             start = request.started
             stop = request.started = request.rows if whole else min(request.rows, start + max_rows)
             self.rows -= stop - start
+            self.bytes -= (stop - start) * request.row_bytes
+            taken += stop - start
             max_rows = 0 if alone else max_rows - (stop - start)
             slices.append(RowSlice(request, start, stop))
             if stop < request.rows:

@@ -25,7 +25,7 @@ from penstock.serving.errors import (
 from penstock.serving.metrics import Metrics, ModelMetrics
 from penstock.serving.runtime.batching import Outputs, PendingRequest, RequestQueue, RowSlice, run
 from penstock.serving.runtime.image_decoder import ImageDecoder
-from penstock.serving.runtime.memory_budget import MemoryBudget
+from penstock.serving.runtime.memory_budget import MemoryBudget, release_freed_memory
 from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.repository import Repository
 from penstock.serving.runtime.timeouts import NO_ANSWER_IN_TIME, with_timeout
@@ -34,6 +34,8 @@ from penstock.serving.settings import ServerConfig
 
 SWEEP_SECONDS = 0.05
 MAX_RETRY_AFTER = 60
+# Longer inputs do not run on the event loop, however few rows they are.
+MAX_INLINE_BYTES = 64 * 2**10
 # One request counts for at most this share of the queue, so that a long one gets in and does not shut out others.
 MIN_REQUESTS_PER_QUEUE = 32
 
@@ -136,10 +138,14 @@ class Engine:
             ModelFailedError: onnxruntime could not compute these rows.
         """
         rows = model.rows(inputs)
+        weight = self._queue_weight(rows)
+        if model.needs_cut(inputs):
+            inputs = await asyncio.to_thread(model.cut_texts, inputs)
         queue = self._queues.get(model) or self._open_queue(model)
         exclusive = len(inputs) > len(model.inputs)
         answer = self._loop.create_future()
-        request = PendingRequest(inputs, rows, self._queue_weight(rows), exclusive, time.monotonic(), answer)
+        row_bytes = model.row_bytes(inputs, rows)
+        request = PendingRequest(inputs, rows, weight, exclusive, time.monotonic(), answer, row_bytes)
         self._enqueue(queue, request)
         try:
             return await (answer if timeout is None else with_timeout(timeout, answer))
@@ -198,7 +204,8 @@ class Engine:
         rows, policy = queue.requests.rows, queue.model.policy
         if not rows:
             return False
-        if rows <= policy.max_inline_rows and not queue.running:
+        is_small = rows <= policy.max_inline_rows and queue.requests.bytes <= MAX_INLINE_BYTES
+        if is_small and not queue.running:
             queue.resolve(queue.run(queue.take(policy.max_batch_size)))
             return True
         if not self._workers.free:
@@ -225,4 +232,6 @@ class Engine:
                 request.answer.set_exception(DeadlineExceededError(NO_ANSWER_IN_TIME))
             elif not request.started and request.arrived < stale:
                 request.answer.set_exception(OverloadedError("the request waited too long in the queue"))
+        if self.memory.take_large():
+            self._loop.run_in_executor(None, release_freed_memory)
         self._loop.call_later(SWEEP_SECONDS, self._sweep)

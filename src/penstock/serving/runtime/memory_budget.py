@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from penstock.serving.errors import OverloadedError
 
+LARGE_BODY = 2**20  # bytes
 MEMORY_FULL = "the bodies of other requests fill the memory; try again"
 
 
@@ -20,6 +22,7 @@ class MemoryBudget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._had_large = False
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
@@ -35,3 +38,15 @@ class MemoryBudget:
             yield
         finally:
             self.used -= size
+            self._had_large |= size >= LARGE_BODY
+
+    def take_large(self) -> bool:
+        """Return whether a large body was answered since the last call."""
+        had_large, self._had_large = self._had_large, False
+        return had_large
+
+
+def release_freed_memory() -> None:
+    """Give freed memory back to the system, where the C library is glibc, which keeps it otherwise."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -23,8 +23,12 @@ from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
+from penstock.serving.runtime.onnx_file import find_tokenizer
 from penstock.serving.runtime.row_check import answers_by_row, takes_rows
+from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
 
+LARGE_RUN_BYTES = 2**20
+_NOTHING = np.empty(0, dtype=object)
 IMAGE_DIMENSIONS = 3  # rows, height and width
 # All that onnxruntime raises; its exceptions have no base class of their own.
 ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
@@ -69,6 +73,8 @@ class ServedModel:
         """What the file says of itself: its input, and the hashes of the data, parameters and code."""
         self.classes: list[str] = self._read_classes()
         """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
+        self._text_cut = text_cut(find_tokenizer(content, self.input.name)) if self.takes_texts else None
+        self._text_inputs = [spec.name for spec in self.specs.values() if spec.datatype == "BYTES"]
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
 
@@ -144,6 +150,32 @@ class ServedModel:
             self._check_optional(inputs, rows)
         return rows
 
+    def needs_cut(self, inputs: Tensors) -> bool:
+        """Return whether a text is too long to be run as it is."""
+        return any(len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat)
+
+    def cut_texts(self, inputs: Tensors) -> Tensors:
+        """Return the inputs with each text cut to the words that the model reads; its outputs stay the same.
+
+        Raises:
+            PayloadTooLargeError: A text is too long, and where the model reads it is not known.
+        """
+        if self._text_cut is not None:
+            return {self.input.name: self._text_cut.cut_all(inputs[self.input.name])}
+        for name in self._text_inputs:
+            for text in inputs.get(name, _NOTHING).flat:
+                check_length(text)
+        return inputs
+
+    def row_bytes(self, inputs: Tensors, rows: int) -> int:
+        """Return the bytes of the longest row; the tokenizer pads all texts of a run to the longest one."""
+        return sum(
+            max(map(len, array.flat), default=0) * (array.size // rows or 1)
+            if array.dtype == object
+            else array.nbytes // rows
+            for array in inputs.values()
+        )
+
     def _whole_rows(self, inputs: Tensors) -> int:
         """Check the inputs of a run that is not split; return the size of the first dimension of the first input."""
         for name in inputs.keys() - self.specs.keys():
@@ -176,7 +208,7 @@ class ServedModel:
             ModelFailedError: onnxruntime could not compute them.
         """
         try:
-            outputs = self.session.run(self.output_names, inputs)
+            outputs = self.session.run(self.output_names, inputs, _run_options(inputs))
         except ONNXRUNTIME_ERRORS as error:
             raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {error}") from None
         return dict(zip(self.output_names, outputs, strict=True))
@@ -244,6 +276,15 @@ def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised anyway; it warns about every optional input
+    return options
+
+
+def _run_options(inputs: Tensors) -> onnxruntime.RunOptions | None:
+    """Give memory back to the system after a large run; onnxruntime keeps that of small ones for the next run."""
+    if sum(array.nbytes for array in inputs.values()) < LARGE_RUN_BYTES:
+        return None
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
