@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from math import isfinite
@@ -23,7 +22,7 @@ from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
-from penstock.serving.runtime.onnx_file import find_tokenizer
+from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
 from penstock.serving.runtime.row_check import answers_by_row, takes_rows
 from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
 
@@ -47,17 +46,20 @@ class ServedModel:
     Args:
         name: Name under which it is served.
         content: The bytes of the file.
+        external_data: The bytes of the files that hold its weights, by their location.
 
     Raises:
-        PenstockError: A tensor has a type that is not served.
+        PenstockError: A tensor has a type that is not served, or external data are missing.
     """
 
-    def __init__(self, name: str, content: bytes) -> None:
+    def __init__(self, name: str, content: bytes, external_data: Mapping[str, bytes] | None = None) -> None:
         self.name = name
-        self.digest = hashlib.sha256(content).hexdigest()
-        """sha256 of the file."""
+        self.digest = digest(content, external_data or {})
+        """sha256 of the file, and of its external data."""
         self.version = self.digest[:12]
-        self.session = onnxruntime.InferenceSession(content, _session_options(), providers=["CPUExecutionProvider"])
+        options = _session_options()
+        _add_external_data(options, content, external_data or {})
+        self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self.inputs = [TensorSpec.of(node) for node in self.session.get_inputs()]
         """Required inputs; the first dimension is the rows, unless `runs_whole`."""
         self.optional = {node.name: TensorSpec.of(node) for node in self.session.get_overridable_initializers()}
@@ -279,6 +281,15 @@ def _session_options() -> onnxruntime.SessionOptions:
     return options
 
 
+def _add_external_data(options: onnxruntime.SessionOptions, content: bytes, external_data: Mapping[str, bytes]) -> None:
+    """Give onnxruntime the bytes that were hashed; it would read files of these names in the working directory."""
+    if missing := set(external_files(content)) - external_data.keys():
+        raise PenstockError(f"external data {min(missing)}: missing; put the file beside the model")
+    names, contents = list(external_data), list(external_data.values())
+    if names:
+        options.add_external_initializers_from_files_in_memory(names, contents, list(map(len, contents)))
+
+
 def _run_options(inputs: Tensors) -> onnxruntime.RunOptions | None:
     """Give memory back to the system after a large run; onnxruntime keeps that of small ones for the next run."""
     if sum(array.nbytes for array in inputs.values()) < LARGE_RUN_BYTES:
@@ -324,10 +335,11 @@ def load_model(name: str, path: Path, validation: Path) -> ServedModel:
     if not validation.is_file():
         raise PenstockError(f"{name}: not served, because it did not pass its gates; `dvc repro` says which")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != _read_json(validation).get(DIGESTS[path.name]):
+    external_data = read_external_data(path, content)
+    if digest(content, external_data) != _read_json(validation).get(DIGESTS[path.name]):
         raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
     try:
-        model = ServedModel(name, content)
+        model = ServedModel(name, content, external_data)
     except ONNXRUNTIME_ERRORS as error:
         raise PenstockError(f"{path}: onnxruntime cannot load it: {error}") from None
     except PenstockError as error:

@@ -6,8 +6,13 @@ https://protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
+
+from penstock.core.errors import PenstockError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 GRAPH = 7  # of ModelProto
@@ -80,9 +85,49 @@ def find_tokenizer(content: bytes, text: str) -> Tokenizer | None:
 
 
 def external_files(content: bytes) -> list[str]:
-    """Return the locations of the files beside an ONNX file that hold its weights, sorted."""
-    graph = _first(memoryview(content), GRAPH)
-    return sorted(set(_locations(graph))) if graph is not None else []
+    """Return the locations of the files beside an ONNX file that hold its weights, sorted.
+
+    A file that is no protobuf has none; onnxruntime says what is wrong with it.
+    """
+    with suppress(ValueError):
+        graph = _first(memoryview(content), GRAPH)
+        return sorted(set(_locations(graph))) if graph is not None else []
+    return []
+
+
+def read_external_data(path: Path, content: bytes) -> dict[str, bytes]:
+    """Read the external data of an ONNX file from its own folder.
+
+    Args:
+        path: The ONNX file.
+        content: Its bytes.
+
+    Returns:
+        Bytes by location.
+
+    Raises:
+        PenstockError: A file is in another folder, or missing.
+    """
+    return {location: _read_beside(path, location) for location in external_files(content)}
+
+
+def digest(content: bytes, external_data: Mapping[str, bytes]) -> str:
+    """Return the sha256 of an ONNX file; with external data, that of the digests of all files, one a line."""
+    digests = [hashlib.sha256(content).hexdigest()]
+    if not external_data:
+        return digests[0]
+    digests += [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sorted(external_data.items())]
+    return hashlib.sha256("".join(f"{line}\n" for line in digests).encode()).hexdigest()
+
+
+def _read_beside(path: Path, location: str) -> bytes:
+    file = path.with_name(Path(location).name)
+    if location != file.name or file.is_symlink():
+        raise PenstockError(f"{path}: external data '{location}' must be a file beside the model; save the model anew")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise PenstockError(f"{path}: external data {file}: {error.strerror}") from None
 
 
 def _locations(graph: memoryview) -> Iterator[str]:
