@@ -132,7 +132,7 @@ def _model(nodes, takes, gives, constants, **metadata):
         [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, {"input": "for tests"} | metadata)
+    helper.set_model_props(model, {"input": "for tests", "parameters": "none"} | metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -102,6 +102,11 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT.shutdown_grace,
         help="seconds to keep listening after SIGTERM (default: %(default)g)",
     )
+    add(
+        "--ready-requires-all",
+        action="store_true",
+        help="/v2/health/ready answers 503 while a model of the folders is not served (default: ready if one is)",
+    )
     add("--workers", type=positive_int, default=DEFAULT.workers, help="threads that run models (default: CPU cores)")
 
 
@@ -128,5 +133,6 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
         max_body_size=options.max_body_size,
         shutdown_grace=options.shutdown_grace,
         workers=options.workers,
+        ready_requires_all=options.ready_requires_all,
         access_log=options.access_log,
     )

@@ -53,6 +53,9 @@ class ServerConfig:
     """Threads that run models; 0 for one per CPU core."""
     poll_seconds: float = 1.0
     """Seconds between two checks of the model folders for new files."""
+    ready_requires_all: bool = False
+    """Whether the server is ready only if every model of the folders is served. By default, one rejected file does not
+    take the other models, or its own old version, out of a load balancer."""
     access_log: Path | None = None
     """File for one line of JSON per request; "-" is standard error, None disables the log."""
 

@@ -1,7 +1,10 @@
 """One server of files that the pipeline did not make: no file breaks a shared route, and each is answered."""
 
 import httpx
+import numpy as np
 import pytest
+import tritonclient.http
+import tritonclient.utils
 
 from tests.serving import third_party_models, tiny_models
 from tests.serving.server_process import serving
@@ -89,6 +92,18 @@ def test_infer_answers_any_shape(url, name, shape, data, out_shape, out):
     tensor = {"name": "numbers", "datatype": "FP32", "shape": shape, "data": data}
     (output,) = httpx.post(f"{url}/v2/models/{name}/infer", json={"inputs": [tensor]}).json()["outputs"]
     assert (output["shape"], output["data"]) == (out_shape, out)
+
+
+@pytest.mark.parametrize(("value", "doubled"), [(3e38, np.inf), (-3e38, -np.inf), (np.nan, np.nan)])
+def test_infinities_and_nan_are_answered_as_bytes_and_refused_as_json(url, value, doubled):
+    with tritonclient.http.InferenceServerClient(url.removeprefix("http://")) as client:
+        numbers = tritonclient.http.InferInput("numbers", [1, 2], "FP32")
+        numbers.set_data_from_numpy(np.array([[value, 1]], np.float32))
+        result = client.infer("not_json", [numbers]).as_numpy("doubled")
+        assert np.array_equal(result, np.array([[doubled, 2]], np.float32), equal_nan=True)
+        as_json = [tritonclient.http.InferRequestedOutput("doubled", binary_data=False)]
+        with pytest.raises(tritonclient.utils.InferenceServerException, match="doubled: has an infinity or NaN"):
+            client.infer("not_json", [numbers], outputs=as_json)
 
 
 @pytest.mark.parametrize("body", [{"inputs": []}, {}])

@@ -316,6 +316,11 @@ def test_fast_models_answer_while_a_slow_one_has_all_workers(repository, fractio
     assert in_engine(repository, work) == ([10.5], False)
 
 
+def test_nan_in_an_input_is_named(repository, fractions):
+    with pytest.raises(InputError, match="numbers: expected finite values, not an infinity or NaN"):
+        in_engine(repository, lambda engine: engine.infer(fractions, inputs([np.nan, 1])))
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

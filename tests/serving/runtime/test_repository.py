@@ -175,3 +175,14 @@ def test_packages_leave_out_a_model_that_params_yaml_does_not_have(project):
     assert "`rm -r " in reason
     with pytest.raises(PenstockError, match="not served, since"):
         deployable_models(folders(project), ["new"])
+
+
+def test_reasons_name_no_folder_of_the_server_and_decide_about_readiness(tmp_path):
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    tiny_models.save_bytes(tmp_path, "broken", b"no model")
+    repository = Repository([tmp_path])
+    repository.load()
+    assert str(tmp_path) not in repository.rejected["broken"]
+    assert f"{tmp_path.name}/broken/model.onnx: onnxruntime cannot load it" in repository.rejected["broken"]
+    assert repository.is_ready(all_models=False)
+    assert not repository.is_ready(all_models=True)

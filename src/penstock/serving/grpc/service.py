@@ -39,7 +39,7 @@ class InferenceService:
         return ServerLiveResponse(live=True)
 
     async def server_ready(self, _request: ServerReadyRequest) -> ServerReadyResponse:
-        return ServerReadyResponse(ready=self.repository.ready)
+        return ServerReadyResponse(ready=self.repository.is_ready(all_models=self.engine.config.ready_requires_all))
 
     async def model_ready(self, request: ModelReadyRequest) -> ModelReadyResponse:
         self._model(request.name, request.version)

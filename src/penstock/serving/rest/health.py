@@ -31,8 +31,11 @@ class HealthEndpoints:
         return json_response({"live": True})
 
     async def ready(self, _request: Request) -> Response:
-        if self.repository.ready:
+        if self.repository.is_ready(all_models=self.engine.config.ready_requires_all):
             return json_response({"ready": True})
+        if self.repository.ready:
+            names = ", ".join(self.repository.rejected)
+            return json_response({"ready": False, "error": f"not served: {names}; see /v2/repository/index"}, 503)
         return json_response({"ready": False, "error": "the server is shutting down"}, 503)
 
     async def metrics(self, _request: Request) -> Response:

@@ -27,6 +27,10 @@ def encode(model: ServedModel, outputs: Tensors, requested: Mapping[str, bool], 
     if id_ is not None:
         body["id"] = id_
     binary: list[bytes] = []
+    if not model.is_exported:
+        for name, as_bytes in requested.items():
+            if not as_bytes:
+                model.check_json(name, outputs[name])
     body["outputs"] = [
         _tensor(name, outputs[name], binary if as_bytes else None) for name, as_bytes in requested.items()
     ]

@@ -142,13 +142,13 @@ def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | Reques
         return _run_whole(model, slices)
     failed = model.non_finite_rows(outputs)
     if len(slices) == 1:
-        return [outputs if failed is None else model.non_finite_error()]
+        return [outputs if failed is None else model.non_finite_error(_join_inputs(slices))]
     results: list[Outputs | RequestError] = []
     first = 0
     for part in slices:
         last = first + part.stop - part.start
         if failed is not None and failed[first:last].any():
-            results.append(model.non_finite_error())
+            results.append(model.non_finite_error(_join_inputs([part])))
         else:
             results.append({name: rows[first:last] for name, rows in outputs.items()})
         first = last

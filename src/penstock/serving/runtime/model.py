@@ -217,6 +217,8 @@ class ServedModel:
 
     def non_finite_rows(self, outputs: Tensors) -> NDArray[np.bool_] | None:
         """Return which rows have an infinity or NaN in an output, bool [rows]; None if there are none."""
+        if not self.is_exported:
+            return None
         arrays = [outputs[name] for name in self._float_outputs]
         # The fast path: an infinity or NaN anywhere makes the sum of squares one. Large values may do so as well.
         if all(isfinite(np.vdot(array, array)) for array in arrays):
@@ -227,7 +229,25 @@ class ServedModel:
         failed: NDArray[np.bool_] = ~np.all(finite, axis=0)
         return failed if failed.any() else None
 
-    def non_finite_error(self) -> InputError:
+    @property
+    def is_exported(self) -> bool:
+        """Whether Penstock exported the file, so that its outputs are finite for all valid inputs."""
+        return "parameters" in self.metadata
+
+    def check_json(self, name: str, output: NDArray[Any]) -> None:
+        """Check that JSON can hold an output.
+
+        Raises:
+            InputError: It has an infinity or NaN.
+        """
+        if output.dtype.kind == "f" and not np.isfinite(output).all():
+            raise InputError(f"{name}: has an infinity or NaN, which JSON has not; request binary data, or use gRPC")
+
+    def non_finite_error(self, inputs: Tensors) -> InputError:
+        """Return the error of rows whose outputs are not finite."""
+        for name, array in inputs.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                return InputError(f"{name}: expected finite values, not an infinity or NaN")
         return InputError(f"{self.input.name}: the values are so large that the model's output is not finite")
 
     def arrays_from_row(self, row: dict[str, Any]) -> dict[str, NDArray[Any]]:
@@ -255,13 +275,16 @@ class ServedModel:
         """
         if len(self.inputs) != 1:
             raise InputError(f"{self.name}: has {len(self.inputs)} inputs, not one")
-        outputs = self.run(self.arrays_from_row({self.input.name: row}))
+        inputs = self.arrays_from_row({self.input.name: row})
+        outputs = self.run(inputs)
         if self.non_finite_rows(outputs) is not None:
-            raise self.non_finite_error()
+            raise self.non_finite_error(inputs)
         return self.prediction(outputs, 0)
 
     def prediction(self, outputs: Tensors, row: int) -> dict[str, Any]:
         """Return the label and the probability of every class for a row, or all outputs as lists."""
+        for name, output in outputs.items():
+            self.check_json(name, output)
         if self.runs_whole:
             return {name: output.tolist() for name, output in outputs.items()}
         if not self.classes:

@@ -43,6 +43,11 @@ class ModelFile:
         """Whether it is an int8 candidate that is no longer to be served."""
         return self.path.name == INT8 and serves_int8(self.validation) is False
 
+    def without_path(self, message: str) -> str:
+        """Return a message for clients, who need not know where the folder of models is."""
+        home = self.path.parent
+        return message.replace(str(home), f"{home.parent.name}/{home.name}")
+
     def load(self) -> ServedModel:
         """Load the model.
 
@@ -115,6 +120,14 @@ class Repository:
             raise UnknownModelError(f"no version '{version}' of '{name}'; the served version is {model.version}")
         return model
 
+    def is_ready(self, *, all_models: bool) -> bool:
+        """Return whether the server accepts requests.
+
+        Args:
+            all_models: Whether every model of the folders must be served too, as the protocol has it.
+        """
+        return self.ready and not (all_models and self.rejected)
+
     def _why_unknown(self, name: str) -> str:
         if name in self.rejected:
             return self.rejected[name]
@@ -186,7 +199,7 @@ class Repository:
 
     def _add(self, file: ModelFile, loaded: ServedModel | PenstockError) -> None:
         if isinstance(loaded, PenstockError):
-            self.rejected[file.name] = str(loaded)
+            self.rejected[file.name] = file.without_path(str(loaded))
             logger.warning("%s", loaded)
             if not file.is_listed:
                 self.models.pop(file.name, None)
