@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from penstock.serving.auth import BearerAuth
 from penstock.serving.cors import CorsPolicy
@@ -63,7 +64,10 @@ class Application:
         name = request.path_parameters.get("name", "")
         model = name if name in self.engine.repository.models else ""
         seconds = time.monotonic() - request.arrived
-        self.engine.metrics.of(model).count_request("http", str(response.status), seconds)
+        metrics = self.engine.metrics.of(model)
+        metrics.count_request("http", str(response.status), seconds)
+        if request.method == "POST":  # the routes of models with this method are those of predictions
+            metrics.count_inference(seconds, success=response.status == HTTPStatus.OK)
 
     async def _handle(self, request: Request) -> Response:
         handler, request.path_parameters = self.routes.find(request.method, request.path)

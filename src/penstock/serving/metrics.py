@@ -6,6 +6,7 @@ cost 3. The library reads them when /metrics is scraped.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -36,6 +37,11 @@ class Histogram:
         self.sum += value
 
     @property
+    def count(self) -> int:
+        """Number of all values."""
+        return sum(self.counts)
+
+    @property
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bound and cumulative count of each bucket."""
         return list(zip([*map(str, self.bounds), "+Inf"], accumulate(self.counts), strict=True))
@@ -51,6 +57,12 @@ class ModelMetrics:
         self.queue_duration_seconds = Histogram(SECONDS)
         self.inference_duration_seconds = Histogram(SECONDS)
         self.batch_size_rows = Histogram(ROWS)
+        self.success_duration_seconds = Histogram(())
+        """Requests for a prediction that were answered."""
+        self.failure_duration_seconds = Histogram(())
+        """Requests for a prediction that were rejected, or failed."""
+        self.last_inference = 0
+        """Time of the last answered request for a prediction, in milliseconds since 1970; 0 for none."""
 
     def count_request(self, protocol: str, status: str, seconds: float) -> None:
         """Count one finished request.
@@ -63,6 +75,14 @@ class ModelMetrics:
         key = (protocol, status)
         self.requests[key] = self.requests.get(key, 0) + 1
         self.request_duration_seconds.observe(seconds)
+
+    def count_inference(self, seconds: float, *, success: bool) -> None:
+        """Count one finished request for a prediction, in addition to `count_request`."""
+        if success:
+            self.success_duration_seconds.observe(seconds)
+            self.last_inference = time.time_ns() // 1_000_000
+        else:
+            self.failure_duration_seconds.observe(seconds)
 
 
 HISTOGRAMS = {

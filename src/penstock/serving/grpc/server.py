@@ -18,7 +18,9 @@ from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import BearerAuth
 from penstock.serving.errors import InputError, OverloadedError, RequestError
 from penstock.serving.grpc import messages
+from penstock.serving.grpc.call import headers_of
 from penstock.serving.grpc.service import InferenceService
+from penstock.serving.grpc.standard_services import add_standard_services
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.tls import key_and_certificates
 
@@ -62,8 +64,10 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
             server.add_secure_port(engine.config.address(port), grpc.ssl_server_credentials([tls]))
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
+    health = await add_standard_services(server, engine.repository, NAME, BearerAuth(engine.config.token))
     await server.start()
     await stop.wait()
+    await health.enter_graceful_shutdown()
     await asyncio.sleep(engine.config.shutdown_grace)
     await server.stop(engine.config.timeout)
 
@@ -78,6 +82,7 @@ def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.Rp
         "ModelMetadata": (messages.ModelMetadataRequest, service.model_metadata),
         "ModelInfer": (messages.ModelInferRequest, service.model_infer),
         "RepositoryIndex": (messages.RepositoryIndexRequest, service.repository_index),
+        "ModelStatistics": (messages.ModelStatisticsRequest, service.model_statistics),
     }
     calls = CallHandler(engine, access_log)
     return {
@@ -112,7 +117,7 @@ class CallHandler:
         started, code = time.monotonic(), grpc.StatusCode.UNKNOWN
         request, refusal = None, None
         try:
-            self._auth.check(PUBLIC_METHODS.get(name, ""), _headers(context))
+            self._auth.check(PUBLIC_METHODS.get(name, ""), headers_of(context))
             with self.engine.memory.reserve(len(message)):
                 request = _parse(request_type, message)
                 response = await method(request)
@@ -125,17 +130,20 @@ class CallHandler:
             code = grpc.StatusCode.OK
         finally:  # before the client has its answer, after which it may look at the metrics
             seconds = time.monotonic() - started
-            self._count(request, code, seconds)
+            self._count(name, request, code, seconds)
             self._log(name, context, code, seconds, len(message))
         if refusal is not None:
             trailers = (("retry-after", str(refusal.retry_after)),) if isinstance(refusal, OverloadedError) else ()
             await context.abort(code, str(refusal), trailers)
         return response
 
-    def _count(self, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
+    def _count(self, method: str, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
         name = getattr(request, "model_name", "") or getattr(request, "name", "")
         model = name if name in self.engine.repository.models else ""
-        self.engine.metrics.of(model).count_request("grpc", code.name, seconds)
+        metrics = self.engine.metrics.of(model)
+        metrics.count_request("grpc", code.name, seconds)
+        if method == "ModelInfer":
+            metrics.count_inference(seconds, success=code is grpc.StatusCode.OK)
 
     def _log(self, name: str, context: Context, code: grpc.StatusCode, seconds: float, size: int) -> None:
         if self._access_log is not None:
@@ -155,9 +163,3 @@ def _parse(request_type: type[Message], message: bytes) -> Message:
         return request_type.FromString(message)
     except DecodeError as error:
         raise InputError(f"this is not a {request_type.DESCRIPTOR.name}: {error}") from None
-
-
-def _headers(context: Context) -> dict[bytes, bytes]:
-    """Return the metadata of a call that are text."""
-    pairs = context.invocation_metadata() or ()
-    return {name.encode(): value.encode() for name, value in pairs if isinstance(value, str)}

@@ -13,6 +13,9 @@ from penstock.serving.grpc.messages import (
     ModelMetadataResponse,
     ModelReadyRequest,
     ModelReadyResponse,
+    ModelStatistics,
+    ModelStatisticsRequest,
+    ModelStatisticsResponse,
     RepositoryIndexRequest,
     RepositoryIndexResponse,
     ServerLiveRequest,
@@ -23,9 +26,13 @@ from penstock.serving.grpc.messages import (
     ServerReadyResponse,
 )
 from penstock.serving.grpc.tensors import decode_inputs, encode_outputs
-from penstock.serving.rest.v2_request import MICROSECONDS
+from penstock.serving.rest.statistics import model_statistics
+from penstock.serving.rest.v2_request import MAX_DIGITS, MICROSECONDS
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
+
+BINARY_DATA = "binary_data"  # of an output: whether as bytes
+EXTENSIONS = ["model_repository", "statistics"]
 
 
 class InferenceService:
@@ -46,7 +53,7 @@ class InferenceService:
         return ModelReadyResponse(ready=True)
 
     async def server_metadata(self, _request: ServerMetadataRequest) -> ServerMetadataResponse:
-        return ServerMetadataResponse(name="penstock", version=version("penstock"), extensions=["model_repository"])
+        return ServerMetadataResponse(name="penstock", version=version("penstock"), extensions=EXTENSIONS)
 
     async def model_metadata(self, request: ModelMetadataRequest) -> ModelMetadataResponse:
         model = self._model(request.name, request.version)
@@ -56,20 +63,25 @@ class InferenceService:
             platform="onnxruntime_onnx",
             inputs=[ModelMetadataResponse.TensorMetadata(**spec.to_json()) for spec in model.inputs],
             outputs=[ModelMetadataResponse.TensorMetadata(**spec.to_json()) for spec in model.outputs],
+            properties={name: str(value) for name, value in model.metadata.items()},
         )
 
     async def model_infer(self, request: ModelInferRequest) -> ModelInferResponse:
         model = self._model(request.model_name, request.model_version)
         requested = _requested_outputs(request, model)
         outputs = await self.engine.infer(model, decode_inputs(request, model.specs), _timeout(request))
-        # Typed contents are answered with typed contents, raw bytes with raw bytes.
-        response = encode_outputs(requested, outputs, raw=bool(request.raw_input_contents))
+        response = encode_outputs(requested, outputs, raw=_wants_bytes(request))
         response.model_name, response.model_version, response.id = model.name, model.version, request.id
         return response
 
     async def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
         index = [entry for entry in self.repository.index() if not request.ready or entry["state"] == "READY"]
         return RepositoryIndexResponse(models=[RepositoryIndexResponse.ModelIndex(**entry) for entry in index])
+
+    async def model_statistics(self, request: ModelStatisticsRequest) -> ModelStatisticsResponse:
+        models = [self._model(request.name, request.version)] if request.name else self.repository.models.values()
+        found = [model_statistics(model, self.engine.metrics.of(model.name)) for model in models]
+        return ModelStatisticsResponse(model_stats=[ModelStatistics(**statistics) for statistics in found])
 
     def _model(self, name: str, version: str) -> ServedModel:
         return self.repository.get(name, version or None)
@@ -83,14 +95,26 @@ def _requested_outputs(request: ModelInferRequest, model: ServedModel) -> list[T
     for index, output in enumerate(request.outputs):
         if output.name not in known:
             raise InputError(f"outputs.{index}.name: expected {' or '.join(map(repr, known))}, not {output.name!r}")
-        if output.parameters:
-            raise InputError(f"outputs.{index}.parameters: '{next(iter(output.parameters))}' is not supported")
+        for unknown in output.parameters.keys() - {BINARY_DATA}:
+            raise InputError(f"outputs.{index}.parameters: '{unknown}' is not supported")
     return [known[output.name] for output in request.outputs]
 
 
+def _wants_bytes(request: ModelInferRequest) -> bool:
+    """Return whether to answer with raw bytes: as the outputs ask, or else as the inputs are."""
+    asked = [
+        output.parameters[BINARY_DATA].bool_param for output in request.outputs if BINARY_DATA in output.parameters
+    ]
+    return any(asked) if asked else bool(request.raw_input_contents)
+
+
 def _timeout(request: ModelInferRequest) -> float | None:
-    """Return seconds; Triton's clients send microseconds, and 0 for no timeout."""
-    given = request.parameters["timeout"].int64_param if "timeout" in request.parameters else 0
-    if given < 0:
-        raise InputError(f"parameters.timeout: expected microseconds, not {given}")
-    return given * MICROSECONDS or None
+    """Return seconds; clients send microseconds as a number or as text, and 0 for no timeout."""
+    if "timeout" not in request.parameters:
+        return None
+    parameter = request.parameters["timeout"]
+    given = getattr(parameter, parameter.WhichOneof("parameter_choice") or "int64_param")
+    text = str(given)
+    if type(given) not in (int, str) or not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise InputError(f"parameters.timeout: expected microseconds, not {given!r}")
+    return int(text) * MICROSECONDS or None

@@ -120,7 +120,8 @@ def _input_tensor(spec: TensorSpec) -> Part:
     """Describe a tensor of a request; its data are here, or behind the JSON, as its parameters say."""
     dimensions = len(spec.shape)
     sizes: Part = {"type": "array", "items": {"type": "integer", "minimum": 1}}
-    shape = sizes | {"minItems": dimensions, "maxItems": dimensions, "examples": [_smallest(spec)]}
+    most = 2 if dimensions == 1 else dimensions  # [rows, 1] is taken for [rows]
+    shape = sizes | {"minItems": dimensions, "maxItems": most, "examples": [_smallest(spec)]}
     tensor = _object({"name": {"const": spec.name}, "datatype": {"const": spec.datatype}, "shape": shape})
     size = {"type": "integer", "minimum": 0}
     tensor["properties"] |= {

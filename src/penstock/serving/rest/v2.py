@@ -3,6 +3,7 @@
     GET  /v2, /v2/                                 name and extensions of the server
     GET  /v2/models/{name}[/versions/{version}]    inputs, outputs, and provenance of the model
     GET  ..../ready
+    GET  ..../stats, /v2/models/stats              counts and durations (Triton's extension)
     POST ..../infer                                {"inputs": [{"name", "datatype", "shape", "data"}]}
     POST /v2/repository/index                      every model, and why one is not served; also GET
 
@@ -11,6 +12,7 @@ health.py has the server's own health.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -18,8 +20,11 @@ from penstock.serving.errors import InputError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import BYTES, JSON, Request, Response, is_json, json_object, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest import v2_request, v2_response
+from penstock.serving.rest.statistics import model_statistics
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
+
+EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
 
 def add_routes(routes: Routes, engine: Engine) -> None:
@@ -29,9 +34,11 @@ def add_routes(routes: Routes, engine: Engine) -> None:
         routes.add("GET", path, endpoints.server)
     for method in ("GET", "POST"):
         routes.add(method, "/v2/repository/index", endpoints.index)
+    routes.add("GET", "/v2/models/stats", endpoints.all_statistics)
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes.add("GET", model, endpoints.model)
         routes.add("GET", f"{model}/ready", endpoints.model_ready)
+        routes.add("GET", f"{model}/stats", endpoints.statistics)
         routes.add("POST", f"{model}/infer", endpoints.infer)
 
 
@@ -43,7 +50,7 @@ class V2Endpoints:
         self.repository = engine.repository
 
     async def server(self, _request: Request) -> Response:
-        return json_response({"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]})
+        return json_response({"name": "penstock", "version": version("penstock"), "extensions": EXTENSIONS})
 
     async def index(self, request: Request) -> Response:
         only_ready = json_object(request.body).get("ready", False) if request.body else False
@@ -57,6 +64,16 @@ class V2Endpoints:
 
     async def model_ready(self, request: Request) -> Response:
         return json_response({"name": self._model(request).name, "ready": True})
+
+    async def statistics(self, request: Request) -> Response:
+        return self._statistics([self._model(request)])
+
+    async def all_statistics(self, _request: Request) -> Response:
+        return self._statistics(self.repository.models.values())
+
+    def _statistics(self, models: Iterable[ServedModel]) -> Response:
+        metrics = self.engine.metrics
+        return json_response({"model_stats": [model_statistics(model, metrics.of(model.name)) for model in models]})
 
     async def infer(self, request: Request) -> Response:
         model = self._model(request)

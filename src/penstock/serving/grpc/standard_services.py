@@ -1,0 +1,77 @@
+"""gRPC's own services: health (grpc.health.v1) for probes, and reflection for tools such as grpcurl."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from penstock.serving.auth import BearerAuth
+from penstock.serving.errors import UnauthorizedError
+from penstock.serving.grpc import messages
+from penstock.serving.grpc.call import headers_of
+from penstock.serving.runtime.repository import Repository
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Status = health_pb2.HealthCheckResponse
+
+
+class HealthService(health.aio.HealthServicer):
+    """Health of the server, and of the inference service; needs no token, as the health routes of HTTP.
+
+    Args:
+        repository: The served models.
+        service: Full name of the inference service.
+    """
+
+    def __init__(self, repository: Repository, service: str) -> None:
+        super().__init__()
+        self._repository = repository
+        self._services = (health.OVERALL_HEALTH, service)
+
+    async def update(self) -> None:
+        """Take over whether the server is ready, for `Check` and open `Watch` calls."""
+        status = Status.SERVING if self._repository.ready else Status.NOT_SERVING
+        for service in self._services:
+            await self.set(service, status)
+
+    async def Check(self, request: Any, context: Context) -> Any:  # noqa: ANN401, N802  (gRPC's name)
+        await self.update()
+        return await super().Check(request, context)
+
+
+class ReflectionService(reflection.aio.ReflectionServicer):
+    """Definitions of all services; needs the token."""
+
+    def __init__(self, service: str, auth: BearerAuth) -> None:
+        pool = DescriptorPool()
+        for file in (messages.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
+            pool.AddSerializedFile(file.serialized_pb)
+        super().__init__((service, health.SERVICE_NAME, reflection.SERVICE_NAME), pool=pool)
+        self._auth = auth
+
+    async def ServerReflectionInfo(  # noqa: N802  (gRPC's name)
+        self, request_iterator: AsyncIterator[Any], context: Context
+    ) -> AsyncIterator[Any]:
+        try:
+            self._auth.check("", headers_of(context))
+        except UnauthorizedError as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        async for response in super().ServerReflectionInfo(request_iterator, context):
+            yield response
+
+
+async def add_standard_services(
+    server: grpc.aio.Server, repository: Repository, service: str, auth: BearerAuth
+) -> HealthService:
+    """Add both services to a server; return the first, which shows that the server shuts down."""
+    health_service = HealthService(repository, service)
+    await health_service.update()
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionService(service, auth), server)
+    return health_service

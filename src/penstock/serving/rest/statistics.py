@@ -1,0 +1,38 @@
+"""Statistics of the models, as Triton's extension has them: cumulative counts and durations since the start.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_statistics.md
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.serving.metrics import Histogram, ModelMetrics
+from penstock.serving.runtime.model import ServedModel
+
+NANOSECONDS = 1e9
+
+
+def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any]:
+    """Return the statistics of one model; preparing inputs and outputs is not measured, and has no duration."""
+    runs = metrics.inference_duration_seconds
+    unmeasured = {"count": runs.count, "ns": 0}
+    return {
+        "name": model.name,
+        "version": model.version,
+        "last_inference": metrics.last_inference,
+        "inference_count": int(metrics.batch_size_rows.sum),
+        "execution_count": runs.count,
+        "inference_stats": {
+            "success": _duration(metrics.success_duration_seconds),
+            "fail": _duration(metrics.failure_duration_seconds),
+            "queue": _duration(metrics.queue_duration_seconds),
+            "compute_input": unmeasured,
+            "compute_infer": _duration(runs),
+            "compute_output": unmeasured,
+        },
+    }
+
+
+def _duration(histogram: Histogram) -> dict[str, int]:
+    return {"count": histogram.count, "ns": round(histogram.sum * NANOSECONDS)}
