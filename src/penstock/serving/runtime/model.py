@@ -154,7 +154,9 @@ class ServedModel:
 
     def needs_cut(self, inputs: Tensors) -> bool:
         """Return whether a text is too long to be run as it is."""
-        return any(len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat)
+        return bool(self._text_inputs) and any(
+            len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat
+        )
 
     def cut_texts(self, inputs: Tensors) -> Tensors:
         """Return the inputs with each text cut to the words that the model reads; its outputs stay the same.
@@ -331,6 +333,10 @@ def _row_names(nodes: list[Any]) -> Iterator[str]:
 
 
 def _num_rows(spec: TensorSpec, inputs: Tensors) -> int:
+    array = inputs.get(spec.name)
+    # The fast path: all sizes but the rows are fixed.
+    if array is not None and array.dtype == spec.dtype and array.ndim and array.shape[1:] == spec.shape[1:]:
+        return len(array) or len(_check_shape(spec, inputs))
     return len(_check_shape(spec, inputs))
 
 
