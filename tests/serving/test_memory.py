@@ -10,7 +10,6 @@ import orjson
 import psutil
 import pytest
 
-from penstock.export.tokenizer_graph import text_graph
 from tests.helpers.processes import wait_until
 from tests.serving import tiny_models
 from tests.serving.server_process import serving
@@ -26,7 +25,7 @@ MANY_WORDS = "a " * 4_000_000
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for rule in ("ascii", "unicode"):
-        tiny_models.save(folder, rule, text_graph(["a", "film"], 200, "text", "ids", rule))
+        tiny_models.save(folder, rule, tiny_models.token_ids(["a", "film"], 200, rule))
     tiny_models.save(folder, "echo", tiny_models.echo())
     tiny_models.save(folder, "sides", tiny_models.sides())
     with serving(folder, "--models", str(folder), "--workers", "2") as running:

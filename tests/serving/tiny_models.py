@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from penstock.export.tokenizer_graph import text_graph
 from penstock.io.files import read_json, write_bytes, write_json
 
 # Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
@@ -102,6 +103,13 @@ def echo():
     """`text` string [rows] to itself."""
     nodes = [helper.make_node("Identity", ["text"], ["same"])]
     return _model(nodes, ("text", TensorProto.STRING), [("same", TensorProto.STRING)], {})
+
+
+def token_ids(vocabulary, length, rule):
+    """`text` string [rows] to `ids` int64 [rows, length], by the tokenizer of exported models."""
+    model = text_graph(vocabulary, length, "text", "ids", rule)
+    helper.set_model_props(model, {"parameters": "none"})
+    return model
 
 
 def save(folder: Path, name: str, model: onnx.ModelProto) -> str:

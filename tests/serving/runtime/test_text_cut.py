@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.export.tokenizer_graph import text_graph
 from penstock.serving.errors import PayloadTooLargeError
 from penstock.serving.runtime import text_cut
 from penstock.serving.runtime.model import ServedModel
@@ -22,7 +21,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=80).map("".join)
 
 @pytest.fixture(scope="module", params=["ascii", "unicode"])
 def graph(request):
-    return text_graph(VOCABULARY, LENGTH, "text", "ids", request.param).SerializeToString()
+    return tiny_models.token_ids(VOCABULARY, LENGTH, request.param).SerializeToString()
 
 
 @pytest.fixture(scope="module")

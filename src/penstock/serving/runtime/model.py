@@ -75,7 +75,8 @@ class ServedModel:
         """What the file says of itself: its input, and the hashes of the data, parameters and code."""
         self.classes: list[str] = self._read_classes()
         """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
-        self._text_cut = text_cut(find_tokenizer(content, self.input.name)) if self.takes_texts else None
+        cuts = self.takes_texts and self.is_exported  # another file may read other words with such a tokenizer
+        self._text_cut = text_cut(find_tokenizer(content, self.input.name)) if cuts else None
         self._text_inputs = [spec.name for spec in self.specs.values() if spec.datatype == "BYTES"]
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
