@@ -1,6 +1,6 @@
 """Build ONNX files that the pipeline would not export: outputs that are no rows, and inputs of any kind."""
 
-import io
+import tempfile
 import warnings
 
 import numpy as np
@@ -14,19 +14,19 @@ FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 def lstm_with_states():
     """`steps` float32 [rows, 5, 3] to the outputs [rows, 5, 4] and the states [1, rows, 4] of a torch LSTM."""
     torch.manual_seed(0)
-    content = io.BytesIO()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = f"{folder}/model.onnx"
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _LSTM(),
             (torch.zeros(2, 5, 3),),
-            content,
+            path,
             dynamo=False,
             input_names=["steps"],
             output_names=["outputs", "hidden", "cell"],
             dynamic_axes={"steps": {0: "batch"}, "outputs": {0: "batch"}, "hidden": {1: "batch"}, "cell": {1: "batch"}},
         )
-    return onnx.load_from_string(content.getvalue())
+        return onnx.load(path)
 
 
 class _LSTM(torch.nn.Module):

@@ -25,6 +25,11 @@ def graph(request):
 
 
 @pytest.fixture(scope="module")
+def model(graph):
+    return ServedModel("ids", graph)
+
+
+@pytest.fixture(scope="module")
 def session(graph):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -36,18 +41,20 @@ def ids(session, *texts):
 
 
 def test_the_tokenizer_is_found_in_the_file(graph):
-    assert find_tokenizer(graph, "text").max_length == LENGTH
+    found = find_tokenizer(graph, "text")
+    assert found is not None
+    assert found.max_length == LENGTH
     assert find_tokenizer(graph, "other") is None
     assert find_tokenizer(tiny_models.echo().SerializeToString(), "text") is None
 
 
 @settings(deadline=None, max_examples=500)
 @given(text=texts)
-def test_cut_texts_have_the_same_token_ids(graph, session, text):
+def test_cut_texts_have_the_same_token_ids(model, session, text):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(text_cut, "MAX_UNCUT", 4)  # so that windows start anywhere in the text
         patched.setattr(text_cut, "CHARACTERS_PER_WORD", 2)
-        short = text_cut.text_cut(find_tokenizer(graph, "text")).cut(text)
+        (short,) = model.cut_texts({"text": np.array([text], dtype=object)})["text"]
     assert np.array_equal(ids(session, text), ids(session, short))
 
 
