@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tritonclient.utils import InferenceServerException
 
 from penstock.serving.grpc import messages
+from tests.helpers.processes import wait_until
 from tests.serving import tiny_models
 from tests.serving.server_process import serving
 
@@ -62,6 +63,18 @@ def test_a_shutdown_is_seen_by_those_who_watch(folder):
         served.process.send_signal(signal.SIGTERM)
         assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watched.cancel()
+
+
+def test_health_follows_ready_requires_all(tmp_path):
+    tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
+    with serving(tmp_path, "--models", str(tmp_path), "--ready-requires-all") as served:
+        (tmp_path / "broken").mkdir()
+        (tmp_path / "broken" / "model.onnx").write_bytes(b"no model")
+        (tmp_path / "broken" / "validation.json").write_text('{"sha256": ""}')
+        wait_until(lambda: httpx.get(f"{served.url}/v2/health/ready").status_code == 503)
+        with grpc.insecure_channel(served.grpc) as channel:
+            checked = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+    assert checked.status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Authorized(grpc.StreamStreamClientInterceptor):

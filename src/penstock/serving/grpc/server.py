@@ -64,7 +64,7 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
             server.add_secure_port(engine.config.address(port), grpc.ssl_server_credentials([tls]))
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
-    health = await add_standard_services(server, engine.repository, NAME, BearerAuth(engine.config.token))
+    health = await add_standard_services(server, engine, NAME, BearerAuth(engine.config.token))
     await server.start()
     await stop.wait()
     await health.enter_graceful_shutdown()

@@ -15,7 +15,7 @@ from penstock.serving.auth import BearerAuth
 from penstock.serving.errors import UnauthorizedError
 from penstock.serving.grpc import messages
 from penstock.serving.grpc.call import headers_of
-from penstock.serving.runtime.repository import Repository
+from penstock.serving.runtime.engine import Engine
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Status = health_pb2.HealthCheckResponse
@@ -25,18 +25,19 @@ class HealthService(health.aio.HealthServicer):
     """Health of the server, and of the inference service; needs no token, as the health routes of HTTP.
 
     Args:
-        repository: The served models.
+        engine: The engine of the served models.
         service: Full name of the inference service.
     """
 
-    def __init__(self, repository: Repository, service: str) -> None:
+    def __init__(self, engine: Engine, service: str) -> None:
         super().__init__()
-        self._repository = repository
+        self._engine = engine
         self._services = (health.OVERALL_HEALTH, service)
 
     async def update(self) -> None:
         """Take over whether the server is ready, for `Check` and open `Watch` calls."""
-        status = Status.SERVING if self._repository.ready else Status.NOT_SERVING
+        ready = self._engine.repository.is_ready(all_models=self._engine.config.ready_requires_all)
+        status = Status.SERVING if ready else Status.NOT_SERVING
         for service in self._services:
             await self.set(service, status)
 
@@ -67,10 +68,10 @@ class ReflectionService(reflection.aio.ReflectionServicer):
 
 
 async def add_standard_services(
-    server: grpc.aio.Server, repository: Repository, service: str, auth: BearerAuth
+    server: grpc.aio.Server, engine: Engine, service: str, auth: BearerAuth
 ) -> HealthService:
     """Add both services to a server; return the first, which shows that the server shuts down."""
-    health_service = HealthService(repository, service)
+    health_service = HealthService(engine, service)
     await health_service.update()
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionService(service, auth), server)
