@@ -36,9 +36,9 @@ SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do shift 2; done
 export SLURM_JOB_ID=20000 SLURM_JOB_NAME=train SLURM_NTASKS=2 SLURM_NTASKS_PER_NODE=1 SLURM_NNODES=2
 export SLURM_NODELIST=127.0.0.1 SLURM_LOCALID=0
-SLURM_PROCID=0 SLURM_NODEID=0 "$@" &
-SLURM_PROCID=1 SLURM_NODEID=1 "$@" &
-wait -n && wait -n
+SLURM_PROCID=0 SLURM_NODEID=0 "$@" & first=$!
+SLURM_PROCID=1 SLURM_NODEID=1 "$@" & second=$!
+wait $first && wait $second
 """
 # Commands that run these tests.
 TESTS = {"make check", "make test", "make test-slow"}

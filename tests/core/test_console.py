@@ -10,7 +10,7 @@ from pathlib import Path
 from penstock.core.console import note, stage_line, warn
 stage_line("train", "iris_mlp", "0.97 ± 0.01")
 warn("± again")
-note("x" * 100_000)
+note("the end")
 Path("reached").touch()
 """
 

@@ -34,9 +34,8 @@ def test_the_rank_of_a_launcher_is_no_leftover(monkeypatch, of_launcher):
 
 
 @pytest.mark.parametrize("tasks", ["4", "four"])
-def test_training_outside_srun_ends_with_one_line(linked_project, repository, tasks):
+def test_training_outside_srun_ends_with_one_line(linked_project, tasks):
     """As in a batch script or in salloc."""
-    (linked_project / "src").symlink_to(repository / "src")
     done = subprocess.run(
         [sys.executable, "pipelines/train.py", "iris_mlp"],
         cwd=linked_project,

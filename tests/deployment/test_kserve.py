@@ -64,8 +64,8 @@ def test_kserve_gets_triton_with_the_storage_uri(service):
     read = service("--storage", "s3://models/triton")
     check(read, SERVICE)
     model = read["spec"]["predictor"]["model"]
-    assert {"name": "ORT_DISABLE_TELEMETRY", "value": "1"} in model["env"]
     assert model == {
+        "env": [{"name": "ORT_DISABLE_TELEMETRY", "value": "1"}],
         "modelFormat": {"name": "onnx"},
         "runtime": "kserve-tritonserver",
         "protocolVersion": "v2",

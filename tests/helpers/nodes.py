@@ -15,8 +15,8 @@ done
 ip -n one address add {FIRST}/24 dev link_one
 ip -n two address add {SECOND}/24 dev link_two
 on() {{ GLOO_SOCKET_IFNAME=link_$1 PET_LOCAL_ADDR=$2 PET_RDZV_CONF=is_host=$3 ip netns exec "$1" "${{@:4}}"; }}
-on one {FIRST} 1 "$@" &
-on two {SECOND} 0 "$@" &
-wait -n; wait -n
+on one {FIRST} 1 "$@" & first=$!
+on two {SECOND} 0 "$@" & second=$!
+wait $first; wait $second  # a second `wait -n` finds no job if both have ended
 """
 ON_TWO_NODES = ["unshare", "--user", "--map-root-user", "--net", "--mount", "bash", "-c", _SCRIPT, "nodes"]

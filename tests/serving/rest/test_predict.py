@@ -143,8 +143,8 @@ def test_damaged_forms_are_rejected(content):
 def test_penstock_predict_reads_an_image_file(tmp_path, capsys, monkeypatch):
     from penstock.cli import main
 
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("models: {sides: {}}\n")
     tiny_models.save(tmp_path / "models", "sides", tiny_models.sides())
     Path(tmp_path / "digit.png").write_bytes(picture(LEFT))
     monkeypatch.chdir(tmp_path)
