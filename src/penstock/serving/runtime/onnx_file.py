@@ -19,8 +19,9 @@ GRAPH = 7  # of ModelProto
 NODE, INITIALIZER = 1, 5  # of GraphProto
 NODE_INPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 4, 5, 7  # of NodeProto
 ATTRIBUTE_NAME, STRING, TENSOR, SUBGRAPH, STRINGS, TENSORS, SUBGRAPHS = 1, 4, 5, 6, 9, 10, 11  # of AttributeProto
-DIMS, TENSOR_NAME, EXTERNAL_DATA = 1, 8, 13  # of TensorProto
+DIMS, INT64_DATA, TENSOR_NAME, RAW_DATA, EXTERNAL_DATA = 1, 7, 8, 9, 13  # of TensorProto
 KEY, VALUE = 1, 2  # of StringStringEntryProto
+INT64_SIZE = 8  # bytes
 
 Value = int | memoryview
 
@@ -150,14 +151,14 @@ def _tensors(graph: memoryview) -> Iterator[memoryview]:
 
 
 def _max_length(graph: memoryview) -> int | None:
-    """Return the last size of the exported graph's constant `rows` [-1, max_length], by those of its shape.
+    """Return the number of words that an exported text model reads, from a constant of its tokenizer.
 
-    The constant `positions` has the shape [1, max_length] (word rule ascii); `length` is [max_length] (unicode).
+    `positions` has the shape [1, max_length] (word rule ascii); `length` has the value [max_length] (unicode).
     """
     for tensor in _messages(graph, INITIALIZER):
         name = _text(tensor, TENSOR_NAME)
         if name == "positions":
-            dims = [size for size in _sizes(tensor) if isinstance(size, int)]
+            dims = list(_sizes(tensor))
             return dims[-1] if len(dims) == 2 and dims[0] == 1 else None
     return next((_int64(one) for one in _messages(graph, INITIALIZER) if _text(one, TENSOR_NAME) == "length"), None)
 
@@ -171,10 +172,6 @@ def _sizes(tensor: memoryview) -> Iterator[int]:
             while position < len(value):
                 size, position = _varint(value, position)
                 yield size
-
-
-RAW_DATA, INT64_DATA = 9, 7  # of TensorProto
-INT64_SIZE = 8
 
 
 def _int64(tensor: memoryview) -> int | None:
