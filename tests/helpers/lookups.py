@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_suffix(".c")
-# MLflow and DVC disable their telemetry where one of these is set.
-OF_TESTS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "PYTEST_CURRENT_TEST")
+# MLflow and DVC disable their telemetry where one of the first is set; make writes more lines below another make.
+OF_TESTS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 @dataclass(frozen=True)
