@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.serving.codecs.binary import array_from_bytes, bytes_from_array
 from penstock.serving.codecs.json import array_from_values
-from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.errors import InputError
 from penstock.serving.http.messages import Request
 from penstock.serving.rest.v2_request import parse
@@ -23,18 +23,19 @@ values = numbers | st.booleans() | st.text(max_size=3) | st.none() | st.just("1"
 
 def fits(datatype, value):
     """Convert one value in plain Python."""
-    if datatype == "BYTES":
-        return isinstance(value, str)
+    if datatype in ("BYTES", "BOOL"):
+        return isinstance(value, {"BYTES": str, "BOOL": bool}[datatype])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if datatype == "FP32":
+    dtype = DTYPES[datatype]
+    if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return bool(abs(value) < 1e300 and np.isfinite(np.float32(value)))
-    smallest, largest = {"UINT8": (0, 255), "INT64": (-(2**63), 2**63 - 1)}[datatype]
-    return isinstance(value, int) and smallest <= value <= largest
+            return bool(np.isfinite(np.array(value, dtype)))
+    limits = np.iinfo(dtype)
+    return isinstance(value, int) and limits.min <= value <= limits.max
 
 
-@given(datatype=st.sampled_from(["FP32", "UINT8", "INT64", "BYTES"]), flat=st.lists(values, min_size=1, max_size=5))
+@given(datatype=st.sampled_from(list(DTYPES)), flat=st.lists(values, min_size=1, max_size=5))
 def test_arrays_hold_exactly_what_their_datatype_can(datatype, flat):
     spec = TensorSpec("x", datatype, (-1,))
     if all(fits(datatype, value) for value in flat):
@@ -44,6 +45,13 @@ def test_arrays_hold_exactly_what_their_datatype_can(datatype, flat):
     else:
         with pytest.raises(InputError, match="these values are not"):
             array_from_values(flat, spec)
+
+
+def test_a_byte_of_a_bool_is_0_or_1():
+    spec = TensorSpec("x", "BOOL", (-1,))
+    assert array_from_bytes(memoryview(b"\0\1"), spec, [2], "inputs.0").tolist() == [False, True]
+    with pytest.raises(InputError, match=r"inputs\.0: expected a byte of 0 or 1 for each BOOL"):
+        array_from_bytes(memoryview(b"\0\2"), spec, [2], "inputs.0")
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))

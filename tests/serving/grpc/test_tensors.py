@@ -37,6 +37,7 @@ def call_of(*tensors, raw=()):
 def test_values_survive_a_round_trip(raw, case):
     spec, array = case
     response = encode_outputs([spec], {"x": array}, raw=raw)
+    assert bool(response.raw_output_contents) == (raw or spec.datatype == "FP16")
     call = messages.ModelInferRequest(raw_input_contents=response.raw_output_contents)
     # Tensors that are asked and answered have the same fields.
     call.inputs.add().ParseFromString(response.outputs[0].SerializeToString())
@@ -57,7 +58,7 @@ def test_any_bytes_are_texts_or_rejected(content, shape):
         assert all(isinstance(text, str) for text in array.ravel())
 
 
-SPECS = {spec.name: spec for spec in (TensorSpec("x", "UINT8", (-1,)), TensorSpec("text", "BYTES", (-1,)))}
+SPECS = {spec.name: spec for spec in map(TensorSpec, ("x", "text", "half"), ("UINT8", "BYTES", "FP16"), [(-1,)] * 3)}
 FOUR = {"name": "x", "datatype": "UINT8", "shape": [4]}
 TEXT = {"name": "text", "datatype": "BYTES", "shape": [1]}
 
@@ -67,7 +68,7 @@ TEXT = {"name": "text", "datatype": "BYTES", "shape": [1]}
     [
         (call_of(FOUR, raw=[b"1", b"2"]), "raw_input_contents: expected 1, one per input, not 2"),
         (call_of(FOUR, FOUR, raw=[b"1234", b"1234"]), "inputs.1.name: 'x' appears twice"),
-        (call_of(FOUR | {"name": "y"}), "inputs.0.name: expected 'x' or 'text', not 'y'"),
+        (call_of(FOUR | {"name": "y"}), "inputs.0.name: expected 'x' or 'text' or 'half', not 'y'"),
         (call_of(FOUR | {"datatype": "FP8"}, raw=[b"1234"]), "inputs.0.datatype: expected 'UINT8', not 'FP8'"),
         (call_of(FOUR | {"shape": [-4]}, raw=[b"1234"]), "inputs.0.shape: expected sizes like [-1], not [-4]"),
         (
@@ -85,6 +86,10 @@ TEXT = {"name": "text", "datatype": "BYTES", "shape": [1]}
             "expected UINT8 of shape [-1]; these values are not",
         ),
         (call_of(FOUR | {"contents": {"fp32_contents": [1]}}), "UINT8 belongs in uint_contents, not in fp32_contents"),
+        (
+            call_of({"name": "half", "datatype": "FP16", "shape": [1], "contents": {"fp32_contents": [1]}}),
+            "inputs.0.contents: FP16 has no typed contents; send raw_input_contents",
+        ),
         (call_of(TEXT, raw=[b"\x05\0\0\0abc"]), "text 0 is longer than the remaining bytes"),
         (call_of(TEXT, raw=[b"\x05\0"]), "text 0 is longer than the remaining bytes"),
         (call_of(TEXT, raw=[b"\x01\0\0\0\xff"]), "text 0 is not UTF-8"),

@@ -32,6 +32,8 @@ def array_from_bytes(content: memoryview, spec: TensorSpec, shape: list[int], wh
     expected = count * spec.dtype.itemsize
     if len(content) != expected:
         raise InputError(f"{where}: expected {expected} bytes for the shape {shape}, not {len(content)}")
+    if spec.datatype == "BOOL" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
+        raise InputError(f"{where}: expected a byte of 0 or 1 for each BOOL")
     return np.require(np.frombuffer(content, spec.dtype.newbyteorder("<")).reshape(shape), spec.dtype, "A")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.errors import InputError
 
 
@@ -20,7 +20,7 @@ def array_from_values(flat: list[Any], spec: TensorSpec, *, check_bools: bool = 
     Args:
         flat: The values.
         spec: The tensor that they are for.
-        check_bools: Whether true and false may be among the values; they are not numbers.
+        check_bools: Whether true and false may be among values that are numbers.
 
     Returns:
         One-dimensional array.
@@ -32,7 +32,7 @@ def array_from_values(flat: list[Any], spec: TensorSpec, *, check_bools: bool = 
         values = _CONVERTERS[spec.datatype](flat)
     except (TypeError, ValueError, OverflowError):
         values = None
-    if values is None or (check_bools and any(type(value) is bool for value in flat)):
+    if values is None or (check_bools and spec.datatype != "BOOL" and any(type(value) is bool for value in flat)):
         raise InputError(f"{spec.expected}; these values are not")
     return values
 
@@ -73,10 +73,41 @@ def _floats(flat: list[Any]) -> NDArray[np.float32]:
     return numbers
 
 
+def _halves(flat: list[Any]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        numbers = np.frombuffer(array.array("d", flat), np.float64).astype(np.float16)
+    if not np.isfinite(numbers).all():
+        raise OverflowError
+    return numbers
+
+
+def _bools(flat: list[Any]) -> NDArray[np.bool_]:
+    if not all(type(value) is bool for value in flat):
+        raise TypeError
+    return np.array(flat, np.bool_)
+
+
+def _numbers(datatype: str, code: str) -> Callable[[list[Any]], NDArray[Any]]:
+    """Return the converter of a datatype that Python's `array` has, by its type code."""
+    return lambda flat: np.frombuffer(array.array(code, flat), DTYPES[datatype])
+
+
+_CODES = {
+    "UINT16": "H",
+    "UINT32": "I",
+    "UINT64": "Q",
+    "INT8": "b",
+    "INT16": "h",
+    "INT32": "i",
+    "INT64": "q",
+    "FP64": "d",
+}
 # Python's arrays reject what they cannot hold, and are filled in C.
 _CONVERTERS: dict[str, Callable[[list[Any]], NDArray[Any]]] = {
-    "BYTES": _texts,
+    "BOOL": _bools,
     "UINT8": lambda flat: np.frombuffer(bytes(flat), np.uint8),
-    "INT64": lambda flat: np.frombuffer(array.array("q", flat), np.int64),
+    "FP16": _halves,
     "FP32": _floats,
+    "BYTES": _texts,
+    **{datatype: _numbers(datatype, code) for datatype, code in _CODES.items()},
 }

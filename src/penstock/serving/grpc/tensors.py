@@ -16,8 +16,17 @@ from penstock.serving.errors import InputError
 from penstock.serving.grpc.messages import InferTensorContents, ModelInferRequest, ModelInferResponse
 from penstock.serving.rest.v2_request import check_shape, find_spec
 
-# The field of InferTensorContents that holds a datatype's values.
-_FIELDS = {"FP32": "fp32_contents", "UINT8": "uint_contents", "INT64": "int64_contents", "BYTES": "bytes_contents"}
+# The field of InferTensorContents that holds a datatype's values; the protocol has none for FP16.
+_FIELDS = {
+    "BOOL": "bool_contents",
+    **dict.fromkeys(["INT8", "INT16", "INT32"], "int_contents"),
+    "INT64": "int64_contents",
+    **dict.fromkeys(["UINT8", "UINT16", "UINT32"], "uint_contents"),
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
 
 
 def decode_inputs(request: ModelInferRequest, specs: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
@@ -46,8 +55,9 @@ def decode_inputs(request: ModelInferRequest, specs: Mapping[str, TensorSpec]) -
 
 
 def encode_outputs(specs: Sequence[TensorSpec], outputs: Tensors, *, raw: bool) -> ModelInferResponse:
-    """Return a response with these outputs only, as raw bytes or as typed contents."""
+    """Return a response with these outputs only, as raw bytes or as typed contents; those with FP16 always as bytes."""
     response = ModelInferResponse()
+    raw = raw or any(spec.datatype not in _FIELDS for spec in specs)
     for spec in specs:
         array = outputs[spec.name]
         tensor = response.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
@@ -77,6 +87,8 @@ def _array(
 
 
 def _typed(contents: InferTensorContents, spec: TensorSpec, shape: list[int], where: str) -> NDArray[Any]:
+    if spec.datatype not in _FIELDS:
+        raise InputError(f"{where}: {spec.datatype} has no typed contents; send raw_input_contents")
     field = _FIELDS[spec.datatype]
     others = [other.name for other, _ in contents.ListFields() if other.name != field]
     if others:

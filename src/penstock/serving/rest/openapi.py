@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from penstock.serving.codecs.tensors import TensorSpec
+from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest.explain import is_explainable
@@ -51,7 +51,7 @@ def openapi_document(models: Models, *, auth: bool) -> Part:
     document["security"] = [{"token": []}] if auth else []
     components = document["components"]
     components["parameters"]["name"]["schema"]["enum"] = list(models)
-    elements = {datatype: components["schemas"][datatype] for datatype in ("FP32", "UINT8", "INT64", "BYTES")}
+    elements = {datatype: components["schemas"][datatype] for datatype in DTYPES}
     _fill_schemas(components["schemas"], models, elements)
     _fill_bodies(components["requestBodies"], models)
     return document
