@@ -84,7 +84,7 @@ def test_a_new_file_is_loaded_without_a_failed_request(served, folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "not the file that was validated"), (b"no model", "onnxruntime cannot load it")]
+    ("content", "says"), [(None, "not the file that was validated"), (b"no model", "not an ONNX file")]
 )
 def test_a_broken_or_changed_file_is_rejected_and_the_old_model_stays(served, folder, content, says):
     def entry():

@@ -183,6 +183,6 @@ def test_reasons_name_no_folder_of_the_server_and_decide_about_readiness(tmp_pat
     repository = Repository([tmp_path])
     repository.load()
     assert str(tmp_path) not in repository.rejected["broken"]
-    assert f"{tmp_path.name}/broken/model.onnx: onnxruntime cannot load it" in repository.rejected["broken"]
+    assert f"{tmp_path.name}/broken/model.onnx: not an ONNX file" in repository.rejected["broken"]
     assert repository.is_ready(all_models=False)
     assert not repository.is_ready(all_models=True)
