@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from penstock.serving.auth import BearerAuth
 from penstock.serving.cors import CorsPolicy
@@ -21,6 +20,7 @@ from penstock.serving.runtime.engine import Engine
 
 # A compressed body of so many bytes may become a thousand times as large, and zlib takes milliseconds.
 MAX_INLINE_COMPRESSED = 2048
+OK = 200
 MODULES = (health, v2, predict, explain, openapi, static_files)
 
 
@@ -32,7 +32,7 @@ class Application:
         self.engine = engine
         self.config = engine.config
         self._auth = BearerAuth(engine.config.token)
-        self._cors = CorsPolicy(engine.config.cors_origins)
+        self._cors = CorsPolicy(engine.config.cors_origins) if engine.config.cors_origins else None
 
     def authorize(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Check a request before its body is read.
@@ -40,24 +40,29 @@ class Application:
         Raises:
             UnauthorizedError: The token is missing or wrong.
         """
-        if not self._cors.is_preflight(method, headers):
+        if self._cors is None or not self._cors.is_preflight(method, headers):
             self._auth.check(path, headers)
 
     async def respond(self, request: Request) -> Response:
         """Answer an authorized request; an error becomes an error response."""
-        if self._cors.is_preflight(request.method, request.headers):
+        if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
             return self._cors.add_headers(request, self._cors.preflight_response(request))
         try:
-            response = self._cors.add_headers(request, await self._handle(request))
+            handler, request.path_parameters = self.routes.find(request.method, request.path)
+            encoding = request.headers.get(b"content-encoding")
+            response = await (handler(request) if encoding is None else self._decompress(handler, request, encoding))
         except RequestError as error:
             response = self.error_response(error, request)
+        else:
+            response = response if self._cors is None else self._cors.add_headers(request, response)
         accepted = request.headers.get(b"accept-encoding")
-        encoding = None if accepted is None else accepted_encoding(accepted)
-        return response if encoding is None else compress(response, encoding)
+        accepted_one = None if accepted is None else accepted_encoding(accepted)
+        return response if accepted_one is None else compress(response, accepted_one)
 
     def error_response(self, error: RequestError, request: Request) -> Response:
         """Return {"error": message} with the status and headers of the error."""
-        return self._cors.add_headers(request, json_response({"error": str(error)}, error.status, error.headers))
+        response = json_response({"error": str(error)}, error.status, error.headers)
+        return response if self._cors is None else self._cors.add_headers(request, response)
 
     def count(self, request: Request, response: Response) -> None:
         """Count a finished request, authorized or not, in the metrics of its model."""
@@ -67,12 +72,7 @@ class Application:
         metrics = self.engine.metrics.of(model)
         metrics.count_request("http", str(response.status), seconds)
         if request.method == "POST":  # the routes of models with this method are those of predictions
-            metrics.count_inference(seconds, success=response.status == HTTPStatus.OK)
-
-    async def _handle(self, request: Request) -> Response:
-        handler, request.path_parameters = self.routes.find(request.method, request.path)
-        encoding = request.headers.get(b"content-encoding")
-        return await (handler(request) if encoding is None else self._decompress(handler, request, encoding))
+            metrics.count_inference(seconds, success=response.status == OK)
 
     async def _decompress(self, handler: Handler, request: Request, encoding: bytes) -> Response:
         if len(request.body) < MAX_INLINE_COMPRESSED:

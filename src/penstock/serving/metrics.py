@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
@@ -47,6 +48,14 @@ class Histogram:
         return list(zip([*map(str, self.bounds), "+Inf"], accumulate(self.counts), strict=True))
 
 
+@dataclass(slots=True)
+class Total:
+    """Number and summed duration of some requests."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
 class ModelMetrics:
     """Metrics of one model."""
 
@@ -57,9 +66,9 @@ class ModelMetrics:
         self.queue_duration_seconds = Histogram(SECONDS)
         self.inference_duration_seconds = Histogram(SECONDS)
         self.batch_size_rows = Histogram(ROWS)
-        self.success_duration_seconds = Histogram(())
+        self.successes = Total()
         """Requests for a prediction that were answered."""
-        self.failure_duration_seconds = Histogram(())
+        self.failures = Total()
         """Requests for a prediction that were rejected, or failed."""
         self.last_inference = 0
         """Time of the last answered request for a prediction, in milliseconds since 1970; 0 for none."""
@@ -79,10 +88,12 @@ class ModelMetrics:
     def count_inference(self, seconds: float, *, success: bool) -> None:
         """Count one finished request for a prediction, in addition to `count_request`."""
         if success:
-            self.success_duration_seconds.observe(seconds)
+            total = self.successes
             self.last_inference = time.time_ns() // 1_000_000
         else:
-            self.failure_duration_seconds.observe(seconds)
+            total = self.failures
+        total.count += 1
+        total.seconds += seconds
 
 
 HISTOGRAMS = {

@@ -78,13 +78,14 @@ class Connection(asyncio.Protocol):
         self._reserved = 0  # bytes of requests without a response, in the memory budget
         self._unsent = 0  # bytes of responses in the write buffer at the last check
         self._client = ""
-        self._host: bytes | None = None  # the last valid header Host; clients repeat it
+        self._host: bytes | None = None  # the last valid header Host; clients repeat it, and the target
+        self._target = b""
         self._awaits_continue = False  # the client waits for "100 Continue" before it sends the body
         # The request that is being received.
         self._head_size = 0  # bytes since the headers, or the last piece of the body, were complete
         self._in_body = False
         self._url = b""
-        self._path = self._query = ""
+        self._method = self._path = self._query = ""
         self._headers: dict[bytes, bytes] = {}
         self._body: bytes | bytearray = b""
 
@@ -197,15 +198,19 @@ class Connection(asyncio.Protocol):
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT":
+        method = self._parser.get_method()
+        if self._parser.should_upgrade() and method != b"CONNECT":
             return  # `_decline_upgrade` has them parsed again
         self._in_body = True
         self._head_size = 0
-        self._path, self._query = split_target(self._url)
+        self._method = method.decode()
+        if self._url != self._target:
+            self._target = self._url
+            self._path, self._query = split_target(self._url)
         version = self._parser.get_http_version()
         try:
             self._check_head(version)
-            self._app.authorize(self._parser.get_method().decode(), self._path, self._headers)
+            self._app.authorize(self._method, self._path, self._headers)
             self._check_size(int(self._headers.get(b"content-length", 0)))
         except RequestError as error:
             self._reject(error)
@@ -264,7 +269,7 @@ class Connection(asyncio.Protocol):
         """Raise where HTTP/1.1 does not allow the request line or the header Host."""
         if version not in VERSIONS:
             raise HttpVersionError(f"HTTP/{version} is not supported; send HTTP/1.1 or HTTP/1.0")
-        if self._parser.should_upgrade():
+        if self._method == "CONNECT":
             raise MethodNotAllowedError("CONNECT is for proxies, which this server is not", ["GET", "HEAD", "POST"])
         host = self._headers.get(b"host")
         if host is None:
@@ -312,7 +317,7 @@ class Connection(asyncio.Protocol):
         if not self._in_body:
             return Request("", "", {}, b"")
         body, self._body = bytes(self._body), b""
-        return Request(self._parser.get_method().decode(), self._path, self._headers, body, self._query)
+        return Request(self._method, self._path, self._headers, body, self._query)
 
     def _enqueue(self, request: Request, error: RequestError | None = None) -> None:
         if self._task is None and self._writable:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from penstock.serving.errors import MethodNotAllowedError, NotFoundError
 from penstock.serving.http.messages import Request, Response
+
+CACHED_PATHS = 64  # each at most as long as the headers
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,6 +29,8 @@ class Routes:
 
     def __init__(self) -> None:
         self._root = _Node()
+        self.find = lru_cache(CACHED_PATHS)(self._find)
+        """Return the handler and the values of the pattern's parameters, as `_find` does."""
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
         """Register a handler; one for GET also answers HEAD."""
@@ -41,7 +46,7 @@ class Routes:
         if method == "GET":
             node.handlers["HEAD"] = handler
 
-    def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+    def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         """Return the handler and the values of the pattern's parameters.
 
         Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.serving.metrics import Histogram, ModelMetrics
+from penstock.serving.metrics import ModelMetrics
 from penstock.serving.runtime.model import ServedModel
 
 NANOSECONDS = 1e9
@@ -24,15 +24,15 @@ def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any
         "inference_count": int(metrics.batch_size_rows.sum),
         "execution_count": runs.count,
         "inference_stats": {
-            "success": _duration(metrics.success_duration_seconds),
-            "fail": _duration(metrics.failure_duration_seconds),
-            "queue": _duration(metrics.queue_duration_seconds),
+            "success": _duration(metrics.successes.count, metrics.successes.seconds),
+            "fail": _duration(metrics.failures.count, metrics.failures.seconds),
+            "queue": _duration(metrics.queue_duration_seconds.count, metrics.queue_duration_seconds.sum),
             "compute_input": unmeasured,
-            "compute_infer": _duration(runs),
+            "compute_infer": _duration(runs.count, runs.sum),
             "compute_output": unmeasured,
         },
     }
 
 
-def _duration(histogram: Histogram) -> dict[str, int]:
-    return {"count": histogram.count, "ns": round(histogram.sum * NANOSECONDS)}
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": round(seconds * NANOSECONDS)}

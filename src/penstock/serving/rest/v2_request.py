@@ -60,14 +60,14 @@ def parse(request: Request, model: ServedModel) -> InferenceRequest:
         if spec.name in inputs:
             raise InputError(f"{where}.name: '{spec.name}' appears twice")
         shape = check_shape(spec, tensor.get("shape"), where)
-        parameters = _parameters(tensor, f"{where}.parameters") if "parameters" in tensor else {}
-        size = _binary_size(tensor, parameters, where, len(rest))
+        parameters = _parameters(tensor, f"{where}.parameters") if "parameters" in tensor else None
+        size = _binary_size(tensor, parameters, where, len(rest)) if parameters else None
         if size is None:
             inputs[spec.name] = _from_json(tensor.get("data"), spec, shape, where, header)
         else:
             inputs[spec.name] = array_from_bytes(rest[:size], spec, shape, where)
             rest = rest[size:]
-        if parameters.get("content_type") == base64.CONTENT_TYPE:
+        if parameters and parameters.get("content_type") == base64.CONTENT_TYPE:
             inputs[spec.name] = base64.texts_from_base64(inputs[spec.name], spec, where)
     if rest:
         raise InputError(f"the body has {len(rest)} bytes after its tensors")
@@ -109,13 +109,15 @@ def check_shape(spec: TensorSpec, shape: object, where: str) -> list[int]:
     Raises:
         InputError: It has another number of dimensions, or a size below 1.
     """
-    valid = isinstance(shape, list) and all(type(size) is int and size >= 1 for size in shape)
-    sizes: list[int] = shape if valid else []  # type: ignore[assignment]
-    if len(spec.shape) == 1 and len(sizes) == 2 and sizes[1] == 1:
-        sizes = sizes[:1]
-    if not valid or len(sizes) != len(spec.shape):
-        raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
-    return sizes
+    if isinstance(shape, list):
+        sizes = shape[:1] if len(spec.shape) == 1 and shape[1:] == [1] else shape
+        for size in shape:
+            if type(size) is not int or size < 1:
+                break
+        else:
+            if len(sizes) == len(spec.shape):
+                return sizes
+    raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
 
 
 def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, text: bytes) -> NDArray[Any]:

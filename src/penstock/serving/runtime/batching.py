@@ -104,20 +104,20 @@ class RequestQueue:
         """
         slices: list[RowSlice] = []
         requests = self._requests
-        all_rows, taken, longest = max_rows, 0, 1
-        while requests and max_rows > 0:
+        taken = longest = 0
+        while requests:
             request = requests[0]
             alone = whole or request.exclusive
-            longest = max(longest, request.row_bytes)
-            max_rows = min(all_rows, max(1, MAX_RUN_BYTES // longest)) - taken
-            if slices and (alone or max_rows <= 0):
+            if request.row_bytes > longest:
+                longest = request.row_bytes
+                max_rows = min(max_rows, max(1, MAX_RUN_BYTES // longest))
+            if slices and (alone or taken >= max_rows):
                 break
             start = request.started
-            stop = request.started = request.rows if whole else min(request.rows, start + max_rows)
+            stop = request.started = request.rows if whole else min(request.rows, start + max_rows - taken)
             self.rows -= stop - start
             self.bytes -= (stop - start) * request.row_bytes
             taken += stop - start
-            max_rows = 0 if alone else max_rows - (stop - start)
             slices.append(RowSlice(request, start, stop))
             if stop < request.rows:
                 # To the end of the queue, so that short requests behind it do not wait for all its rows.
@@ -125,6 +125,8 @@ class RequestQueue:
             else:
                 requests.popleft()
                 self.weight -= request.queue_weight
+            if alone:
+                break
         return slices
 
 

@@ -139,12 +139,12 @@ class Engine:
         """
         rows = model.rows(inputs)
         weight = self._queue_weight(rows)
-        if model.needs_cut(inputs):
+        if model.takes_any_text and model.needs_cut(inputs):
             inputs = await asyncio.to_thread(model.cut_texts, inputs)
         queue = self._queues.get(model) or self._open_queue(model)
         exclusive = len(inputs) > len(model.inputs)
         answer = self._loop.create_future()
-        row_bytes = model.row_bytes(inputs, rows)
+        row_bytes = model.fixed_row_bytes or model.row_bytes(inputs, rows)
         request = PendingRequest(inputs, rows, weight, exclusive, time.monotonic(), answer, row_bytes)
         self._enqueue(queue, request)
         try:

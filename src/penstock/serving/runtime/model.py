@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,15 @@ class ServedModel:
         """What the file says of itself: its input, and the hashes of the data, parameters and code."""
         self.classes: list[str] = self._read_classes()
         """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
+        self.is_exported = "parameters" in self.metadata
+        """Whether Penstock exported the file, so that its outputs are finite for all valid inputs."""
         cuts = self.takes_texts and self.is_exported  # another file may read other words with such a tokenizer
         self._text_cut = text_cut(find_tokenizer(content, self.input.name)) if cuts else None
         self._text_inputs = [spec.name for spec in self.specs.values() if spec.datatype == "BYTES"]
+        self.takes_any_text = bool(self._text_inputs)
+        """Whether an input is text."""
+        self.fixed_row_bytes = sum(map(_row_bytes, self.inputs)) if all(map(_has_fixed_rows, self.inputs)) else None
+        """Bytes of each row, without optional inputs; None if rows may differ."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
 
@@ -155,9 +161,7 @@ class ServedModel:
 
     def needs_cut(self, inputs: Tensors) -> bool:
         """Return whether a text is too long to be run as it is."""
-        return bool(self._text_inputs) and any(
-            len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat
-        )
+        return any(len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat)
 
     def cut_texts(self, inputs: Tensors) -> Tensors:
         """Return the inputs with each text cut to the words that the model reads; its outputs stay the same.
@@ -174,12 +178,13 @@ class ServedModel:
 
     def row_bytes(self, inputs: Tensors, rows: int) -> int:
         """Return the bytes of the longest row; the tokenizer pads all texts of a run to the longest one."""
-        return sum(
-            max(map(len, array.flat), default=0) * (array.size // rows or 1)
-            if array.dtype == object
-            else array.nbytes // rows
-            for array in inputs.values()
-        )
+        size = 0
+        for name, array in inputs.items():
+            if name in self._text_inputs:
+                size += max(map(len, array.flat), default=0) * (array.size // rows or 1)
+            else:
+                size += array.nbytes // rows
+        return size
 
     def _whole_rows(self, inputs: Tensors) -> int:
         """Check the inputs of a run that is not split; return the size of the first dimension of the first input."""
@@ -231,11 +236,6 @@ class ServedModel:
         finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
         failed: NDArray[np.bool_] = ~np.all(finite, axis=0)
         return failed if failed.any() else None
-
-    @property
-    def is_exported(self) -> bool:
-        """Whether Penstock exported the file, so that its outputs are finite for all valid inputs."""
-        return "parameters" in self.metadata
 
     def check_json(self, name: str, output: NDArray[Any]) -> None:
         """Check that JSON can hold an output.
@@ -331,6 +331,14 @@ def _row_names(nodes: list[Any]) -> Iterator[str]:
         name = node.shape[0] if node.shape else None
         if isinstance(name, str) and not name.startswith("unk__"):
             yield name
+
+
+def _has_fixed_rows(spec: TensorSpec) -> bool:
+    return spec.datatype != "BYTES" and takes_rows(spec)
+
+
+def _row_bytes(spec: TensorSpec) -> int:
+    return spec.dtype.itemsize * prod(spec.shape[1:])
 
 
 def _num_rows(spec: TensorSpec, inputs: Tensors) -> int:
