@@ -10,8 +10,7 @@ import pytest
 
 from tests.helpers.processes import answers, free_port, wait_until
 from tests.serving import tiny_models
-
-QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
+from tests.serving.tiny_models import INFER, QUESTION
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def test_uvicorn_serves_the_same_application(tmp_path, lifespan):
     version = tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     with uvicorn(tmp_path, "--lifespan", lifespan) as (url, _), httpx.Client(base_url=url) as client:
         assert client.get("/models").json() == {"fractions": version}
-        answer = client.post("/v2/models/fractions/infer", json=QUESTION).json()
+        answer = client.post(INFER, json=QUESTION).json()
         assert answer["outputs"][0]["data"] == [10.5]
         assert client.post("/predict/fractions", json={"text": "no"}).status_code == 400
         assert client.head("/v2").text == ""

@@ -4,25 +4,16 @@ import httpx
 import pytest
 
 from penstock.cli import main
-from tests.serving import tiny_models
 from tests.serving.server_process import serving
+from tests.serving.tiny_models import INFER, QUESTION
 
 PAGE = "https://example.org"
-QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
-INFER = "/v2/models/fractions/infer"
 ASKED = {
     "Origin": PAGE,
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "authorization,content-type",
 }
 ALLOWED = "access-control-allow-origin"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    tiny_models.save(folder, "fractions", tiny_models.fractions())
-    return folder
 
 
 @pytest.fixture(scope="module")

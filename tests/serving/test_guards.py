@@ -14,22 +14,9 @@ from penstock.serving.metrics import Metrics
 from tests.helpers.processes import wait_until
 from tests.serving import tiny_models
 from tests.serving.server_process import serving
+from tests.serving.tiny_models import INFER, QUESTION
 
-QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
 TWO_ROWS = {"inputs": [QUESTION["inputs"][0] | {"shape": [2, 2], "data": tiny_models.GOOD * 2}]}
-INFER = "/v2/models/fractions/infer"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    tiny_models.save(folder, "fractions", tiny_models.fractions())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    return tmp_path_factory.mktemp("log") / "access.jsonl"
 
 
 @pytest.fixture(scope="module")

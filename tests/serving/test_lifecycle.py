@@ -13,8 +13,7 @@ import pytest
 from tests.helpers.processes import free_port, wait_until
 from tests.serving import tiny_models
 from tests.serving.server_process import serving
-
-QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
+from tests.serving.tiny_models import INFER, QUESTION
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_broken_or_changed_file_is_rejected_and_the_old_model_stays(served, fo
     wait_until(lambda: entry()["reason"])
     assert says in entry()["reason"]
     assert (entry()["state"], entry()["version"]) == ("READY", before["version"])
-    assert httpx.post(f"{served.url}/v2/models/fractions/infer", json=QUESTION).json()["outputs"][0]["data"] == [10.5]
+    assert httpx.post(f"{served.url}{INFER}", json=QUESTION).json()["outputs"][0]["data"] == [10.5]
     third = tiny_models.save(folder, "fractions", tiny_models.fractions(shift=2))
     wait_until(lambda: entry()["version"] == third)
     assert entry()["reason"] == ""

@@ -15,9 +15,9 @@ import pytest
 from penstock.serving.grpc import messages
 from tests.helpers.processes import free_port, wait_until
 from tests.serving import tiny_models
+from tests.serving.tiny_models import INFER
 
 QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [500, 2], "data": tiny_models.GOOD * 500}]}
-INFER = "/v2/models/fractions/infer"
 
 
 def make_certificate(folder, *options):

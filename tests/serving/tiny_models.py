@@ -13,6 +13,9 @@ from penstock.io.files import read_json, write_bytes, write_json
 # Rows of `fractions`: [a, b] gives a table's entry b, and 1/a. No entry 9 is there, and 1/0 is no number.
 TABLE = np.array([0, 10, 20, 30], np.float32)
 GOOD, INFINITE, IMPOSSIBLE = [2.0, 1.0], [0.0, 1.0], [2.0, 9.0]
+QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": GOOD}]}
+"""One row as a request."""
+INFER = "/v2/models/fractions/infer"
 
 
 def fractions(shift=0.0):
@@ -78,10 +81,10 @@ def scaled():
     return model
 
 
-def doubles():
+def bfloat16():
     """A valid model with an input type that is not served."""
     nodes = [helper.make_node("Identity", ["numbers"], ["same"])]
-    return _model(nodes, ("numbers", TensorProto.DOUBLE, 2), [("same", TensorProto.DOUBLE, 2)], {})
+    return _model(nodes, ("numbers", TensorProto.BFLOAT16, 2), [("same", TensorProto.BFLOAT16, 2)], {})
 
 
 def sides():

@@ -130,11 +130,6 @@ def iris(small_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    return tmp_path_factory.mktemp("log") / "access.jsonl"
-
-
-@pytest.fixture(scope="module")
 def guarded(iris, log):
     options = ["--models", str(iris), "--access-log", str(log)]
     with serving(iris, *options, PENSTOCK_TOKEN="open sesame") as running:

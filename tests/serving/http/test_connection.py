@@ -14,10 +14,8 @@ from tests.serving import tiny_models
 from tests.serving.server_process import serving
 
 LARGEST_BODY = 100_000
-QUESTION = json.dumps(
-    {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
-).encode()
-PATH = "/v2/models/fractions/infer"
+QUESTION = json.dumps(tiny_models.QUESTION).encode()
+PATH = tiny_models.INFER
 CHUNKED = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -309,8 +307,7 @@ def test_slow_requests_get_408(caller, sent):
 
 def test_requests_end_at_their_own_timeout(served):
     """One microsecond for many products of large matrices."""
-    body = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": tiny_models.GOOD}]}
-    hurried = body | {"parameters": {"timeout": 1}}
+    hurried = tiny_models.QUESTION | {"parameters": {"timeout": 1}}
     response = httpx.post(f"{served.url}/v2/models/slow/infer", json=hurried)
     assert response.status_code == 504
     assert response.json() == {"error": "no answer within the time limit"}

@@ -40,8 +40,8 @@ def loaded(folder):
     return repository
 
 
-def with_doubles(home):
-    content = tiny_models.doubles().SerializeToString()
+def with_bfloat16(home):
+    content = tiny_models.bfloat16().SerializeToString()
     write_bytes(home / "model.onnx", content)
     write_json(home / "validation.json", {"sha256": hashlib.sha256(content).hexdigest()})
 
@@ -60,7 +60,7 @@ BREAKS = {
         lambda home: write_bytes(home / "validation.json", b"[" * 100_000),
         "validation.json: not valid JSON (depth limit exceeded",
     ),
-    "doubles": (with_doubles, "model.onnx: numbers: has type tensor(double); supported are tensor(float), "),
+    "bfloat16": (with_bfloat16, "model.onnx: numbers: has type tensor(bfloat16); supported are tensor(bool), "),
 }
 
 
