@@ -50,7 +50,7 @@ class Histogram:
 
 @dataclass(slots=True)
 class Total:
-    """Number and summed duration of some requests."""
+    """Number and summed duration of some requests or runs."""
 
     count: int = 0
     seconds: float = 0.0
@@ -66,6 +66,8 @@ class ModelMetrics:
         self.queue_duration_seconds = Histogram(SECONDS)
         self.inference_duration_seconds = Histogram(SECONDS)
         self.batch_size_rows = Histogram(ROWS)
+        self.batches: dict[int, Total] = {}
+        """Runs of each number of rows."""
         self.successes = Total()
         """Requests for a prediction that were answered."""
         self.failures = Total()
@@ -84,6 +86,14 @@ class ModelMetrics:
         key = (protocol, status)
         self.requests[key] = self.requests.get(key, 0) + 1
         self.request_duration_seconds.observe(seconds)
+
+    def count_run(self, rows: int, seconds: float) -> None:
+        """Count one run of the model."""
+        self.batch_size_rows.observe(rows)
+        self.inference_duration_seconds.observe(seconds)
+        batches = self.batches.get(rows) or self.batches.setdefault(rows, Total())
+        batches.count += 1
+        batches.seconds += seconds
 
     def count_inference(self, seconds: float, *, success: bool) -> None:
         """Count one finished request for a prediction, in addition to `count_request`."""

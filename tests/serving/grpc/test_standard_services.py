@@ -173,19 +173,21 @@ def test_statistics_count_requests_rows_and_runs(folder, library):
     with serving(folder, "--models", str(folder)) as running:
         address = running.grpc if library is tritonclient.grpc else running.http
         with library.InferenceServerClient(address) as client:
-            for rows in (1, 2, 3):
+            for rows in (1, 2, 2):
                 client.infer("fractions", [numbers(library, rows)])
             with pytest.raises(InferenceServerException):
                 client.infer("fractions", [numbers(library, 1)], outputs=[library.InferRequestedOutput("nothing")])
             (found,) = client.get_inference_statistics("fractions", **as_json)["model_stats"]
             every = client.get_inference_statistics(**as_json)["model_stats"]
-    assert (int(found["inference_count"]), int(found["execution_count"])) == (6, 3)
+    assert (int(found["inference_count"]), int(found["execution_count"])) == (5, 3)
     assert begun < int(found["last_inference"]) <= time.time() * 1000
     counts = {kind: int(duration["count"]) for kind, duration in found["inference_stats"].items()}
     assert counts == dict.fromkeys(["success", "queue", "compute_input", "compute_infer", "compute_output"], 3) | {
         "fail": 1
     }
     assert int(found["inference_stats"]["success"]["ns"]) > int(found["inference_stats"]["compute_infer"]["ns"]) > 0
+    sizes = [(int(size["batch_size"]), int(size["compute_infer"]["count"])) for size in found["batch_stats"]]
+    assert sizes == [(1, 1), (2, 2)]
     assert [model["name"] for model in every] == ["fractions", "slow"]
 
 

@@ -104,7 +104,7 @@ def test_misfitting_tensors_are_rejected_with_their_place(call, says):
 # Fields that only one of the two definitions has: KServe's properties, and statistics that this server does not keep.
 ONLY_OURS = {"ModelMetadataResponse": {"properties"}}
 ONLY_TRITONS = {
-    "ModelStatistics": {"batch_stats", "memory_usage", "response_stats"},
+    "ModelStatistics": {"memory_usage", "response_stats"},
     "InferStatistics": {"cache_hit", "cache_miss"},
 }
 

@@ -16,7 +16,6 @@ NANOSECONDS = 1e9
 def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any]:
     """Return the statistics of one model; preparing inputs and outputs is not measured, and has no duration."""
     runs = metrics.inference_duration_seconds
-    unmeasured = {"count": runs.count, "ns": 0}
     return {
         "name": model.name,
         "version": model.version,
@@ -27,11 +26,18 @@ def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any
             "success": _duration(metrics.successes.count, metrics.successes.seconds),
             "fail": _duration(metrics.failures.count, metrics.failures.seconds),
             "queue": _duration(metrics.queue_duration_seconds.count, metrics.queue_duration_seconds.sum),
-            "compute_input": unmeasured,
-            "compute_infer": _duration(runs.count, runs.sum),
-            "compute_output": unmeasured,
+            **_compute(runs.count, runs.sum),
         },
+        "batch_stats": [
+            {"batch_size": rows, **_compute(batches.count, batches.seconds)}
+            for rows, batches in sorted(metrics.batches.items())
+        ],
     }
+
+
+def _compute(count: int, seconds: float) -> dict[str, dict[str, int]]:
+    unmeasured = {"count": count, "ns": 0}
+    return {"compute_input": unmeasured, "compute_infer": _duration(count, seconds), "compute_output": unmeasured}
 
 
 def _duration(count: int, seconds: float) -> dict[str, int]:

@@ -78,8 +78,7 @@ class _ModelQueue:
         return BatchResult(slices, outputs, time.monotonic() - started)
 
     def resolve(self, result: BatchResult) -> None:
-        self.metrics.batch_size_rows.observe(sum(part.stop - part.start for part in result.slices))
-        self.metrics.inference_duration_seconds.observe(result.seconds)
+        self.metrics.count_run(sum(part.stop - part.start for part in result.slices), result.seconds)
         for part, outputs in zip(result.slices, result.outputs, strict=True):
             part.request.resolve(part, outputs)
 

@@ -14,7 +14,6 @@ import numpy as np
 import onnxruntime
 import orjson
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state
 
 from penstock.core.errors import PenstockError
 from penstock.core.model_files import DIGESTS, INT8, ORIGIN
@@ -23,21 +22,13 @@ from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
+from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders
 from penstock.serving.runtime.row_check import answers_by_row, takes_rows
 from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
 
 LARGE_RUN_BYTES = 2**20
 _NOTHING = np.empty(0, dtype=object)
 IMAGE_DIMENSIONS = 3  # rows, height and width
-# All that onnxruntime raises; its exceptions have no base class of their own.
-ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
-    RuntimeError,
-    *(
-        kind
-        for kind in vars(onnxruntime_pybind11_state).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    ),
-)
 
 
 class ServedModel:
@@ -220,7 +211,8 @@ class ServedModel:
         try:
             outputs = self.session.run(self.output_names, inputs, _run_options(inputs))
         except ONNXRUNTIME_ERRORS as error:
-            raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {error}") from None
+            reason = message_without_folders(error)
+            raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {reason}") from None
         return dict(zip(self.output_names, outputs, strict=True))
 
     def non_finite_rows(self, outputs: Tensors) -> NDArray[np.bool_] | None:
@@ -379,7 +371,7 @@ def load_model(name: str, path: Path, validation: Path) -> ServedModel:
     try:
         model = ServedModel(name, content, external_data)
     except ONNXRUNTIME_ERRORS as error:
-        raise PenstockError(f"{path}: onnxruntime cannot load it: {error}") from None
+        raise PenstockError(f"{path}: onnxruntime cannot load it: {message_without_folders(error)}") from None
     except PenstockError as error:
         raise PenstockError(f"{path}: {error}") from None
     if (origin := path.with_name(ORIGIN)).is_file():
