@@ -9,8 +9,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from penstock.core.errors import ConfigError, PenstockError
+from penstock.registry.mlflow_registry import MlflowRegistry
 from penstock.registry.register import register_if_possible
 from penstock.tracking.run import track_model
+from penstock.tracking.tags import PROJECT
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -95,6 +97,50 @@ def test_an_alias_that_somebody_moved_is_seen(here, client):
     assert not here.register(check=True)
     assert here.register()
     assert champion(client).version == 2
+
+
+@pytest.mark.parametrize(("changes", "comparisons"), [(True, 2), (False, 1)])
+def test_registry_is_compared_once_and_once_more_after_a_change(here, client, monkeypatch, changes, comparisons):
+    here.write(1.0)
+    here.register()
+    (here.root / ".penstock/registry.json").unlink()
+    if changes:
+        here.write(2.0, epochs=80)
+    created, create = [], MlflowRegistry.__init__
+
+    def counted(registry, *args):
+        created.append(registry)
+        create(registry, *args)
+
+    monkeypatch.setattr(MlflowRegistry, "__init__", counted)
+    assert here.register()
+    assert len(created) == comparisons
+
+
+def test_a_change_by_somebody_else_meanwhile_is_mended_the_next_time(here, client, monkeypatch):
+    for shift in (1.0, 2.0):
+        here.write(shift)
+        here.register()
+    here.write(3.0, "mnist_cnn")
+    register = MlflowRegistry.register
+
+    def register_slowly(registry, local):
+        client.set_registered_model_alias("iris_mlp", "champion", "1")
+        return register(registry, local)
+
+    monkeypatch.setattr(MlflowRegistry, "register", register_slowly)
+    assert here.register()
+    assert champion(client).version == 1
+    assert here.register()
+    assert champion(client).version == 2
+
+
+def test_an_untagged_model_is_tagged_with_the_project(here, client):
+    here.write(1.0)
+    here.register()
+    client.delete_registered_model_tag("iris_mlp", PROJECT)
+    assert here.register()
+    assert PROJECT in client.get_registered_model("iris_mlp").tags
 
 
 def test_files_that_were_pulled_are_registered_on_a_run_that_says_so(here, client):

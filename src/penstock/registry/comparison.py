@@ -48,11 +48,12 @@ class Comparison:
         found = (self._unvalidated(one) if one.provenance is None else self._validated(one) for one in self._models)
         return [*filter(None, found), *self._no_longer_served()]
 
-    def claim(self) -> None:
-        """Tag the registered models of validated files with the project."""
-        for one in self._models:
-            if one.provenance and self._registry.champion(one.name) and not self._registry.other_owner(one.name):
-                self._registry.claim(one.name)
+    def claim(self) -> bool:
+        """Tag the registered models of validated files with the project; return whether a tag was missing."""
+        validated = [one.name for one in self._models if one.provenance]
+        ours = [name for name in validated if self._registry.champion(name) and not self._registry.other_owner(name)]
+        were_untagged = [self._registry.claim(name) for name in ours]
+        return any(were_untagged)
 
     def _validated(self, local: LocalModel) -> Difference | None:
         name, champion = local.name, self._registry.champion(local.name)

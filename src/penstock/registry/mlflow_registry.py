@@ -89,10 +89,12 @@ class MlflowRegistry:
         )
         return str(register_version(self._client, run_id, content).version)
 
-    def claim(self, name: str) -> None:
-        """Tag a registered model with the project."""
-        if name not in self._models or self._models[name].tags.get(PROJECT) != self.owner:
-            self._client.set_registered_model_tag(name, PROJECT, self.owner)
+    def claim(self, name: str) -> bool:
+        """Tag a registered model with the project; return whether it was not tagged before."""
+        if name in self._models and self._models[name].tags.get(PROJECT) == self.owner:
+            return False
+        self._client.set_registered_model_tag(name, PROJECT, self.owner)
+        return True
 
     def set_champion(self, name: str, version: str) -> None:
         """Set the alias to a version."""

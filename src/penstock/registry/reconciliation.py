@@ -68,9 +68,12 @@ class Reconciliation:
         with self._mlflow_required(), uploader_lock(spool, self._uri):
             upload_pending_logs(spool, self._uri)  # they may have the runs that files belong to
             client = connect(self._uri)
-            differences = self._compare(client).differences()
+            before, comparison = state.now(), self._compare(client)
+            differences = comparison.differences()
             succeeded = [self._mend(one) for one in differences]
-            self._keep(state, client)
+            has_changed = comparison.claim() or bool(differences)
+            if all(succeeded) and all(one.mend for one in differences) and not self._names:
+                self._keep(state, client, None if has_changed else before)
         if not differences:
             summarize(self._models)
         return all(succeeded)
@@ -94,13 +97,19 @@ class Reconciliation:
             console.stage_line("register", difference.name, text)
         return not difference.is_error
 
-    def _keep(self, state: AgreedState, client: MlflowClient) -> None:
-        """Look once more, and remember the state if all files agree with the registry."""
-        comparison = self._compare(client)
-        comparison.claim()
-        now = state.now()
-        if not self._names and not self._compare(client).differences():
-            state.keep(now)
+    def _keep(self, state: AgreedState, client: MlflowClient, agreed: str | None) -> None:
+        """Remember the state in which all files agree with the registry.
+
+        Args:
+            state: Where it is remembered.
+            client: Client of MLflow.
+            agreed: The state; None after a change, which is compared once more: others may change the registry too.
+        """
+        if agreed is None:
+            agreed = state.now()
+            if self._compare(client).differences():
+                return
+        state.keep(agreed)
 
     @contextmanager
     def _mlflow_required(self) -> Iterator[None]:
