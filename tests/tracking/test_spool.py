@@ -169,6 +169,13 @@ def test_rejected_event_is_quarantined_and_the_rest_is_uploaded(project, write, 
     assert not pending_logs(spool_dir(project), uri)
 
 
+def test_event_that_is_rejected_twice_is_kept_once(write, uri):
+    log = write(lambda run: run.set_tags({"": "a tag without a name"}))
+    for _ in range(2):
+        Uploader(log, uri).upload_pending()
+    assert len(list(read_events(log.with_suffix(".rejected")))) == 1
+
+
 @pytest.mark.parametrize(
     "line", [b"no JSON\n", b'{"kind": "register", "content": {}, "at": 0}\n', b'{"kind": "end"}\n']
 )

@@ -125,10 +125,16 @@ def discard(log: Path) -> None:
 
 
 def quarantine(log: Path, event: Event) -> Path:
-    """Append a rejected event to a file beside its log, which is not uploaded; return the path of that file."""
+    """Append a rejected event to a file beside its log, which is not uploaded; return the path of that file.
+
+    A log that is uploaded again has its events rejected again, and the file has each of them once.
+    """
     rejected = log.with_suffix(".rejected")
-    with rejected.open("a") as file:
-        file.write(json.dumps(asdict(event)) + "\n")
+    line = json.dumps(asdict(event)) + "\n"
+    with rejected.open("a+") as file:
+        file.seek(0)
+        if line not in file:
+            file.write(line)
     return rejected
 
 
