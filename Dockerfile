@@ -20,4 +20,4 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
     CMD ["/opt/penstock/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/v2/health/ready', timeout=2)"]
 # A load balancer needs some seconds to notice that the server shuts down; `docker stop` kills after 10.
-ENTRYPOINT ["/opt/penstock/bin/penstock", "serve", "--models", "/models", "--host", "0.0.0.0", "--shutdown-grace", "5", "--port", "8080"]
+ENTRYPOINT ["/opt/penstock/bin/penstock", "serve", "/models", "--host", "0.0.0.0", "--shutdown-grace", "5", "--port", "8080"]

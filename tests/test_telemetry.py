@@ -59,7 +59,7 @@ def test_script_calls_home_only_if_its_user_says_so_and_servers_do_not(lookups, 
     (page.folder / "params.yaml").symlink_to(repository / "params.yaml")
     (page.folder / "dvc.yaml").symlink_to(repository / "dvc.yaml")
     port, page_port = free_port(), free_port()
-    serve = ["serve", "--models", str(server.folder), "--port", str(port), "--workers", "2"]
+    serve = ["serve", str(server.folder), "--port", str(port), "--workers", "2"]
     with (
         running(script, "-c", SCRIPT),
         running(server, "-m", "penstock.cli", *serve),

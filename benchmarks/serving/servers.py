@@ -85,7 +85,7 @@ def free_port() -> int:
 
 def _penstock(*options: str) -> Callable[[Place, Path, str, int], Command]:
     def command(place: Place, programs: Path, _model: str, port: int) -> Command:
-        serve = [programs / "python", "-m", "penstock.cli", "serve", "--models", place.models, "--port", str(port)]
+        serve = [programs / "python", "-m", "penstock.cli", "serve", place.models, "--port", str(port)]
         return Command([*serve, "--access-log", _access_log(place, port), *options])
 
     return command

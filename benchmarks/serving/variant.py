@@ -96,4 +96,4 @@ if __name__ == "__main__":
         SERVERS[what](int(listening))
     else:
         CHANGES[what]()
-        main(["serve", "--models", models, "--port", listening, "--access-log", access_log])
+        main(["serve", models, "--port", listening, "--access-log", access_log])

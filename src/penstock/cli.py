@@ -23,6 +23,7 @@ from penstock.core.errors import ConfigError, PenstockError, StageError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.serving.options import add_options, config_from
+from penstock.validation.command import add_validate_command
 
 # Whose runs `penstock ui` shows itself; every other address is that of a server.
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -101,9 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("input", nargs="+", help="numbers, a text, or the path of an image")
     predict.set_defaults(run=_predict)
 
-    serve = commands.add_parser("serve", help="serve the validated models over HTTP and gRPC")
+    serve = commands.add_parser("serve", help="serve validated models, or any ONNX files, over HTTP and gRPC")
     add_options(serve)
     serve.set_defaults(run=_serve)
+
+    add_validate_command(commands)
 
     _add_package(commands.add_parser("package", help="write the validated models for Triton, KServe or Docker"))
     return parser
@@ -236,16 +239,31 @@ def _predict(chosen: argparse.Namespace) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
+    from penstock.serving.runtime.sources import require_sources
     from penstock.serving.server import serve
 
     config = config_from(chosen)
-    if not chosen.registered:
-        serve([chosen.models] if chosen.models else Project.find().served, config)
+    if not chosen.sources:
+        serve(_served_by_project(), config)
+        return
+    registered = [source for source in chosen.sources if source.startswith("models:")]
+    sources = [Path(source) for source in chosen.sources if source not in registered]
+    require_sources(sources)
+    if not registered:
+        serve(sources, config)
         return
     from penstock.registry.sync import synced_models
 
-    with synced_models(chosen.registered, chosen.registry_poll_seconds) as folder:
-        serve([folder, chosen.models] if chosen.models else [folder], config)
+    with synced_models(registered, chosen.registry_poll_seconds) as folder:
+        require_sources([folder, *sources])
+        serve([folder, *sources], config)
+
+
+def _served_by_project() -> Sequence[Path]:
+    try:
+        return Project.find().served
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or name what to serve: `penstock serve FILE.onnx`") from None
 
 
 def _package(chosen: argparse.Namespace) -> None:

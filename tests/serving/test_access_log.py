@@ -26,7 +26,7 @@ def test_an_unwritable_log_ends_the_start_with_one_line(tmp_path, capsys, path, 
     os.mkfifo(tmp_path / "pipe")  # which nobody reads
     tiny_models.save(tmp_path / "models", "fractions", tiny_models.fractions())
     with pytest.raises(SystemExit) as ended:
-        main(["serve", "--models", str(tmp_path / "models"), "--access-log", str(tmp_path / path)])
+        main(["serve", str(tmp_path / "models"), "--access-log", str(tmp_path / path)])
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: --access-log {tmp_path / path}: {says}")
 

@@ -18,7 +18,7 @@ ALLOWED = "access-control-allow-origin"
 
 @pytest.fixture(scope="module")
 def served(folder):
-    options = ["--models", str(folder), "--cors-origin", PAGE, "--cors-origin", "HTTP://other:8080"]
+    options = [str(folder), "--cors-origin", PAGE, "--cors-origin", "HTTP://other:8080"]
     with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
         yield running
 
@@ -61,12 +61,12 @@ def test_files_of_the_page_do_not_collect_headers(served):
 
 
 def test_a_star_allows_all_pages(folder):
-    with serving(folder, "--models", str(folder), "--cors-origin", "*") as running:
+    with serving(folder, str(folder), "--cors-origin", "*") as running:
         assert infer(running, "https://example.com").headers[ALLOWED] == "*"
 
 
 def test_no_page_is_allowed_without_the_option(folder):
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         assert ALLOWED not in infer(running, PAGE).headers
         assert httpx.options(f"{running.url}{INFER}", headers=ASKED).status_code == 405
 

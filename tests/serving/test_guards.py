@@ -21,7 +21,7 @@ TWO_ROWS = {"inputs": [QUESTION["inputs"][0] | {"shape": [2, 2], "data": tiny_mo
 
 @pytest.fixture(scope="module")
 def guarded(folder, log):
-    options = ["--models", str(folder), "--access-log", str(log)]
+    options = [str(folder), "--access-log", str(log)]
     with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
         yield running
 
@@ -56,7 +56,7 @@ def test_the_scheme_of_the_token_has_no_case(guarded, scheme):
 
 def test_a_token_file_overrides_the_environment(folder, tmp_path):
     (tmp_path / "token").write_text("another\n")
-    options = ["--models", str(folder), "--token-file", str(tmp_path / "token")]
+    options = [str(folder), "--token-file", str(tmp_path / "token")]
     with serving(folder, *options, PENSTOCK_TOKEN="a secret") as running:
         for token, status in (("another", 200), ("a secret", 401)):
             assert httpx.get(f"{running.url}/v2", headers=bearer(token)).status_code == status
@@ -67,7 +67,7 @@ def test_an_empty_or_missing_token_file_is_an_error(folder, tmp_path, capsys, co
     if content is not None:
         (tmp_path / "token").write_text(content)
     with pytest.raises(SystemExit) as ended:
-        main(["serve", "--models", str(folder), "--token-file", str(tmp_path / "token")])
+        main(["serve", str(folder), "--token-file", str(tmp_path / "token")])
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
 
@@ -78,7 +78,7 @@ def counted(client):
 
 
 def test_requests_are_counted_by_model(folder):
-    with serving(folder, "--models", str(folder)) as running, httpx.Client(base_url=running.url) as client:
+    with serving(folder, str(folder)) as running, httpx.Client(base_url=running.url) as client:
         for _ in range(3):
             client.post(INFER, json=TWO_ROWS)
         client.post(INFER, json={})
@@ -147,7 +147,7 @@ def test_an_unwritable_log_does_not_delay_responses(folder, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    with serving(folder, "--models", str(folder), "--access-log", str(tmp_path / "pipe")) as running:
+    with serving(folder, str(folder), "--access-log", str(tmp_path / "pipe")) as running:
         with httpx.Client(base_url=running.url) as client:
             for _ in range(1500):
                 assert client.get("/v2/health/live").status_code == 200

@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def served(folder):
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         yield running
 
 
@@ -116,7 +116,7 @@ def test_a_new_model_is_served_and_a_deleted_one_stays(served, folder):
 
 def test_sigterm_finishes_open_requests_and_exits_with_zero(folder):
     """The server is not ready but answers for a moment; then it accepts no connections; no request fails."""
-    with serving(folder, "--models", str(folder), "--shutdown-grace", "3") as served:
+    with serving(folder, str(folder), "--shutdown-grace", "3") as served:
         ask_until_it_ends(served)
 
 
@@ -141,7 +141,6 @@ def test_requests_are_answered_after_the_end_of_listening(folder):
     psutil = pytest.importorskip("psutil")
     rows = {"inputs": [QUESTION["inputs"][0] | {"shape": [40, 2], "data": tiny_models.GOOD * 40}]}
     options = [
-        "--models",
         str(folder),
         "--shutdown-grace",
         "0.05",
@@ -176,9 +175,7 @@ def listens(served):
 
 def test_overload_is_rejected_in_little_memory_and_recovers(folder):
     psutil = pytest.importorskip("psutil")
-    with serving(
-        folder, "--models", str(folder), "--max-queue-size", "4", "--workers", "1", "--max-batch-size", "1"
-    ) as served:
+    with serving(folder, str(folder), "--max-queue-size", "4", "--workers", "1", "--max-batch-size", "1") as served:
         process = psutil.Process(served.process.pid)
         before = process.memory_info().rss
         callers = Callers(served.url, "slow", count=32)
@@ -196,7 +193,7 @@ def test_overload_is_rejected_in_little_memory_and_recovers(folder):
 
 def test_an_address_in_use_gives_an_error(served, folder):
     port = served.http.rpartition(":")[2]
-    command = [sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder), "--port", port]
+    command = [sys.executable, "-m", "penstock.cli", "serve", str(folder), "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: 127.0.0.1:{port}: cannot listen there (Address already in use)\n"
@@ -204,7 +201,7 @@ def test_an_address_in_use_gives_an_error(served, folder):
 
 @pytest.mark.parametrize(("cores", "workers"), [("0", 1)])
 def test_startup_prints_workers_and_cores(folder, cores, workers):
-    command = ["taskset", "--cpu-list", cores, sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder)]
+    command = ["taskset", "--cpu-list", cores, sys.executable, "-m", "penstock.cli", "serve", str(folder)]
     process = subprocess.Popen([*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout as output:

@@ -28,7 +28,7 @@ def server(tmp_path_factory):
         tiny_models.save(folder, rule, tiny_models.token_ids(["a", "film"], 200, rule))
     tiny_models.save(folder, "echo", tiny_models.echo())
     tiny_models.save(folder, "sides", tiny_models.sides())
-    with serving(folder, "--models", str(folder), "--workers", "2") as running:
+    with serving(folder, str(folder), "--workers", "2") as running:
         process = psutil.Process(running.process.pid)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (LIMIT, LIMIT))
         infer(running, "ascii", ["warm"] * 32)

@@ -20,7 +20,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tiny_models.save(folder, "echo", tiny_models.echo())
     tiny_models.save(folder, "fractions", tiny_models.fractions())
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         yield running
 
 

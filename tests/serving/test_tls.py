@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 def command(folder, http, grpc_port, *options):
     ports = ["--port", str(http), "--grpc-port", str(grpc_port)]
-    return [sys.executable, "-m", "penstock.cli", "serve", "--models", str(folder / "models"), *ports, *options]
+    return [sys.executable, "-m", "penstock.cli", "serve", str(folder / "models"), *ports, *options]
 
 
 @pytest.fixture(scope="module")

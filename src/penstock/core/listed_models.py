@@ -22,11 +22,13 @@ def is_listed(home: Path) -> bool:
     Args:
         home: Folder of one model, such as `models/mnist_cnn` of a project.
     """
-    folder = home.parent.resolve()
-    for project, block in ((Project(folder.parent), "models"), (Project(folder.parent.parent), "tuned")):
-        if folder in project.served and project.pipeline.is_file() and project.params.is_file():
-            return home.name in (_params(project.params).get(block) or {})
-    return True
+    project, block = _project_of(home)
+    return project is None or home.name in (_params(project.params).get(block) or {})
+
+
+def is_of_project(home: Path) -> bool:
+    """Return whether the folder of a model is one of a project, whose pipeline validates its models."""
+    return _project_of(home)[0] is not None
 
 
 def unlisted_models(folders: Sequence[Path]) -> Iterator[Path]:
@@ -34,6 +36,15 @@ def unlisted_models(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         homes = sorted(path.parent for path in folder.glob(f"[!.]*/{ONNX}"))
         yield from (home for home in homes if not is_listed(home))
+
+
+def _project_of(home: Path) -> tuple[Project | None, str]:
+    """Return the project that a model's folder belongs to, and the block of params.yaml that its model is in."""
+    folder = home.parent.resolve()
+    for project, block in ((Project(folder.parent), "models"), (Project(folder.parent.parent), "tuned")):
+        if folder in project.served and project.pipeline.is_file() and project.params.is_file():
+            return project, block
+    return None, ""
 
 
 def _params(path: Path) -> dict[str, Any]:

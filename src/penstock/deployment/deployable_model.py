@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 from penstock.core.errors import ConfigError, PenstockError, nearest
 from penstock.io.files import write_bytes
 from penstock.serving.runtime.model import ServedModel
-from penstock.serving.runtime.repository import ModelFile, model_files
+from penstock.serving.runtime.onnx_file import digest, read_external_data
+from penstock.serving.runtime.sources import ModelFile, model_files
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,17 @@ class DeployableModel:
         return self.model.name
 
     def copy_to(self, path: Path) -> None:
-        """Copy the ONNX file.
+        """Copy the ONNX file, and its external data beside the copy.
 
         Raises:
             PenstockError: The file is no longer the one that was validated.
         """
         content = self.file.path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != self.model.digest:
+        external_data = read_external_data(self.file.path, content)
+        if digest(content, external_data) != self.model.digest:
             raise PenstockError(f"{self.file.path}: changed while it was copied; run `penstock package` again")
+        for name, data in external_data.items():
+            write_bytes(path.with_name(name), data)
         write_bytes(path, content)
 
 

@@ -70,7 +70,7 @@ class AsgiApplication:
     def _start(self) -> Application:
         """Load the models, and check for new files from now on."""
         config = self._config()
-        repository = Repository(self._folders(), config.max_batch_size)
+        repository = Repository(self._folders(), config.max_batch_size, allow_unvalidated=config.allow_unvalidated)
         repository.load()
         self._app = create_app(Engine(repository, config))
         self._watcher = asyncio.get_running_loop().create_task(repository.watch(config.poll_seconds))

@@ -23,11 +23,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "registered",
+        "sources",
         nargs="*",
-        metavar="models:/NAME@ALIAS",
-        help="serve these models of the MLflow registry instead of the project's; an alias is followed; "
-        "also models:/NAME/VERSION",
+        metavar="SOURCE",
+        help="what to serve instead of the project's models: ONNX files, folders of them, and models:/NAME@ALIAS or "
+        "models:/NAME/VERSION of the MLflow registry, whose aliases are followed",
+    )
+    add(
+        "--allow-unvalidated",
+        action="store_true",
+        help="serve ONNX files without a validation too, and say so in their metadata (default: only those that "
+        "`penstock validate-onnx` or the pipeline validated)",
     )
     add(
         "--registry-poll-seconds",
@@ -35,7 +41,6 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         default=10.0,
         help="seconds between two checks of the registry's aliases (default: %(default)g)",
     )
-    add("--models", type=Path, help="folder of <model>/model.onnx and validation.json (default: the project's)")
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +138,7 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
         max_body_size=options.max_body_size,
         shutdown_grace=options.shutdown_grace,
         workers=options.workers,
+        allow_unvalidated=options.allow_unvalidated,
         ready_requires_all=options.ready_requires_all,
         access_log=options.access_log,
     )

@@ -23,11 +23,11 @@ from penstock.serving.settings import ServerConfig
 GC_THRESHOLD = 20_000
 
 
-def serve(folders: Sequence[Path], config: ServerConfig) -> None:
+def serve(sources: Sequence[Path], config: ServerConfig) -> None:
     """Load the models, print what is served, and answer requests until SIGTERM or Ctrl-C.
 
     Args:
-        folders: Folders of <model>/model.onnx and validation.json.
+        sources: ONNX files and folders of them.
         config: Settings of the server.
 
     Raises:
@@ -37,7 +37,7 @@ def serve(folders: Sequence[Path], config: ServerConfig) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     _raise_file_limit()
     access_log = None if config.access_log is None else AccessLog(config.access_log)
-    repository = Repository(folders, config.max_batch_size)
+    repository = Repository(sources, config.max_batch_size, allow_unvalidated=config.allow_unvalidated)
     repository.load()
     _freeze_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -79,7 +79,8 @@ def _other_protocols(
 
 def _print_models(repository: Repository, config: ServerConfig) -> None:
     for name, model in repository.models.items():
-        print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}")
+        unvalidated = "" if model.is_validated else "  NOT VALIDATED"
+        print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}{unvalidated}")
     print(f"{config.num_workers} workers on {usable_cores()} CPU cores")
     print(f"listening on {config.scheme}://{config.address(config.port)}", flush=True)
 

@@ -53,6 +53,8 @@ class ServerConfig:
     """Threads that run models; 0 for one per CPU core."""
     poll_seconds: float = 1.0
     """Seconds between two checks of the model folders for new files."""
+    allow_unvalidated: bool = False
+    """Whether to serve ONNX files that no validation record names; their metadata say so."""
     ready_requires_all: bool = False
     """Whether the server is ready only if every model of the folders is served. By default, one rejected file does not
     take the other models, or its own old version, out of a load balancer."""

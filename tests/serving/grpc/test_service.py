@@ -131,7 +131,7 @@ def iris(small_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(iris, log):
-    options = ["--models", str(iris), "--access-log", str(log)]
+    options = [str(iris), "--access-log", str(log)]
     with serving(iris, *options, PENSTOCK_TOKEN="open sesame") as running:
         yield running
 
@@ -202,7 +202,7 @@ def test_malformed_messages_are_rejected_and_counted():
 def test_a_port_in_use_ends_the_server_with_an_error(small_run, iris):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = ["--port", str(free_port()), "--grpc-port", str(taken.getsockname()[1])]
-        done = small_run.run("penstock", "serve", "--models", str(iris), *ports, check=False)
+        done = small_run.run("penstock", "serve", str(iris), *ports, check=False)
     assert done.returncode == 2
     assert "error: --grpc-port" in done.stdout
     assert "Traceback" not in done.stdout

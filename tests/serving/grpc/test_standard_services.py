@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(folder):
-    with serving(folder, "--models", str(folder), PENSTOCK_TOKEN="a secret") as running:
+    with serving(folder, str(folder), PENSTOCK_TOKEN="a secret") as running:
         yield running
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_service_has_no_health(channel):
 
 
 def test_a_shutdown_is_seen_by_those_who_watch(folder):
-    options = ["--models", str(folder), "--shutdown-grace", "2"]
+    options = [str(folder), "--shutdown-grace", "2"]
     with serving(folder, *options) as served, grpc.insecure_channel(served.grpc) as channel:
         watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)
         assert next(watched).status == SERVING
@@ -67,7 +67,7 @@ def test_a_shutdown_is_seen_by_those_who_watch(folder):
 
 def test_health_follows_ready_requires_all(tmp_path):
     tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
-    with serving(tmp_path, "--models", str(tmp_path), "--ready-requires-all") as served:
+    with serving(tmp_path, str(tmp_path), "--ready-requires-all") as served:
         (tmp_path / "broken").mkdir()
         (tmp_path / "broken" / "model.onnx").write_bytes(b"no model")
         (tmp_path / "broken" / "validation.json").write_text('{"sha256": ""}')
@@ -100,7 +100,7 @@ def test_reflection_needs_the_token(channel):
 
 @pytest.fixture(scope="module")
 def open_server(folder):
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         yield running
 
 
@@ -170,7 +170,7 @@ def numbers(library, rows):
 def test_statistics_count_requests_rows_and_runs(folder, library):
     as_json = {"as_json": True} if library is tritonclient.grpc else {}
     begun = time.time() * 1000
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         address = running.grpc if library is tritonclient.grpc else running.http
         with library.InferenceServerClient(address) as client:
             for rows in (1, 2, 2):

@@ -24,7 +24,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tiny_models.save(folder, "fractions", tiny_models.fractions())
     tiny_models.save(folder, "slow", tiny_models.slow(10))
-    options = ["--models", str(folder), "--max-body-size", str(LARGEST_BODY), "--timeout", "2"]
+    options = [str(folder), "--max-body-size", str(LARGEST_BODY), "--timeout", "2"]
     with serving(folder, *options) as running:
         yield running
 

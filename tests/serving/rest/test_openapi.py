@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from penstock.serving.rest.openapi import openapi_document
-from penstock.serving.runtime.repository import model_files
+from penstock.serving.runtime.sources import model_files
 
 
 def picture(size, shade, kind):

@@ -28,7 +28,7 @@ def served(tmp_path_factory):
         "fractions": tiny_models.fractions(),
     }.items():
         tiny_models.save(folder, name, model)
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         yield running
 
 

@@ -54,7 +54,7 @@ def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name, make in MODELS.items():
         tiny_models.save(folder, name, make())
-    with serving(folder, "--models", str(folder)) as running:
+    with serving(folder, str(folder)) as running:
         yield running.url
 
 

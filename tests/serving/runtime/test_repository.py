@@ -60,7 +60,7 @@ BREAKS = {
         lambda home: write_bytes(home / "validation.json", b"[" * 100_000),
         "validation.json: not valid JSON (depth limit exceeded",
     ),
-    "bfloat16": (with_bfloat16, "model.onnx: numbers: has type tensor(bfloat16); supported are tensor(bool), "),
+    "bfloat16": (with_bfloat16, "model.onnx: numbers: has type tensor(bfloat16), which is not served; cast it in the "),
 }
 
 

@@ -25,7 +25,7 @@ def site(small_run, config, tmp_path_factory):
     """A server of trained models, and its model folder."""
     folder = tmp_path_factory.mktemp("page") / "models"
     trained_models(small_run, config, folder)
-    with serving(folder.parent, "--models", str(folder)) as served:
+    with serving(folder.parent, str(folder)) as served:
         yield served, folder
 
 
@@ -271,7 +271,7 @@ def test_a_new_model_appears_without_a_restart(browser, site):
 
 def test_only_panels_of_served_models_are_shown(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
-    with serving(tmp_path, "--models", str(tmp_path / "models")) as served, watched(browser, served.url) as seen:
+    with serving(tmp_path, str(tmp_path / "models")) as served, watched(browser, served.url) as seen:
         expect(seen.page.locator("#flower-verdict")).to_contain_text("%")
         shown = seen.page.evaluate("[...document.querySelectorAll('.panel')].filter(p => !p.hidden).map(p => p.id)")
         assert shown == ["flower"]
@@ -280,7 +280,7 @@ def test_only_panels_of_served_models_are_shown(browser, site, tmp_path):
 
 def test_the_page_waits_for_a_stopped_server(browser, site, tmp_path):
     shutil.copytree(site[1] / "mnist_cnn", tmp_path / "models/mnist_cnn")
-    options = (tmp_path, "--models", str(tmp_path / "models"))
+    options = (tmp_path, str(tmp_path / "models"))
     with ExitStack() as first:
         served = first.enter_context(serving(*options))
         with watched(browser, served.url) as seen:
@@ -316,7 +316,7 @@ def test_unchanged_files_are_not_sent_again(url):
 
 def test_the_page_asks_once_for_the_token(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
-    options = (tmp_path, "--models", str(tmp_path / "models"))
+    options = (tmp_path, str(tmp_path / "models"))
     with serving(*options, PENSTOCK_TOKEN="open sesame") as served, watched(browser, served.url) as seen:
         page = seen.page
         for token in ("wrong", "open sesame"):
@@ -364,7 +364,7 @@ def test_the_api_viewer_has_enough_contrast_in_the_dark_theme(browser, url):
 
 def test_the_api_viewer_sends_the_token_of_the_page(browser, site, tmp_path):
     shutil.copytree(site[1] / "iris_mlp", tmp_path / "models/iris_mlp")
-    options = (tmp_path, "--models", str(tmp_path / "models"))
+    options = (tmp_path, str(tmp_path / "models"))
     with serving(*options, PENSTOCK_TOKEN="open sesame") as served, watched(browser, served.url) as seen:
         page = seen.page
         page.get_by_label("This server requires a token").fill("open sesame")

@@ -47,6 +47,22 @@ DTYPES: dict[str, np.dtype[Any]] = {
 _DATATYPE_OF = {dtype: datatype for datatype, dtype in DTYPES.items()}
 
 
+# Outputs of scikit-learn's classifiers that skl2onnx exports: a list of one map for each row, from class to
+# probability. They are served as a tensor [rows, classes], with the classes in the order of the map: sorted.
+MAP_TYPES = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
+
+
+def tensor_of_maps(maps: Sequence[Mapping[Any, float]]) -> NDArray[np.float32]:
+    """Return the values of each map as a row, float32 [rows, classes]."""
+    return np.array([list(row.values()) for row in maps], np.float32)
+
+
+def _remedy(kind: str) -> str:
+    if kind.startswith("tensor("):
+        return "cast it in the graph to float, or to another type of the protocol"
+    return "export the model so that it takes and returns tensors"
+
+
 def datatype_of(array: NDArray[Any]) -> str:
     """Return the protocol's name for the dtype of an array."""
     return _DATATYPE_OF[array.dtype]
@@ -68,8 +84,10 @@ class TensorSpec:
         Raises:
             PenstockError: Its type is not served.
         """
+        if node.type in MAP_TYPES:
+            return cls(node.name, "FP32", (-1, -1))
         if node.type not in DATATYPES:
-            raise PenstockError(f"{node.name}: has type {node.type}; supported are {', '.join(DATATYPES)}")
+            raise PenstockError(f"{node.name}: has type {node.type}, which is not served; {_remedy(node.type)}")
         shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
         return cls(node.name, DATATYPES[node.type], shape)
 

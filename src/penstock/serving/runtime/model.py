@@ -16,14 +16,15 @@ import orjson
 from numpy.typing import NDArray
 
 from penstock.core.errors import PenstockError
-from penstock.core.model_files import DIGESTS, INT8, ORIGIN
+from penstock.core.listed_models import is_of_project
+from penstock.core.model_files import DIGESTS, INT8, ORIGIN, digest_key
 from penstock.serving.codecs.json import array_from_rows
-from penstock.serving.codecs.tensors import Tensors, TensorSpec
+from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tensor_of_maps
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
 from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders
-from penstock.serving.runtime.row_check import answers_by_row, takes_rows
+from penstock.serving.runtime.row_check import generated_inputs, takes_rows, why_whole
 from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
 
 LARGE_RUN_BYTES = 2**20
@@ -58,12 +59,14 @@ class ServedModel:
         self.specs = {spec.name: spec for spec in self.inputs} | self.optional
         """All inputs by name."""
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
+        self._maps = [node.name for node in self.session.get_outputs() if node.type in MAP_TYPES]
         self.output_names = [spec.name for spec in self.outputs]
         self.default_outputs = dict.fromkeys(self.output_names, False)
         """Outputs of a request that names none: all of them, as JSON."""
         self._float_outputs = [spec.name for spec in self.outputs if spec.datatype == "FP32"]
         self.metadata: dict[str, Any] = dict(self.session.get_modelmeta().custom_metadata_map)
         """What the file says of itself: its input, and the hashes of the data, parameters and code."""
+        self._name_columns()
         self.classes: list[str] = self._read_classes()
         """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
         self.is_exported = "parameters" in self.metadata
@@ -75,6 +78,8 @@ class ServedModel:
         """Whether an input is text."""
         self.fixed_row_bytes = sum(map(_row_bytes, self.inputs)) if all(map(_has_fixed_rows, self.inputs)) else None
         """Bytes of each row, without optional inputs; None if rows may differ."""
+        self.is_validated = True
+        """Whether a validation record names its bytes; such a file is served by --allow-unvalidated only."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
 
@@ -86,9 +91,14 @@ class ServedModel:
     @cached_property
     def runs_whole(self) -> bool:
         """Whether each request runs alone and whole, since its outputs cannot be split into or joined from rows."""
+        return bool(self.why_whole)
+
+    @cached_property
+    def why_whole(self) -> str:
+        """Why each request runs alone and whole; empty if it does not."""
         if self._names_other_rows():
-            return True
-        return not answers_by_row(self.inputs, self.run, may_differ=self.single_row_only)
+            return "the file names the rows of an output otherwise than those of its inputs"
+        return why_whole(self.inputs, self.run, may_differ=self.single_row_only)
 
     @property
     def has_fixed_sizes(self) -> bool:
@@ -119,6 +129,14 @@ class ServedModel:
         """Return whether the file names the rows of an output otherwise than those of its inputs, as detectors do."""
         of_inputs = set(_row_names(self.session.get_inputs()))
         return bool(of_inputs) and not of_inputs.issuperset(_row_names(self.session.get_outputs()))
+
+    def _name_columns(self) -> None:
+        """Note in the metadata which class each column of a map is; only the model's answers tell."""
+        answers = self.session.run(self._maps, generated_inputs(self.inputs, 1)) if self._maps else []
+        for name, (row, *_) in zip(self._maps, answers, strict=True):
+            self.metadata[f"{name}.classes"] = json.dumps(list(row), ensure_ascii=False)
+            place = self.output_names.index(name)
+            self.outputs[place] = TensorSpec(name, "FP32", (-1, len(row)))
 
     def _read_classes(self) -> list[str]:
         """Take the class names from the metadata, if they are those of the outputs."""
@@ -213,7 +231,10 @@ class ServedModel:
         except ONNXRUNTIME_ERRORS as error:
             reason = message_without_folders(error)
             raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {reason}") from None
-        return dict(zip(self.output_names, outputs, strict=True))
+        by_name = dict(zip(self.output_names, outputs, strict=True))
+        for name in self._maps:
+            by_name[name] = tensor_of_maps(by_name[name])
+        return by_name
 
     def non_finite_rows(self, outputs: Tensors) -> NDArray[np.bool_] | None:
         """Return which rows have an infinity or NaN in an output, bool [rows]; None if there are none."""
@@ -356,27 +377,50 @@ def _check_dtype(spec: TensorSpec, array: NDArray[Any]) -> None:
         raise InputError(f"{spec.expected}, not {array.dtype}")
 
 
-def load_model(name: str, path: Path, validation: Path) -> ServedModel:
-    """Load an ONNX file, if its validation.json names its very bytes.
+def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bool = False) -> ServedModel:
+    """Load an ONNX file, if its validation record names its very bytes.
+
+    Args:
+        name: Name under which it is served.
+        path: The file.
+        validation: Its validation record.
+        allow_unvalidated: Load it without such a record as well; its metadata say which.
 
     Raises:
         PenstockError: It is not validated, has changed since, or is not a valid ONNX file.
     """
-    if not validation.is_file():
-        raise PenstockError(f"{name}: not served, because it did not pass its gates; `dvc repro` says which")
     content = path.read_bytes()
     external_data = read_external_data(path, content)
-    if digest(content, external_data) != _read_json(validation).get(DIGESTS[path.name]):
-        raise PenstockError(f"{path}: not the file that was validated; run `dvc repro`")
+    reason = _why_unvalidated(path, validation, digest(content, external_data))
+    if reason and not allow_unvalidated:
+        raise PenstockError(reason)
     try:
         model = ServedModel(name, content, external_data)
     except ONNXRUNTIME_ERRORS as error:
         raise PenstockError(f"{path}: onnxruntime cannot load it: {message_without_folders(error)}") from None
     except PenstockError as error:
         raise PenstockError(f"{path}: {error}") from None
+    model.is_validated = not reason
+    model.metadata["validated"] = str(model.is_validated).lower()
     if (origin := path.with_name(ORIGIN)).is_file():
         model.metadata |= _read_json(origin)
     return model
+
+
+def _why_unvalidated(path: Path, validation: Path, sha256: str) -> str:
+    """Return why a file is not validated, and what to do; empty if it is."""
+    in_project = is_of_project(path.parent)
+    if not validation.is_file():
+        if in_project:
+            return f"{path.parent.name}: not served, because it did not pass its gates; `dvc repro` says which"
+        return f"{path}: not validated; run `penstock validate-onnx {path}`, or serve it by --allow-unvalidated"
+    try:
+        if sha256 == _read_json(validation).get(digest_key(path)):
+            return ""
+    except PenstockError as error:
+        return str(error)
+    remedy = "dvc repro" if in_project else f"penstock validate-onnx {path}"
+    return f"{path}: not the file that was validated; run `{remedy}`"
 
 
 def serves_int8(validation: Path) -> bool | None:
@@ -390,7 +434,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
-        raise PenstockError(f"{path}: not valid JSON ({error}); run `dvc repro -f`") from None
+        raise PenstockError(f"{path}: not valid JSON ({error}); delete it, and validate the model again") from None
     if not isinstance(content, dict):
-        raise PenstockError(f"{path}: not a JSON object; run `dvc repro -f`")
+        raise PenstockError(f"{path}: not a JSON object; delete it, and validate the model again")
     return content

@@ -1,84 +1,22 @@
-"""The model repository: validated models of some folders, by name; new files are loaded while the server runs."""
+"""The model repository: the models of some files and folders, by name; new files are loaded while the server runs."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import ConfigError, PenstockError, nearest
-from penstock.core.file_state import FileState
-from penstock.core.listed_models import is_listed
-from penstock.core.model_files import INT8, ONNX, VALIDATION
+from penstock.core.listed_models import is_of_project
 from penstock.serving.errors import ModelFailedError, UnknownModelError
 from penstock.serving.runtime.batch_tuning import autotune
-from penstock.serving.runtime.model import ServedModel, load_model, serves_int8
-
-FileStates = tuple[FileState | None, ...]
+from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.sources import FileStates, ModelFile, model_files
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """A model's ONNX file, and the validation.json that names its sha256."""
-
-    name: str
-    path: Path
-    validation: Path
-    is_listed: bool = True
-    """Whether params.yaml has the model, if the folder is one of a project."""
-
-    @property
-    def state(self) -> FileStates:
-        """Changes when either file does."""
-        return FileState.of(self.path), FileState.of(self.validation)
-
-    @property
-    def is_withdrawn(self) -> bool:
-        """Whether it is an int8 candidate that is no longer to be served."""
-        return self.path.name == INT8 and serves_int8(self.validation) is False
-
-    def without_path(self, message: str) -> str:
-        """Return a message for clients, who need not know where the folder of models is."""
-        home = self.path.parent
-        return message.replace(str(home), f"{home.parent.name}/{home.name}")
-
-    def load(self) -> ServedModel:
-        """Load the model.
-
-        Raises:
-            PenstockError: It is not listed, not validated, or not a valid ONNX file.
-        """
-        if not self.is_listed:
-            home = self.path.parent
-            raise PenstockError(f"{home}: not served, since params.yaml has no such model; `rm -r {home}` deletes it")
-        return load_model(self.name, self.path, self.validation)
-
-
-def model_files(folders: Sequence[Path]) -> dict[str, ModelFile]:
-    """Find the model files of some folders, whether they are validated or not.
-
-    An int8 candidate that is served is a model of its own, `<model>.int8`. A folder whose name starts with a dot is
-    being written and is skipped. Where two folders have the same model, the first folder's is returned, unless
-    params.yaml has only the other one.
-    """
-    found = {path.parent: None for folder in reversed(folders) for path in folder.glob("[!.]*/model*.onnx")}
-    homes = {home.name: home for home in sorted(found, key=is_listed)}
-    files = [file for name, home in sorted(homes.items()) for file in _files(name, home)]
-    return {file.name: file for file in files}
-
-
-def _files(name: str, home: Path) -> Iterator[ModelFile]:
-    onnx, int8, validation = home / ONNX, home / INT8, home / VALIDATION
-    if FileState.of(onnx):
-        yield ModelFile(name, onnx, validation, is_listed(home))
-    if FileState.of(int8) and serves_int8(validation):
-        yield ModelFile(f"{name}.int8", int8, validation, is_listed(home))
 
 
 class Repository:
@@ -89,13 +27,17 @@ class Repository:
     withdrawn, and a model that params.yaml of its project no longer has, are no longer served.
 
     Args:
-        folders: Folders of <model>/model.onnx and validation.json.
+        sources: ONNX files and folders of them, as `model_files` finds them.
         max_batch_size: Rows per run of a model; None tunes it for each.
+        allow_unvalidated: Whether to serve files that were not validated; their metadata say so.
     """
 
-    def __init__(self, folders: Sequence[Path], max_batch_size: int | None = None) -> None:
-        self.folders = folders
+    def __init__(
+        self, sources: Sequence[Path], max_batch_size: int | None = None, *, allow_unvalidated: bool = False
+    ) -> None:
+        self.sources = sources
         self.max_batch_size = max_batch_size
+        self.allow_unvalidated = allow_unvalidated
         self.models: dict[str, ServedModel] = {}
         self.rejected: dict[str, str] = {}
         """Why a model, or its new file, is not served, by name."""
@@ -146,18 +88,24 @@ class Repository:
         ]
 
     def load(self) -> None:
-        """Load the models of the folders.
+        """Load the models of the sources.
 
         Raises:
             ConfigError: None of them can be served.
         """
-        for file in self._changed_files():
-            self._add(file, self._load(file))
-        if not self.models:
-            folders = ", ".join(map(str, self.folders))
-            reasons = [*self.rejected.values(), f"{folders}: no validated models; run `make repro` to create them"]
-            raise ConfigError("\n".join(reasons))
+        loaded = [(file, self._load(file)) for file in self._changed_files()]
+        if not any(isinstance(model, ServedModel) for _, model in loaded):
+            raise ConfigError("\n".join([*(str(error) for _, error in loaded), self._nothing_served(loaded)]).strip())
+        for file, model in loaded:
+            self._add(file, model)
         self.ready = True
+
+    def _nothing_served(self, loaded: Sequence[object]) -> str:
+        """Return the last line of the error; the reasons of files outside a project say what to do."""
+        if loaded and not any(is_of_project(source / "model") for source in self.sources):
+            return ""
+        sources = ", ".join(map(str, self.sources))
+        return f"{sources}: no validated models; run `make repro` to create them, or name an ONNX file"
 
     async def watch(self, seconds: float) -> None:
         """Check for new files every `seconds`, until cancelled; load them beside the event loop."""
@@ -173,7 +121,7 @@ class Repository:
             self._remove(name)
 
     def _changed_files(self) -> list[ModelFile]:
-        found = {file.name: (file, file.state) for file in model_files(self.folders).values()}
+        found = {file.name: (file, file.state) for file in model_files(self.sources).values()}
         changed = [file for name, (file, state) in found.items() if self._seen.get(name) != (file, state)]
         self._seen |= found
         return changed
@@ -187,7 +135,7 @@ class Repository:
 
     def _load(self, file: ModelFile) -> ServedModel | PenstockError:
         try:
-            model = file.load()
+            model = file.load(allow_unvalidated=self.allow_unvalidated)
             model.policy = autotune(model, self.max_batch_size)
         except PenstockError as error:
             return error
@@ -204,6 +152,8 @@ class Repository:
             if not file.is_listed:
                 self.models.pop(file.name, None)
             return
+        if not loaded.is_validated:
+            logger.warning("%s: is served without a validation, as --allow-unvalidated says", file.path)
         self.rejected.pop(file.name, None)
         self.models[file.name] = loaded
 
