@@ -23,7 +23,7 @@ from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tens
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
-from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders
+from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders, why_not_loaded
 from penstock.serving.runtime.row_check import generated_inputs, takes_rows, why_whole
 from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
 
@@ -304,7 +304,8 @@ class ServedModel:
         if self.runs_whole:
             return {name: output.tolist() for name, output in outputs.items()}
         if not self.classes:
-            return {name: output[row].tolist() for name, output in outputs.items()}
+            # A slice, since an element of an array of texts is no array.
+            return {name: output[row : row + 1].tolist()[0] for name, output in outputs.items()}
         probabilities = outputs["probabilities"][row].tolist()
         return {
             "label": self.classes[outputs["label"][row]],
@@ -397,7 +398,7 @@ def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bo
     try:
         model = ServedModel(name, content, external_data)
     except ONNXRUNTIME_ERRORS as error:
-        raise PenstockError(f"{path}: onnxruntime cannot load it: {message_without_folders(error)}") from None
+        raise PenstockError(f"{path}: onnxruntime cannot load it: {why_not_loaded(error)}") from None
     except PenstockError as error:
         raise PenstockError(f"{path}: {error}") from None
     model.is_validated = not reason
