@@ -101,11 +101,11 @@ def _requested_outputs(request: ModelInferRequest, model: ServedModel) -> list[T
 
 
 def _wants_bytes(request: ModelInferRequest) -> bool:
-    """Return whether to answer with raw bytes: as the outputs ask, or else as the inputs are."""
+    """Return whether to answer with raw bytes: as the outputs ask, or else as the inputs are; without inputs, yes."""
     asked = [
         output.parameters[BINARY_DATA].bool_param for output in request.outputs if BINARY_DATA in output.parameters
     ]
-    return any(asked) if asked else bool(request.raw_input_contents)
+    return any(asked) if asked else bool(request.raw_input_contents) or not request.inputs
 
 
 def _timeout(request: ModelInferRequest) -> float | None:

@@ -29,8 +29,15 @@ def autotune(model: ServedModel, max_batch_size: int | None = None) -> BatchPoli
         model: The model.
         max_batch_size: Fixed number of rows per run; None measures it.
     """
+    try:
+        return _tuned(model, max_batch_size)
+    except ModelFailedError:
+        return UNTUNED  # not every model can compute made rows: an encoder of words may know some words only
+
+
+def _tuned(model: ServedModel, max_batch_size: int | None) -> BatchPolicy:
     if model.runs_whole:
-        return _whole_policy(model)
+        return BatchPolicy(max_batch_size=1, max_inline_rows=0, seconds_per_row=_run_seconds(model, 1))
     max_batch_size = 1 if model.single_row_only else max_batch_size
     single = _run_seconds(model, 1)
     if max_batch_size:
@@ -40,16 +47,6 @@ def autotune(model: ServedModel, max_batch_size: int | None = None) -> BatchPoli
     per_row = seconds / size
     inline_rows = int(MAX_INLINE_SECONDS / per_row) if single < MAX_INLINE_SECONDS else 0
     return BatchPolicy(size, inline_rows, per_row)
-
-
-def _whole_policy(model: ServedModel) -> BatchPolicy:
-    """Warm up a model that runs one request at a time."""
-    try:
-        return BatchPolicy(max_batch_size=1, max_inline_rows=0, seconds_per_row=_run_seconds(model, 1))
-    except ModelFailedError:
-        if model.has_fixed_sizes:
-            raise
-        return UNTUNED  # not every size of an open dimension is one that the model can compute
 
 
 def _cheapest_size(model: ServedModel, single: float) -> tuple[int, float]:

@@ -101,11 +101,6 @@ class ServedModel:
         return why_whole(self.inputs, self.run, may_differ=self.single_row_only)
 
     @property
-    def has_fixed_sizes(self) -> bool:
-        """Whether no dimension but the rows is open."""
-        return all(-1 not in spec.shape or takes_rows(spec) for spec in self.inputs)
-
-    @property
     def input(self) -> TensorSpec:
         """The first input; none of our models has another required one, but other files may have no input at all."""
         return self.inputs[0]
