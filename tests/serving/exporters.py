@@ -52,21 +52,21 @@ def scikit_columns(handle_unknown: str) -> Exporter:
     """A pipeline of three columns with types of their own, each an input [rows, 1]."""
 
     def export(path: Path) -> Inputs:
-        columns = {
+        columns: Inputs = {
             "height": RANDOM.standard_normal((60, 1)).astype(np.float32),
             "petals": RANDOM.integers(3, 9, (60, 1)),
             "colour": RANDOM.choice(["red", "white"], (60, 1)).astype(object),
         }
         encoder = OneHotEncoder(handle_unknown=handle_unknown)
         transformer = ColumnTransformer([("numbers", StandardScaler(), [0, 1]), ("words", encoder, [2])])
-        table = np.concatenate(list(columns.values()), axis=1, dtype=object)
+        table = np.concatenate([column.astype(object) for column in columns.values()], axis=1)
         model = make_pipeline(transformer, LogisticRegression()).fit(table, NAMES[SPECIES])
         kinds = {"height": FloatTensorType, "petals": Int64TensorType, "colour": StringTensorType}
         types = [(name, kind([None, 1])) for name, kind in kinds.items()]
         path.write_bytes(to_onnx(model, initial_types=types, options={"zipmap": False}).SerializeToString())
         probabilities = model.predict_proba(table)
         words = {"colour": columns["colour"].astype(str), "label": model.predict(table).astype(str)}
-        np.savez(path.with_suffix(".npz"), **columns | words, probabilities=probabilities)
+        np.savez(path.with_suffix(".npz"), allow_pickle=False, **columns | words, probabilities=probabilities)
         return {name: column[:ROWS] for name, column in columns.items()}
 
     return export

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,23 +85,22 @@ def _check(file: Path) -> str:
     read_external_data(file, file.read_bytes())
     try:
         model = onnx.load(file, load_external_data=False)
+        _require_shapes(file, model.graph)
         onnx.checker.check_model(file, full_check=True)
+    except PenstockError:
+        raise
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise PenstockError(f"{file}: onnx.checker: {' '.join(str(error).split())}") from None
     except Exception as error:  # noqa: BLE001  (each protobuf implementation has its own error)
         raise PenstockError(f"{file}: not an ONNX file ({' '.join(str(error).split())})") from None
-    for tensor in _without_shape(model.graph):
-        raise PenstockError(
-            f"{file}: the input '{tensor}' has no shape; export it with one, with open dimensions by name"
-        )
     return ", ".join(dict.fromkeys(f"{opset.domain or 'opset'} {opset.version}" for opset in model.opset_import))
 
 
-def _without_shape(graph: Any) -> Iterator[str]:  # noqa: ANN401  (onnx.GraphProto)
+def _require_shapes(file: Path, graph: Any) -> None:  # noqa: ANN401  (onnx.GraphProto)
     constants = {tensor.name for tensor in graph.initializer}
     for tensor in graph.input:
         if tensor.name not in constants and not tensor.type.tensor_type.HasField("shape"):
-            yield tensor.name
+            raise PenstockError(f"{file}: the input '{tensor.name}' has no shape; export it with one")
 
 
 def _run_made_inputs(model: ServedModel, file: Path, batch_size: int, *, is_optional: bool) -> tuple[list[int], str]:

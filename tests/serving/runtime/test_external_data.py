@@ -10,7 +10,9 @@ from penstock.core.errors import PenstockError
 from penstock.io.files import write_json
 from penstock.serving.runtime.model import ServedModel, load_model
 from penstock.serving.runtime.onnx_file import NotOnnxError, digest, external_files, read_external_data
+from penstock.serving.runtime.repository import Repository
 from tests.serving import tiny_models
+from tests.serving.runtime.test_repository import watched
 
 WEIGHTS = np.arange(1024, dtype=np.float32)
 
@@ -34,9 +36,13 @@ def saved(folder, weights=WEIGHTS, location="model.onnx.data"):
 
 
 def load(path):
+    validate(path)
+    return load_model("m", path, path.with_name("validation.json"))
+
+
+def validate(path):
     content = path.read_bytes()
     write_json(path.with_name("validation.json"), {"sha256": digest(content, read_external_data(path, content))})
-    return load_model("m", path, path.with_name("validation.json"))
 
 
 def answer(model):
@@ -63,6 +69,24 @@ def test_data_that_changed_after_the_validation_are_rejected(tmp_path):
     path.with_name("model.onnx.data").write_bytes((WEIGHTS + 1).tobytes())
     with pytest.raises(PenstockError, match="not the file that was validated"):
         load_model("m", path, path.with_name("validation.json"))
+
+
+def test_a_running_server_validates_data_that_changed_alone(tmp_path):
+    path = saved(tmp_path / "model")
+    validate(path)
+    repository = Repository([path])
+    repository.load()
+    first = repository.get("model").version
+
+    def change():
+        path.with_name("model.onnx.data").write_bytes((WEIGHTS + 1).tobytes())
+
+    watched(repository, change, lambda: repository.rejected)
+    assert "not the file that was validated" in repository.rejected["model"]
+    assert repository.get("model").version == first
+    watched(repository, lambda: validate(path), lambda: repository.get("model").version != first)
+    assert np.array_equal(answer(repository.get("model")), WEIGHTS + 1)
+    assert not repository.rejected
 
 
 @pytest.mark.parametrize("location", ["../model.onnx.data", "/etc/hostname", "sub/model.onnx.data", "", "a\0"])
