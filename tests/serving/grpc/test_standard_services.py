@@ -27,7 +27,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tiny_models.save(folder, "fractions", tiny_models.fractions())
-    tiny_models.save(folder, "slow", tiny_models.slow(200))
+    tiny_models.save(folder, "slow", tiny_models.slow(10))
     return folder
 
 
