@@ -282,6 +282,7 @@ def test_paths_can_be_percent_encoded_and_have_a_query(caller):
         (b"GET /v2\r\n\r\n", 505, "HTTP/0.9 is not supported"),
         (b"GET /v2\n\n", 400, "this is not HTTP"),
         (b"GET /v2 HTTP/2.0\r\nHost: here\r\n\r\n", 505, "HTTP/2.0 is not supported"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 505, "HTTP/2 is not supported"),
         (b"GET /v2 HTTP/1.1\nHost: here\r\n\r\n", 400, "this is not HTTP"),
         (b"CONNECT here:80 HTTP/1.1\r\nHost: here:80\r\n\r\n", 405, "CONNECT is for proxies"),
         (post() + b"nonsense", 200, None),

@@ -252,8 +252,13 @@ class Connection(asyncio.Protocol):
                 self._decline_upgrade()
                 return memoryview(data)[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._reject(InputError(f"this is not HTTP: {error}"))
+            self._reject(self._not_http(error))
         return b""
+
+    def _not_http(self, error: httptools.HttpParserError) -> RequestError:
+        if self._parser.get_method() == b"PRI":  # the first word of HTTP/2 (RFC 9113, section 3.4)
+            return HttpVersionError("HTTP/2 is not supported; send HTTP/1.1, or send gRPC to the --grpc-port")
+        return InputError(f"this is not HTTP: {error}")
 
     def _decline_upgrade(self) -> None:
         """Parse the headers again without the offer of another protocol, so that the body is read as HTTP/1.1.
