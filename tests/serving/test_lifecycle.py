@@ -127,8 +127,8 @@ def ask_until_it_ends(served):
     assert httpx.get(ready).status_code == 200
     served.process.send_signal(signal.SIGTERM)
     wait_until(lambda: httpx.get(ready).status_code == 503)
-    callers.end()  # whom the system has taken and the server not yet, when it stops to listen, would be cut off
     assert served.process.wait(timeout=30) == 0
+    callers.end()
     assert callers.broken == []
     assert {answer.status_code for answer in callers.answers} == {200}
     assert callers.answers[-1].headers["connection"] == "close"

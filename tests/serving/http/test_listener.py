@@ -6,9 +6,10 @@ import gzip
 import socket
 import struct
 import tracemalloc
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
 
 from penstock.serving.app import Application
 from penstock.serving.http.connection import Connection
@@ -354,3 +355,29 @@ def test_idle_connections_are_closed_after_the_keep_alive_timeout():
 @pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081")])
 def test_ipv6_addresses_are_in_brackets(host, wanted):
     assert ServerConfig(host=host).address(8081) == wanted
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.SelectorEventLoop, uvloop.Loop])
+def test_connections_that_the_system_has_made_are_answered_when_listening_ends(loop_factory):
+    """A proxy answers 502 for each connection that is reset."""
+    callers = []
+
+    async def close_while_callers_connect():
+        async with listening() as (_, listener):
+
+            def connect():
+                with suppress(ConnectionRefusedError):
+                    caller = socket.create_connection(("127.0.0.1", listener.config.port), timeout=20)
+                    callers.append(caller)
+                    caller.sendall(post(b"/right", b"here"))
+                    asyncio.get_running_loop().call_soon(connect)
+
+            connect()
+            await listener.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(close_while_callers_connect())
+    assert len(callers) > 1
+    for caller in callers:
+        with caller, caller.makefile("rb") as file:
+            assert file.read().endswith(b"here")

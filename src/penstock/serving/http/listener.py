@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -37,6 +40,7 @@ class Listener:
         self.connections: set[Connection] = set()
         self._access_log = access_log
         self._server: asyncio.Server | None = None
+        self._tls: dict[str, Any] = {}
         self._check()
 
     async def open(self) -> None:
@@ -47,9 +51,11 @@ class Listener:
             PenstockError: The address is in use or not available.
         """
         host, port = self.config.host, self.config.port
-        tls = self._tls_options()
+        self._tls = self._tls_options()
         try:
-            self._server = await self.loop.create_server(lambda: Connection(self), host, port, backlog=1024, **tls)
+            self._server = await self.loop.create_server(
+                lambda: Connection(self), host, port, backlog=1024, **self._tls
+            )
         except OSError as error:
             # asyncio's own message repeats the address; an unknown host name has no positive errno.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
@@ -60,12 +66,25 @@ class Listener:
         self.closing = True
         await _wait(self.config.shutdown_grace)
         if self._server is not None:
-            self._server.close()
+            server, self._server = self._server, None
+            await self._stop_listening(server)
         deadline = time.monotonic() + self.config.timeout
         while self.connections and time.monotonic() < deadline:
             await _wait(CLOSING_CHECK_SECONDS)
             for connection in [connection for connection in self.connections if connection.idle]:
                 connection.close()
+
+    async def _stop_listening(self, server: asyncio.Server) -> None:
+        """Accept every connection that the system has made, then close the sockets: it would reset the others."""
+        listening = [socket.socket(fileno=os.dup(each.fileno())) for each in server.sockets]
+        server.close()
+        accepted = [each for one in listening for each in _accept_all(one)]
+        with suppress(TimeoutError):  # of TLS handshakes
+            async with asyncio.timeout(LINGER_SECONDS):
+                await asyncio.gather(*map(self._adopt, accepted), return_exceptions=True)
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        await self.loop.connect_accepted_socket(lambda: Connection(self), accepted, **self._tls)
 
     def connected(self, connection: Connection) -> None:
         self.connections.add(connection)
@@ -104,6 +123,14 @@ class Listener:
         for connection in list(self.connections):
             connection.check_timeouts(now, self.config.timeout, self.config.keep_alive_timeout)
         self.loop.call_later(CHECK_SECONDS, self._check)
+
+
+def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait for accept, then close the listening socket."""
+    with listening, suppress(OSError):
+        listening.setblocking(False)
+        while True:
+            yield listening.accept()[0]
 
 
 async def _wait(seconds: float) -> None:
