@@ -2,7 +2,10 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-BIN := $(abspath $(VENV))/bin
+# Either path may have a blank: `abspath` would take it for two, and a target needs a backslash.
+BIN := $(if $(filter /%,$(firstword $(VENV))),,$(CURDIR)/)$(VENV)/bin
+blank := $() $()
+venv := $(subst $(blank),\$(blank),$(VENV))
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help repro tuned demo ui serve check test test-slow bench bench-serve soak lint format clean
@@ -14,7 +17,7 @@ help: ## list these commands
 # Stages that may run at once; the default is one per core or GPU: make repro JOBS=1
 JOBS ?=
 jobs = $(if $(JOBS),--jobs $(JOBS))
-repro: $(VENV)/.pipeline ## run the whole pipeline
+repro: $(venv)/.pipeline ## run the whole pipeline
 	@penstock check
 	@$(without_git)
 	@penstock repro $(jobs)
@@ -25,7 +28,7 @@ tuned: repro ## also train the tuned models, over several seeds
 	@penstock repro $(jobs) tuned/seeds/dvc.yaml
 	@dvc repro --force --single-item report
 
-demo: $(VENV)/.pipeline ## train and query the Iris model, without a network
+demo: $(venv)/.pipeline ## train and query the Iris model, without a network
 	@penstock check
 	@$(without_git)
 	@dvc repro register@iris_mlp
@@ -34,11 +37,11 @@ demo: $(VENV)/.pipeline ## train and query the Iris model, without a network
 	@penstock predict iris_mlp 5.1 3.5 1.4 0.2
 
 ui: PORT ?= 5000
-ui: $(VENV)/.pipeline ## compare runs in MLflow
+ui: $(venv)/.pipeline ## compare runs in MLflow
 	@penstock ui --port $(PORT)
 
 serve: PORT ?= 8080
-serve: $(VENV)/.pipeline ## serve the validated models
+serve: $(venv)/.pipeline ## serve the validated models
 	@penstock serve --port $(PORT)
 
 check: lint ## lint, types, contracts and the fast tests; under 3 minutes
@@ -47,51 +50,51 @@ check: lint ## lint, types, contracts and the fast tests; under 3 minutes
 test: lint ## everything that proves the product; about 15 minutes
 	@pytest $(workers) --durations 30 -m "not slow"
 
-test-slow: $(VENV)/.test ## the slow tests: second full runs, long kills, browsers on three sizes
+test-slow: $(venv)/.test ## the slow tests: second full runs, long kills, browsers on three sizes
 	@pytest $(workers) --durations 30 -m slow
 
 # One worker waits for the small pipeline run; two others keep the cores busy.
 workers = --numprocesses 3 --dist worksteal
 
-bench: $(VENV)/.test ## benchmark ratios; alone on the machine, after make repro
+bench: $(venv)/.test ## benchmark ratios; alone on the machine, after make repro
 	@python -m benchmarks
 
-bench-serve: $(VENV)/.test ## benchmark servers side by side; 20 minutes, needs wrk
+bench-serve: $(venv)/.test ## benchmark servers side by side; 20 minutes, needs wrk
 	@python -m benchmarks.serving
 
-soak: $(VENV)/.test ## kill a pipeline a hundred times at random moments; about an hour
+soak: $(venv)/.test ## kill a pipeline a hundred times at random moments; about an hour
 	@python -m tests.pipeline.soak
 
-lint: $(VENV)/.test ## lint, format, types and import contracts
+lint: $(venv)/.test ## lint, format, types and import contracts
 	@ruff check
 	@ruff format --check
 	@mypy
 	@lint-imports
 
-format: $(VENV)/.test ## fix lint and format in place
+format: $(venv)/.test ## fix lint and format in place
 	@ruff check --fix
 	@ruff format
 
 clean: ## delete the virtual environment and caches of tools
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An unpacked archive has no .git, and DVC must be told so.
 without_git = [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
 
-$(VENV)/.pipeline: pyproject.toml constraints.txt
+$(venv)/.pipeline: pyproject.toml constraints.txt
 	@$(call install,pipeline$(comma)serve)
-	@touch $@
+	@touch "$@"
 
-$(VENV)/.test: pyproject.toml constraints.txt
+$(venv)/.test: pyproject.toml constraints.txt
 	@$(call install,pipeline$(comma)serve$(comma)test)
-	@touch $@ $(VENV)/.pipeline
+	@touch "$@" "$(VENV)/.pipeline"
 
 comma := ,
 # Without --no-compile, pip compiles 17,680 files for 50 seconds; Python compiles the few that it imports.
 define install
 $(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 "$(BIN)/python" -m pip --version >/dev/null 2>&1 || \
-	{ echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	{ echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv "$(VENV)"; }
 echo "installing penstock[$(1)] into $(VENV): a minute or two, once"
 "$(BIN)/python" -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
 "$(BIN)/python" -m penstock.reporting.plots_page

@@ -103,11 +103,21 @@ def test_every_dependency_is_pinned_to_the_installed_version(pinned, extras):
     assert {name: pinned.get(_normal(name)) for name in names} == installed
 
 
-def test_make_takes_a_path_with_a_blank(repository, tmp_path):
-    folder = tmp_path / "a folder"
+@pytest.mark.parametrize("venv", [".venv", "an environment", "{tmp_path}/an environment"])
+def test_make_takes_paths_with_blanks(repository, tmp_path, venv):
+    folder, venv = tmp_path / "a folder", venv.format(tmp_path=tmp_path)
     folder.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(repository / name, folder)
-    done = subprocess.run(["make", "--dry-run", "repro"], cwd=folder, capture_output=True, text=True, check=True)
-    (install,) = [line for line in done.stdout.splitlines() if "pip install" in line]
-    assert shlex.split(install)[0] == str(folder / ".venv/bin/python")
+
+    def commands():
+        make = ["make", "--dry-run", "repro", f"VENV={venv}"]
+        done = subprocess.run(make, cwd=folder, capture_output=True, text=True, check=True)
+        return [shlex.split(line) for line in done.stdout.splitlines() if "pip install" in line or "touch" in line]
+
+    install, touch = commands()
+    assert install[0] == str(folder / venv / "bin/python")
+    assert touch == ["touch", f"{venv}/.pipeline"]
+    (folder / venv).mkdir()
+    (folder / touch[1]).touch()
+    assert commands() == []
