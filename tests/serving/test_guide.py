@@ -19,7 +19,14 @@ from tests.conftest import REPOSITORY
 from tests.serving.server_process import serving
 
 TEXT = (REPOSITORY / "docs/serving.md").read_text()
-BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) for kind in ("sh", "python")}
+OTHERS = TEXT[TEXT.index("## Other ONNX files") : TEXT.index("### Validation")]
+
+
+def blocks(text, kind):
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+
+
+BLOCKS = {kind: blocks(TEXT.replace(OTHERS, ""), kind) for kind in ("sh", "python")}
 COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
 PACKAGES = [command for command in COMMANDS if command.startswith("penstock package")]
 REGISTERED = [command for command in COMMANDS if command.startswith("penstock serve models:")]
@@ -71,6 +78,21 @@ def test_every_registry_command_of_the_guide_runs(small_run, tmp_path, command):
     with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
         names = httpx.get(f"{served.url}/models").json().keys()
     assert sorted(names) == sorted(re.findall(r"models:/(\w+)", command))
+
+
+def test_another_onnx_file_is_exported_validated_served_and_asked(tmp_path):
+    """Every program and command of that section."""
+    (program,), (commands,) = (blocks(OTHERS, kind) for kind in ("python", "sh"))
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    validate, serve, curl = map(shlex.split, commands.splitlines())
+    assert validate[0] == "penstock"
+    subprocess.run([sys.executable, "-m", "penstock.cli", *validate[1:]], cwd=tmp_path, check=True)
+    assert serve[:2] == ["penstock", "serve"]
+    with serving(tmp_path, *serve[2:]) as served:
+        command = [word.replace("127.0.0.1:8080", served.http) for word in curl]
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert answer["label"] == 0
+    assert sum(answer["probabilities"]) == pytest.approx(1)
 
 
 def test_the_shown_response_has_the_keys_of_a_real_one(here):
