@@ -1,8 +1,8 @@
 """The same application for any ASGI server: `uvicorn penstock.serving.asgi:app`.
 
 The models are those of the files and folders in PENSTOCK_MODELS, or of the project in the working directory.
-PENSTOCK_TOKEN is the bearer token. Timeouts of connections, the access log and gRPC belong to `penstock serve`; the ASGI
-server has its own.
+PENSTOCK_TOKEN is the bearer token. Timeouts of connections, the access log and gRPC belong to `penstock serve`; the
+ASGI server has its own.
 """
 
 from __future__ import annotations
