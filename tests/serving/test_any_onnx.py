@@ -115,6 +115,11 @@ def test_metadata_say_the_types_and_that_the_file_is_validated(served, exported,
     assert record["batched"] == (name in BATCHED)
 
 
+def test_the_document_names_every_model(served):
+    document = httpx.get(f"{served.url}/openapi.json").json()
+    assert set(document["components"]["parameters"]["name"]["schema"]["enum"]) == EXPORTERS.keys()
+
+
 def test_every_datatype_is_asked(exported):
     _, rows = exported
     assert {datatype_of(array) for inputs in rows.values() for array in inputs.values()} == set(DATATYPES.values())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import penstock
 from penstock.core.errors import PenstockError
+from penstock.core.model_files import DIGESTS, ONNX, VALIDATION
 from penstock.deployment.deployable_model import DeployableModel
 from penstock.deployment.folders import FileDigests, atomic_folder, is_own_output, write_marker
 from penstock.io.files import sha256
@@ -67,8 +68,10 @@ def _copy(source: Path, target: Path) -> None:
 
 def _copy_model(model: DeployableModel, folder: Path) -> dict[str, str]:
     """Copy a model in the layout of the server, with the validation.json that the server checks."""
-    home = folder / model.file.path.parent.name
-    copies = [home / model.file.path.name, home / model.file.validation.name]
+    path = model.file.path
+    # Each model has its folder, in which its file may be a candidate of another model: <model>/model.int8.onnx.
+    copies = [folder / path.parent.name / path.name if path.name in DIGESTS else folder / model.name / ONNX]
+    copies.append(copies[0].with_name(VALIDATION))
     model.copy_to(copies[0])
     shutil.copy(model.file.validation, copies[1])
     return {path.name: sha256(path) for path in copies}

@@ -13,14 +13,17 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/use
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from penstock.core.errors import PenstockError
 from penstock.deployment.deployable_model import DeployableModel
 from penstock.deployment.folders import FileDigests, atomic_folder, is_own_output, read_marker, write_marker
 from penstock.deployment.template import fill_in, quoted
-from penstock.io.files import sha256, write_text
+from penstock.io.files import write_text
 from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.onnx_file import digest_of_file
 
 KIND = "triton"
 # The largest batch size of the parity check, and a batch size above which throughput hardly increases.
@@ -39,7 +42,12 @@ def write_triton(models: Sequence[DeployableModel], repository: Path) -> FileDig
 
     Raises:
         ConfigError: The folder has other content.
+        PenstockError: A model has outputs that Triton does not serve.
     """
+    for model in models:
+        if maps := ", ".join(model.model.map_outputs):
+            remedy = "export the model with options={'zipmap': False}"
+            raise PenstockError(f"{model.file.path}: Triton serves no maps ({maps}); {remedy}")
     if is_own_output(repository, KIND):
         return _add(models, repository)
     with atomic_folder(repository) as folder:
@@ -62,7 +70,9 @@ def _is_newest(model: DeployableModel, folder: Path, known: Mapping[str, str]) -
     """Return whether the newest version, on disk and in the marker, is this file."""
     *_, (file, digest) = known.items() or [("", "")]
     path = folder / file
-    return digest == model.model.digest and path.is_file() and sha256(path) == digest
+    with suppress(PenstockError):
+        return digest == model.model.digest and path.is_file() and digest_of_file(path) == digest
+    return False
 
 
 def _add_version(model: DeployableModel, folder: Path, file: str) -> None:
@@ -76,8 +86,9 @@ def _add_version(model: DeployableModel, folder: Path, file: str) -> None:
 
 def config(model: ServedModel) -> str:
     """Return the content of config.pbtxt, a ModelConfig in protobuf's text format."""
-    tensors = [_tensor("input", spec) for spec in model.inputs]
-    tensors += [_tensor("output", spec, labelled=bool(model.classes)) for spec in model.outputs]
+    whole = model.runs_whole
+    tensors = [_tensor("input", spec, whole=whole) for spec in model.inputs]
+    tensors += [_tensor("output", spec, whole=whole, labelled=bool(model.classes)) for spec in model.outputs]
     provenance = {"sha256": model.digest, **{key: str(value) for key, value in model.metadata.items()}}
     parameters = [
         f"parameters {{ key: {quoted(key)} value {{ string_value: {quoted(value)} }} }}"
@@ -86,14 +97,23 @@ def config(model: ServedModel) -> str:
     return fill_in(
         "config.pbtxt",
         name=quoted(model.name),
-        max_batch_size=1 if model.single_row_only else MAX_BATCH_SIZE,
+        max_batch_size=_max_batch_size(model),
         tensors="\n".join(tensors),
         batching=_batching(model),
         parameters="\n".join(parameters),
     )
 
 
+def _max_batch_size(model: ServedModel) -> int:
+    """Return 0, Triton's value for a model whose first dimension is not the rows of a batch."""
+    if model.runs_whole:
+        return 0
+    return 1 if model.single_row_only else MAX_BATCH_SIZE
+
+
 def _batching(model: ServedModel) -> str:
+    if model.runs_whole:
+        return "# No batching: outputs have not one row per input row."
     if model.single_row_only:
         return "# No batching: rows of one batch would change each other's outputs."
     return (
@@ -102,9 +122,9 @@ def _batching(model: ServedModel) -> str:
     )
 
 
-def _tensor(kind: str, spec: TensorSpec, *, labelled: bool = False) -> str:
-    """Describe a tensor without its batch dimension; Triton requires at least one other dimension."""
-    sizes = spec.shape[1:]
+def _tensor(kind: str, spec: TensorSpec, *, whole: bool, labelled: bool = False) -> str:
+    """Describe a tensor, without its rows unless it is `whole`; Triton requires at least one dimension."""
+    sizes = spec.shape if whole else spec.shape[1:]
     data_type = "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}"
     dims = f"dims: [ {', '.join(map(str, sizes))} ]" if sizes else "dims: [ 1 ] reshape { shape: [ ] }"
     labels = ' label_filename: "labels.txt"' if labelled and spec.name == "probabilities" else ""

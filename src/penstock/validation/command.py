@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from penstock.core.arguments import positive_int, tolerance
 
@@ -45,4 +46,4 @@ def _run(chosen: argparse.Namespace) -> None:
     found = validate_onnx(file, chosen.reference, Tolerance(chosen.rtol, chosen.atol), chosen.batch_size)
     record = write_record(file, found.digest, found.checks)
     print("\n".join(found.lines))
-    print(f"{record}: written; `penstock serve {chosen.file}` serves this file")
+    print(f"{record}: written; `penstock serve {quote(str(chosen.file))}` serves this file")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from math import isfinite, prod
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class ServedModel:
         self.specs = {spec.name: spec for spec in self.inputs} | self.optional
         """All inputs by name."""
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
-        self._maps = [node.name for node in self.session.get_outputs() if node.type in MAP_TYPES]
+        self.map_outputs = [node.name for node in self.session.get_outputs() if node.type in MAP_TYPES]
+        """Outputs of ZipMap, which are served as tensors [rows, classes]."""
         self.output_names = [spec.name for spec in self.outputs]
         self.default_outputs = dict.fromkeys(self.output_names, False)
         """Outputs of a request that names none: all of them, as JSON."""
@@ -127,8 +129,8 @@ class ServedModel:
 
     def _name_columns(self) -> None:
         """Note in the metadata which class each column of a map is; only the model's answers tell."""
-        answers = self.session.run(self._maps, generated_inputs(self.inputs, 1)) if self._maps else []
-        for name, (row, *_) in zip(self._maps, answers, strict=True):
+        answers = self.session.run(self.map_outputs, generated_inputs(self.inputs, 1)) if self.map_outputs else []
+        for name, (row, *_) in zip(self.map_outputs, answers, strict=True):
             self.metadata[f"{name}.classes"] = json.dumps(list(row), ensure_ascii=False)
             place = self.output_names.index(name)
             self.outputs[place] = TensorSpec(name, "FP32", (-1, len(row)))
@@ -227,7 +229,7 @@ class ServedModel:
             reason = message_without_folders(error)
             raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {reason}") from None
         by_name = dict(zip(self.output_names, outputs, strict=True))
-        for name in self._maps:
+        for name in self.map_outputs:
             by_name[name] = tensor_of_maps(by_name[name])
         return by_name
 
@@ -406,17 +408,17 @@ def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bo
 def _why_unvalidated(path: Path, validation: Path, sha256: str) -> str:
     """Return why a file is not validated, and what to do; empty if it is."""
     in_project = is_of_project(path.parent)
+    validate = f"penstock validate-onnx {quote(str(path))}"
     if not validation.is_file():
         if in_project:
             return f"{path.parent.name}: not served, because it did not pass its gates; `dvc repro` says which"
-        return f"{path}: not validated; run `penstock validate-onnx {path}`, or serve it by --allow-unvalidated"
+        return f"{path}: not validated; run `{validate}`, or serve it by --allow-unvalidated"
     try:
         if sha256 == _read_json(validation).get(digest_key(path)):
             return ""
     except PenstockError as error:
         return str(error)
-    remedy = "dvc repro" if in_project else f"penstock validate-onnx {path}"
-    return f"{path}: not the file that was validated; run `{remedy}`"
+    return f"{path}: not the file that was validated; run `{'dvc repro' if in_project else validate}`"
 
 
 def serves_int8(validation: Path) -> bool | None:

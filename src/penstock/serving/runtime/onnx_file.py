@@ -90,6 +90,16 @@ def digest(content: bytes, external_data: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in digests).encode()).hexdigest()
 
 
+def digest_of_file(path: Path) -> str:
+    """Return the `digest` of an ONNX file on disk.
+
+    Raises:
+        PenstockError: Its external data are missing.
+    """
+    content = path.read_bytes()
+    return digest(content, read_external_data(path, content))
+
+
 def _read_beside(path: Path, location: str) -> bytes:
     file = path.parent / location
     if location != file.name or "\0" in location or file.is_symlink():

@@ -1,6 +1,7 @@
 // What a model can do, from its inputs and outputs; names of models and datasets do not matter.
 
-const input = (model) => model.inputs[0];
+/** The first input; a model may have none. */
+const input = (model) => model.inputs[0] ?? { datatype: "", shape: [] };
 const gives = (model, output) => model.outputs.some(({ name }) => name === output);
 const classifies = (model) => gives(model, "probabilities") && model.classes?.length > 0;
 const takesImages = (model) => input(model).datatype === "UINT8" && input(model).shape.length === 3;

@@ -33,10 +33,19 @@ async function begin() {
     opened("latent", "Latent space", kinds.autoencoders(models), (encoders) => latentPanel(encoders, readers, trouble)),
     opened("wall", "Wall", kinds.generators(models), (generators) => wallPanel(generators, readers, trouble)),
   ].filter(Boolean);
-  byId("served").textContent =
-    models.length === 1
-      ? `This server has one model: ${models[0].name}.`
-      : `This server has ${models.length} models. Each is one validated ONNX file that takes raw input.`;
+  byId("served").textContent = about(models, panels.length);
+}
+
+/** What the server has; models of other exporters may have no panel, or no validation. */
+function about(models, numPanels) {
+  const names = (some) => some.map(({ name }) => name).join(", ");
+  const unvalidated = models.filter(({ parameters }) => parameters.validated === "false");
+  const count = models.length === 1 ? `one model: ${names(models)}.` : `${models.length} models.`;
+  const told = [`This server has ${count}`];
+  if (unvalidated.length) told.push(`Not validated: ${names(unvalidated)}.`);
+  else if (models.length > 1) told.push("Each is one validated ONNX file that takes raw input.");
+  if (!numPanels) told.push("This page has no panel for such models; use the API.");
+  return told.join(" ");
 }
 
 function opened(id, name, models, panel) {
