@@ -19,6 +19,7 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -70,6 +71,17 @@ def scikit_columns(handle_unknown: str) -> Exporter:
         return {name: column[:ROWS] for name, column in columns.items()}
 
     return export
+
+
+def scikit_texts(path: Path) -> Inputs:
+    """A classifier of texts. onnxruntime would need the locale of skl2onnx's default from the system."""
+    texts = np.array(["a good film", "a bad film", "so good", "bad, so bad"] * 5)
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0] * 10)
+    options = {id(model): {"zipmap": False}, id(model[0]): {"locale": "C"}}
+    proto = to_onnx(model, initial_types=[("text", StringTensorType([None, 1]))], options=options)
+    path.write_bytes(proto.SerializeToString())
+    np.savez(path.with_suffix(".npz"), text=texts[:, None], probabilities=model.predict_proba(texts))
+    return {"text": texts[:ROWS, None].astype(object)}
 
 
 def _save_scikit(path: Path, model: Any, rows: NDArray[Any], options: dict[str, Any]) -> Inputs:
@@ -202,6 +214,7 @@ BATCHED: dict[str, Exporter] = {
     "scikit_string_labels": scikit_classifier(NAMES[SPECIES], zipmap=False),
     "scikit_string_zipmap": scikit_classifier(NAMES[SPECIES]),
     "scikit_regressor": scikit_regressor,
+    "scikit_texts": scikit_texts,
     "scikit_columns": scikit_columns("ignore"),
     "torch_dynamic_batch": torch_network(),
     "torch_half": torch_network(half=True),

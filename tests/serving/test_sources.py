@@ -95,9 +95,9 @@ def test_the_same_file_may_be_named_twice(files):
     require_sources([files / "one.onnx", type(files)("one.onnx"), files])
 
 
-def graph(node, takes=TensorProto.FLOAT, gives=None, **model):
+def graph(node, takes=TensorProto.FLOAT, gives=None, rows="n", **model):
     gives = gives or helper.make_tensor_value_info("y", takes, None)
-    graph = helper.make_graph([node], "refused", [helper.make_tensor_value_info("x", takes, ["n", 2])], [gives])
+    graph = helper.make_graph([node], "refused", [helper.make_tensor_value_info("x", takes, [rows, 2])], [gives])
     opset = model.pop("opset", 20)
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("my.domain", 1)]
     return helper.make_model(graph, opset_imports=opsets, **{"ir_version": 10} | model)
@@ -117,6 +117,10 @@ REFUSED = {
     "operator": (
         graph(helper.make_node("Foo", ["x"], ["y"])),
         "opset 20 has no operator Foo; export the model with operators of ONNX or onnxruntime only",
+    ),
+    "locale": (
+        graph(helper.make_node("StringNormalizer", ["x"], ["y"], locale="xx_YY.UTF-8"), TensorProto.STRING, rows=1),
+        "this system has no locale xx_YY.UTF-8; install it, or export the model with the locale C",
     ),
     "opset": (graph(IDENTITY, opset=99), "it has no opset 99; export the model with opset "),
     "format": (

@@ -32,10 +32,12 @@ _REASONS = [
     (r"Could not find an implementation for (\w+)\(\d+\)", r"it has no \1 for this type of tensor; {types}"),
     (r"MLDataType for: (\S+) is not", r"it has no type \1; {types}"),
     (r"Opset (\d+) is under development.* is till opset (\d+)", r"it has no opset \1; export the model with opset \2"),
+    (r"Failed to construct locale with name:([\w.@-]+)", r"this system has no locale \1; {locale}"),
     (r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", r"it has no IR version \1; {version}"),
 ]
 _REMEDIES = {
     "operators": "export the model with operators of ONNX or onnxruntime only",
+    "locale": "install it, or export the model with the locale C",
     "types": "export the model with float32",
     "version": "update onnxruntime, or export the model with an older onnx (IR version \\2)",
 }
