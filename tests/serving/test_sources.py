@@ -119,7 +119,11 @@ REFUSED = {
         "opset 20 has no operator Foo; export the model with operators of ONNX or onnxruntime only",
     ),
     "locale": (
-        graph(helper.make_node("StringNormalizer", ["x"], ["y"], locale="xx_YY.UTF-8"), TensorProto.STRING, rows=1),
+        graph(
+            helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER", locale="xx_YY.UTF-8"),
+            TensorProto.STRING,
+            rows=1,
+        ),
         "this system has no locale xx_YY.UTF-8; install it, or export the model with the locale C",
     ),
     "opset": (graph(IDENTITY, opset=99), "it has no opset 99; export the model with opset "),
