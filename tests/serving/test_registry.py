@@ -135,7 +135,7 @@ def test_registered_models_are_served_from_the_project_database(small_run, tmp_p
 @pytest.mark.parametrize(
     ("models", "code", "says"),
     [
-        (["iris_mlp"], 2, "iris_mlp: write models:/NAME@ALIAS or models:/NAME/VERSION"),
+        (["iris_mlp"], 2, "iris_mlp: no such file or folder; name an ONNX file, a folder, or models:/NAME@ALIAS"),
         (["models:/a/../b"], 2, "models:/a/../b: write models:/NAME@ALIAS"),
         (["models:/a@champion", "models:/a/1"], 2, "a: is named twice"),
         (["models:/nothing@champion"], 1, "models:/nothing@champion: MLflow at http"),

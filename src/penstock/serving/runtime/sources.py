@@ -108,7 +108,8 @@ def require_sources(sources: Sequence[Path]) -> None:
 
 def _hint(source: Path) -> str:
     beside = [path.name for path in source.parent.glob("*") if path.suffix == SUFFIX or path.is_dir()]
-    return nearest(source.name, beside) if beside else ""
+    hint = nearest(source.name, beside)
+    return hint if "did you mean" in hint else "; name an ONNX file, a folder, or models:/NAME@ALIAS"
 
 
 def _models(source: Path) -> Iterator[Path]:
