@@ -2,6 +2,7 @@
 
 import json
 
+import grpc
 import httpx
 import numpy as np
 import onnxruntime
@@ -11,8 +12,25 @@ import tritonclient.http
 
 from penstock.cli import main
 from penstock.serving.codecs.tensors import DATATYPES, datatype_of
+from penstock.serving.grpc.messages import ModelInferRequest, ModelInferResponse
 from tests.serving.exporters import BATCHED, EXPORTERS, ROWS
 from tests.serving.server_process import serving
+
+FIELDS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+HALVES = ("torch_half", "echo_float16")  # the protocol has no typed contents for them
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +98,48 @@ def test_tritonclient_gets_the_answers_of_onnxruntime(served, case, protocol):
             given = np.array([text.decode() for text in given.flat], object).reshape(given.shape)
         assert given.dtype == expected.dtype
         assert_equal(given, expected)
+
+
+@pytest.mark.parametrize("case", [name for name in EXPORTERS if name not in HALVES], indirect=True)
+def test_typed_contents_have_the_answers_of_onnxruntime(served, case):
+    """tritonclient sends bytes only; so the messages are those of the protocol."""
+    name, inputs, outputs = case
+    request = ModelInferRequest(model_name=name)
+    for key, array in inputs.items():
+        contents = {FIELDS[datatype_of(array)]: [as_bytes(value) for value in array.ravel().tolist()]}
+        request.inputs.add(name=key, datatype=datatype_of(array), shape=array.shape, contents=contents)
+    for key in outputs:
+        request.outputs.add(name=key).parameters["binary_data"].bool_param = False
+    response = infer(served.grpc, request)
+    assert [tensor.name for tensor in response.outputs] == list(outputs)
+    for tensor, expected in zip(response.outputs, outputs.values(), strict=True):
+        values = getattr(tensor.contents, FIELDS[datatype_of(expected)])
+        texts = [value.decode() for value in values] if expected.dtype == object else values
+        assert_equal(np.array(texts, expected.dtype).reshape(tensor.shape), expected)
+
+
+def as_bytes(value):
+    return value.encode() if isinstance(value, str) else value
+
+
+def infer(address, request):
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=ModelInferRequest.SerializeToString,
+            response_deserializer=ModelInferResponse.FromString,
+        )
+        return ask(request)
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_float16_has_no_typed_contents(served, name):
+    request = ModelInferRequest(model_name=name)
+    tensor = json.loads(httpx.get(f"{served.url}/v2/models/{name}").content)["inputs"][0]
+    shape = [1, tensor["shape"][1]]
+    request.inputs.add(name=tensor["name"], datatype="FP16", shape=shape, contents={"fp32_contents": [0] * shape[1]})
+    with pytest.raises(grpc.RpcError, match="FP16 has no typed contents; send raw_input_contents"):
+        infer(served.grpc, request)
 
 
 def test_json_has_the_answers_of_onnxruntime(served, case):
