@@ -16,10 +16,10 @@ from pathlib import Path
 
 from penstock.config.command import add_config_command
 from penstock.core.addresses import host_and_port
-from penstock.core.arguments import positive_int
+from penstock.core.arguments import positive_int, significance_level
 from penstock.core.credentials import without_credentials
 from penstock.core.distributed import require_launcher
-from penstock.core.errors import ConfigError, PenstockError, StageError, explain
+from penstock.core.errors import ComparisonError, ConfigError, PenstockError, StageError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.serving.options import add_options, config_from
@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="print the table of results")
     results.set_defaults(run=_results)
 
+    _add_compare(commands.add_parser("compare", help="compare models on the same test rows, by a paired test"))
+
     ui = commands.add_parser("ui", help="open the runs in the MLflow UI")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: 127.0.0.1)")
     ui.add_argument("--port", type=int, default=5000, help="default: 5000")
@@ -110,6 +112,24 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_package(commands.add_parser("package", help="write the validated models for Triton, KServe or Docker"))
     return parser
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    compare.description = "Compare models on the same test rows, each with the first, by a paired test."
+    compare.epilog = (
+        "A model is, in this order: the path of an .onnx file; a model of params.yaml, with .int8 its int8 file; "
+        "NAME@REVISION, of git or a DVC experiment; models:/NAME@ALIAS or models:/NAME/VERSION; the ID of an MLflow "
+        "run; a revision alone where one model is meant. Exit code: 0; 1 if a model is significantly worse than the "
+        "first; 2 if they cannot be compared."
+    )
+    add = compare.add_argument
+    add("first", metavar="A", help="the model that the others are compared with")
+    add("others", metavar="B", nargs="+", help="other models")
+    add("--alpha", type=significance_level, default=0.05, help="significance level (default: 0.05)")
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print Markdown, as for a pull request")
+    form.add_argument("--json", action="store_true", help="print JSON, with every class and row of disagreement")
+    compare.set_defaults(run=_compare)
 
 
 def _add_package(package: argparse.ArgumentParser) -> None:
@@ -189,6 +209,37 @@ def _results(_chosen: argparse.Namespace) -> None:
     project = Project.find()
     config = load_config(project.params)
     show(gather(project, config, training_seconds(project, config)))
+
+
+def _compare(chosen: argparse.Namespace) -> None:
+    try:
+        any_worse = _print_comparison(chosen)
+    except (PenstockError, OSError) as error:  # exit code 1 says that a model is worse
+        raise ComparisonError(explain(error)[0]) from None
+    sys.exit(1 if any_worse else 0)
+
+
+def _print_comparison(chosen: argparse.Namespace) -> bool:
+    """Compare models, and return whether one is significantly worse than the first."""
+    from penstock.comparison.compare import compare
+    from penstock.comparison.output import document, markdown, print_comparison
+    from penstock.config.loading import load_config
+    from penstock.lookup.locate import open_locator
+    from penstock.orchestration.resources import use_threads
+
+    project = Project.find()
+    config = load_config(project.params)
+    use_threads(config.trainer.threads)  # those of the validate stage
+    with open_locator(project, config) as locator:
+        candidates, records = zip(*locator.locate([chosen.first, *chosen.others]), strict=True)
+        comparison = compare(project, config, candidates, chosen.alpha)
+        if chosen.json:
+            print(json.dumps(document(comparison, records), indent=2, ensure_ascii=False))
+        elif chosen.markdown:
+            print(markdown(comparison, records), end="")
+        else:
+            print_comparison(comparison, records)
+    return comparison.any_worse
 
 
 def _ui(chosen: argparse.Namespace) -> None:

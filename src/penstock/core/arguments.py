@@ -44,3 +44,18 @@ def tolerance(text: str) -> float:
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
     return number
+
+
+def significance_level(text: str) -> float:
+    """Parse a number between 0 and 1, both excluded.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is not such a number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return number

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     TextColumn,
@@ -111,13 +112,18 @@ def transfer_progress() -> Progress:
     return _progress(DownloadColumn(), TransferSpeedColumn())
 
 
-def _progress(*columns: ProgressColumn) -> Progress:
+def count_progress() -> Progress:
+    """Return a progress bar for items, on stderr; it prints nothing if that is no terminal."""
+    return _progress(MofNCompleteColumn(), console=errors)
+
+
+def _progress(*columns: ProgressColumn, console: Console = output) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         *columns,
         TimeRemainingColumn(),
-        console=output,
+        console=console,
         transient=True,
-        disable=not output.is_terminal,
+        disable=not console.is_terminal,
     )

@@ -3,6 +3,7 @@
 PenstockError               exit code 1
 ├── ConfigError             exit code 2: params.yaml or the command line is wrong
 │   └── WrongSettingError   raised where the setting is used; the stage adds the model or dataset
+├── ComparisonError         exit code 2: models cannot be compared; 1 says that one is worse
 ├── DownloadError           no source had a file with the declared sha256
 ├── DataCheckError          the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
@@ -43,6 +44,12 @@ class WrongSettingError(ConfigError):
         super().__init__(f"{key}: {problem}")
         self.key = key
         self.problem = problem
+
+
+class ComparisonError(PenstockError):
+    """Models cannot be compared."""
+
+    exit_code = 2
 
 
 class DownloadError(PenstockError):

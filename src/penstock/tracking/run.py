@@ -149,7 +149,7 @@ class TrackedRun:
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Log nested settings under dotted keys. A list without nested settings is one value."""
-        self._emit("parameters", {key: str(value) for key, value in _flatten(parameters)})
+        self._emit("parameters", {key: str(value) for key, value in flatten(parameters)})
 
     def log_dataset(self, info: DatasetInfo, provenance: Provenance, source: str) -> None:
         """Log the processed dataset as the run's input, with DVC's hash as its digest."""
@@ -187,11 +187,12 @@ def _plain(metrics: Mapping[str, float]) -> dict[str, float]:
     return {key: float(value) for key, value in metrics.items()}
 
 
-def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings under dotted keys, as the parameters of a run are named."""
     for key, value in nested.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            yield from _flatten({str(number): one for number, one in enumerate(value)}, f"{prefix}{key}.")
+            yield from flatten({str(number): one for number, one in enumerate(value)}, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -1,0 +1,202 @@
+"""Compare model files on the same test rows, each with the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.comparison.answers import answers
+from penstock.comparison.candidate import Candidate, Task
+from penstock.comparison.disagreements import Row, disagreements
+from penstock.comparison.generators import measure_generators
+from penstock.comparison.paired_tests import PairedTest, holm
+from penstock.comparison.rows import TestRows, load_test_rows
+from penstock.comparison.scores import SCORES, Score
+from penstock.config.params import Config
+from penstock.core.paths import Project
+from penstock.evaluation.session import Outputs
+
+Verdict = Literal["better", "worse", "no significant difference", "not tested"]
+
+
+@dataclass(frozen=True)
+class ScoreDifference:
+    """Difference of one score of two models, second minus first."""
+
+    score: str
+    higher_is_better: bool
+    a: float
+    b: float
+    test: PairedTest
+    p_adjusted: float
+    """p-value after Holm's correction for the number of comparisons with the first model."""
+
+    def verdict(self, alpha: float) -> Verdict:
+        """Return what the test says about the second model."""
+        if self.p_adjusted >= alpha or self.test.difference == 0:
+            return "no significant difference"
+        return "better" if (self.test.difference > 0) == self.higher_is_better else "worse"
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """Scores of two models on the rows of one class."""
+
+    label: str
+    rows: int
+    a: float
+    b: float
+    p_adjusted: float | None
+    """p-value after Holm's correction for the number of classes; None without a test."""
+    only_a: int | None = None
+    """Rows that only the first model has right; None for other scores than accuracy."""
+    only_b: int | None = None
+    """Rows that only the second model has right."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Comparison of a model with the first one."""
+
+    scores: Sequence[ScoreDifference]
+    """The first decides the verdict; empty for generators."""
+    counts: Mapping[str, int]
+    """Classifiers: rows by which model is right; empty for others."""
+    classes: Sequence[ClassDifference]
+    disagreements: Sequence[Row]
+    verdict: Verdict = "not tested"
+    same_file: bool = False
+    """Whether both models are the same file."""
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """Comparison of two or more models."""
+
+    candidates: Sequence[Candidate]
+    task: Task
+    rows: TestRows
+    alpha: float
+    metrics: Sequence[Mapping[str, float]]
+    """Metrics of each model that were measured for the comparison, by their names in MLflow."""
+    class_score: str
+    """What the score of a class is called."""
+    pairs: Sequence[Pair]
+    """Each model but the first, compared with the first."""
+
+    @property
+    def any_worse(self) -> bool:
+        """Whether a model is significantly worse than the first."""
+        return any(pair.verdict == "worse" for pair in self.pairs)
+
+
+def compare(project: Project, config: Config, candidates: Sequence[Candidate], alpha: float) -> ModelComparison:
+    """Run all models on their common test rows, and compare each with the first.
+
+    Args:
+        project: The project that has the data.
+        config: Its settings.
+        candidates: At least two models.
+        alpha: Significance level.
+
+    Raises:
+        ComparisonError: The models are not of the same test rows, or cannot be run.
+    """
+    rows = load_test_rows(project, candidates)
+    task = candidates[0].task
+    if task == "generation":
+        measured, shares = measure_generators(project, config, candidates, rows)
+        pairs = [_untested(rows, shares[0], other) for other in shares[1:]]
+        class_score = "share"
+    else:
+        found = answers(candidates, rows.inputs)
+        scored = [{score: score.of_rows(outputs, rows) for score in SCORES[task]} for outputs in found]
+        measured = [{score.name: _mean(values) for score, values in one.items()} for one in scored]
+        pairs = _adjusted([_pair(task, rows, found[0], other, alpha) for other in found[1:]], alpha)
+        class_score = SCORES[task][0].class_score
+    metrics = [_named(*each) for each in zip(candidates, measured, strict=True)]
+    same = [one.sha256 == candidates[0].sha256 for one in candidates[1:]]
+    pairs = [replace(pair, same_file=is_same) for pair, is_same in zip(pairs, same, strict=True)]
+    return ModelComparison(candidates, task, rows, alpha, metrics, class_score, pairs)
+
+
+def _named(candidate: Candidate, measured: Mapping[str, float]) -> dict[str, float]:
+    return {f"test/{name}": value for name, value in measured.items()} | {"model/onnx_bytes": float(candidate.bytes)}
+
+
+def _pair(task: Task, rows: TestRows, first: Outputs, second: Outputs, alpha: float) -> Pair:
+    differences = [_difference(score, rows, first, second, alpha) for score in SCORES[task]]
+    primary = SCORES[task][0]
+    one, other = primary.of_rows(first, rows), primary.of_rows(second, rows)
+    return Pair(
+        scores=differences,
+        counts=_counts(one, other) if task == "classification" else {},
+        classes=_classes(primary, rows, one, other, alpha),
+        disagreements=disagreements(task, first, second, rows),
+    )
+
+
+def _difference(score: Score, rows: TestRows, first: Outputs, second: Outputs, alpha: float) -> ScoreDifference:
+    one, other = score.of_rows(first, rows), score.of_rows(second, rows)
+    test = score.compare(one, other, alpha)
+    return ScoreDifference(score.name, score.higher_is_better, _mean(one), _mean(other), test, test.p_value)
+
+
+def _adjusted(pairs: Sequence[Pair], alpha: float) -> list[Pair]:
+    """Correct the p-values of each score for the number of pairs, and set the verdicts."""
+    columns = [
+        [
+            replace(difference, p_adjusted=p_adjusted)
+            for difference, p_adjusted in zip(column, holm([one.p_adjusted for one in column]), strict=True)
+        ]
+        for column in zip(*(pair.scores for pair in pairs), strict=True)
+    ]
+    return [
+        replace(pair, scores=scores, verdict=scores[0].verdict(alpha))
+        for pair, scores in zip(pairs, zip(*columns, strict=True), strict=True)
+    ]
+
+
+def _counts(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, int]:
+    return {
+        "both_right": int((first & second).sum()),
+        "only_a_right": int((first & ~second).sum()),
+        "only_b_right": int((second & ~first).sum()),
+        "both_wrong": int((~first & ~second).sum()),
+    }
+
+
+def _classes(
+    score: Score, rows: TestRows, first: NDArray[Any], second: NDArray[Any], alpha: float
+) -> list[ClassDifference]:
+    present = [number for number in range(len(rows.classes)) if (rows.labels == number).any()]
+    parts = [(first[rows.labels == number], second[rows.labels == number]) for number in present]
+    adjusted = holm([score.compare(one, other, alpha).p_value for one, other in parts])
+    return [
+        _class_difference(rows.classes[number], one, other, p_adjusted)
+        for number, (one, other), p_adjusted in zip(present, parts, adjusted, strict=True)
+    ]
+
+
+def _class_difference(label: str, first: NDArray[Any], second: NDArray[Any], p_adjusted: float) -> ClassDifference:
+    found = ClassDifference(label, len(first), _mean(first), _mean(second), p_adjusted)
+    if first.dtype != np.bool_:
+        return found
+    counts = _counts(first, second)
+    return replace(found, only_a=counts["only_a_right"], only_b=counts["only_b_right"])
+
+
+def _untested(rows: TestRows, first: Sequence[float], second: Sequence[float]) -> Pair:
+    classes = [
+        ClassDifference(label, int((rows.labels == number).sum()), one, other, None)
+        for number, (label, one, other) in enumerate(zip(rows.classes, first, second, strict=True))
+    ]
+    return Pair(scores=[], counts={}, classes=classes, disagreements=[])
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return round(float(values.mean()), 6)
