@@ -183,13 +183,15 @@ class Locator:
     def _meant(self, found: Sequence[_Found], revisions: dict[str, Revision]) -> str:
         """Return the model that revisions mean."""
         named = {self._name(one.candidate) for one in found} or set(self._config.every_model)
+        text = next(iter(revisions))
         if not found and len(named) > 1:
-            named = _changed(list(revisions.values()))
-        if len(named) == 1:
-            return named.pop()
-        text, names = next(iter(revisions)), ", ".join(sorted(named))
-        why = f"it can be {names}" if names else f"no file of a model differs between {' and '.join(revisions)}"
-        raise ComparisonError(f"{text}: which model? Write NAME@{text}; {why}")
+            differing = _changed(list(revisions.values()))
+            if not differing:
+                raise ComparisonError(f"{text}: which model? Write NAME@{text}; the revisions have the same models")
+            named = differing
+        if len(named) > 1:
+            raise ComparisonError(f"{text}: which model? Write NAME@{text}; it can be {', '.join(sorted(named))}")
+        return named.pop()
 
     def _name(self, candidate: Candidate) -> str:
         suffix = INT8_SUFFIX if candidate.is_int8 else ""

@@ -116,8 +116,11 @@ class ModelStore:
     def _download(self, model: LoggedModel, folder: Path) -> Path | None:
         try:
             with failures_of_storage():
-                uri = f"models:/{model.model_id}/{ONNX}"
-                path = download_artifacts(uri, dst_path=str(folder / model.model_id), tracking_uri=self._uri)
+                target = folder / model.model_id
+                target.mkdir()
+                # `models:/ID/FILE` would be a version of a registered model.
+                uri = f"{model.artifact_location}/{ONNX}"
+                path = download_artifacts(uri, dst_path=str(target), tracking_uri=self._uri)
         except (MlflowException, OSError):  # a logged model of another kind
             return None
         return Path(path)
