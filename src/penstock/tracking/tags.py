@@ -13,6 +13,7 @@ DATA = "dvc.data"
 PARAMETERS = "parameters"
 CODE = "code"
 MODEL = "model"
+GATE = "gate"
 ONNX_SHA256 = "onnx.sha256"
 PROJECT = "penstock.project"  # of a registered model: the project that registers it
 RESTORED = "penstock.restored"  # of a run that was created for files that were trained elsewhere
