@@ -15,8 +15,9 @@ from itertools import chain
 from pathlib import Path
 
 from penstock.config.command import add_config_command
-from penstock.core.addresses import host_and_port
+from penstock.core.addresses import host_and_port, require_free_port
 from penstock.core.arguments import positive_int, significance_level
+from penstock.core.browser import has_browser
 from penstock.core.credentials import without_credentials
 from penstock.core.distributed import require_launcher
 from penstock.core.errors import ComparisonError, ConfigError, PenstockError, StageError, explain
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_compare(commands.add_parser("compare", help="compare models on the same test rows, by a paired test"))
 
-    ui = commands.add_parser("ui", help="open the runs in the MLflow UI")
+    ui = commands.add_parser("ui", help="open the runs and the saved views of each dataset in the MLflow UI")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: 127.0.0.1)")
     ui.add_argument("--port", type=int, default=5000, help="default: 5000")
     ui.add_argument(
@@ -96,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOSTS",
         help="names by which browsers may reach it, such as runs.example.org:5000; MLflow answers others with 403 "
         "(default: localhost and private addresses)",
+    )
+    ui.add_argument(
+        "--no-browser", action="store_true", help="print the addresses only; without a display no browser opens anyway"
     )
     ui.set_defaults(run=_ui)
 
@@ -246,13 +250,19 @@ def _ui(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.tracking.moved_project import follow_moved_project
     from penstock.tracking.uri import tracking_uri
+    from penstock.tracking.view_links import show_view_links, start_view_links
 
     project = Project.find()
-    uri = tracking_uri(project, load_config(project.params))
+    config = load_config(project.params)
+    uri = tracking_uri(project, config)
+    browser = has_browser() and not chosen.no_browser
     if not uri.startswith(DATABASES):
-        print(f"the runs are at {without_credentials(uri)}")
+        server = without_credentials(uri)
+        print(f"the runs are at {server}", flush=True)
+        show_view_links(uri, server.rstrip("/"), list(config.datasets), browser=browser)
         return
     follow_moved_project(uri)
+    require_free_port(chosen.host, chosen.port)
     # Without this parameter MLflow 3 opens its pages for generative AI.
     page = f"http://{host_and_port(chosen.host, chosen.port)}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
@@ -268,6 +278,7 @@ def _ui(chosen: argparse.Namespace) -> None:
     os.environ["MLFLOW_BACKEND_STORE_URI"] = uri
     # Disable the job workers for evaluating language models: they double the time to start and to stop.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    start_view_links(uri, chosen.host, chosen.port, list(config.datasets), browser=browser)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *chain.from_iterable(options.items())])
 
 

@@ -1,6 +1,25 @@
-"""Write addresses of servers."""
+"""Write addresses of servers, and check that one is free."""
+
+from __future__ import annotations
+
+import socket
+
+from penstock.core.errors import ConfigError
 
 
 def host_and_port(host: str, port: int) -> str:
     """Return host and port as a URL has them: an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Check that a server could listen on a port.
+
+    Raises:
+        ConfigError: Another program does, or this machine does not have the address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {host_and_port(host, port)} ({error}); choose another --port") from None

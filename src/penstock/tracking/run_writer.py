@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.metric_names import is_timed
+from penstock.tracking.saved_views import save_views
 from penstock.tracking.spool import Event
 from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, ONNX_SHA256, PARENT, RESTORED, WORKED
 from penstock.tracking.uri import SQLITE
@@ -39,6 +40,7 @@ class RunWriter:
         self._last_event = 0
         self._ended = False
         self._logged: dict[tuple[str, int], float] = {}
+        self._viewed: set[str] = set()
         self._handlers: dict[str, Callable[[Event], None]] = {
             "begin": self._begin,
             "description": self._description,
@@ -156,6 +158,14 @@ class RunWriter:
         new = {key: value for key, value in metrics.items() if not self._has(key, step, value)}
         self._client.log_batch(self._run_id, [Metric(key, value, at, step) for key, value in new.items()])
         self._logged |= {(key, step): value for key, value in new.items()}
+        self._save_views()
+
+    def _save_views(self) -> None:
+        """Save the views of the experiment if they lack metrics of the run."""
+        names = {name for name, _ in self._logged}
+        if names != self._viewed:
+            save_views(self._client, self._experiment_id, names)
+            self._viewed = names
 
     def _has(self, key: str, step: int, value: float) -> bool:
         """Return whether the run has the metric at this step with this value; a timing matches any value."""

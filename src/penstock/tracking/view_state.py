@@ -27,10 +27,13 @@ def decode(text: str) -> State:
     """Return the state of a text, compressed or not.
 
     Raises:
-        ValueError, TypeError, zlib.error: It is none.
+        ValueError: The text is no state.
     """
     if text.startswith(_COMPRESSED):
-        text = zlib.decompress(base64.b64decode(text.removeprefix(_COMPRESSED))).decode()
+        try:
+            text = zlib.decompress(base64.b64decode(text.removeprefix(_COMPRESSED))).decode()
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
     state: State = json.loads(text)
     return state
 
@@ -85,8 +88,8 @@ def charts(sections: Mapping[str, Sequence[Chart]], metrics: Collection[str]) ->
 
 
 def metrics_of(state: State) -> set[str]:
-    """Return the metrics that `charts` was called with."""
-    return {chart["metricKey"] for chart in state["compareRunCharts"] if "metricKey" in chart}
+    """Return the metrics that `charts` was called with, as far as a chart names them."""
+    return {chart["metricKey"] for chart in state.get("compareRunCharts", []) if "metricKey" in chart}
 
 
 def bar(title: str, metric: str) -> Chart:
@@ -108,7 +111,7 @@ def scatter(x: str, y: str) -> Chart:
     return _chart("SCATTER", f"{x} {y}", **axes, runsCountToCompare=100)
 
 
-def _chart(kind: str, identity: str, **content: Any) -> Chart:
+def _chart(kind: str, identity: str, **content: object) -> Chart:
     return {"uuid": f"{kind} {identity}", "type": kind, "deleted": False, "isGenerated": False, **content}
 
 

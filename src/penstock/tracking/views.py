@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from penstock.tracking.metric_names import (
     DISCRIMINATOR_LOSS,
@@ -24,9 +22,8 @@ from penstock.tracking.metric_names import (
     Score,
 )
 from penstock.tracking.tags import GATE, ONNX_SHA256
-from penstock.tracking.view_state import State, bar, charts, encode, line, rows, scatter
+from penstock.tracking.view_state import State, bar, charts, line, rows, scatter
 
-TAG = "mlflow.sharedViewState."
 COSTS = (LATENCY, ONNX_BYTES, TRAIN_SECONDS, PARAMETERS)
 # Folds and seeds, which are child runs, have neither an ONNX file nor a learning rate.
 VALIDATED = f"tags.`{ONNX_SHA256}` != ''"
@@ -34,45 +31,31 @@ TRAINED = f"metrics.`{LEARNING_RATE}` >= 0"
 SETTINGS = ("network.kind", "training.optimizer.kind", "training.optimizer.learning_rate", "training.epochs")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class View:
-    """A saved view of an experiment."""
+    """A saved view that each experiment has."""
 
     key: str
     """Part of its address. It never changes, so that links stay valid."""
     name: str
     """Name in the menu Views of the page."""
-    as_charts: bool
+    state_of: Callable[[Collection[str]], State | None]
+    """Return its state for the metrics of an experiment; None if there is nothing to show."""
+    as_charts: bool = True
     """Whether it opens with its charts, and not with the table."""
-    state: Mapping[str, Any]
-    """Columns, order, filter and charts; see `view_state`."""
 
     @property
     def tag(self) -> str:
         """Name of the experiment's tag."""
-        return f"{TAG}{self.key}"
-
-    def value(self, now: int) -> str:
-        """Return the value of the experiment's tag.
-
-        Args:
-            now: Time in milliseconds since 1970.
-        """
-        return json.dumps({"name": self.name, "createdAt": now, "updatedAt": now, "state": encode(self.state)})
+        return f"mlflow.sharedViewState.{self.key}"
 
     def route(self, experiment_id: str) -> str:
         """Return its address in the page, which follows the `#` of the URL."""
         mode = "&compareRunsMode=CHART" if self.as_charts else ""
-        return f"/experiments/{experiment_id}/runs?viewStateShareKey={self.key}{mode}"
+        return f"/experiments/{experiment_id}/runs?viewStateShareKey={self.key}{mode}&workflowType=machine_learning"
 
 
-def views_of(metrics: Collection[str]) -> list[View]:
-    """Return the views of an experiment whose runs have these metrics. A view without content is left out."""
-    views = [build(metrics) for build in (_leaderboard, _learning_curves, _cost_and_quality)]
-    return [view for view in views if view is not None]
-
-
-def _leaderboard(metrics: Collection[str]) -> View | None:
+def _leaderboard(metrics: Collection[str]) -> State | None:
     scores = [score for score in SCORES if score.test in metrics]
     if not scores:
         return None
@@ -80,11 +63,10 @@ def _leaderboard(metrics: Collection[str]) -> View | None:
     others = [_metric(name) for name in (TEST_LOSS, *COSTS) if name in metrics]
     settings = [f"params.`{name}`" for name in SETTINGS]
     state = _ranked([*tests, f"tags.`{GATE}`", *others, *settings, "attributes.`Models`"], scores[0])
-    state |= charts({"Test score": [bar(score.title, score.test) for score in scores]}, metrics)
-    return View(key="penstock-leaderboard", name="Leaderboard", as_charts=False, state=state)
+    return state | charts({"Test score": [bar(score.title, score.test) for score in scores]}, metrics)
 
 
-def _learning_curves(metrics: Collection[str]) -> View | None:
+def _learning_curves(metrics: Collection[str]) -> State | None:
     if LEARNING_RATE not in metrics:
         return None
     curves = {
@@ -99,19 +81,17 @@ def _learning_curves(metrics: Collection[str]) -> View | None:
     sections = {title: [line(names) for names in lines] for title, lines in found.items() if lines}
     columns = [_metric(name) for lines in found.values() for names in lines for name in names if name in metrics]
     state = rows(_widths(columns), "attributes.start_time", ascending=False, only_where=TRAINED)
-    state |= charts(sections, metrics)
-    return View(key="penstock-learning-curves", name="Learning curves", as_charts=True, state=state)
+    return state | charts(sections, metrics)
 
 
-def _cost_and_quality(metrics: Collection[str]) -> View | None:
+def _cost_and_quality(metrics: Collection[str]) -> State | None:
     costs = [name for name in COSTS if name in metrics]
     scores = [score for score in SCORES if score.test in metrics]
     if not costs or not scores:
         return None
     sections = {score.title: [scatter(cost, score.test) for cost in costs] for score in scores}
     columns = [_metric(name) for name in (*(score.test for score in scores), *costs)]
-    state = _ranked(columns, scores[0]) | charts(sections, metrics)
-    return View(key="penstock-cost-and-quality", name="Cost and quality", as_charts=True, state=state)
+    return _ranked(columns, scores[0]) | charts(sections, metrics)
 
 
 def _ranked(columns: Sequence[str], score: Score) -> State:
@@ -126,3 +106,10 @@ def _widths(columns: Sequence[str]) -> dict[str, int]:
 
 def _metric(name: str) -> str:
     return f"metrics.`{name}`"
+
+
+VIEWS = (
+    View("penstock-leaderboard", "Leaderboard", _leaderboard, as_charts=False),
+    View("penstock-learning-curves", "Learning curves", _learning_curves),
+    View("penstock-cost-and-quality", "Cost and quality", _cost_and_quality),
+)

@@ -1,0 +1,78 @@
+"""Write the saved views of an experiment to MLflow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from penstock.tracking.client import is_rejection
+from penstock.tracking.view_state import State, decode, encode, metrics_of
+from penstock.tracking.views import TRAINED, VIEWS
+
+NEWEST_RUNS = 100
+
+
+@dataclass(frozen=True)
+class SavedView:
+    """The content of a view's tag."""
+
+    name: str
+    state: State
+    changed: bool = False
+    """Whether somebody has changed it in the page of MLflow."""
+
+    @classmethod
+    def parse(cls, text: str) -> SavedView | None:
+        """Return the content of a tag's value; None if it is not that of a view."""
+        with suppress(ValueError, TypeError, KeyError):
+            content = json.loads(text)
+            state = decode(content["state"])
+            return cls(content["name"], state, content["updatedAt"] != content["createdAt"])
+        return None
+
+    def encode(self) -> str:
+        """Return the value of the tag."""
+        now = int(time.time() * 1000)
+        return json.dumps({"name": self.name, "createdAt": now, "updatedAt": now, "state": encode(self.state)})
+
+
+def save_views(client: MlflowClient, experiment_id: str, metrics: Collection[str]) -> None:
+    """Save the views of an experiment whose runs have these metrics, or others.
+
+    A view that somebody has changed in the page of MLflow stays as it is. Nothing happens if MLflow rejects a view.
+    """
+    tags = client.get_experiment(experiment_id).tags
+    saved = {view: SavedView.parse(tags[view.tag]) for view in VIEWS if view.tag in tags}
+    known = {name for one in saved.values() if one for name in metrics_of(one.state)}
+    if not known.issuperset(metrics):
+        known = {*metrics, *_metrics_of_runs(client, experiment_id)}
+    for view in VIEWS:
+        state = view.state_of(known)
+        if state is not None and _is_outdated(saved.get(view), state):
+            with _without_rejection():
+                client.set_experiment_tag(experiment_id, view.tag, SavedView(view.name, state).encode())
+
+
+def _is_outdated(saved: SavedView | None, state: State) -> bool:
+    return saved is None or not (saved.changed or saved.state == state)
+
+
+def _metrics_of_runs(client: MlflowClient, experiment_id: str) -> set[str]:
+    runs = client.search_runs([experiment_id], TRAINED, max_results=NEWEST_RUNS)
+    return {name for run in runs for name in run.data.metrics}
+
+
+@contextmanager
+def _without_rejection() -> Iterator[None]:
+    """Ignore that MLflow rejects a request, as an older version does with longer tags."""
+    try:
+        yield
+    except MlflowException as error:
+        if not is_rejection(error):
+            raise
