@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,13 +14,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import REPOSITORY
 from tests.helpers.processes import free_port, wait_until
 from tests.serving.ui.browser import chromium
 from tests.tracking.tracked_runs import TrackedRuns
 from tests.tracking.view_screenshots import opened, take
 
 pytestmark = pytest.mark.integration
-PENSTOCK = Path(sys.executable).parent / "penstock"
+# In the order of the page: with a browser, and without.
+OPENING, PRINTING = (
+    [Path(sys.executable).parent / "penstock", *shlex.split(command, comments=True)]
+    for command in re.findall(r"^penstock (ui.*)", (REPOSITORY / "docs/experiments.md").read_text(), re.MULTILINE)
+)
 COSTS = ("latency/batch_1_ms", "model/onnx_bytes", "time/train_seconds", "model/parameters")
 
 
@@ -71,7 +77,7 @@ def terminal():
 @pytest.fixture(scope="module")
 def ui(project):
     """The addresses that `penstock ui` prints in a terminal, by the name of their view, while it runs."""
-    command = [PENSTOCK, "ui", "--port", str(free_port())]
+    command = [*OPENING, "--port", str(free_port())]
     with terminal() as (writer, text):
         process = subprocess.Popen(
             command,
@@ -128,9 +134,8 @@ def test_views_of_a_running_server_are_printed_and_none_is_opened_if_not_wanted(
     server = ui["Leaderboard"].partition("/#")[0]
     before = (project / "opened").read_text()
     with terminal() as (writer, text):
-        command = [PENSTOCK, "ui", "--no-browser"]
         elsewhere = environment(project, MLFLOW_TRACKING_URI=server)
-        subprocess.run(command, cwd=project, env=elsewhere, stdout=writer, check=True)
+        subprocess.run(PRINTING, cwd=project, env=elsewhere, stdout=writer, check=True)
         assert f"the runs are at {server}" in text()
         assert addresses(text()) == ui
     assert (project / "opened").read_text() == before

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.serving.ui.browser import PATIENCE_MS, chromium
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
-COLOURS = 128
+COLOURS = 256
 # MLflow opens its assistant over a third of the page at the first visit.
 WITHOUT_ASSISTANT = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")

@@ -101,7 +101,7 @@ def _ranked(columns: Sequence[str], score: Score) -> State:
 
 def _widths(columns: Sequence[str]) -> dict[str, int]:
     """Return the width of each column, in pixels, that shows its name and the sign of its order."""
-    return {column: 45 + 6 * len(column.split("`")[1]) for column in columns}
+    return {column: 55 + 6 * len(column.split("`")[1]) for column in columns}
 
 
 def _metric(name: str) -> str:
