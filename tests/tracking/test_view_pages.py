@@ -23,7 +23,7 @@ from tests.tracking.view_screenshots import opened, take
 pytestmark = pytest.mark.integration
 # In the order of the page: with a browser, and without.
 OPENING, PRINTING = (
-    [Path(sys.executable).parent / "penstock", *shlex.split(command, comments=True)]
+    [f"{Path(sys.executable).parent}/penstock", *shlex.split(command, comments=True)]
     for command in re.findall(r"^penstock (ui.*)", (REPOSITORY / "docs/experiments.md").read_text(), re.MULTILINE)
 )
 COSTS = ("latency/batch_1_ms", "model/onnx_bytes", "time/train_seconds", "model/parameters")

@@ -32,7 +32,9 @@ class TrackedRuns:
         self._experiment = experiment
 
     def find_experiment(self) -> Experiment:
-        return MlflowClient(self.uri).get_experiment_by_name(self._experiment)
+        found = MlflowClient(self.uri).get_experiment_by_name(self._experiment)
+        assert found is not None
+        return found
 
     def train(self, model: str, score: str, value: float) -> None:
         """Log a run with a learning curve."""

@@ -6,6 +6,8 @@ import socket
 
 from penstock.core.errors import ConfigError
 
+LAST_PORT = 65535
+
 
 def host_and_port(host: str, port: int) -> str:
     """Return host and port as a URL has them: an IPv6 address is in brackets."""
@@ -13,13 +15,15 @@ def host_and_port(host: str, port: int) -> str:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Check that a server could listen on a port.
+    """Check that a server can listen on a port.
 
     Raises:
-        ConfigError: Another program does, or this machine does not have the address.
+        ConfigError: The port is invalid, another program uses it, or this machine does not have the address.
     """
+    if not 0 < port <= LAST_PORT:
+        raise ConfigError(f"--port {port}: must be from 1 to {LAST_PORT}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot listen on {host_and_port(host, port)} ({error}); choose another --port") from None

@@ -52,7 +52,7 @@ def show_view_links(uri: str, base: str, experiments: Sequence[str], *, browser:
     from penstock.tracking.client import UNREACHABLE
 
     links: list[tuple[str, str, str]] = []
-    with suppress(UNREACHABLE):  # its page says what is wrong
+    with suppress(*UNREACHABLE):  # its page says what is wrong
         links = list(_links(uri, base, experiments))
     for experiment, view, url in links:
         print(f"  {experiment:<12} {view:<16} {url}", flush=True)

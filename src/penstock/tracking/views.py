@@ -69,7 +69,7 @@ def _leaderboard(metrics: Collection[str]) -> State | None:
 def _learning_curves(metrics: Collection[str]) -> State | None:
     if LEARNING_RATE not in metrics:
         return None
-    curves = {
+    curves: dict[str, list[tuple[str, ...]]] = {
         "Training (solid), validation (dashed)": [
             (TRAIN_LOSS, VAL_LOSS),
             *((score.training, score.validation) for score in SCORES),
