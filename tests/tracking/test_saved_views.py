@@ -7,12 +7,12 @@ import pytest
 from mlflow import MlflowClient
 
 from penstock.tracking.saved_views import SavedView
-from penstock.tracking.views import VIEWS
+from penstock.tracking.views import VIEWS, Content
 from tests.tracking.tracked_runs import TrackedRuns
 
 PREFIX = "mlflow.sharedViewState."
-LEADERBOARD, CURVES, COSTS = (
-    f"{PREFIX}penstock-{name}" for name in ("leaderboard", "learning-curves", "cost-and-quality")
+LEADERBOARD, CURVES, COSTS, SEARCH = (
+    f"{PREFIX}penstock-{name}" for name in ("leaderboard", "learning-curves", "cost-and-quality", "search")
 )
 
 
@@ -53,7 +53,7 @@ def test_an_experiment_has_the_views_for_which_it_has_metrics(runs):
     ("score", "ascending"), [("accuracy", False), ("mean_squared_error", True), ("frechet_distance", True)]
 )
 def test_leaderboard_begins_with_the_best_score(score, ascending):
-    leaderboard = VIEWS[0].state_of({f"test/{score}", "test/loss", "model/onnx_bytes"})
+    leaderboard = VIEWS[0].state_of(Content({f"test/{score}", "test/loss", "model/onnx_bytes"}))
     assert leaderboard is not None
     assert leaderboard["orderByKey"] == leaderboard["selectedColumns"][0] == f"metrics.`test/{score}`"
     assert leaderboard["orderByAsc"] is ascending
@@ -84,6 +84,17 @@ def test_a_view_is_written_again_only_if_its_content_has_changed(runs):
     runs.train("mnist_cnn_small", "accuracy", 0.8)
     runs.validate("mnist_cnn_small", {"test/accuracy": 0.8})
     assert views(runs) == before
+
+
+def test_search_shows_the_newest_study_by_the_settings_that_differ(runs):
+    runs.train("mnist_cnn", "accuracy", 0.9)
+    for study, score in (("first", "accuracy"), ("second", "mean_squared_error")):
+        for number, rate in enumerate((0.1, 0.2, 0.3)):
+            runs.train(f"{study} {number}", score, rate, study=study, rate=rate)
+        saved = state(runs, SEARCH)
+        assert saved["searchFilter"] == f"tags.`penstock.study` = '{study}'"
+        assert saved["selectedColumns"] == [f"metrics.`val/{score}`", "params.`training.optimizer.learning_rate`"]
+        assert saved["orderByAsc"] is (score == "mean_squared_error")
 
 
 def test_a_view_that_was_changed_in_the_page_stays(runs):

@@ -31,7 +31,7 @@ COSTS = ("latency/batch_1_ms", "model/onnx_bytes", "time/train_seconds", "model/
 
 @pytest.fixture(scope="module")
 def project(repository, tmp_path_factory):
-    """A project with runs of two classifiers and an autoencoder, and a program that notes which page it opens."""
+    """A project with runs of three models and a study, and a program that notes which page it opens."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(repository / name, folder)
@@ -43,6 +43,8 @@ def project(repository, tmp_path_factory):
     ):
         runs.train(model, score, value)
         runs.validate(model, {f"test/{score}": value})
+    for number, rate in enumerate((0.1, 0.2, 0.3)):
+        runs.train(f"trial {number}", "accuracy", 0.5 + rate, study="rates", rate=rate)
     browser = folder / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
     browser.chmod(0o755)
@@ -126,7 +128,7 @@ def check_charts(page, section, titles):
 
 
 def test_it_prints_the_address_of_each_view_and_opens_the_first(project, ui):
-    assert list(ui) == ["Leaderboard", "Learning curves", "Cost and quality"]
+    assert list(ui) == ["Leaderboard", "Learning curves", "Cost and quality", "Search"]
     assert (project / "opened").read_text().splitlines() == [ui["Leaderboard"]]
 
 
@@ -168,3 +170,14 @@ def test_cost_and_quality_shows_scores_by_cost(browser, ui, tmp_path):
             check_charts(page, section, [f"{cost} vs. {score}" for cost in COSTS])
         expect(cards(page)).to_have_count(2 * len(COSTS))
         take(page, tmp_path / "costs.png")
+
+
+def test_search_shows_trials_as_parallel_coordinates(browser, ui, tmp_path):
+    with opened(browser, ui["Search"]) as page:
+        check_charts(page, "By epoch", ["val/accuracy"])
+        chart = cards(page).filter(has_text="Parallel Coordinates")
+        for axis in ("training.optimizer.learning_rate", "val/accuracy"):
+            expect(chart).to_contain_text(axis)
+        expect(chart.locator("canvas").first).to_be_visible()
+        expect(page.get_by_role("gridcell").filter(has_text="trial")).to_have_count(3)
+        take(page, tmp_path / "search.png")

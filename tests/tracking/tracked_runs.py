@@ -36,16 +36,16 @@ class TrackedRuns:
         assert found is not None
         return found
 
-    def train(self, model: str, score: str, value: float) -> None:
-        """Log a run with a learning curve."""
+    def train(self, model: str, score: str, value: float, study: str = "", rate: float = 0.1) -> None:
+        """Log a run with a learning curve, as a trial if a study is given."""
         with closing(EventLog(spool_dir(self._project), self.uri)) as events:
             run = self._run(events, model)
-            run.log_parameters(
-                {"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": {"kind": "adam"}}}
-            )
+            optimizer = {"kind": "adam", "learning_rate": rate}
+            run.log_parameters({"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": optimizer}})
+            run.set_tags({"penstock.study": study} if study else {})
             for epoch in range(1, EPOCHS + 1):
                 curve = {f"{split}/{name}": value / epoch for split in ("train", "val") for name in ("loss", score)}
-                run.log_metrics(curve | {"learning_rate": 0.1 / epoch}, step=epoch)
+                run.log_metrics(curve | {"learning_rate": rate / epoch}, step=epoch)
             run.log_metrics({"model/parameters": 100, "time/train_seconds": 12.5})
             run.log_repeat("seed 1", {f"test/{score}": 1.0})
             run.end("FINISHED")

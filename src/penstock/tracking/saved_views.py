@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import is_rejection
+from penstock.tracking.tags import STUDY
 from penstock.tracking.view_state import State, decode, encode, metrics_of
-from penstock.tracking.views import TRAINED, VIEWS
+from penstock.tracking.views import TRAINED, VIEWS, Content, Study
 
 NEWEST_RUNS = 100
 
@@ -52,8 +53,9 @@ def save_views(client: MlflowClient, experiment_id: str, metrics: Collection[str
     known = {name for one in saved.values() if one for name in metrics_of(one.state)}
     if not known.issuperset(metrics):
         known = {*metrics, *_metrics_of_runs(client, experiment_id)}
+    content = Content(known, _newest_study(client, experiment_id))
     for view in VIEWS:
-        state = view.state_of(known)
+        state = view.state_of(content)
         if state is not None and _is_outdated(saved.get(view), state):
             with _without_rejection():
                 client.set_experiment_tag(experiment_id, view.tag, SavedView(view.name, state).encode())
@@ -66,6 +68,17 @@ def _is_outdated(saved: SavedView | None, state: State) -> bool:
 def _metrics_of_runs(client: MlflowClient, experiment_id: str) -> set[str]:
     runs = client.search_runs([experiment_id], TRAINED, max_results=NEWEST_RUNS)
     return {name for run in runs for name in run.data.metrics}
+
+
+def _newest_study(client: MlflowClient, experiment_id: str) -> Study | None:
+    trials = client.search_runs([experiment_id], f"tags.`{STUDY}` != ''", max_results=NEWEST_RUNS)
+    if not trials:
+        return None
+    newest = trials[0].data.tags[STUDY]
+    of_study = [trial.data for trial in trials if trial.data.tags[STUDY] == newest]
+    parameters = sorted({name for trial in of_study for name in trial.params})
+    differing = [name for name in parameters if len({trial.params.get(name) for trial in of_study}) > 1]
+    return Study(newest, differing, {metric for trial in of_study for metric in trial.metrics})
 
 
 @contextmanager

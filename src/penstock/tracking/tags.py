@@ -14,6 +14,7 @@ PARAMETERS = "parameters"
 CODE = "code"
 MODEL = "model"
 GATE = "gate"
+STUDY = "penstock.study"  # of a trial, which is a child run: the name of its study
 ONNX_SHA256 = "onnx.sha256"
 PROJECT = "penstock.project"  # of a registered model: the project that registers it
 RESTORED = "penstock.restored"  # of a run that was created for files that were trained elsewhere

@@ -111,6 +111,12 @@ def scatter(x: str, y: str) -> Chart:
     return _chart("SCATTER", f"{x} {y}", **axes, runsCountToCompare=100)
 
 
+def parallel(parameters: Collection[str], metric: str) -> Chart:
+    """Return parallel coordinates: one line for each run through its parameters to a metric, which colours it."""
+    axes = {"selectedParams": list(parameters), "selectedMetrics": [metric]}
+    return _chart("PARALLEL", metric, **axes, showAllRuns=True)
+
+
 def _chart(kind: str, identity: str, **content: object) -> Chart:
     return {"uuid": f"{kind} {identity}", "type": kind, "deleted": False, "isGenerated": False, **content}
 

@@ -21,14 +21,34 @@ from penstock.tracking.metric_names import (
     VAL_LOSS,
     Score,
 )
-from penstock.tracking.tags import GATE, ONNX_SHA256
-from penstock.tracking.view_state import State, bar, charts, line, rows, scatter
+from penstock.tracking.tags import GATE, ONNX_SHA256, STUDY
+from penstock.tracking.view_state import State, bar, charts, line, parallel, rows, scatter
 
 COSTS = (LATENCY, ONNX_BYTES, TRAIN_SECONDS, PARAMETERS)
 # Folds and seeds, which are child runs, have neither an ONNX file nor a learning rate.
 VALIDATED = f"tags.`{ONNX_SHA256}` != ''"
 TRAINED = f"metrics.`{LEARNING_RATE}` >= 0"
 SETTINGS = ("network.kind", "training.optimizer.kind", "training.optimizer.learning_rate", "training.epochs")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search over settings; its trials have the tag `penstock.study`."""
+
+    name: str
+    parameters: Collection[str]
+    """Parameters that differ between its trials."""
+    metrics: Collection[str]
+    """Metrics of its trials."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the runs of an experiment have logged."""
+
+    metrics: Collection[str]
+    study: Study | None = None
+    """The newest study, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +59,8 @@ class View:
     """Part of its address. It never changes, so that links stay valid."""
     name: str
     """Name in the menu Views of the page."""
-    state_of: Callable[[Collection[str]], State | None]
-    """Return its state for the metrics of an experiment; None if there is nothing to show."""
+    state_of: Callable[[Content], State | None]
+    """Return its state for an experiment; None if there is nothing to show."""
     as_charts: bool = True
     """Whether it opens with its charts, and not with the table."""
 
@@ -55,18 +75,20 @@ class View:
         return f"/experiments/{experiment_id}/runs?viewStateShareKey={self.key}{mode}&workflowType=machine_learning"
 
 
-def _leaderboard(metrics: Collection[str]) -> State | None:
+def _leaderboard(content: Content) -> State | None:
+    metrics = content.metrics
     scores = [score for score in SCORES if score.test in metrics]
     if not scores:
         return None
     tests = [_metric(score.test) for score in scores]
     others = [_metric(name) for name in (TEST_LOSS, *COSTS) if name in metrics]
-    settings = [f"params.`{name}`" for name in SETTINGS]
+    settings = map(_parameter, SETTINGS)
     state = _ranked([*tests, f"tags.`{GATE}`", *others, *settings, "attributes.`Models`"], scores[0])
     return state | charts({"Test score": [bar(score.title, score.test) for score in scores]}, metrics)
 
 
-def _learning_curves(metrics: Collection[str]) -> State | None:
+def _learning_curves(content: Content) -> State | None:
+    metrics = content.metrics
     if LEARNING_RATE not in metrics:
         return None
     curves: dict[str, list[tuple[str, ...]]] = {
@@ -84,7 +106,8 @@ def _learning_curves(metrics: Collection[str]) -> State | None:
     return state | charts(sections, metrics)
 
 
-def _cost_and_quality(metrics: Collection[str]) -> State | None:
+def _cost_and_quality(content: Content) -> State | None:
+    metrics = content.metrics
     costs = [name for name in COSTS if name in metrics]
     scores = [score for score in SCORES if score.test in metrics]
     if not costs or not scores:
@@ -92,6 +115,19 @@ def _cost_and_quality(metrics: Collection[str]) -> State | None:
     sections = {score.title: [scatter(cost, score.test) for cost in costs] for score in scores}
     columns = [_metric(name) for name in (*(score.test for score in scores), *costs)]
     return _ranked(columns, scores[0]) | charts(sections, metrics)
+
+
+def _search(content: Content) -> State | None:
+    """Return the state of a view of the newest study, as parallel coordinates; its score is that of validation."""
+    study = content.study
+    if study is None or not study.parameters:
+        return None
+    found = [score for score in SCORES if score.validation in study.metrics]
+    score, ascending = (found[0].validation, not found[0].higher_is_better) if found else (VAL_LOSS, True)
+    columns = [_metric(score), *map(_parameter, study.parameters)]
+    state = rows(_widths(columns), _metric(score), ascending=ascending, only_where=f"tags.`{STUDY}` = '{study.name}'")
+    trials = {f"Trials of {study.name}": [parallel(study.parameters, score)], "By epoch": [line([score])]}
+    return state | charts(trials, content.metrics)
 
 
 def _ranked(columns: Sequence[str], score: Score) -> State:
@@ -108,8 +144,13 @@ def _metric(name: str) -> str:
     return f"metrics.`{name}`"
 
 
+def _parameter(name: str) -> str:
+    return f"params.`{name}`"
+
+
 VIEWS = (
     View("penstock-leaderboard", "Leaderboard", _leaderboard, as_charts=False),
     View("penstock-learning-curves", "Learning curves", _learning_curves),
     View("penstock-cost-and-quality", "Cost and quality", _cost_and_quality),
+    View("penstock-search", "Search", _search),
 )
