@@ -97,7 +97,7 @@ def test_search_shows_the_newest_study_by_the_settings_that_differ(runs):
         assert saved["orderByAsc"] is (score == "mean_squared_error")
 
 
-def test_a_view_that_was_changed_in_the_page_stays(runs):
+def test_a_view_that_another_program_has_changed_stays(runs):
     runs.train("mnist_cnn", "accuracy", 0.9)
     changed = json.loads(views(runs)[CURVES])
     changed["updatedAt"] += 1

@@ -26,7 +26,7 @@ class SavedView:
     name: str
     state: State
     changed: bool = False
-    """Whether somebody has changed it in the page of MLflow."""
+    """Whether it was changed since, by another program or a later page of MLflow."""
 
     @classmethod
     def parse(cls, text: str) -> SavedView | None:
@@ -46,7 +46,7 @@ class SavedView:
 def save_views(client: MlflowClient, experiment_id: str, metrics: Collection[str]) -> None:
     """Save the views of an experiment whose runs have these metrics, or others.
 
-    A view that somebody has changed in the page of MLflow stays as it is. Nothing happens if MLflow rejects a view.
+    A view that was changed since stays as it is. Nothing happens if MLflow rejects a view.
     """
     tags = client.get_experiment(experiment_id).tags
     saved = {view: SavedView.parse(tags[view.tag]) for view in VIEWS if view.tag in tags}
