@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper
 
 from penstock.comparison.paired_tests import mcnemar
 from penstock.data.datasets.iris import FILE
+from penstock.io.files import sha256
 from tests.helpers.compared_models import GOOD, LENGTH, POOR
 
 SAME = (2.5, 4.8)
@@ -145,6 +147,15 @@ def test_markdown_is_tables_of_equal_length(here, compare):
         assert set(table[1]) <= set("|:- ")
 
 
+def test_json_is_valid_though_a_metric_is_not_a_number(here, compare):
+    path = here.write(GOOD)
+    report = here.project.model("iris_mlp", "models").validation_report
+    report.write_text(json.dumps({"onnx": {"sha256": sha256(path)}, "parity": {"max_abs_diff": float("nan")}}))
+    done = compare("iris_mlp", "iris_mlp", "--json")
+    assert "NaN" not in done.out
+    assert done.document["models"][0]["metrics"]["parity/max_abs_diff"] is None
+
+
 def test_measured_scores_replace_recorded_ones(here, flowers, compare):
     here.write(GOOD)
     here.write(POOR, "other.onnx")
@@ -183,8 +194,11 @@ def test_other_test_rows_are_refused(here, compare):
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        ({"dataset": "mnist"}, "its dataset is mnist, and that of iris_mlp is iris"),
-        ({"classes": '["a", "b", "c"]'}, "its classes is a, b, c"),
+        ({"dataset": "mnist"}, "has the dataset mnist, and iris_mlp has iris; only"),
+        (
+            {"classes": '["a", "b", "c"]'},
+            "has the classes a, b, c, and iris_mlp has setosa, versicolor, virginica; only",
+        ),
     ],
 )
 def test_models_of_something_else_are_refused(here, compare, metadata, reason):

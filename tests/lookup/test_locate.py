@@ -54,6 +54,11 @@ def test_a_revision_alone_is_that_of_the_other_model(locate, files):
     assert [digest for _, digest, _ in locate("iris_mlp@first", "HEAD")] == [files["good"], files["poor"]]
 
 
+def test_a_branch_may_have_an_at_in_its_name(here, locate, files):
+    git(here.root, "branch", "wip@home", "first")
+    assert [digest for _, digest, _ in locate("wip@home", "iris_mlp@wip@home")] == [files["good"], files["good"]]
+
+
 def test_revisions_alone_mean_the_model_that_differs(locate, files):
     assert [digest for _, digest, _ in locate("first", "main")] == [files["good"], files["poor"]]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -85,11 +86,10 @@ def _cell(text: str) -> str:
 
 def document(comparison: ModelComparison, records: Sequence[Record]) -> dict[str, Any]:
     """Return the whole comparison as JSON values; nothing is cut."""
-    metrics = merged_metrics(comparison, records)
+    metrics = [_finite(one) for one in merged_metrics(comparison, records)]
     models = [
         {
             "reference": one.reference,
-            "file": str(one.path),
             "source": one.source,
             "sha256": one.sha256,
             **asdict(one.provenance),
@@ -108,6 +108,11 @@ def document(comparison: ModelComparison, records: Sequence[Record]) -> dict[str
         "differing_metrics": differing(metrics),
         "comparisons": [_pair(comparison, number) for number in range(1, len(models))],
     }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Replace what JSON does not have, NaN and infinity."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def _pair(comparison: ModelComparison, number: int) -> dict[str, Any]:

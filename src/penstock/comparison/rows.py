@@ -69,7 +69,7 @@ def load_test_rows(project: Project, candidates: Sequence[Candidate]) -> TestRow
 def _require_same(first: Candidate, other: Candidate, what: str, one: str, another: str) -> None:
     if one != another:
         raise ComparisonError(
-            f"{other.reference}: its {what} is {another or 'none'}, and that of {first.reference} is {one or 'none'}; "
+            f"{other.reference}: has the {what} {another or 'none'}, and {first.reference} has {one or 'none'}; "
             "only models of the same test rows are compared"
         )
 

@@ -63,9 +63,10 @@ def _conclusion(comparison: ModelComparison, letter: str, pair: Pair, reference:
         return f"{letter} ({reference}) is the same file as {first}."
     score = pair.scores[0]
     low, high = score.test.interval
+    places = _places(score.score)
     figures = (
-        f"{_name(score.score)} {score.test.difference:+.4f}, "
-        f"{_percent(comparison)} interval {low:+.4f} to {high:+.4f}, p {p_text(score.p_adjusted)}"
+        f"{_name(score.score)} {score.test.difference:+.{places}f}, "
+        f"{_percent(comparison)} interval {low:+.{places}f} to {high:+.{places}f}, p {p_text(score.p_adjusted)}"
     )
     if pair.verdict == "no significant difference":
         return f"{letter} ({reference}) does not differ significantly from {first}: {figures}."
@@ -112,11 +113,12 @@ def _scores(comparison: ModelComparison) -> Iterator[Section]:
 def _score_cells(score: ScoreDifference, alpha: float) -> list[str]:
     low, high = score.test.interval
     verdict = score.verdict(alpha)
+    places = _places(score.score)
     return [
-        _number(score.a),
-        _number(score.b),
-        f"{score.test.difference:+.4f}",
-        f"{low:+.4f} to {high:+.4f}",
+        f"{score.a:.{places}f}",
+        f"{score.b:.{places}f}",
+        f"{score.test.difference:+.{places}f}",
+        f"{low:+.{places}f} to {high:+.{places}f}",
         p_text(score.p_adjusted),
         verdict if verdict in ("better", "worse") else "no evidence",
     ]
@@ -184,11 +186,13 @@ def _classes(comparison: ModelComparison, letter: str, pair: Pair) -> Section:
     hidden = len(pair.classes) - len(shown)
     notes = [f"{hidden} more classes differ less; --json has all."] if hidden else []
     title = f"{comparison.class_score.capitalize()} by class, A and {letter}"
-    return Section(title, columns, [_class_cells(one) for one in shown], notes)
+    places = _places(pair.scores[0].score) if pair.scores else 4
+    return Section(title, columns, [_class_cells(one, places) for one in shown], notes)
 
 
-def _class_cells(one: ClassDifference) -> list[str]:
-    cells = [one.label, f"{one.rows:,}", _number(one.a), _number(one.b), f"{one.b - one.a:+.4f}"]
+def _class_cells(one: ClassDifference, places: int) -> list[str]:
+    scores = [f"{one.a:.{places}f}", f"{one.b:.{places}f}", f"{one.b - one.a:+.{places}f}"]
+    cells = [one.label, f"{one.rows:,}", *scores]
     if one.only_a is not None:
         cells += [str(one.only_a), str(one.only_b)]
     return cells + ([] if one.p_adjusted is None else [p_text(one.p_adjusted)])
@@ -234,6 +238,11 @@ def _number(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.1f}"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
+
+
+def _places(score: str) -> int:
+    """Return the digits behind the point that tell two models apart."""
+    return 5 if score == "mean_squared_error" else 4
 
 
 def _name(score: str) -> str:

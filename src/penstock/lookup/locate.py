@@ -131,6 +131,8 @@ class Locator:
         if not (separator and rest) or text.startswith(REGISTERED) or rest.startswith("{"):
             return None
         revision = self._revisions.find(rest) if self._revisions else None
+        if revision is None and self._revisions and self._revisions.find(text):  # a branch may have an @ in its name
+            return None
         if revision is None:
             raise ComparisonError(f"{text}: git and DVC have no revision or experiment {rest}")
         return self._at_revision(text, name, revision)
