@@ -9,6 +9,7 @@ from typing import Any
 from penstock.comparison.candidate import Record
 from penstock.comparison.compare import ClassDifference, ModelComparison, Pair, ScoreDifference
 from penstock.comparison.differences import differing
+from penstock.comparison.disagreements import Row
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_DISAGREEMENTS, MOST_CLASSES, MOST_SETTINGS = 10, 20, 60
@@ -65,8 +66,8 @@ def _conclusion(comparison: ModelComparison, letter: str, pair: Pair, reference:
     low, high = score.test.interval
     places = _places(score.score)
     figures = (
-        f"{_name(score.score)} {score.test.difference:+.{places}f}, "
-        f"{_percent(comparison)} interval {low:+.{places}f} to {high:+.{places}f}, p {p_text(score.p_adjusted)}"
+        f"{_name(score.score)} {score.test.difference:+z.{places}f}, "
+        f"{_percent(comparison)} interval {low:+z.{places}f} to {high:+z.{places}f}, p {p_text(score.p_adjusted)}"
     )
     if pair.verdict == "no significant difference":
         return f"{letter} ({reference}) does not differ significantly from {first}: {figures}."
@@ -117,8 +118,8 @@ def _score_cells(score: ScoreDifference, alpha: float) -> list[str]:
     return [
         f"{score.a:.{places}f}",
         f"{score.b:.{places}f}",
-        f"{score.test.difference:+.{places}f}",
-        f"{low:+.{places}f} to {high:+.{places}f}",
+        f"{score.test.difference:+z.{places}f}",
+        f"{low:+z.{places}f} to {high:+z.{places}f}",
         p_text(score.p_adjusted),
         verdict if verdict in ("better", "worse") else "no evidence",
     ]
@@ -128,7 +129,7 @@ def _score_notes(comparison: ModelComparison) -> list[str]:
     methods = {score.score: score.test.method for pair in comparison.pairs for score in pair.scores}
     notes = [f"{_name(name)}: {method}" for name, method in methods.items()]
     if len(comparison.pairs) > 1:
-        notes.append("p: after Holm's correction for the number of models; intervals are those of one comparison")
+        notes.append("p: with Holm's correction for the number of models; intervals without it")
     for letter, pair in _lettered(comparison):
         if pair.counts:
             counts = pair.counts
@@ -160,6 +161,9 @@ def _parameters(records: Sequence[Record]) -> Section:
 
 def _metrics(comparison: ModelComparison, records: Sequence[Record]) -> Section:
     merged = merged_metrics(comparison, records)
+    if any(one.is_int8 for one in comparison.candidates):  # fewer metrics are recorded of an int8 file
+        common = set.intersection(*(set(one) for one in merged))
+        merged = [{key: value for key, value in one.items() if key in common} for one in merged]
     rows = [
         [key, *(_number(value) if value is not None else ABSENT for value in values)]
         for key, values in differing(merged).items()
@@ -191,7 +195,7 @@ def _classes(comparison: ModelComparison, letter: str, pair: Pair) -> Section:
 
 
 def _class_cells(one: ClassDifference, places: int) -> list[str]:
-    scores = [f"{one.a:.{places}f}", f"{one.b:.{places}f}", f"{one.b - one.a:+.{places}f}"]
+    scores = [f"{one.a:.{places}f}", f"{one.b:.{places}f}", f"{one.b - one.a:+z.{places}f}"]
     cells = [one.label, f"{one.rows:,}", *scores]
     if one.only_a is not None:
         cells += [str(one.only_a), str(one.only_b)]
@@ -207,7 +211,7 @@ def _disagreements(comparison: ModelComparison, letter: str, pair: Pair) -> Sect
     else:
         title = f"Rows whose error differs most, A and {letter}"
         columns = ["row", "class", "A", letter]
-        cells = [[str(row["row"]), row["label"], *(_number(*row[side].values()) for side in "ab")] for row in rows]
+        cells = [[str(row["row"]), row["label"], *_errors(row)] for row in rows]
     if any("input" in row for row in rows):
         columns.append("input")
         cells = [[*one, row.get("input", "")] for one, row in zip(cells, rows, strict=True)]
@@ -216,6 +220,10 @@ def _disagreements(comparison: ModelComparison, letter: str, pair: Pair) -> Sect
     left = frozenset({1, 2, 4, 6}) if comparison.task == "classification" else frozenset({1, 4})
     flexible = len(columns) - 1 if columns[-1] == "input" else None
     return Section(title, columns, cells[:MOST_DISAGREEMENTS], notes, left, flexible)
+
+
+def _errors(row: Row) -> list[str]:
+    return [f"{error:.{_places(score)}f}" for side in "ab" for score, error in row[side].items()]
 
 
 def _answer(answer: Mapping[str, Any]) -> tuple[str, str]:
