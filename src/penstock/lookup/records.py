@@ -32,7 +32,7 @@ def record_of(candidate: Candidate, project: Project, files: ModelFiles | None, 
     """
     parameters = _settings(candidate, project) or (run.parameters if run else None) or None
     reported = _reported(candidate, files) if files else {}
-    metrics = {**(run.metrics if run else {}), **reported}
+    metrics = {**reported, **(run.metrics if run else {})}
     return Record(parameters, _of_int8(metrics) if candidate.is_int8 else metrics)
 
 
@@ -57,11 +57,10 @@ def _settings(candidate: Candidate, project: Project) -> dict[str, str] | None:
 
 
 def _reported(candidate: Candidate, files: ModelFiles) -> dict[str, float]:
-    """Return the metrics of the reports, if they are of this file."""
+    """Return the metrics of the reports, if they are of this file. The latency report does not say which file it is of."""
     validation, training = _read(files.validation_report), _read(files.training_report)
     if candidate.sha256 not in (validation.get("onnx", {}).get("sha256"), validation.get("int8", {}).get("sha256")):
         return {}
-    latency = _read(files.latency_report).get("median_milliseconds", {})
     found = {
         f"{section}/{name}": value
         for report, sections in ((validation, REPORTED["validation"]), (training, REPORTED["training"]))
@@ -69,7 +68,6 @@ def _reported(candidate: Candidate, files: ModelFiles) -> dict[str, float]:
         for name, value in report.get(section, {}).items()
     }
     found |= {f"model/{name}": training[name] for name in COUNTS if name in training}
-    found |= {f"latency/{size}_ms": milliseconds for size, milliseconds in latency.items()}
     return {name: float(value) for name, value in found.items() if type(value) in (int, float)}
 
 
