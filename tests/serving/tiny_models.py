@@ -108,6 +108,23 @@ def echo():
     return _model(nodes, ("text", TensorProto.STRING), [("same", TensorProto.STRING)], {})
 
 
+def same(kind, *sizes):
+    """`values` [rows, ...] of any type to themselves."""
+    nodes = [helper.make_node("Identity", ["values"], ["same"])]
+    return _model(nodes, ("values", kind, *sizes), [("same", kind, *sizes)], {})
+
+
+def widened(size):
+    """`values` uint8 [rows, size] to `same` float32, of which an answer is 20 times as large."""
+    nodes = [
+        helper.make_node("Cast", ["values"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["numbers", "three"], ["parts"]),
+        helper.make_node("Add", ["parts", "third"], ["same"]),
+    ]
+    constants = {"three": np.float32(3), "third": np.float32(1 / 3)}
+    return _model(nodes, ("values", TensorProto.UINT8, size), [("same", TensorProto.FLOAT, size)], constants)
+
+
 def token_ids(vocabulary, length, rule):
     """`text` string [rows] to `ids` int64 [rows, length], by the tokenizer of exported models."""
     model = text_graph(vocabulary, length, "text", "ids", rule)

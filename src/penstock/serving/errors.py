@@ -24,6 +24,7 @@ from collections.abc import Sequence
 
 # Clients are told no more about a bug of the server: a traceback may contain data of others.
 INTERNAL_ERROR = "internal server error; see the server's log"
+MAX_MESSAGE = 2000  # characters
 
 ResponseHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -32,6 +33,11 @@ class RequestError(Exception):
     """A request that is answered with an error: message for the client, HTTP status, extra headers."""
 
     status: int
+
+    def __str__(self) -> str:
+        """Return the message; one that repeats a large value of the request is cut."""
+        message = super().__str__()
+        return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}..."
 
     @property
     def headers(self) -> ResponseHeaders:

@@ -54,14 +54,14 @@ def test_cut_texts_have_the_same_token_ids(model, session, text):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(text_cut, "MAX_UNCUT", 4)  # so that windows start anywhere in the text
         patched.setattr(text_cut, "CHARACTERS_PER_WORD", 2)
-        (short,) = model.cut_texts({"text": np.array([text], dtype=object)})["text"]
+        (short,) = model.signature.cut_texts({"text": np.array([text], dtype=object)})["text"]
     assert np.array_equal(ids(session, text), ids(session, short))
 
 
 @pytest.mark.parametrize("text", ["film " + "a " * 1_000_000, "it's" + " " * 9000 + "a", "<br />" * 9000 + "film a"])
 def test_long_texts_are_cut_to_what_the_model_reads(graph, session, text):
     model = ServedModel("ids", graph)
-    (short,) = model.cut_texts({"text": np.array([text], dtype=object)})["text"]
+    (short,) = model.signature.cut_texts({"text": np.array([text], dtype=object)})["text"]
     assert len(short) < 20
     assert np.array_equal(ids(session, text), ids(session, short))
 
@@ -69,12 +69,12 @@ def test_long_texts_are_cut_to_what_the_model_reads(graph, session, text):
 def test_texts_without_enough_words_near_the_end_are_rejected(graph):
     model = ServedModel("ids", graph)
     with pytest.raises(PayloadTooLargeError, match="send a shorter text"):
-        model.cut_texts({"text": np.array(["a" + " " * text_cut.MAX_CHARACTERS], dtype=object)})
+        model.signature.cut_texts({"text": np.array(["a" + " " * text_cut.MAX_CHARACTERS], dtype=object)})
 
 
 def test_long_texts_for_an_unknown_graph_are_rejected():
     model = ServedModel("echo", tiny_models.echo().SerializeToString())
     given = {"text": np.array(["short", "a" * (text_cut.MAX_CHARACTERS + 1)], dtype=object)}
-    assert model.needs_cut(given)
+    assert model.signature.needs_cut(given)
     with pytest.raises(PayloadTooLargeError, match="has 1048577 characters"):
-        model.cut_texts(given)
+        model.signature.cut_texts(given)

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.Image import Resampling
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
@@ -77,7 +77,9 @@ def decode_image(
             image.draft("L", size)  # a far larger JPEG is decoded at a smaller scale
             grey = _grey(ImageOps.exif_transpose(image), 255 if light_background else 0)
     except DECODE_ERRORS as error:
-        raise InputError(f"the image cannot be decoded: {error}") from None
+        # Pillow's own message of an unknown format has an address in memory.
+        reason = "it is neither PNG nor JPEG" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"the image cannot be decoded: {reason}") from None
     array = np.asarray(grey.resize(size, Resampling.BOX if grey.width > size[0] else Resampling.BICUBIC))
     return 255 - array if light_background else array
 

@@ -6,22 +6,24 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from operator import methodcaller
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from penstock.core.errors import ConfigError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import BearerAuth
-from penstock.serving.errors import InputError, OverloadedError, RequestError
+from penstock.serving.codecs.tensors import Tensors
+from penstock.serving.errors import OverloadedError, PayloadTooLargeError, RequestError
 from penstock.serving.grpc import messages
 from penstock.serving.grpc.call import headers_of
 from penstock.serving.grpc.service import InferenceService
 from penstock.serving.grpc.standard_services import add_standard_services
+from penstock.serving.grpc.tensors import parse_message
 from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.tls import key_and_certificates
 
 NAME = "inference.GRPCInferenceService"
@@ -38,7 +40,7 @@ CODES = {
 # Methods without authentication, by the HTTP path that has none either.
 PUBLIC_METHODS = {"ServerLive": "/v2/health/live", "ServerReady": "/v2/health/ready"}
 
-Method = Callable[[Any], Awaitable[Message]]
+Method = Callable[..., Awaitable[Message | bytes]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -84,27 +86,32 @@ def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.Rp
         "RepositoryIndex": (messages.RepositoryIndexRequest, service.repository_index),
         "ModelStatistics": (messages.ModelStatisticsRequest, service.model_statistics),
     }
-    calls = CallHandler(engine, access_log)
+    calls = CallHandler(engine, service, access_log)
     return {
         name: grpc.unary_unary_rpc_method_handler(
             partial(calls.handle, name, request_type, method),
-            response_serializer=methodcaller("SerializeToString"),
+            response_serializer=_serialize,
         )
         for name, (request_type, method) in methods.items()
     }
 
 
+def _serialize(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
 class CallHandler:
     """Authenticate, answer, count and log each call."""
 
-    def __init__(self, engine: Engine, access_log: AccessLog | None) -> None:
+    def __init__(self, engine: Engine, service: InferenceService, access_log: AccessLog | None) -> None:
         self.engine = engine
+        self._service = service
         self._access_log = access_log
         self._auth = BearerAuth(engine.config.token)
 
     async def handle(
         self, name: str, request_type: type[Message], method: Method, message: bytes, context: Context
-    ) -> Message:
+    ) -> Message | bytes:
         """Answer one call.
 
         Args:
@@ -119,8 +126,12 @@ class CallHandler:
         try:
             self._auth.check(PUBLIC_METHODS.get(name, ""), headers_of(context))
             with self.engine.memory.reserve(len(message)):
-                request = _parse(request_type, message)
-                response = await method(request)
+                if len(message) <= MAX_INLINE_BODY:
+                    request = parse_message(request_type, message)
+                    response = await method(request)
+                else:
+                    request, inputs = await self._decode_large(name, message, started)
+                    response = await method(request, inputs)
         except asyncio.CancelledError:  # the client has cancelled the call, or its deadline has passed
             code = grpc.StatusCode.CANCELLED
             raise
@@ -136,6 +147,11 @@ class CallHandler:
             trailers = (("retry-after", str(refusal.retry_after)),) if isinstance(refusal, OverloadedError) else ()
             await context.abort(code, str(refusal), trailers)
         return response
+
+    async def _decode_large(self, name: str, message: bytes, started: float) -> tuple[Message, Tensors]:
+        if name != "ModelInfer":
+            raise PayloadTooLargeError(f"the message is larger than {MAX_INLINE_BODY} bytes")
+        return await self._service.decode_large(message, self.engine.seconds_left(started))
 
     def _count(self, method: str, request: Message | None, code: grpc.StatusCode, seconds: float) -> None:
         name = getattr(request, "model_name", "") or getattr(request, "name", "")
@@ -156,10 +172,3 @@ class CallHandler:
                 bytes_in=size,
                 bytes_out=None,
             )
-
-
-def _parse(request_type: type[Message], message: bytes) -> Message:
-    try:
-        return request_type.FromString(message)
-    except DecodeError as error:
-        raise InputError(f"this is not a {request_type.DESCRIPTOR.name}: {error}") from None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from penstock.serving.codecs.tensors import TensorSpec
+from google.protobuf.message import Message
+
+from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError
 from penstock.serving.grpc.messages import (
     ModelInferRequest,
@@ -25,13 +27,20 @@ from penstock.serving.grpc.messages import (
     ServerReadyRequest,
     ServerReadyResponse,
 )
-from penstock.serving.grpc.tensors import decode_inputs, encode_outputs
+from penstock.serving.grpc.tensors import (
+    BINARY_DATA,
+    check_outputs,
+    decode_inputs,
+    decode_large,
+    encode_outputs,
+    parse_message,
+)
 from penstock.serving.rest.statistics import model_statistics
 from penstock.serving.rest.v2_request import MAX_DIGITS, MICROSECONDS
+from penstock.serving.rest.v2_response import is_large
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
 
-BINARY_DATA = "binary_data"  # of an output: whether as bytes
 EXTENSIONS = ["model_repository", "statistics"]
 
 
@@ -66,13 +75,27 @@ class InferenceService:
             properties={name: str(value) for name, value in model.metadata.items()},
         )
 
-    async def model_infer(self, request: ModelInferRequest) -> ModelInferResponse:
+    async def model_infer(self, request: ModelInferRequest, inputs: Tensors | None = None) -> Message | bytes:
+        """Answer a request, whose inputs may be decoded already; a large answer is serialized."""
         model = self._model(request.model_name, request.model_version)
         requested = _requested_outputs(request, model)
-        outputs = await self.engine.infer(model, decode_inputs(request, model.specs), _timeout(request))
-        response = encode_outputs(requested, outputs, raw=_wants_bytes(request))
-        response.model_name, response.model_version, response.id = model.name, model.version, request.id
-        return response
+        inputs = decode_inputs(request, model.specs) if inputs is None else inputs
+        outputs = await self.engine.infer(model, inputs, _timeout(request))
+        if not is_large(outputs):
+            return _response(request, model, requested, outputs)
+        size = sum(outputs[spec.name].nbytes for spec in requested)
+        return await self.engine.encode(size, lambda: _response(request, model, requested, outputs).SerializeToString())
+
+    async def decode_large(self, message: bytes, seconds: float) -> tuple[ModelInferRequest, Tensors]:
+        """Decode a request of `model_infer` beside the event loop.
+
+        Raises:
+            InputError: It is no request, or does not fit the model.
+            DeadlineExceededError: It is not decoded after `seconds`.
+        """
+        signatures = {name: model.signature for name, model in self.repository.models.items()}
+        rest, inputs = await self.engine.parser.run(seconds, decode_large, message, signatures)
+        return parse_message(ModelInferRequest, rest), inputs
 
     async def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
         index = [entry for entry in self.repository.index() if not request.ready or entry["state"] == "READY"]
@@ -92,12 +115,16 @@ def _requested_outputs(request: ModelInferRequest, model: ServedModel) -> list[T
     if not request.outputs:
         return model.outputs
     known = {spec.name: spec for spec in model.outputs}
-    for index, output in enumerate(request.outputs):
-        if output.name not in known:
-            raise InputError(f"outputs.{index}.name: expected {' or '.join(map(repr, known))}, not {output.name!r}")
-        for unknown in output.parameters.keys() - {BINARY_DATA}:
-            raise InputError(f"outputs.{index}.parameters: '{unknown}' is not supported")
+    check_outputs(request, known)
     return [known[output.name] for output in request.outputs]
+
+
+def _response(
+    request: ModelInferRequest, model: ServedModel, requested: list[TensorSpec], outputs: Tensors
+) -> ModelInferResponse:
+    response = encode_outputs(requested, outputs, raw=_wants_bytes(request))
+    response.model_name, response.model_version, response.id = model.name, model.version, request.id
+    return response
 
 
 def _wants_bytes(request: ModelInferRequest) -> bool:

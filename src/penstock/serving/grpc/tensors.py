@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from penstock.serving.codecs import base64
@@ -15,6 +16,13 @@ from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError
 from penstock.serving.grpc.messages import InferTensorContents, ModelInferRequest, ModelInferResponse
 from penstock.serving.rest.v2_request import check_shape, find_spec
+from penstock.serving.runtime.signature import Signature
+
+BINARY_DATA = "binary_data"  # of an output: whether as bytes
+MAX_NAME = 256  # characters of a model that is not served
+PIECE = 2**16  # values; a thread that encodes lets others run in between
+
+M = TypeVar("M", bound=Message)
 
 # The field of InferTensorContents that holds a datatype's values; the protocol has none for FP16.
 _FIELDS = {
@@ -54,6 +62,62 @@ def decode_inputs(request: ModelInferRequest, specs: Mapping[str, TensorSpec]) -
     return arrays
 
 
+def decode_large(message: bytes, signatures: Mapping[str, Signature]) -> tuple[bytes, Tensors]:
+    """Decode a large request in another process.
+
+    Args:
+        message: The serialized request.
+        signatures: Signatures of the models by name.
+
+    Returns:
+        The serialized request without its inputs, and their arrays; long texts are cut.
+
+    Raises:
+        InputError: It is no request, or does not fit the model.
+    """
+    request = parse_message(ModelInferRequest, message)
+    signature = signatures.get(request.model_name)
+    arrays: Tensors = {}
+    if signature is not None:
+        check_outputs(request, signature.default_outputs)
+        arrays = signature.cut_texts(decode_inputs(request, signature.specs))
+    else:
+        request.model_name = request.model_name[:MAX_NAME]
+    raw = bool(request.raw_input_contents)
+    for field in ("inputs", "raw_input_contents"):
+        request.ClearField(field)
+    request.raw_input_contents.extend([b""] * raw)  # which says how to answer
+    return request.SerializeToString(), arrays
+
+
+def parse_message(message_type: type[M], message: bytes) -> M:
+    """Parse a message.
+
+    Raises:
+        InputError: It is none of this type.
+    """
+    try:
+        parsed: M = message_type.FromString(message)
+    except DecodeError as error:
+        raise InputError(f"this is not a {message_type.DESCRIPTOR.name}: {error}") from None
+    return parsed
+
+
+def check_outputs(request: ModelInferRequest, names: Collection[str]) -> None:
+    """Check the outputs that a request names.
+
+    Raises:
+        InputError: The model does not have them, or not so many.
+    """
+    if len(request.outputs) > len(names):
+        raise InputError(f"outputs: expected at most {len(names)}, those of the model, not {len(request.outputs)}")
+    for index, output in enumerate(request.outputs):
+        if output.name not in names:
+            raise InputError(f"outputs.{index}.name: expected {' or '.join(map(repr, names))}, not {output.name!r}")
+        for unknown in output.parameters.keys() - {BINARY_DATA}:
+            raise InputError(f"outputs.{index}.parameters: '{unknown}' is not supported")
+
+
 def encode_outputs(specs: Sequence[TensorSpec], outputs: Tensors, *, raw: bool) -> ModelInferResponse:
     """Return a response with these outputs only, as raw bytes or as typed contents; those with FP16 always as bytes."""
     response = ModelInferResponse()
@@ -64,9 +128,11 @@ def encode_outputs(specs: Sequence[TensorSpec], outputs: Tensors, *, raw: bool) 
         if raw:
             response.raw_output_contents.append(bytes_from_array(array))
         else:
-            values = array.ravel().tolist()
-            texts = spec.datatype == "BYTES"
-            getattr(tensor.contents, _FIELDS[spec.datatype]).extend(map(str.encode, values) if texts else values)
+            contents = getattr(tensor.contents, _FIELDS[spec.datatype])
+            flat = array.ravel()
+            for first in range(0, flat.size, PIECE):
+                values = flat[first : first + PIECE].tolist()
+                contents.extend(map(str.encode, values) if spec.datatype == "BYTES" else values)
     return response
 
 

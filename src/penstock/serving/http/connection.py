@@ -27,7 +27,7 @@ from penstock.serving.errors import (
 from penstock.serving.http.application import HttpApplication
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.wire import CLOSE, HOST, KEEP_ALIVE, encode_response, split_target
-from penstock.serving.runtime.memory_budget import MEMORY_FULL, MemoryBudget
+from penstock.serving.runtime.memory_budget import LARGE_BODY, MEMORY_FULL, MemoryBudget
 
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._discarding = False  # further input is ignored
         self._reserved = 0  # bytes of requests without a response, in the memory budget
         self._unsent = 0  # bytes of responses in the write buffer at the last check
+        self._held = 0  # bytes of a response that the client has not read, as part of `_reserved`
         self._client = ""
         self._host: bytes | None = None  # the last valid header Host; clients repeat it, and the target
         self._target = b""
@@ -174,6 +175,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._hold(0)
         self._continue_pipeline()
 
     # Callbacks of the parser.
@@ -295,6 +297,11 @@ class Connection(asyncio.Protocol):
         self._reserved += size
         self._memory.used += size
 
+    def _hold(self, size: int) -> None:
+        """Count a response until the client has read it."""
+        self._reserve(size - self._held)
+        self._held = size
+
     def _check_size(self, more: int) -> None:
         """Raise where the body, with `more` bytes, is too large for one request or for the memory budget."""
         max_size = self._owner.max_body_size
@@ -362,14 +369,21 @@ class Connection(asyncio.Protocol):
 
     def _send(self, request: Request, response: Response, size: int) -> None:
         """Write a response. size: bytes of the request body as received."""
-        self._reserve(-size)
+        self._reserved -= size
+        self._memory.release(size)
         last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
         headers = self._owner.common_headers
         if last:
             headers += CLOSE
         elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
             headers += KEEP_ALIVE
-        self._transport.write(encode_response(response, headers, request.method))
+        if len(response.body) < LARGE_BODY:
+            self._transport.write(encode_response(response, headers, request.method))
+        else:  # without a copy of the body
+            self._transport.write(encode_response(response, headers, "HEAD"))
+            self._transport.write(b"" if request.method == "HEAD" else response.body)
+        if not self._writable:
+            self._hold(len(response.body))
         self._last_activity = time.monotonic()
         self._owner.finished(request, response, size, self._client)
         if last and self._discarding:

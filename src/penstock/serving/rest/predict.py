@@ -35,7 +35,7 @@ class PredictEndpoints:
     async def predict(self, request: Request) -> Response:
         started = time.perf_counter()
         model = self.repository.get(request.path_parameters["name"])
-        inputs = await read_row(self.engine, request, model)
+        inputs = await read_row(self.engine, request, model, cut_texts=True)
         timeout = self.engine.seconds_left(request.arrived) if is_image(request) else None
         outputs = await self.engine.infer(model, inputs, timeout)
         milliseconds = round((time.perf_counter() - started) * 1000, 3)

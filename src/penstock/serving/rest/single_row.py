@@ -9,9 +9,11 @@ from urllib.parse import parse_qs
 from numpy.typing import NDArray
 
 from penstock.serving.errors import InputError, UnsupportedMediaTypeError
-from penstock.serving.http.messages import Request
+from penstock.serving.http.messages import Request, json_object
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
+from penstock.serving.runtime.signature import Signature
 
 IMAGE_TYPES = (b"image/", b"multipart/form-data")
 BACKGROUNDS = ("dark", "light")
@@ -22,8 +24,16 @@ def is_image(request: Request) -> bool:
     return request.headers.get(b"content-type", b"").lower().startswith(IMAGE_TYPES)
 
 
-async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
+async def read_row(
+    engine: Engine, request: Request, model: ServedModel, *, cut_texts: bool = False
+) -> dict[str, NDArray[Any]]:
     """Read the row of a request.
+
+    Args:
+        engine: The engine.
+        request: The request.
+        model: The model that the row is for.
+        cut_texts: Whether a long text may be cut to the words that the model reads.
 
     Returns:
         Array [1, ...] for each input of the model.
@@ -38,10 +48,29 @@ async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict
     background = _background(request)
     if is_image(request):
         if not model.takes_images:
-            raise UnsupportedMediaTypeError(f"{model.name} takes no images; send {model.expected_row}, as JSON")
+            raise UnsupportedMediaTypeError(
+                f"{model.name} takes no images; send {model.signature.expected_row}, as JSON"
+            )
         decode = partial(_decode, request, model, background)
-        return {model.input.name: await engine.image_decoder.run(decode, engine.seconds_left(request.arrived))}
-    return model.arrays_from_row(request.json())
+        return {model.input.name: await engine.decode_image(decode, request.arrived)}
+    if len(request.body) <= MAX_INLINE_BODY:
+        return parse_row(request.body, model.signature)
+    parse = parse_cut_row if cut_texts else parse_row
+    return await engine.parser.run(engine.seconds_left(request.arrived), parse, request.body, model.signature)
+
+
+def parse_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
+    """Parse a body in JSON.
+
+    Raises:
+        InputError: It has no row that fits the model.
+    """
+    return signature.arrays_from_row(json_object(body))
+
+
+def parse_cut_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
+    """Parse a body in JSON, and cut long texts."""
+    return dict(signature.cut_texts(parse_row(body, signature)))
 
 
 def _background(request: Request) -> str:

@@ -13,16 +13,19 @@ health.py has the server's own health.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from penstock.serving.errors import InputError, UnsupportedMediaTypeError
+from penstock.serving.errors import InputError, PayloadTooLargeError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import BYTES, JSON, Request, Response, is_json, json_object, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest import v2_request, v2_response
 from penstock.serving.rest.statistics import model_statistics
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
+from penstock.serving.runtime.signature import Signature
 
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
@@ -53,6 +56,8 @@ class V2Endpoints:
         return json_response({"name": "penstock", "version": version("penstock"), "extensions": EXTENSIONS})
 
     async def index(self, request: Request) -> Response:
+        if len(request.body) > MAX_INLINE_BODY:
+            raise PayloadTooLargeError(f"the body is larger than {MAX_INLINE_BODY} bytes")
         only_ready = json_object(request.body).get("ready", False) if request.body else False
         if not isinstance(only_ready, bool):
             raise InputError(f"ready: expected true or false, not {only_ready!r}")
@@ -82,9 +87,18 @@ class V2Endpoints:
             raise UnsupportedMediaTypeError(
                 f"Content-Type: expected {JSON.decode()}, not {content_type.decode('latin-1')}"
             )
-        parsed = v2_request.parse(request, model)
+        parsed = await self._parse(request, model.signature)
         outputs = await self.engine.infer(model, parsed.inputs, parsed.timeout)
-        return v2_response.encode(model, outputs, parsed.outputs, parsed.id)
+        if not v2_response.is_large(outputs):
+            return v2_response.encode(model, outputs, parsed.outputs, parsed.id)
+        encode = partial(v2_response.encode_large, model, outputs, parsed.outputs, parsed.id)
+        return await self.engine.encode(v2_response.encoded_size(outputs, parsed.outputs), encode)
+
+    async def _parse(self, request: Request, signature: Signature) -> v2_request.InferenceRequest:
+        if not v2_request.is_large(request, signature):
+            return v2_request.parse(request, signature)
+        seconds = self.engine.seconds_left(request.arrived)
+        return await self.engine.parser.run(seconds, v2_request.parse_large, request, signature)
 
     def _model(self, request: Request) -> ServedModel:
         return self.repository.get(request.path_parameters["name"], request.path_parameters.get("version"))

@@ -18,11 +18,13 @@ from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes
 from penstock.serving.codecs.json import array_from_values
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
-from penstock.serving.errors import InputError
+from penstock.serving.errors import InputError, PayloadTooLargeError
 from penstock.serving.http.messages import Request, json_object
-from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
+from penstock.serving.runtime.signature import Signature
 
 HEADER_LENGTH = b"inference-header-content-length"
+MAX_TEXTS = 2**18
 MAX_DIGITS = 20  # of a length; Python raises for a number of more than some thousand digits
 MICROSECONDS = 1e-6
 
@@ -40,7 +42,7 @@ class InferenceRequest:
     """Seconds; None for the server's limit."""
 
 
-def parse(request: Request, model: ServedModel) -> InferenceRequest:
+def parse(request: Request, model: Signature) -> InferenceRequest:
     """Parse a request for a model.
 
     Raises:
@@ -76,6 +78,21 @@ def parse(request: Request, model: ServedModel) -> InferenceRequest:
     return InferenceRequest(inputs, _id(body), _outputs(body, model), _timeout(body))
 
 
+def is_large(request: Request, model: Signature) -> bool:
+    """Return whether parsing takes long; numbers as bytes are not parsed."""
+    if len(request.body) <= MAX_INLINE_BODY:
+        return False
+    length = request.headers.get(HEADER_LENGTH, b"")
+    return bool(model.text_inputs) or not length.isdigit() or int(length[:MAX_DIGITS]) > MAX_INLINE_BODY
+
+
+def parse_large(request: Request, model: Signature) -> InferenceRequest:
+    """Parse a request in another process; long texts return cut."""
+    parsed = parse(request, model)
+    parsed.inputs = model.cut_texts(parsed.inputs)
+    return parsed
+
+
 def _split_body(request: Request) -> tuple[bytes, memoryview]:
     """Return the JSON, and the bytes after it."""
     length = request.headers.get(HEADER_LENGTH)
@@ -108,6 +125,7 @@ def check_shape(spec: TensorSpec, shape: object, where: str) -> list[int]:
 
     Raises:
         InputError: It has another number of dimensions, or a size below 1.
+        PayloadTooLargeError: It is of more than `MAX_TEXTS` texts.
     """
     if isinstance(shape, list):
         sizes = shape[:1] if len(spec.shape) == 1 and shape[1:] == [1] else shape
@@ -116,8 +134,15 @@ def check_shape(spec: TensorSpec, shape: object, where: str) -> list[int]:
                 break
         else:
             if len(sizes) == len(spec.shape):
-                return sizes
+                return sizes if spec.datatype != "BYTES" else _check_texts(sizes, where)
     raise InputError(f"{where}.shape: expected sizes like {list(spec.shape)}, not {shape!r}")
+
+
+def _check_texts(sizes: list[int], where: str) -> list[int]:
+    """Limit the texts of a tensor: onnxruntime holds Python's global lock while it converts those of a run."""
+    if prod(sizes) > MAX_TEXTS:
+        raise PayloadTooLargeError(f"{where}.shape: {prod(sizes)} texts in one tensor; the limit is {MAX_TEXTS}")
+    return sizes
 
 
 def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, text: bytes) -> NDArray[Any]:
@@ -176,20 +201,20 @@ def _id(body: Mapping[str, Any]) -> str | None:
     return given
 
 
-def _outputs(body: Mapping[str, Any], model: ServedModel) -> Mapping[str, bool]:
+def _outputs(body: Mapping[str, Any], model: Signature) -> Mapping[str, bool]:
     binary = _flag(_parameters(body, "parameters"), "parameters", "binary_data_output", default=False)
     outputs = body.get("outputs")
     if not outputs:
-        return dict.fromkeys(model.output_names, binary)
+        return dict.fromkeys(model.default_outputs, binary)
     if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
         raise InputError("'outputs' must be a list of {\"name\": ...}")
     return dict(_output(output, model, f"outputs.{number}", binary) for number, output in enumerate(outputs))
 
 
-def _output(output: Mapping[str, Any], model: ServedModel, where: str, binary: bool) -> tuple[str, bool]:
+def _output(output: Mapping[str, Any], model: Signature, where: str, binary: bool) -> tuple[str, bool]:
     name = output.get("name")
-    if not isinstance(name, str) or name not in model.output_names:
-        raise InputError(f"{where}.name: expected {' or '.join(map(repr, model.output_names))}, not {name!r}")
+    if not isinstance(name, str) or name not in model.default_outputs:
+        raise InputError(f"{where}.name: expected {' or '.join(map(repr, model.default_outputs))}, not {name!r}")
     parameters = _parameters(output, f"{where}.parameters")
     if "classification" in parameters:
         raise InputError(f"{where}.parameters.classification: is not supported; request 'label' or 'probabilities'")

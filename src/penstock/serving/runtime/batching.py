@@ -45,7 +45,7 @@ class PendingRequest:
     finished: int = 0
     """Rows whose run has ended."""
     slices: list[tuple[int, Outputs]] = field(default_factory=list)
-    """First row and outputs of each finished run, where there are several."""
+    """First row and outputs of each finished run, where there are several, for `join_outputs`."""
 
     def resolve(self, part: RowSlice, outputs: Outputs | RequestError) -> None:
         """Take the outputs of some rows; the last of them, or an error, sets the answer."""
@@ -58,7 +58,7 @@ class PendingRequest:
         if self.finished < self.rows or self.slices:
             self.slices.append((part.start, outputs))
         if self.finished == self.rows:
-            self.answer.set_result(_join_outputs(self.slices) if self.slices else outputs)
+            self.answer.set_result(outputs)
 
 
 class RowSlice(NamedTuple):
@@ -184,6 +184,7 @@ def _slice_inputs(inputs: Tensors, start: int, stop: int) -> Tensors:
     return {name: rows if len(rows) == 1 else rows[start:stop] for name, rows in inputs.items()}
 
 
-def _join_outputs(slices: list[tuple[int, Outputs]]) -> Outputs:
+def join_outputs(slices: list[tuple[int, Outputs]]) -> Outputs:
+    """Return the outputs of all rows of a request, in their order."""
     slices.sort(key=lambda part: part[0])
     return {name: np.concatenate([outputs[name] for _, outputs in slices]) for name in slices[0][1]}

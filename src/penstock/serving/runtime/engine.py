@@ -10,8 +10,10 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from penstock.serving.codecs.tensors import Tensors
 from penstock.serving.errors import (
@@ -23,21 +25,25 @@ from penstock.serving.errors import (
     RequestError,
 )
 from penstock.serving.metrics import Metrics, ModelMetrics
-from penstock.serving.runtime.batching import Outputs, PendingRequest, RequestQueue, RowSlice, run
+from penstock.serving.runtime.batching import Outputs, PendingRequest, RequestQueue, RowSlice, join_outputs, run
 from penstock.serving.runtime.image_decoder import ImageDecoder
-from penstock.serving.runtime.memory_budget import MemoryBudget, release_freed_memory
+from penstock.serving.runtime.memory_budget import LARGE_BODY, MemoryBudget, release_freed_memory
 from penstock.serving.runtime.model import ServedModel
+from penstock.serving.runtime.parser_process import ParserProcess
 from penstock.serving.runtime.repository import Repository
 from penstock.serving.runtime.timeouts import NO_ANSWER_IN_TIME, with_timeout
 from penstock.serving.runtime.worker_pool import WorkerPool
 from penstock.serving.settings import ServerConfig
 
 SWEEP_SECONDS = 0.05
+RELEASE_SECONDS = 0.5  # until memory is given back to the system: the response is then sent
 MAX_RETRY_AFTER = 60
 # Longer inputs do not run on the event loop, however few rows they are.
 MAX_INLINE_BYTES = 64 * 2**10
 # One request counts for at most this share of the queue, so that a long one gets in and does not shut out others.
 MIN_REQUESTS_PER_QUEUE = 32
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +98,26 @@ class Engine:
         self.metrics = Metrics()
         self.memory = MemoryBudget(self.config.max_total_body_size)
         """Memory of the request bodies of all protocols."""
-        self.image_decoder = ImageDecoder(self.config.max_queue_size)
+        self.parser = ParserProcess()
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self._image_decoder = ImageDecoder(self.config.max_queue_size)
         self._max_weight = max(1, self.config.max_queue_size // MIN_REQUESTS_PER_QUEUE)
         self._queues: dict[ServedModel, _ModelQueue] = {}
         self._turns: dict[_ModelQueue, None] = {}  # queues with waiting rows, in the order of their turns
         self._open: set[PendingRequest] = set()
         self._dispatching = False
+
+    async def decode_image(self, decode: Callable[[], T], arrived: float) -> T:
+        """Run a function that decodes an image beside the event loop.
+
+        Raises:
+            OverloadedError: The queue of the image decoder is full.
+            DeadlineExceededError: The image was not decoded within the timeout of a request that arrived at `arrived`.
+        """
+        try:
+            return await self._image_decoder.run(decode, self.seconds_left(arrived))
+        finally:
+            self.memory.had_large = True
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -132,29 +152,60 @@ class Engine:
         Raises:
             InputError: The inputs do not fit the model, or their values are too large for it.
             PayloadTooLargeError: There are more rows than one request may have.
-            OverloadedError: The queue is full, or the rows waited too long in it.
+            OverloadedError: The queue is full, other requests fill the memory, or the rows waited too long in it.
             DeadlineExceededError: There was no answer within the timeout.
             ModelFailedError: onnxruntime could not compute these rows.
         """
         rows = model.rows(inputs)
         weight = self._queue_weight(rows)
-        if model.takes_any_text and model.needs_cut(inputs):
-            inputs = await asyncio.to_thread(model.cut_texts, inputs)
+        if model.takes_any_text and model.signature.needs_cut(inputs):
+            inputs = await asyncio.to_thread(model.signature.cut_texts, inputs)
         queue = self._queues.get(model) or self._open_queue(model)
         exclusive = len(inputs) > len(model.inputs)
         answer = self._loop.create_future()
         row_bytes = model.fixed_row_bytes or model.row_bytes(inputs, rows)
         request = PendingRequest(inputs, rows, weight, exclusive, time.monotonic(), answer, row_bytes)
         self._enqueue(queue, request)
+        reserved = 0
         try:
-            return await (answer if timeout is None else with_timeout(timeout, answer))
+            reserved = self._reserve(model, request)
+            outputs: Outputs = await (answer if timeout is None else with_timeout(timeout, answer))
         finally:
+            if reserved:
+                self.memory.release(reserved)
             self._open.discard(request)
             queue.requests.remove(request)
+        if not request.slices:
+            return outputs
+        if sum(array.nbytes for array in outputs.values()) * len(request.slices) < LARGE_BODY:
+            return join_outputs(request.slices)
+        return await asyncio.wrap_future(self._encoder.submit(join_outputs, request.slices))
+
+    def _reserve(self, model: ServedModel, request: PendingRequest) -> int:
+        """Reserve memory for the inputs and outputs of a large request, and return its bytes."""
+        size = request.rows * ((model.fixed_row_bytes or 0) + model.output_row_bytes)
+        if model.fixed_row_bytes is None:
+            size += sum(array.nbytes for array in request.inputs.values())
+        return self.memory.take(size) if size >= LARGE_BODY else 0
+
+    async def encode(self, size: int, encode: Callable[[], T]) -> T:
+        """Encode large outputs beside the event loop, one response at a time.
+
+        Args:
+            size: Bytes that it takes.
+            encode: Function that encodes them.
+
+        Raises:
+            OverloadedError: Other requests fill the memory.
+        """
+        with self.memory.reserve(size):
+            return await asyncio.wrap_future(self._encoder.submit(encode))
 
     def close(self) -> None:
-        """End all threads; no further request may come."""
-        self.image_decoder.close()
+        """End all threads and processes; no further request may come."""
+        self.parser.close()
+        self._encoder.shutdown(cancel_futures=True)
+        self._image_decoder.close()
         self._workers.close()
 
     def _open_queue(self, model: ServedModel) -> _ModelQueue:
@@ -232,5 +283,5 @@ class Engine:
             elif not request.started and request.arrived < stale:
                 request.answer.set_exception(OverloadedError("the request waited too long in the queue"))
         if self.memory.take_large():
-            self._loop.run_in_executor(None, release_freed_memory)
+            self._loop.call_later(RELEASE_SECONDS, self._loop.run_in_executor, None, release_freed_memory)
         self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -1,4 +1,4 @@
-"""Limit the memory of all request bodies, over HTTP and gRPC."""
+"""Limit the memory of all requests and their answers, over HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from penstock.serving.errors import OverloadedError
+from penstock.serving.errors import OverloadedError, PayloadTooLargeError
 
 LARGE_BODY = 2**20  # bytes
 MEMORY_FULL = "the bodies of other requests fill the memory; try again"
 
 
 class MemoryBudget:
-    """Count the bytes of bodies that are being read or answered, compressed and decompressed.
+    """Count the bytes of bodies, of large inputs and outputs of models, and of large answers.
 
     Args:
         limit: Maximum, in bytes.
@@ -22,27 +22,48 @@ class MemoryBudget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self._had_large = False
+        self.had_large = False
+        """Whether much memory was freed, which the C library may keep."""
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
         """Count `size` bytes until the block ends.
 
         Raises:
+            PayloadTooLargeError: They are more than the limit.
             OverloadedError: They are more than what is left.
         """
-        if self.used + size > self.limit:
-            raise OverloadedError(MEMORY_FULL)
-        self.used += size
+        self.take(size)
         try:
             yield
         finally:
-            self.used -= size
-            self._had_large |= size >= LARGE_BODY
+            self.release(size)
+
+    def take(self, size: int) -> int:
+        """Count `size` bytes until `release`, and return them.
+
+        Raises:
+            PayloadTooLargeError: They are more than the limit.
+            OverloadedError: They are more than what is left.
+        """
+        if size > self.limit:
+            raise PayloadTooLargeError(
+                f"the request takes {size} bytes of memory; the limit is {self.limit}; send less"
+            )
+        if self.used + size > self.limit:
+            raise OverloadedError(MEMORY_FULL)
+        self.used += size
+        return size
+
+    def release(self, size: int) -> None:
+        """Count `size` bytes no longer."""
+        self.used -= size
+        if size >= LARGE_BODY:
+            self.had_large = True
 
     def take_large(self) -> bool:
-        """Return whether a large body was answered since the last call."""
-        had_large, self._had_large = self._had_large, False
+        """Return `had_large`, and reset it."""
+        had_large, self.had_large = self.had_large, False
         return had_large
 
 

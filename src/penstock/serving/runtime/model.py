@@ -19,17 +19,16 @@ from numpy.typing import NDArray
 from penstock.core.errors import PenstockError
 from penstock.core.listed_models import is_of_project
 from penstock.core.model_files import DIGESTS, INT8, ORIGIN, digest_key
-from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tensor_of_maps
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
 from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders, why_not_loaded
 from penstock.serving.runtime.row_check import generated_inputs, takes_rows, why_whole
-from penstock.serving.runtime.text_cut import MAX_UNCUT, check_length, text_cut
+from penstock.serving.runtime.signature import Signature
+from penstock.serving.runtime.text_cut import text_cut
 
 LARGE_RUN_BYTES = 2**20
-_NOTHING = np.empty(0, dtype=object)
 IMAGE_DIMENSIONS = 3  # rows, height and width
 
 
@@ -82,6 +81,8 @@ class ServedModel:
         """Bytes of each row, without optional inputs; None if rows may differ."""
         self.is_validated = True
         """Whether a validation record names its bytes; such a file is served by --allow-unvalidated only."""
+        self.output_row_bytes = sum(map(_row_bytes, self.outputs))
+        """Bytes of the outputs for a row, without the sizes that only a run tells."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
 
@@ -101,6 +102,12 @@ class ServedModel:
         if self._names_other_rows():
             return "the file names the rows of an output otherwise than those of its inputs"
         return why_whole(self.inputs, self.run, may_differ=self.single_row_only)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What requests are parsed by."""
+        description = str(self.metadata.get("input", ""))
+        return Signature(self.inputs, self.specs, self.default_outputs, description, self._text_cut, self._text_inputs)
 
     @property
     def input(self) -> TensorSpec:
@@ -164,23 +171,6 @@ class ServedModel:
         if len(inputs) > len(self.inputs):
             self._check_optional(inputs, rows)
         return rows
-
-    def needs_cut(self, inputs: Tensors) -> bool:
-        """Return whether a text is too long to be run as it is."""
-        return any(len(text) > MAX_UNCUT for name in self._text_inputs for text in inputs.get(name, _NOTHING).flat)
-
-    def cut_texts(self, inputs: Tensors) -> Tensors:
-        """Return the inputs with each text cut to the words that the model reads; its outputs stay the same.
-
-        Raises:
-            PayloadTooLargeError: A text is too long, and where the model reads it is not known.
-        """
-        if self._text_cut is not None:
-            return {self.input.name: self._text_cut.cut_all(inputs[self.input.name])}
-        for name in self._text_inputs:
-            for text in inputs.get(name, _NOTHING).flat:
-                check_length(text)
-        return inputs
 
     def row_bytes(self, inputs: Tensors, rows: int) -> int:
         """Return the bytes of the longest row; the tokenizer pads all texts of a run to the longest one."""
@@ -263,23 +253,6 @@ class ServedModel:
                 return InputError(f"{name}: expected finite values, not an infinity or NaN")
         return InputError(f"{self.input.name}: the values are so large that the model's output is not finite")
 
-    def arrays_from_row(self, row: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        """Convert nested lists by input name to arrays of one row.
-
-        Raises:
-            InputError: They do not fit the model.
-        """
-        if row.keys() != {spec.name for spec in self.inputs}:
-            raise InputError(f"expected {self.expected_row}")
-        return {spec.name: array_from_rows([row[spec.name]], spec) for spec in self.inputs}
-
-    @property
-    def expected_row(self) -> str:
-        """What `arrays_from_row` takes, for messages."""
-        names = ", ".join(f'"{spec.name}": ...' for spec in self.inputs)
-        tensors = "; ".join(f"{spec.name}: {spec.datatype} of shape {list(spec.shape)}" for spec in self.inputs)
-        return f"{{{names}}}: {self.metadata.get('input', tensors)}" if names else "{}: the model has no inputs"
-
     def predict(self, row: object) -> dict[str, Any]:
         """Predict one row of nested lists.
 
@@ -288,7 +261,7 @@ class ServedModel:
         """
         if len(self.inputs) != 1:
             raise InputError(f"{self.name}: has {len(self.inputs)} inputs, not one")
-        inputs = self.arrays_from_row({self.input.name: row})
+        inputs = self.signature.arrays_from_row({self.input.name: row})
         outputs = self.run(inputs)
         if self.non_finite_rows(outputs) is not None:
             raise self.non_finite_error(inputs)
@@ -349,7 +322,8 @@ def _has_fixed_rows(spec: TensorSpec) -> bool:
 
 
 def _row_bytes(spec: TensorSpec) -> int:
-    return spec.dtype.itemsize * prod(spec.shape[1:])
+    """Return the bytes of a row; an open size counts as 1."""
+    return spec.dtype.itemsize * prod(max(1, size) for size in spec.shape[1:])
 
 
 def _num_rows(spec: TensorSpec, inputs: Tensors) -> int:
