@@ -31,7 +31,7 @@ CONNECTIONS = 300
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     largest_requests.save_models(folder)
-    with serving(folder, "--models", str(folder), "--workers", "2") as running:
+    with serving(folder, str(folder), "--workers", "2") as running:
         yield running
 
 

@@ -6,6 +6,8 @@ import io
 import logging
 import struct
 import zlib
+from contextlib import nullcontext
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 FORM = "multipart/form-data"
 # A phone's camera has 12 million. A decoded pixel takes four bytes, and some more until it is grey.
 MAX_PIXELS = 24_000_000
+MANY_PIXELS = 4_000_000
+_large = Lock()  # the largest image takes 0.3 GB while it is decoded
 # What Pillow raises for a damaged or malicious image.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -75,7 +79,9 @@ def decode_image(
                 shown = f"{image.width} x {image.height} pixels"
                 raise PayloadTooLargeError(f"the image has {shown}; the limit is {MAX_PIXELS} pixels")
             image.draft("L", size)  # a far larger JPEG is decoded at a smaller scale
-            grey = _grey(ImageOps.exif_transpose(image), 255 if light_background else 0)
+            with _large if image.width * image.height > MANY_PIXELS else nullcontext():
+                ImageOps.exif_transpose(image, in_place=True)
+                grey = _grey(image, 255 if light_background else 0)
     except DECODE_ERRORS as error:
         # Pillow's own message of an unknown format has an address in memory.
         reason = "it is neither PNG nor JPEG" if isinstance(error, UnidentifiedImageError) else error

@@ -136,7 +136,8 @@ class CallHandler:
             code = grpc.StatusCode.CANCELLED
             raise
         except RequestError as error:
-            code, refusal = CODES[error.status], error
+            # Without its traceback, whose frames would keep the message in memory.
+            code, refusal = CODES[error.status], error.with_traceback(None)
         else:
             code = grpc.StatusCode.OK
         finally:  # before the client has its answer, after which it may look at the metrics

@@ -116,6 +116,8 @@ class Engine:
         """
         try:
             return await self._image_decoder.run(decode, self.seconds_left(arrived))
+        except RequestError as error:
+            raise error.with_traceback(None)  # whose frames would keep the body in memory
         finally:
             self.memory.had_large = True
 
@@ -186,7 +188,13 @@ class Engine:
         size = request.rows * ((model.fixed_row_bytes or 0) + model.output_row_bytes)
         if model.fixed_row_bytes is None:
             size += sum(array.nbytes for array in request.inputs.values())
+        self._check_memory(size)
         return self.memory.take(size) if size >= LARGE_BODY else 0
+
+    def _check_memory(self, size: int) -> None:
+        if size > self.memory.limit:
+            limit = self.memory.limit
+            raise PayloadTooLargeError(f"the request or its answer takes {size} bytes; the limit is {limit}; send less")
 
     async def encode(self, size: int, encode: Callable[[], T]) -> T:
         """Encode large outputs beside the event loop, one response at a time.
@@ -196,8 +204,10 @@ class Engine:
             encode: Function that encodes them.
 
         Raises:
+            PayloadTooLargeError: They take more than the memory of all requests.
             OverloadedError: Other requests fill the memory.
         """
+        self._check_memory(size)
         with self.memory.reserve(size):
             return await asyncio.wrap_future(self._encoder.submit(encode))
 

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from penstock.serving.errors import OverloadedError, PayloadTooLargeError
+from penstock.serving.errors import OverloadedError
 
 LARGE_BODY = 2**20  # bytes
 MEMORY_FULL = "the bodies of other requests fill the memory; try again"
@@ -30,7 +30,6 @@ class MemoryBudget:
         """Count `size` bytes until the block ends.
 
         Raises:
-            PayloadTooLargeError: They are more than the limit.
             OverloadedError: They are more than what is left.
         """
         self.take(size)
@@ -43,13 +42,8 @@ class MemoryBudget:
         """Count `size` bytes until `release`, and return them.
 
         Raises:
-            PayloadTooLargeError: They are more than the limit.
             OverloadedError: They are more than what is left.
         """
-        if size > self.limit:
-            raise PayloadTooLargeError(
-                f"the request takes {size} bytes of memory; the limit is {self.limit}; send less"
-            )
         if self.used + size > self.limit:
             raise OverloadedError(MEMORY_FULL)
         self.used += size

@@ -76,7 +76,10 @@ class ParserProcess:
 
     def _exchange(self, call: object) -> tuple[Any, Exception | None]:
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is not None and process.poll() is not None:
+            self._stop(process)
+            process = None
+        if process is None:
             process = self._process = _start()
         try:
             _send(call, process.stdin)  # type: ignore[arg-type]
