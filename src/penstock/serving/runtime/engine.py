@@ -117,7 +117,7 @@ class Engine:
         try:
             return await self._image_decoder.run(decode, self.seconds_left(arrived))
         except RequestError as error:
-            raise error.with_traceback(None)  # whose frames would keep the body in memory
+            raise error.with_traceback(None) from None  # its frames would keep the body in memory
         finally:
             self.memory.had_large = True
 
