@@ -108,6 +108,16 @@ def test_a_file_that_no_cache_has_is_named(here, locate):
         locate("iris_mlp@first")
 
 
+def test_a_file_that_only_a_remote_has_is_read_from_there(here, locate, files):
+    remote = here.root.parent / "remote"
+    with Repo(str(here.root)) as repo, repo.config.edit("local") as local:
+        local["core"] = {"remote": "storage"}
+        local["remote"] = {"storage": {"url": str(remote)}}
+    shutil.move(here.root / ".dvc/cache", remote)  # with the layout of a remote
+    ((_, digest, _),) = locate("iris_mlp@first")
+    assert digest == files["good"]
+
+
 def test_the_project_may_be_in_a_folder_of_the_git_repository(here, monkeypatch, files):
     """DVC calls this a subdirectory of a monorepo."""
     ((_, digest, _),) = _in_subfolder(here, monkeypatch)

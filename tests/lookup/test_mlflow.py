@@ -64,6 +64,19 @@ def test_a_run_whose_file_is_here_needs_no_download(here, client, locate):
     assert record.metrics["time/train_seconds"] == 1.5
 
 
+def test_the_file_of_an_experiments_run_is_that_of_the_experiment(here, client, locate):
+    """`bold` has the good classifier; a run of another file with this name has none."""
+    path = here.write(GOOD, "elsewhere.onnx")
+    ((_, digest, _),) = locate("iris_mlp@bold")
+    tags = {"dvc.exp.name": "bold"}
+    ((source, found, _),) = locate(start_run(client, here, path, **tags, **{"onnx.sha256": digest}))
+    assert source.startswith(f"{FILE} at ")
+    assert found == digest
+    other = start_run(client, here, path, **tags, **{"onnx.sha256": "0" * 64})
+    with pytest.raises(ComparisonError, match="MLflow does not have the ONNX file of this run"):
+        locate(other)
+
+
 def test_a_run_and_a_version_are_downloaded(here, client, locate):
     path = here.write(GOOD, "elsewhere.onnx", parameters="of seven epochs")
     digest = sha256(path)

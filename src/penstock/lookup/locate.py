@@ -163,16 +163,33 @@ class Locator:
         return _Found(candidate, self._project, self._files_of(candidate), run)
 
     def _file_of_run(self, run: StoredRun) -> tuple[Path, str]:
-        """Return the file that a run validated: the one in the project if it is the same, else the one in MLflow."""
-        if run.model in self._config.every_model:
-            here = self._project.model(run.model, self._config.block_of_model(run.model)).onnx
-            if here.is_file() and sha256(here) == run.onnx_sha256:
-                return here, self._project.shown(here)
+        """Return the file that a run validated, from the project, from its DVC experiment, or from MLflow."""
+        found = self._in_project(run) or self._in_experiment(run)
+        if found:
+            return found
         path = self._mlflow(run.run_id).download_run(run, self._new_folder())
         if path is None:
             hint = f"; name it as {run.model}@REVISION" if run.model else ""
             raise ComparisonError(f"{run.run_id}: MLflow does not have the ONNX file of this run{hint}")
         return path, "logged model in MLflow"
+
+    def _in_project(self, run: StoredRun) -> tuple[Path, str] | None:
+        if run.model not in self._config.every_model:
+            return None
+        path = self._project.model(run.model, self._config.block_of_model(run.model)).onnx
+        is_same = path.is_file() and sha256(path) == run.onnx_sha256
+        return (path, self._project.shown(path)) if is_same else None
+
+    def _in_experiment(self, run: StoredRun) -> tuple[Path, str] | None:
+        """Return the file in the DVC experiment of a run; None if a later experiment took its name, or it is gone."""
+        revision = self._revisions.find(run.experiment) if self._revisions and run.experiment else None
+        if revision is None:
+            return None
+        try:
+            found = self._at_revision(run.run_id, run.model, revision).candidate
+        except ComparisonError:
+            return None
+        return (found.path, found.source) if found.sha256 == run.onnx_sha256 else None
 
     def _revision(self, text: str) -> Revision:
         revision = self._revisions.find(text) if self._revisions else None

@@ -20,7 +20,7 @@ from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
 from penstock.tracking.client import UNREACHABLE, connect, find_run
 from penstock.tracking.errors import failures_of_storage, reason_of
-from penstock.tracking.tags import MODEL, ONNX_SHA256
+from penstock.tracking.tags import DVC_EXPERIMENT, MODEL, ONNX_SHA256
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,22 @@ class StoredRun:
     """The model that the run trained; empty if it says nothing."""
     onnx_sha256: str
     """Of the file that the run validated; empty if there is none."""
+    experiment: str
+    """The DVC experiment of the run; empty if it was none."""
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
 
     @classmethod
     def of(cls, run: Run) -> StoredRun:
         tags = run.data.tags
-        return cls(run.info.run_id, tags.get(MODEL, ""), tags.get(ONNX_SHA256, ""), run.data.params, run.data.metrics)
+        return cls(
+            run_id=run.info.run_id,
+            model=tags.get(MODEL, ""),
+            onnx_sha256=tags.get(ONNX_SHA256, ""),
+            experiment=tags.get(DVC_EXPERIMENT, ""),
+            parameters=run.data.params,
+            metrics=run.data.metrics,
+        )
 
 
 class ModelStore:
