@@ -111,17 +111,29 @@ def compare(project: Project, config: Config, candidates: Sequence[Candidate], a
     if task == "generation":
         measured, shares = measure_generators(project, config, candidates, rows)
         pairs = [_untested(rows, shares[0], other) for other in shares[1:]]
-        class_score = "share"
     else:
-        found = answers(candidates, rows.inputs)
-        scored = [{score: score.of_rows(outputs, rows) for score in SCORES[task]} for outputs in found]
-        measured = [{score.name: _mean(values) for score, values in one.items()} for one in scored]
-        pairs = _adjusted([_pair(task, rows, found[0], other, alpha) for other in found[1:]], alpha)
-        class_score = SCORES[task][0].class_score
-    metrics = [_named(*each) for each in zip(candidates, measured, strict=True)]
-    same = [one.sha256 == candidates[0].sha256 for one in candidates[1:]]
-    pairs = [replace(pair, same_file=is_same) for pair, is_same in zip(pairs, same, strict=True)]
-    return ModelComparison(candidates, task, rows, alpha, metrics, class_score, pairs)
+        measured, pairs = _tested(task, candidates, rows, alpha)
+    return ModelComparison(
+        candidates=candidates,
+        task=task,
+        rows=rows,
+        alpha=alpha,
+        metrics=[_named(*each) for each in zip(candidates, measured, strict=True)],
+        class_score=SCORES[task][0].class_score if SCORES[task] else "share",
+        pairs=[
+            replace(pair, same_file=other.sha256 == candidates[0].sha256)
+            for pair, other in zip(pairs, candidates[1:], strict=True)
+        ],
+    )
+
+
+def _tested(
+    task: Task, candidates: Sequence[Candidate], rows: TestRows, alpha: float
+) -> tuple[list[dict[str, float]], list[Pair]]:
+    """Return the scores of each model, and the tests of each with the first."""
+    found = answers(candidates, rows.inputs)
+    measured = [{score.name: _mean(score.of_rows(outputs, rows)) for score in SCORES[task]} for outputs in found]
+    return measured, _adjusted([_pair(task, rows, found[0], other, alpha) for other in found[1:]], alpha)
 
 
 def _named(candidate: Candidate, measured: Mapping[str, float]) -> dict[str, float]:

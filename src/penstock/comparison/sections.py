@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from string import ascii_uppercase
 from typing import Any
 
 from penstock.comparison.candidate import Record
@@ -11,7 +13,7 @@ from penstock.comparison.compare import ClassDifference, ModelComparison, Pair, 
 from penstock.comparison.differences import differing
 from penstock.comparison.disagreements import Row
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 MOST_DISAGREEMENTS, MOST_CLASSES, MOST_SETTINGS = 10, 20, 60
 LONGEST_VALUE = 24
 ABSENT = "-"
