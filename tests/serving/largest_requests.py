@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import orjson
@@ -52,7 +53,8 @@ def binary(model, datatype, shape, content, as_bytes, name="values"):
 def image(kind, mode):
     """Return a noisy image of 24 million pixels."""
     noise = Image.effect_noise((600, 400), 20).resize((6000, 4000), Image.Resampling.NEAREST).convert(mode)
-    noise.save(encoded := io.BytesIO(), kind, **{"PNG": {"compress_level": 1}, "JPEG": {"progressive": True}}[kind])
+    options: dict[str, dict[str, Any]] = {"PNG": {"compress_level": 1}, "JPEG": {"progressive": True}}
+    noise.save(encoded := io.BytesIO(), kind, **options[kind])
     assert len(encoded.getvalue()) < 2**24
     return "/predict/images", encoded.getvalue(), {"Content-Type": f"image/{kind.lower()}"}
 

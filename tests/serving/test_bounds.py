@@ -98,7 +98,7 @@ def post(server, request):
 
 def call(server, message):
     with grpc.insecure_channel(server.grpc, [("grpc.max_receive_message_length", -1)]) as channel:
-        method = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        method: grpc.UnaryUnaryMultiCallable = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         try:
             method(message, timeout=60)
         except grpc.RpcError as error:

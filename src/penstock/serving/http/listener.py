@@ -77,6 +77,9 @@ class Listener:
     async def _stop_listening(self, server: asyncio.Server) -> None:
         """Accept every connection that the system has made, then close the sockets: it would reset the others."""
         listening = [socket.socket(fileno=os.dup(each.fileno())) for each in server.sockets]
+        for each in server.sockets:
+            self.loop.remove_reader(each.fileno())
+        await _wait(0)  # a closed server loses what asyncio has accepted and not yet made a connection
         server.close()
         accepted = [each for one in listening for each in _accept_all(one)]
         with suppress(TimeoutError):  # of TLS handshakes
