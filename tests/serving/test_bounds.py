@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import grpc
 import psutil
@@ -98,9 +99,11 @@ def post(server, request):
 
 def call(server, message):
     with grpc.insecure_channel(server.grpc, [("grpc.max_receive_message_length", -1)]) as channel:
-        method: grpc.UnaryUnaryMultiCallable = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        method: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer"
+        )
         try:
-            method(message, timeout=60)
+            infer(message, timeout=60)
         except grpc.RpcError as error:
             return error.code().name
     return "OK"
