@@ -99,9 +99,8 @@ def post(server, request):
 
 def call(server, message):
     with grpc.insecure_channel(server.grpc, [("grpc.max_receive_message_length", -1)]) as channel:
-        method: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
-            "/inference.GRPCInferenceService/ModelInfer"
-        )
+        infer: grpc.UnaryUnaryMultiCallable[Any, Any]
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         try:
             infer(message, timeout=60)
         except grpc.RpcError as error:
