@@ -87,16 +87,17 @@ class V2Endpoints:
             raise UnsupportedMediaTypeError(
                 f"Content-Type: expected {JSON.decode()}, not {content_type.decode('latin-1')}"
             )
-        parsed = await self._parse(request, model.signature)
+        if v2_request.is_large(request, model.signature):
+            parsed = await self._parse_large(request, model.signature)
+        else:
+            parsed = v2_request.parse(request, model.signature)
         outputs = await self.engine.infer(model, parsed.inputs, parsed.timeout)
         if not v2_response.is_large(outputs):
             return v2_response.encode(model, outputs, parsed.outputs, parsed.id)
         encode = partial(v2_response.encode_large, model, outputs, parsed.outputs, parsed.id)
         return await self.engine.encode(v2_response.encoded_size(outputs, parsed.outputs), encode)
 
-    async def _parse(self, request: Request, signature: Signature) -> v2_request.InferenceRequest:
-        if not v2_request.is_large(request, signature):
-            return v2_request.parse(request, signature)
+    async def _parse_large(self, request: Request, signature: Signature) -> v2_request.InferenceRequest:
         seconds = self.engine.seconds_left(request.arrived)
         return await self.engine.parser.run(seconds, v2_request.parse_large, request, signature)
 

@@ -188,8 +188,10 @@ class Engine:
         size = request.rows * ((model.fixed_row_bytes or 0) + model.output_row_bytes)
         if model.fixed_row_bytes is None:
             size += sum(array.nbytes for array in request.inputs.values())
+        if size < LARGE_BODY:
+            return 0
         self._check_memory(size)
-        return self.memory.take(size) if size >= LARGE_BODY else 0
+        return self.memory.take(size)
 
     def _check_memory(self, size: int) -> None:
         if size > self.memory.limit:
