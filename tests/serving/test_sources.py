@@ -1,5 +1,6 @@
 """Files and folders that `penstock serve` takes: their names, and what is refused, in one line with its remedy."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -89,6 +90,17 @@ def test_a_wrong_source_is_refused_in_one_line(files, capsys, sources, message):
         main(["serve", *sources])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.removeprefix("error: ").removeprefix("params.yaml") == message.format(files.resolve())
+
+
+def test_what_is_no_file_does_not_stop_the_others(files):
+    os.mkfifo(files / "pipe.onnx")
+    (files / "folder.onnx").mkdir()
+    (files / "loop.onnx").symlink_to("loop.onnx")
+    require_sources([files])
+    repository = Repository([files], allow_unvalidated=True)
+    repository.load()
+    assert repository.names == ["one", "three", "two.v2"]
+    assert "not a file" in repository.rejected["pipe"]
 
 
 def test_the_same_file_may_be_named_twice(files):

@@ -140,6 +140,11 @@ def test_upgrades_to_http_2_are_answered_over_http_1(caller, request_, cut):
     assert [(status, sums(body)) for status, _, body in found] == [(200, [10.5])] * 3
 
 
+def test_an_upgrade_is_ignored_for_http_1_0(caller):
+    ((status, headers, body),) = answers(caller, post(QUESTION, PATH, *OFFER, version="1.0"), 1)
+    assert (status, headers["connection"], sums(body)) == (200, "close", [10.5])
+
+
 def test_a_thousand_pipelined_upgrades_are_answered(caller):
     request_ = "\r\n".join(["GET /v2/health/live HTTP/1.1", "Host: here", *OFFER, "", ""]).encode()
     assert [status for status, _, _ in answers(caller, request_ * 1000, 1000)] == [200] * 1000
@@ -278,6 +283,11 @@ def test_paths_can_be_percent_encoded_and_have_a_query(caller):
         ),
         (CHUNKED + b"1\r\nx\r\n0\r\nX: " + b"x" * 500_000, 431, "the headers are larger than"),
         (CHUNKED + b"1;" + b"x" * 500_000, 431, "the headers are larger than"),
+        (
+            CHUNKED.replace(b"chunked", b"gzip, chunked"),
+            400,
+            "Transfer-Encoding: expected chunked, not 'gzip, chunked'",
+        ),
         (b"GET /v2 HTTP/0.9\r\n\r\n", 505, "HTTP/0.9 is not supported"),
         (b"GET /v2\r\n\r\n", 505, "HTTP/0.9 is not supported"),
         (b"GET /v2\n\n", 400, "this is not HTTP"),

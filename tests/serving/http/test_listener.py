@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from penstock.serving.app import Application
-from penstock.serving.http.connection import Connection
+from penstock.serving.http.connection import READ_PIECE, Connection
 from penstock.serving.http.listener import Listener
 from penstock.serving.http.messages import Request, Response
 from penstock.serving.http.routes import Routes
@@ -243,13 +243,32 @@ def test_tiny_chunks_take_no_more_memory_than_large_ones():
             reader, _ = await ask(b"")
             (connection,) = await soon(lambda: listener.connections)
             tracemalloc.start()
-            connection.data_received(head + body)
+            for first in range(0, len(head + body), READ_PIECE):
+                connection.data_received((head + body)[first : first + READ_PIECE])
             assert tracemalloc.get_traced_memory()[0] < 500_000
             connection.data_received(b"0\r\n\r\n")
             assert await status(reader) == (200, b"xy" * 100_000)
             tracemalloc.reset_peak()
             await until(lambda: tracemalloc.get_traced_memory()[0] < 100_000)
             tracemalloc.stop()
+
+    asyncio.run(run())
+
+
+def test_a_large_read_gives_way_to_other_connections():
+    """Each piece of it is parsed in a turn of the event loop of its own, in order."""
+    chunk = b"1\r\nx\r\n"
+    request = b"POST /right HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 40_000
+
+    async def run():
+        async with listening() as (ask, listener):
+            reader, _ = await ask(b"")
+            (connection,) = await soon(lambda: listener.connections)
+            connection.data_received(request)
+            assert 0 < listener.memory.used <= READ_PIECE / len(chunk)
+            connection.data_received(b"0\r\n\r\n" + post(b"/right", b"next"))
+            assert await status(reader) == (200, b"x" * 40_000)
+            assert await status(reader) == (200, b"next")
 
     asyncio.run(run())
 

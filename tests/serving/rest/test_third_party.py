@@ -29,6 +29,7 @@ PREDICTIONS = [
     ("mean", {"numbers": [1, 2]}, {"mean": 1.5}),
     ("without_inputs", {}, {"numbers": [1.0, 2.0]}),
     ("open_sequence", {"numbers": [1, 2, 3]}, {"doubled": [[2.0, 4.0, 6.0]]}),
+    ("scalar", {"numbers": 1}, {"doubled": 2.0}),
     ("sum_of_two", {"a": [1, 2], "b": [10, 20]}, {"sum": [11.0, 22.0]}),
     ("colour_pictures", {"pixels": COLOURS}, {"same": COLOURS}),
     ("not_json", {"numbers": [1, 2]}, {"doubled": [2.0, 4.0]}),
@@ -38,7 +39,7 @@ ERRORS = [
     ("detector", {"boxes": [3]}, 'expected {"scores": ...}: scores: FP32 of shape [-1, 1]'),
     ("without_inputs", {"x": 1}, "expected {}: the model has no inputs"),
     ("fixed_batch", {"numbers": [1, 2]}, "expected FP32 of shape [2, 2], not [1, 2]"),
-    ("scalar", {"numbers": 1}, "expected FP32 of shape []"),
+    ("scalar", {"numbers": [1]}, "expected FP32 of shape []"),
     ("open_sequence", {"numbers": []}, "expected FP32 of shape [-1, -1]"),
 ]
 INFERENCES = [
@@ -73,6 +74,13 @@ def test_metadata_of_every_model_are_served(url, name):
 def test_predict_answers_every_kind(url, name, row, outputs):
     answer = httpx.post(f"{url}/predict/{name}", json=row).json()
     assert {key: answer[key] for key in answer if key in outputs} == outputs
+
+
+def test_predict_answers_large_outputs(url):
+    numbers = np.arange(200_000)
+    answer = httpx.post(f"{url}/predict/open_sequence", json={"numbers": numbers.tolist()}).json()
+    assert np.array_equal(answer["doubled"], [2 * numbers])
+    assert answer["model_version"]
 
 
 @pytest.mark.parametrize(("name", "row", "says"), ERRORS)

@@ -1,5 +1,7 @@
 """External data are read from beside the model only, and are part of its version."""
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -93,6 +95,14 @@ def test_a_running_server_validates_data_that_changed_alone(tmp_path):
 def test_data_in_another_folder_are_rejected(tmp_path, location):
     with pytest.raises(PenstockError, match="must be a file beside the model"):
         load(saved(tmp_path, location=location))
+
+
+def test_data_that_are_a_pipe_are_rejected(tmp_path):
+    path = saved(tmp_path)
+    path.with_name("model.onnx.data").unlink()
+    os.mkfifo(path.with_name("model.onnx.data"))
+    with pytest.raises(PenstockError, match="must be a file beside the model"):
+        load(path)
 
 
 def test_missing_data_are_named(tmp_path):

@@ -3,7 +3,9 @@
 import asyncio
 
 import numpy as np
+import psutil
 import pytest
+from onnx import TensorProto, helper
 
 from penstock.serving.runtime.batch_policy import BatchPolicy
 from penstock.serving.runtime.engine import Engine
@@ -91,3 +93,22 @@ def test_outputs_without_rows_found_out_in_a_run_are_not_given_to_others(tmp_pat
     shared = BatchPolicy(max_batch_size=32, max_inline_rows=32, seconds_per_row=1e-6)
     expected, given = answers(tmp_path, "late", model, requests, policy=shared)
     assert all(map(is_equal, expected, given))
+
+
+def test_memory_of_a_run_of_open_sizes_is_given_back():
+    """16 kB of numbers take 64 MB in the run, the square of their count."""
+    nodes = [
+        helper.make_node("Transpose", ["numbers"], ["column"]),
+        helper.make_node("MatMul", ["column", "numbers"], ["square"]),
+        helper.make_node("ReduceMax", ["square"], ["largest"], keepdims=0),
+    ]
+    takes = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", "count"])
+    gives = helper.make_tensor_value_info("largest", TensorProto.FLOAT, [])
+    graph = helper.make_graph(nodes, "graph", [takes], [gives])
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = ServedModel("m", file.SerializeToString())
+    assert model.runs_whole
+    process = psutil.Process()
+    before = process.memory_info().rss
+    assert model.run({"numbers": np.ones((1, 4000), np.float32)})["largest"] == 1
+    assert process.memory_info().rss < before + 30 * 2**20

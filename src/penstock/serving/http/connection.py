@@ -31,8 +31,10 @@ from penstock.serving.runtime.memory_budget import LARGE_BODY, MEMORY_FULL, Memo
 
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
+READ_PIECE = 32 * 2**10  # bytes that are parsed at once; a larger read gives way to other connections
 PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
 VERSIONS = ("1.1", "1.0")
+CHUNKED = b"chunked"  # the coding of a body of unknown length
 LINGER_SECONDS = 2.0  # for the client to read why it was rejected, and to stop sending
 FAILED = json_response({"error": INTERNAL_ERROR}, 500)
 CLIENT_CLOSED_REQUEST = Response(b"", 499)  # nginx's status for a client that closed before its response; never sent
@@ -76,6 +78,8 @@ class Connection(asyncio.Protocol):
         self._last = False  # no request follows the one that is being answered
         self._discarding = False  # further input is ignored
         self._reserved = 0  # bytes of requests without a response, in the memory budget
+        self._unparsed = memoryview(b"")  # input after the piece that was parsed last; reading pauses meanwhile
+        self._continues_reading = False
         self._unsent = 0  # bytes of responses in the write buffer at the last check
         self._held = 0  # bytes of a response that the client has not read, as part of `_reserved`
         self._client = ""
@@ -93,7 +97,7 @@ class Connection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether there is no request without a response."""
-        return self._task is None and not (self._pipeline or self._head_size or self._in_body)
+        return self._task is None and not (self._pipeline or self._head_size or self._in_body or self._unparsed)
 
     @property
     def _encrypted(self) -> bool:
@@ -150,10 +154,22 @@ class Connection(asyncio.Protocol):
         for request in unanswered:
             self._owner.finished(request, CLIENT_CLOSED_REQUEST, len(request.body), self._client)
         self._pipeline.clear()
+        self._unparsed = memoryview(b"")
         if self._task is not None:
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._unparsed:
+            self._unparsed = memoryview(b"".join((self._unparsed, data)))
+            return
+        if len(data) > READ_PIECE:
+            # uvloop would go on reading from a client that sends fast, and no other connection would be served.
+            self._transport.pause_reading()
+            data, self._unparsed = data[:READ_PIECE], memoryview(data)[READ_PIECE:]
+            self._continue_reading()
+        self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         if self._discarding or self._last:
             return
         if not (self._head_size or self._in_body):
@@ -267,7 +283,8 @@ class Connection(asyncio.Protocol):
 
         The parser leaves the body to the other protocol, and a server may ignore the offer (RFC 9110, section 7.8).
         """
-        lines = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._url)]
+        version = self._parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self._parser.get_method(), self._url, version)]
         lines += [b"%b: %b" % header for header in self._headers.items() if header[0] != b"upgrade"]
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(b"\r\n".join([*lines, b"", b""]))
@@ -278,6 +295,9 @@ class Connection(asyncio.Protocol):
             raise HttpVersionError(f"HTTP/{version} is not supported; send HTTP/1.1 or HTTP/1.0")
         if self._method == "CONNECT":
             raise MethodNotAllowedError("CONNECT is for proxies, which this server is not", ["GET", "HEAD", "POST"])
+        coding = self._headers.get(b"transfer-encoding", CHUNKED)
+        if coding.lower() != CHUNKED:
+            raise InputError(f"Transfer-Encoding: expected chunked, not '{coding.decode('latin-1')}'")
         host = self._headers.get(b"host")
         if host is None:
             if version == "1.1":
@@ -344,8 +364,24 @@ class Connection(asyncio.Protocol):
         if self._pipeline and self._task is None:
             self._reserve(-PIPELINED_REQUEST_BYTES)
             self._begin_response(*self._pipeline.popleft())
-        if self._writable and len(self._pipeline) <= MAX_PIPELINED:
+        self._continue_reading()
+
+    def _continue_reading(self) -> None:
+        """Parse or read more, after other connections have had their turn."""
+        if not self._continues_reading:
+            self._continues_reading = True
+            self._owner.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._continues_reading = False
+        if not self._writable or len(self._pipeline) > MAX_PIPELINED or self._transport.is_closing():
+            return
+        if not self._unparsed:
             self._transport.resume_reading()
+            return
+        data, self._unparsed = bytes(self._unparsed[:READ_PIECE]), self._unparsed[READ_PIECE:]
+        self._continue_reading()
+        self._receive(data)
 
     def _begin_response(self, request: Request, error: RequestError | None) -> None:
         if error is None:

@@ -8,11 +8,22 @@ GET  /models            the version of every served model
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
+import orjson
+from numpy.typing import NDArray
+
+from penstock.serving.codecs.tensors import Tensors
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest.single_row import is_image, read_row
+from penstock.serving.rest.v2_response import MAX_INLINE_VALUES, is_large
 from penstock.serving.runtime.engine import Engine
+from penstock.serving.runtime.model import ServedModel
+
+LARGE_VALUE_BYTES = 40
+"""Bytes of a value in a large answer, in pieces and joined."""
 
 
 def add_routes(routes: Routes, engine: Engine) -> None:
@@ -39,5 +50,31 @@ class PredictEndpoints:
         timeout = self.engine.seconds_left(request.arrived) if is_image(request) else None
         outputs = await self.engine.infer(model, inputs, timeout)
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        prediction = model.prediction(outputs, 0)
-        return json_response(prediction | {"milliseconds": milliseconds, "model_version": model.version})
+        about = {"milliseconds": milliseconds, "model_version": model.version}
+        if not is_large(outputs):
+            return json_response(model.prediction(outputs, 0) | about)
+        size = LARGE_VALUE_BYTES * sum(output.size for output in outputs.values())
+        return await self.engine.encode(size, partial(_encode_large, model, outputs, about))
+
+
+def _encode_large(model: ServedModel, outputs: Tensors, about: dict[str, Any]) -> Response:
+    """Encode all outputs piece by piece, so that a thread that does so lets others run in between."""
+    parts = [b"{"]
+    for name, output in outputs.items():
+        model.check_json(name, output)
+        parts += [orjson.dumps(name), b":", *_pieces(output if model.runs_whole else output[0]), b","]
+    return Response(b"".join([*parts, orjson.dumps(about)[1:]]))
+
+
+def _pieces(array: NDArray[Any]) -> list[bytes]:
+    """Encode nested lists."""
+    if array.size <= MAX_INLINE_VALUES:
+        return [orjson.dumps(array.tolist())]
+    parts = [b"["]
+    rows = max(1, MAX_INLINE_VALUES * len(array) // array.size)
+    for first in range(0, len(array), rows):
+        piece = array[first : first + rows]
+        parts += [orjson.dumps(piece.tolist())[1:-1]] if rows > 1 or array.ndim == 1 else _pieces(piece[0])
+        parts.append(b",")
+    parts[-1] = b"]"
+    return parts

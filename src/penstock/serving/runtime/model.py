@@ -29,6 +29,8 @@ from penstock.serving.runtime.signature import Signature
 from penstock.serving.runtime.text_cut import text_cut
 
 LARGE_RUN_BYTES = 2**20
+# A transformer takes the square of a sequence's length: 4000 tokens take 250 MB.
+LARGE_OPEN_RUN_BYTES = 4 * 2**10
 IMAGE_DIMENSIONS = 3  # rows, height and width
 
 
@@ -85,6 +87,7 @@ class ServedModel:
         """Bytes of the outputs for a row, without the sizes that only a run tells."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
+        self._large_run_bytes = LARGE_RUN_BYTES
 
     @property
     def single_row_only(self) -> bool:
@@ -99,6 +102,12 @@ class ServedModel:
     @cached_property
     def why_whole(self) -> str:
         """Why each request runs alone and whole; empty if it does not."""
+        reason = self._find_why_whole()
+        if reason and any(-1 in spec.shape for spec in self.inputs):
+            self._large_run_bytes = LARGE_OPEN_RUN_BYTES
+        return reason
+
+    def _find_why_whole(self) -> str:
         if self._names_other_rows():
             return "the file names the rows of an output otherwise than those of its inputs"
         return why_whole(self.inputs, self.run, may_differ=self.single_row_only)
@@ -214,7 +223,7 @@ class ServedModel:
             ModelFailedError: onnxruntime could not compute them.
         """
         try:
-            outputs = self.session.run(self.output_names, inputs, _run_options(inputs))
+            outputs = self.session.run(self.output_names, inputs, _run_options(inputs, self._large_run_bytes))
         except ONNXRUNTIME_ERRORS as error:
             reason = message_without_folders(error)
             raise ModelFailedError(f"{self.name}: onnxruntime could not compute these inputs: {reason}") from None
@@ -300,9 +309,9 @@ def _add_external_data(options: onnxruntime.SessionOptions, content: bytes, exte
         options.add_external_initializers_from_files_in_memory(names, contents, list(map(len, contents)))
 
 
-def _run_options(inputs: Tensors) -> onnxruntime.RunOptions | None:
+def _run_options(inputs: Tensors, large: int) -> onnxruntime.RunOptions | None:
     """Give memory back to the system after a large run; onnxruntime keeps that of small ones for the next run."""
-    if sum(array.nbytes for array in inputs.values()) < LARGE_RUN_BYTES:
+    if sum(array.nbytes for array in inputs.values()) < large:
         return None
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -361,6 +370,8 @@ def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bo
     Raises:
         PenstockError: It is not validated, has changed since, or is not a valid ONNX file.
     """
+    if path.exists() and not path.is_file():  # to read a pipe would take forever
+        raise PenstockError(f"{path}: not a file")
     content = path.read_bytes()
     external_data = read_external_data(path, content)
     reason = _why_unvalidated(path, validation, digest(content, external_data))

@@ -102,7 +102,8 @@ def digest_of_file(path: Path) -> str:
 
 def _read_beside(path: Path, location: str) -> bytes:
     file = path.parent / location
-    if location != file.name or "\0" in location or file.is_symlink():
+    is_other = file.exists() and not file.is_file()  # to read a pipe would take forever
+    if location != file.name or "\0" in location or file.is_symlink() or is_other:
         raise PenstockError(f"{path}: external data {location!r} must be a file beside the model; save the model anew")
     try:
         return file.read_bytes()

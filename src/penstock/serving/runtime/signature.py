@@ -54,7 +54,9 @@ class Signature:
         """
         if row.keys() != {spec.name for spec in self.inputs}:
             raise InputError(f"expected {self.expected_row}")
-        return {spec.name: array_from_rows([row[spec.name]], spec) for spec in self.inputs}
+        return {
+            spec.name: array_from_rows([row[spec.name]] if spec.shape else row[spec.name], spec) for spec in self.inputs
+        }
 
     def needs_cut(self, inputs: Tensors) -> bool:
         """Return whether a text is too long to be run as it is."""

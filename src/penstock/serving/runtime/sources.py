@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from os.path import realpath
 from pathlib import Path
 
 from penstock.core.errors import ConfigError, PenstockError, nearest
@@ -62,6 +63,8 @@ class ModelFile:
 @lru_cache(maxsize=1024)
 def _external_paths(path: Path, _state: FileState) -> tuple[Path, ...]:
     """Return the files beside an ONNX file that hold its weights; it is read once for each of its states."""
+    if not path.is_file():  # to read a pipe would take forever
+        return ()
     try:
         locations = external_files(path.read_bytes())
     except (OSError, NotOnnxError):
@@ -102,7 +105,7 @@ def require_sources(sources: Sequence[Path]) -> None:
             raise ConfigError(f"{source}: not an {SUFFIX} file; export the model to ONNX")
         for path in _models(source):
             other = by_name.setdefault(_name(path), path)
-            if other.resolve() != path.resolve():
+            if realpath(other) != realpath(path):
                 raise ConfigError(f"{path}: its name is '{_name(path)}', as that of {other}; rename one of them")
 
 
