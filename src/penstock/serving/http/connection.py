@@ -295,8 +295,8 @@ class Connection(asyncio.Protocol):
             raise HttpVersionError(f"HTTP/{version} is not supported; send HTTP/1.1 or HTTP/1.0")
         if self._method == "CONNECT":
             raise MethodNotAllowedError("CONNECT is for proxies, which this server is not", ["GET", "HEAD", "POST"])
-        coding = self._headers.get(b"transfer-encoding", CHUNKED)
-        if coding.lower() != CHUNKED:
+        coding = self._headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != CHUNKED:
             raise InputError(f"Transfer-Encoding: expected chunked, not '{coding.decode('latin-1')}'")
         host = self._headers.get(b"host")
         if host is None:
