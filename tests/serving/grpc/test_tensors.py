@@ -10,7 +10,8 @@ from tritonclient.grpc import service_pb2
 from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.errors import InputError
 from penstock.serving.grpc import messages
-from penstock.serving.grpc.tensors import decode_inputs, encode_outputs
+from penstock.serving.grpc.tensors import decode_inputs, decode_large, encode_outputs
+from penstock.serving.runtime.signature import Signature
 
 SHAPES = npst.array_shapes(min_dims=1, max_dims=3, max_side=4)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -43,6 +44,20 @@ def test_values_survive_a_round_trip(raw, case):
     back = decode_inputs(call, {"x": spec})["x"]
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_large_request_keeps_how_it_is_answered(raw):
+    spec = TensorSpec("x", "FP32", (-1,))
+    tensor = {"name": "x", "datatype": "FP32", "shape": [2]}
+    contents = {} if raw else {"contents": {"fp32_contents": [1, 2]}}
+    call = call_of(tensor | contents, raw=[np.array([1, 2], np.float32).tobytes()] * raw)
+    call.model_name = "numbers"
+    signature = Signature([spec], {"x": spec}, {}, "", None, [])
+    rest, arrays = decode_large(call.SerializeToString(), {"numbers": signature})
+    answered = messages.ModelInferRequest.FromString(rest)
+    assert (bool(answered.inputs), bool(answered.raw_input_contents)) == (True, raw)
+    np.testing.assert_array_equal(arrays["x"], [1, 2])
 
 
 @given(content=st.binary(max_size=60), shape=st.lists(st.integers(-3, 5), max_size=3))

@@ -70,7 +70,7 @@ def decode_large(message: bytes, signatures: Mapping[str, Signature]) -> tuple[b
         signatures: Signatures of the models by name.
 
     Returns:
-        The serialized request without its inputs, and their arrays; long texts are cut.
+        The serialized request without the content of its inputs, and their arrays; long texts are cut.
 
     Raises:
         InputError: It is no request, or does not fit the model.
@@ -83,10 +83,12 @@ def decode_large(message: bytes, signatures: Mapping[str, Signature]) -> tuple[b
         arrays = signature.cut_texts(decode_inputs(request, signature.specs))
     else:
         request.model_name = request.model_name[:MAX_NAME]
-    raw = bool(request.raw_input_contents)
+    has_inputs, has_raw = bool(request.inputs), bool(request.raw_input_contents)
     for field in ("inputs", "raw_input_contents"):
         request.ClearField(field)
-    request.raw_input_contents.extend([b""] * raw)  # which says how to answer
+    # An empty one of each tells how to answer.
+    request.inputs.extend([ModelInferRequest.InferInputTensor()] * has_inputs)
+    request.raw_input_contents.extend([b""] * has_raw)
     return request.SerializeToString(), arrays
 
 
