@@ -50,6 +50,7 @@ async def _serve(repository: Repository, config: ServerConfig, access_log: Acces
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = Engine(repository, config)
+    engine.start()
     listener = Listener(create_app(engine), config, engine.memory, access_log)
     await listener.open()
     watcher = loop.create_task(repository.watch(config.poll_seconds))

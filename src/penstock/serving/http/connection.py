@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.disconnected(self)
-        self._memory.used -= self._reserved
+        self._memory.release(self._reserved)
         unanswered = [request for request, _ in self._pipeline]
         if self._in_body and not self._discarding:
             unanswered.append(self._take_request())
@@ -157,6 +157,8 @@ class Connection(asyncio.Protocol):
         self._unparsed = memoryview(b"")
         if self._task is not None:
             self._task.cancel()
+        # The parser and its connection refer to each other, and would keep the body until a garbage collection.
+        self._parser = cast(httptools.HttpRequestParser, None)
 
     def data_received(self, data: bytes) -> None:
         if self._unparsed:

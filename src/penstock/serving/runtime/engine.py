@@ -213,6 +213,10 @@ class Engine:
         with self.memory.reserve(size):
             return await asyncio.wrap_future(self._encoder.submit(encode))
 
+    def start(self) -> None:
+        """Watch timeouts and memory in the running event loop; the first inference does so otherwise."""
+        _ = self._loop
+
     def close(self) -> None:
         """End all threads and processes; no further request may come."""
         self.parser.close()

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from penstock.serving.errors import OverloadedError
 
 LARGE_BODY = 2**20  # bytes
+SMALL_BODY = 2**16  # bytes; the C library uses the memory of smaller ones again
 MEMORY_FULL = "the bodies of other requests fill the memory; try again"
 
 
@@ -24,6 +25,7 @@ class MemoryBudget:
         self.used = 0
         self.had_large = False
         """Whether much memory was freed, which the C library may keep."""
+        self._freed = 0
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
@@ -52,12 +54,15 @@ class MemoryBudget:
     def release(self, size: int) -> None:
         """Count `size` bytes no longer."""
         self.used -= size
-        if size >= LARGE_BODY:
-            self.had_large = True
+        if size > SMALL_BODY:
+            self._freed += size
+            self.had_large = self.had_large or self._freed >= LARGE_BODY
 
     def take_large(self) -> bool:
         """Return `had_large`, and reset it."""
         had_large, self.had_large = self.had_large, False
+        if had_large:
+            self._freed = 0
         return had_large
 
 
