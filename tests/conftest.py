@@ -32,6 +32,16 @@ def config() -> Config:
     return load_config(REPOSITORY / "params.yaml")
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database of MLflow without runs; to create one takes seconds."""
+    from mlflow import MlflowClient  # takes seconds to import, and few tests need it
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture(scope="session", autouse=True)
 def threads_of_a_stage(config):
     use_threads(config.trainer.threads)

@@ -23,16 +23,8 @@ ONE_SPECIES = (0.0, 0.0)
 (OUTPUT,) = re.findall(r"```text\n(.*?)```", SECTION, re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """MLflow takes seconds to create one."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def models(here, database):
+def models(here, empty_database):
     """The models that the page names; the experiment `longer` is the branch `main`."""
     for name, borders in (("mnist_cnn", GOOD), ("mnist_cnn_small", ONE_SPECIES), ("mnist_cnn_deep", GOOD)):
         path = here.root / f"models/{name}/model.onnx"
@@ -40,7 +32,7 @@ def models(here, database):
         here.write(borders, f"models/{name}/model.onnx", model=name)
     here.write(GOOD, "models/mnist_cnn/model.int8.onnx", model="mnist_cnn", precision="int8")
     git(here.root, "update-ref", "refs/exps/ab/cdef/longer", "main")
-    shutil.copy(database, here.root)
+    shutil.copy(empty_database, here.root)
     client = MlflowClient(f"sqlite:///{here.root}/mlflow.db")
     experiment = client.create_experiment("mnist", artifact_location=(here.root / "mlruns").as_uri())
     path = here.root / "models/mnist_cnn/model.onnx"

@@ -16,14 +16,6 @@ from tests.helpers.compared_models import GOOD, POOR
 FILE = "models/iris_mlp/model.onnx"
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """MLflow takes seconds to create one."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def client(here, empty_database):
     shutil.copy(empty_database, here.root)

@@ -17,14 +17,6 @@ from penstock.tracking.tags import PROJECT
 NOBODY = "http://127.0.0.1:9"
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """MLflow takes seconds to create one."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def client(here, empty_database):
     shutil.copy(empty_database, here.root)

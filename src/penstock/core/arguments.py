@@ -22,10 +22,7 @@ def seconds(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: The text is not such a number.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    number = _number(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return number
@@ -37,10 +34,7 @@ def tolerance(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: The text is not such a number.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    number = _number(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
     return number
@@ -52,10 +46,15 @@ def significance_level(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: The text is not such a number.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    number = _number(text)
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return number
+
+
+def _number(text: str) -> float:
+    """Return NaN, which is in no range, for a text that is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
