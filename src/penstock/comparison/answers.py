@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from penstock.comparison.candidate import Candidate
 from penstock.core.console import count_progress
 from penstock.core.cpu import usable_cores
-from penstock.core.errors import ComparisonError
+from penstock.core.errors import ComparisonError, first_line
 from penstock.evaluation.session import BATCH_SIZES, Outputs, onnx_outputs
 
 # The batches of the validate stage, so that the answers are the same to the last bit.
@@ -52,8 +52,8 @@ def _run(candidate: Candidate, batch: NDArray[Any]) -> Outputs:
     try:
         return onnx_outputs(candidate.session, batch, BATCH_SIZE)
     except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common class)
-        problem = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ComparisonError(f"{candidate.reference}: cannot answer the test rows: {problem}") from None
+        reason = first_line(error)
+        raise ComparisonError(f"{candidate.reference}: cannot answer the test rows: {reason}") from None
 
 
 def _joined(batches: Sequence[Outputs]) -> Outputs:

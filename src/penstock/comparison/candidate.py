@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import onnxruntime
 
-from penstock.core.errors import ComparisonError
+from penstock.core.errors import ComparisonError, first_line
 from penstock.evaluation.session import open_session
 from penstock.io.files import sha256
 from penstock.io.provenance import Provenance
@@ -46,7 +46,9 @@ class Candidate:
         try:
             return open_session(self.path)
         except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common class)
-            raise ComparisonError(f"{self.reference}: onnxruntime cannot load {self.source}: {_line(error)}") from None
+            raise ComparisonError(
+                f"{self.reference}: onnxruntime cannot load {self.source}: {first_line(error)}"
+            ) from None
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -90,7 +92,3 @@ class Candidate:
     @property
     def bytes(self) -> int:
         return self.path.stat().st_size
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -18,7 +18,6 @@ from penstock.comparison.rows import TestRows, load_test_rows
 from penstock.comparison.scores import SCORES, Score
 from penstock.config.params import Config
 from penstock.core.paths import Project
-from penstock.evaluation.session import Outputs
 
 Verdict = Literal["better", "worse", "no significant difference", "not tested"]
 
@@ -132,30 +131,43 @@ def _tested(
 ) -> tuple[list[dict[str, float]], list[Pair]]:
     """Return the scores of each model, and the tests of each with the first."""
     found = answers(candidates, rows.inputs)
-    measured = [{score.name: _mean(score.of_rows(outputs, rows)) for score in SCORES[task]} for outputs in found]
-    return measured, _adjusted([_pair(task, rows, found[0], other, alpha) for other in found[1:]], alpha)
+    values = [[score.of_rows(outputs, rows) for score in SCORES[task]] for outputs in found]
+    measured = [
+        {score.name: _mean(of_score) for score, of_score in zip(SCORES[task], of_model, strict=True)}
+        for of_model in values
+    ]
+    pairs = [
+        _pair(task, rows, values[0], of_model, disagreements(task, found[0], outputs, rows), alpha)
+        for of_model, outputs in zip(values[1:], found[1:], strict=True)
+    ]
+    return measured, _adjusted(pairs, alpha)
 
 
 def _named(candidate: Candidate, measured: Mapping[str, float]) -> dict[str, float]:
     return {f"test/{name}": value for name, value in measured.items()} | {"model/onnx_bytes": float(candidate.bytes)}
 
 
-def _pair(task: Task, rows: TestRows, first: Outputs, second: Outputs, alpha: float) -> Pair:
-    differences = [_difference(score, rows, first, second, alpha) for score in SCORES[task]]
-    primary = SCORES[task][0]
-    one, other = primary.of_rows(first, rows), primary.of_rows(second, rows)
+def _pair(
+    task: Task,
+    rows: TestRows,
+    first: Sequence[NDArray[Any]],
+    second: Sequence[NDArray[Any]],
+    disagreed: Sequence[Row],
+    alpha: float,
+) -> Pair:
+    """Compare two models by the values per row of each score."""
+    scores = SCORES[task]
     return Pair(
-        scores=differences,
-        counts=_counts(one, other) if task == "classification" else {},
-        classes=_classes(primary, rows, one, other, alpha),
-        disagreements=disagreements(task, first, second, rows),
+        scores=[_difference(*each, alpha) for each in zip(scores, first, second, strict=True)],
+        counts=_counts(first[0], second[0]) if task == "classification" else {},
+        classes=_classes(scores[0], rows, first[0], second[0], alpha),
+        disagreements=disagreed,
     )
 
 
-def _difference(score: Score, rows: TestRows, first: Outputs, second: Outputs, alpha: float) -> ScoreDifference:
-    one, other = score.of_rows(first, rows), score.of_rows(second, rows)
-    test = score.compare(one, other, alpha)
-    return ScoreDifference(score.name, score.higher_is_better, _mean(one), _mean(other), test, test.p_value)
+def _difference(score: Score, first: NDArray[Any], second: NDArray[Any], alpha: float) -> ScoreDifference:
+    test = score.compare(first, second, alpha)
+    return ScoreDifference(score.name, score.higher_is_better, _mean(first), _mean(second), test, test.p_value)
 
 
 def _adjusted(pairs: Sequence[Pair], alpha: float) -> list[Pair]:

@@ -87,6 +87,11 @@ def explain(error: PenstockError | OSError) -> tuple[str, int]:
     return without_credentials(f"{where}{error.strerror or error}"), 1
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of the message, without credentials."""
+    return without_credentials(next(iter(str(error).splitlines()), type(error).__name__))
+
+
 def nearest(word: str, valid: Iterable[str]) -> str:
     """Return a hint about an unknown name, such as "; did you mean 'epochs'?", to append to a message."""
     names = sorted(valid)

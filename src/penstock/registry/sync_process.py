@@ -23,11 +23,11 @@ import mlflow
 from mlflow import MlflowClient
 
 from penstock.core import console
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, first_line
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
-from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, first_line, reason_of
+from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, reason_of
 from penstock.tracking.moved_project import follow_moved_project
 from penstock.tracking.uri import URI, absolute, be_brief, label_of, require_complete
 

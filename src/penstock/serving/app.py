@@ -57,12 +57,12 @@ class Application:
         else:
             response = response if self._cors is None else self._cors.add_headers(request, response)
         accepted = request.headers.get(b"accept-encoding")
-        accepted_one = None if accepted is None else accepted_encoding(accepted)
-        if accepted_one is None:
+        chosen = None if accepted is None else accepted_encoding(accepted)
+        if chosen is None:
             return response
         if len(response.body) <= MAX_INLINE_PLAIN:
-            return compress(response, accepted_one)
-        return await asyncio.to_thread(compress, response, accepted_one)
+            return compress(response, chosen)
+        return await asyncio.to_thread(compress, response, chosen)
 
     def error_response(self, error: RequestError, request: Request) -> Response:
         """Return {"error": message} with the status and headers of the error."""

@@ -1,6 +1,6 @@
 """Make message classes from a descriptor set, which protoc compiled from a .proto file.
 
-They are in a descriptor pool of their own, so that they can be used beside another library with the same definition,
+They are in a separate descriptor pool, so that they can be used beside another library with the same definition,
 such as tritonclient or onnx. Any protobuf runtime works.
 """
 

@@ -7,15 +7,10 @@ from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
 
-from penstock.core.credentials import without_credentials
+from penstock.core.errors import first_line
 
 # OSError: the server or a store. ImportError: a missing driver. ValueError: an invalid address.
 OF_MLFLOW = (MlflowException, OSError, ImportError, ValueError)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of the message, without credentials."""
-    return without_credentials(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def reason_of(error: Exception) -> str:

@@ -119,7 +119,7 @@ class Engine:
         except RequestError as error:
             raise error.with_traceback(None) from None  # its frames would keep the body in memory
         finally:
-            self.memory.had_large = True
+            self.memory.freed += LARGE_BODY
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -298,6 +298,6 @@ class Engine:
                 request.answer.set_exception(DeadlineExceededError(NO_ANSWER_IN_TIME))
             elif not request.started and request.arrived < stale:
                 request.answer.set_exception(OverloadedError("the request waited too long in the queue"))
-        if self.memory.take_large():
+        if self.memory.take_freed():
             self._loop.call_later(RELEASE_SECONDS, self._loop.run_in_executor, None, release_freed_memory)
         self._loop.call_later(SWEEP_SECONDS, self._sweep)

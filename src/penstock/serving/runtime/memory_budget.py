@@ -23,9 +23,8 @@ class MemoryBudget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self.had_large = False
-        """Whether much memory was freed, which the C library may keep."""
-        self._freed = 0
+        self.freed = 0
+        """Bytes that were freed since `take_freed` returned true; the C library may keep them."""
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
@@ -55,15 +54,14 @@ class MemoryBudget:
         """Count `size` bytes no longer."""
         self.used -= size
         if size > SMALL_BODY:
-            self._freed += size
-            self.had_large = self.had_large or self._freed >= LARGE_BODY
+            self.freed += size
 
-    def take_large(self) -> bool:
-        """Return `had_large`, and reset it."""
-        had_large, self.had_large = self.had_large, False
-        if had_large:
-            self._freed = 0
-        return had_large
+    def take_freed(self) -> bool:
+        """Return whether much memory was freed; if so, count anew."""
+        if self.freed < LARGE_BODY:
+            return False
+        self.freed = 0
+        return True
 
 
 def release_freed_memory() -> None:

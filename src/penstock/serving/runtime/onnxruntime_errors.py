@@ -6,7 +6,7 @@ import re
 
 from onnxruntime.capi import onnxruntime_pybind11_state
 
-# All that onnxruntime raises; its exceptions have no base class of their own.
+# All that onnxruntime raises; its exceptions have no common base class.
 ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     *(
