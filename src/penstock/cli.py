@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from penstock.attestation.command import add_verify_command
 from penstock.config.command import add_config_command
 from penstock.core.addresses import host_and_port, require_free_port
 from penstock.core.arguments import positive_int, significance_level
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     add_validate_command(commands)
+    add_verify_command(commands)
 
     _add_package(commands.add_parser("package", help="write the validated models for Triton, KServe or Docker"))
     return parser

@@ -5,6 +5,7 @@ PenstockError               exit code 1
 │   └── WrongSettingError   raised where the setting is used; the stage adds the model or dataset
 ├── ComparisonError         exit code 2: models cannot be compared; 1 says that one is worse
 ├── DownloadError           no source had a file with the declared sha256
+├── AttestationError        an attestation is missing, not signed by the key, or of another file
 ├── DataCheckError          the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
@@ -54,6 +55,10 @@ class ComparisonError(PenstockError):
 
 class DownloadError(PenstockError):
     """No source had a file with the declared sha256."""
+
+
+class AttestationError(PenstockError):
+    """An attestation is missing, malformed, not signed by the key, or of another file."""
 
 
 class DataCheckError(PenstockError):
