@@ -72,8 +72,8 @@ class ModelMetrics:
         """Requests for a prediction that were answered."""
         self.failures = Total()
         """Requests for a prediction that were rejected, or failed."""
-        self.last_inference = 0
-        """Time of the last answered request for a prediction, in milliseconds since 1970; 0 for none."""
+        self.last_inference = 0.0
+        """Time of the last answered request for a prediction, in seconds since 1970; 0 for none."""
 
     def count_request(self, protocol: str, status: str, seconds: float) -> None:
         """Count one finished request.
@@ -99,7 +99,7 @@ class ModelMetrics:
         """Count one finished request for a prediction, in addition to `count_request`."""
         if success:
             total = self.successes
-            self.last_inference = time.time_ns() // 1_000_000
+            self.last_inference = time.time()
         else:
             total = self.failures
         total.count += 1

@@ -172,13 +172,24 @@ class Connection(asyncio.Protocol):
         self._receive(data)
 
     def _receive(self, data: bytes) -> None:
+        """Feed the parser."""
         if self._discarding or self._last:
             return
         if not (self._head_size or self._in_body):
             data = data.lstrip(b"\r\n")  # empty lines before a request are no part of it (RFC 9112, section 2.2)
-        rest: bytes | memoryview = data
-        while rest:
-            rest = self._parse(rest)
+        while data:
+            self._head_size += len(data)
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._discarding:
+                    break
+                self._decline_upgrade()
+                data = data[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                self._reject(self._not_http(error))
+                break
         if self._head_size > MAX_HEADER_SIZE:
             self._reject(HeadersTooLargeError(f"the headers are larger than {MAX_HEADER_SIZE} bytes"))
 
@@ -236,8 +247,9 @@ class Connection(asyncio.Protocol):
             self._reject(error)
             return
         # An HTTP/1.0 client does not know the status 100.
-        self._awaits_continue = version == "1.1" and self._headers.get(b"expect", b"").lower() == b"100-continue"
-        self._continue_body()
+        if version == "1.1" and self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._awaits_continue = True
+            self._continue_body()
 
     def on_body(self, body: bytes) -> None:
         if self._discarding:
@@ -261,19 +273,6 @@ class Connection(asyncio.Protocol):
             self._complete(last=not self._parser.should_keep_alive())
 
     # From bytes to requests, and from requests to responses.
-
-    def _parse(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Feed the parser; return what follows the headers of a request that offers another protocol."""
-        self._head_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if not self._discarding:
-                self._decline_upgrade()
-                return memoryview(data)[upgrade.args[0] :]
-        except httptools.HttpParserError as error:
-            self._reject(self._not_http(error))
-        return b""
 
     def _not_http(self, error: httptools.HttpParserError) -> RequestError:
         if self._parser.get_method() == b"PRI":  # the first word of HTTP/2 (RFC 9113, section 3.4)
@@ -311,7 +310,7 @@ class Connection(asyncio.Protocol):
 
     def _continue_body(self) -> None:
         """Ask a waiting client for the body, once the requests before it have been answered."""
-        if self._awaits_continue and self._task is None and not (self._pipeline or self._discarding):
+        if self._task is None and not (self._pipeline or self._discarding):
             self._awaits_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -336,7 +335,7 @@ class Connection(asyncio.Protocol):
         self._last = last
         request = self._take_request()
         self._head_size = 0
-        self._in_body = False
+        self._in_body = self._awaits_continue = False
         self._enqueue(request)
 
     def _reject(self, error: RequestError) -> None:
@@ -430,5 +429,5 @@ class Connection(asyncio.Protocol):
             # closing now would reset a client that still sends, before it has read this
         elif last:
             self._transport.close()
-        else:
+        elif self._awaits_continue:
             self._continue_body()

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.serving.metrics import ModelMetrics
 from penstock.serving.runtime.model import ServedModel
 
-NANOSECONDS = 1e9
+NANOSECONDS, MILLISECONDS = 1e9, 1e3
 
 
 def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def model_statistics(model: ServedModel, metrics: ModelMetrics) -> dict[str, Any
     return {
         "name": model.name,
         "version": model.version,
-        "last_inference": metrics.last_inference,
+        "last_inference": int(metrics.last_inference * MILLISECONDS),
         "inference_count": int(metrics.batch_size_rows.sum),
         "execution_count": runs.count,
         "inference_stats": {

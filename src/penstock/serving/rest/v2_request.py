@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes
-from penstock.serving.codecs.json import array_from_values
+from penstock.serving.codecs.json import FEW_VALUES, array_from_values
 from penstock.serving.codecs.tensors import Tensors, TensorSpec
 from penstock.serving.errors import InputError, PayloadTooLargeError
 from penstock.serving.http.messages import Request, json_object
@@ -27,6 +27,7 @@ HEADER_LENGTH = b"inference-header-content-length"
 MAX_TEXTS = 2**18
 MAX_DIGITS = 20  # of a length; Python raises for a number of more than some thousand digits
 MICROSECONDS = 1e-6
+NO_BYTES = memoryview(b"")
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def _split_body(request: Request) -> tuple[bytes, memoryview]:
     """Return the JSON, and the bytes after it."""
     length = request.headers.get(HEADER_LENGTH)
     if length is None:
-        return request.body, memoryview(b"")
+        return request.body, NO_BYTES
     if not length.isdigit() or len(length) > MAX_DIGITS or int(length) > len(request.body):
         shown = length.decode("latin-1")
         raise InputError(f"Inference-Header-Content-Length: expected at most {len(request.body)}, not '{shown}'")
@@ -151,7 +152,8 @@ def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, tex
     flat = _flat(data, where) if data and isinstance(data[0], list) else data
     if len(flat) != prod(shape):
         raise InputError(f"{where}.data: {len(flat)} values do not fill the shape {shape}")
-    return array_from_values(flat, spec, check_bools=_may_have_bools(text)).reshape(shape)
+    check_bools = len(flat) <= FEW_VALUES or _may_have_bools(text)
+    return array_from_values(flat, spec, check_bools=check_bools).reshape(shape)
 
 
 def _may_have_bools(text: bytes) -> bool:

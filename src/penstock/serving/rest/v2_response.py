@@ -97,10 +97,10 @@ def _pieces(name: str, array: NDArray[Any]) -> list[bytes]:
 
 def _tensor(name: str, array: NDArray[Any], binary: list[bytes] | None) -> dict[str, Any]:
     """Describe a tensor, and append its bytes to `binary` if that is a list."""
-    tensor: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
+    datatype = datatype_of(array)
+    tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": array.shape}
     if binary is None:
-        values = array.ravel()
-        tensor["data"] = values.tolist() if values.dtype.kind == "O" else values
+        tensor["data"] = array.ravel().tolist() if datatype == "BYTES" else array.ravel()
     else:
         binary.append(bytes_from_array(array))
         tensor["parameters"] = {"binary_data_size": len(binary[-1])}

@@ -89,11 +89,10 @@ class RequestQueue:
 
     def remove(self, request: PendingRequest) -> None:
         """Drop the waiting rows of a request that was cancelled or answered."""
-        if request.started < request.rows:
-            self._requests.remove(request)
-            self.rows -= request.rows - request.started
-            self.bytes -= (request.rows - request.started) * request.row_bytes
-            self.weight -= request.queue_weight
+        self._requests.remove(request)
+        self.rows -= request.rows - request.started
+        self.bytes -= (request.rows - request.started) * request.row_bytes
+        self.weight -= request.queue_weight
 
     def take(self, max_rows: int, *, whole: bool = False) -> list[RowSlice]:
         """Remove and return the rows of the next run.

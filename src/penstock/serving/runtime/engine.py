@@ -170,13 +170,15 @@ class Engine:
         self._enqueue(queue, request)
         reserved = 0
         try:
-            reserved = self._reserve(model, request)
+            if rows >= model.large_request_rows:
+                reserved = self._reserve(model, request)
             outputs: Outputs = await (answer if timeout is None else with_timeout(timeout, answer))
         finally:
             if reserved:
                 self.memory.release(reserved)
             self._open.discard(request)
-            queue.requests.remove(request)
+            if request.started < rows:
+                queue.requests.remove(request)
         if not request.slices:
             return outputs
         if sum(array.nbytes for array in outputs.values()) * len(request.slices) < LARGE_BODY:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from math import isfinite, prod
+from math import ceil, isfinite, prod
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,6 +22,7 @@ from penstock.core.model_files import DIGESTS, INT8, ORIGIN, digest_key
 from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tensor_of_maps
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.batch_policy import UNTUNED
+from penstock.serving.runtime.memory_budget import LARGE_BODY
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
 from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders, why_not_loaded
 from penstock.serving.runtime.row_check import generated_inputs, takes_rows, why_whole
@@ -85,6 +86,8 @@ class ServedModel:
         """Whether a validation record names its bytes; such a file is served by --allow-unvalidated only."""
         self.output_row_bytes = sum(map(_row_bytes, self.outputs))
         """Bytes of the outputs for a row, without the sizes that only a run tells."""
+        self.large_request_rows = self._large_request_rows()
+        """A request of fewer rows has less than `LARGE_BODY` of inputs and outputs."""
         self.policy = UNTUNED
         """How it is batched; set when the model is tuned."""
         self._large_run_bytes = LARGE_RUN_BYTES
@@ -93,6 +96,11 @@ class ServedModel:
     def single_row_only(self) -> bool:
         """Whether rows of one run would change each other's outputs: int8 is scaled by all values of a run."""
         return self.metadata.get("precision") == "int8"
+
+    def _large_request_rows(self) -> int:
+        if self.fixed_row_bytes is None:
+            return 0
+        return ceil(LARGE_BODY / max(1, self.fixed_row_bytes + self.output_row_bytes))
 
     @cached_property
     def runs_whole(self) -> bool:
