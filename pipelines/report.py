@@ -5,6 +5,7 @@ import workspace  # noqa: F401
 from penstock.config.params import Config
 from penstock.core.console import output, stage_line
 from penstock.core.paths import Project
+from penstock.orchestration.resources import use_threads
 from penstock.orchestration.stage_runner import run_whole_stage
 from penstock.reporting.page import write_model_page, write_page
 from penstock.reporting.results import gather, show
@@ -12,6 +13,7 @@ from penstock.tracking.queries import training_seconds
 
 
 def main(project: Project, config: Config) -> None:
+    use_threads(config.trainer.threads)  # those of the validate stage
     results = gather(project, config, training_seconds(project, config))
     page = write_page(project, config, results)
     write_model_page(project, config, results)

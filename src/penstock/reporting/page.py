@@ -1,47 +1,123 @@
-"""Write the report pages: one HTML file with its figures, and docs/models.md.
+"""Write the report pages: results/index.html, and docs/models.md.
 
-The HTML file loads nothing from other hosts.
+The HTML page is one file, and loads nothing: styles, scripts, charts and images are in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
+from penstock.comparison.sections import p_text
 from penstock.config.params import Config
 from penstock.core.console import file_size
 from penstock.core.paths import Project
-from penstock.io.files import read_csv, read_json, write_bytes, write_text
-from penstock.reporting.figures import all_learning_curves, evaluation_figures, learning_curves, png, read_history
+from penstock.io.files import read_json, write_bytes, write_text
+from penstock.reporting.charts import interval_plot
+from penstock.reporting.data_checks import data_checks
+from penstock.reporting.figures import all_learning_curves, png, read_history
+from penstock.reporting.measures import DOWN, measure, names, numbers, shown
 from penstock.reporting.results import Result
+from penstock.reporting.tuned import TunedResult, tuned_results
+from penstock.reporting.views import view_of
+
+TASKS = {"classification": "Classifiers", "reconstruction": "Autoencoders", "adversarial": "Generators"}
+EXPLAINED = {
+    "classification": "The baseline is the accuracy of logistic regression on the same rows.",
+    "reconstruction": "The baseline is the error of as many principal components.",
+    "adversarial": "Measured on the features of a reference classifier, CLASSIFIERS.",
+}
 
 
-def write_page(project: Project, config: Config, results: list[Result]) -> Path:
-    """Write results/index.html and results/figures/, and return the path of the page."""
+class Group(NamedTuple):
+    """The models of one task, as one table."""
+
+    metrics: Sequence[str]
+    datasets: Mapping[str, Sequence[Result]]
+    """Models by dataset."""
+    best: Mapping[str, Mapping[str, set[str]]]
+    """Names of the best models by dataset and metric."""
+    repeated: bool
+    """Whether any model was trained on several seeds or folds."""
+
+
+def write_page(project: Project, config: Config, results: Sequence[Result]) -> Path:
+    """Write results/index.html, and return its path."""
     data = {name: read_json(project.data_report(name)) for name in config.datasets}
-    figures = {}
-    for result in results:
-        classes = list(data[result.model.dataset]["splits"]["test"]["classes"])
-        files = {"learning_curves.png": png(learning_curves("", read_history(result.files.history)))}
-        if result.files.examples.is_file():
-            with np.load(result.files.examples) as examples:
-                files |= evaluation_figures(read_csv(result.files.per_class), dict(examples), classes)
-        figures[result.name] = [f"figures/{result.name}_{name}" for name in files]
-        for path, content in zip(figures[result.name], files.values(), strict=True):
-            write_bytes(project.results / path, content)
+    classes = {name: list(report["splits"]["test"]["classes"]) for name, report in data.items()}
+    tuned = tuned_results(project, config, results)
     page = project.results / "index.html"
-    text = (
-        _environment()
-        .get_template("page.html")
-        .render(results=results, figures=figures, data=data, config=config, file_size=file_size)
+    content = _environment().get_template("page.html").render(
+        config=config,
+        data=data,
+        checks=data_checks(config, data),
+        overview=_overview(results),
+        tuned=tuned,
+        untested=_untested(tuned),
+        interval=_Intervals(tuned).draw,
+        views=[view_of(result, classes[result.model.dataset]) for result in results],
     )
-    write_text(page, text)
+    write_text(page, content)
     return page
 
 
-def write_model_page(project: Project, config: Config, results: list[Result]) -> Path:
+def _overview(results: Sequence[Result]) -> dict[str, Group]:
+    """Group the models by task and dataset; documented and tuned models of a dataset are in one group."""
+    tasks = {task: [one for one in results if one.model.task == task] for task in TASKS}
+    return {task: _group(members) for task, members in tasks.items() if members}
+
+
+def _group(members: Sequence[Result]) -> Group:
+    metrics = names(one.validation["test"] for one in members)
+    datasets: dict[str, list[Result]] = {}
+    for one in members:
+        datasets.setdefault(one.model.dataset, []).append(one)
+    best = {dataset: {name: _best(of, name) for name in metrics} for dataset, of in datasets.items()}
+    return Group(metrics, datasets, best, any(one.repeated_text for one in members))
+
+
+def _best(members: Sequence[Result], metric: str) -> set[str]:
+    """Return the names of the best models; none where there is nothing to choose from."""
+    values = {one.name: one.validation["test"][metric] for one in members if metric in one.validation["test"]}
+    if len(values) < 2:
+        return set()
+    target = min(values.values()) if measure(metric).direction == DOWN else max(values.values())
+    return {name for name, value in values.items() if value == target}
+
+
+def _untested(tuned: Sequence[TunedResult]) -> dict[str, list[str]]:
+    """Return the tuned models that are not tested, by the reason."""
+    found: dict[str, list[str]] = {}
+    for one in tuned:
+        if not one.tested:
+            found.setdefault(one.reason or "their task has no score per row", []).append(one.tuned.name)
+    return found
+
+
+class _Intervals:
+    """Draw the intervals of one metric on a common scale.
+
+    Args:
+        tuned: The comparisons.
+    """
+
+    def __init__(self, tuned: Sequence[TunedResult]) -> None:
+        self._reach: dict[str, float] = {}
+        for score in (one.score for one in tuned if one.tested):
+            ends = max(map(abs, score["interval"]))
+            self._reach[score["score"]] = max(ends, self._reach.get(score["score"], 1e-12))
+
+    def draw(self, one: TunedResult) -> Markup:
+        score = one.score
+        low, high = score["interval"]
+        return interval_plot(low, score["difference"], high, self._reach[score["score"]])
+
+
+def write_model_page(project: Project, config: Config, results: Sequence[Result]) -> Path:
     """Write docs/models.md and its figure from the reports and params.yaml, and return the path of the page."""
     histories = {result.name: read_history(result.files.history) for result in results}
     scored = {name: history for name, history in histories.items() if "val/accuracy" in history[0]}
@@ -51,11 +127,27 @@ def write_model_page(project: Project, config: Config, results: list[Result]) ->
     return project.model_page
 
 
+def _signed(name: str, value: float) -> str:
+    return f"{value:+z.{measure(name).places}f}"
+
+
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("penstock.reporting", "."),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    functions: dict[str, Any] = {
+        "file_size": file_size,
+        "measure": measure,
+        "numbers": numbers,
+        "p_text": p_text,
+        "shown": shown,
+        "signed": _signed,
+        "TASKS": TASKS,
+        "EXPLAINED": EXPLAINED,
+    }
+    environment.globals |= functions
+    return environment

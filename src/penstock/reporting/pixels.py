@@ -1,0 +1,38 @@
+"""Turn grayscale images into PNG files inside the results page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+GAP = 2  # pixels between two images
+
+
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """Return an image [height, width] as the address of a PNG file that the address itself contains."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def ink(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return dark ink on white paper, for pixels that are 0 where there is no ink.
+
+    Args:
+        image: uint8 0..255, or floats 0..1, of any shape.
+    """
+    scaled = image if image.dtype == np.uint8 else np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+    return 255 - scaled
+
+
+def tiled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images [rows, columns, height, width] as one image, with white gaps."""
+    rows, columns, height, width = images.shape
+    sheet = np.full((rows, height + GAP, columns, width + GAP), 255, dtype=np.uint8)
+    sheet[:, :height, :, :width] = images.swapaxes(1, 2)
+    return sheet.reshape(rows * (height + GAP), columns * (width + GAP))[:-GAP, :-GAP]

@@ -1,0 +1,192 @@
+"""Prepare the results of one model for the page: tables and charts, each from one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from penstock.io.files import read_csv
+from penstock.reporting.charts import Series, line_chart
+from penstock.reporting.figures import History, read_history
+from penstock.reporting.measures import measure
+from penstock.reporting.pixels import data_uri, ink, tiled
+from penstock.reporting.results import Result
+
+SPLITS = {"train": "training", "val": "validation"}
+SHOWN_SAMPLES = 10  # images of each epoch
+SHOWN_EPOCHS = 5
+Row = Mapping[str, Any]
+
+
+class ClassScore(NamedTuple):
+    """Scores of a classifier for one class."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    rows: int
+
+
+class Cell(NamedTuple):
+    """One cell of a confusion matrix."""
+
+    count: int
+    strength: int
+    """Strength of its color, 0..100."""
+    right: bool
+
+
+class Mistake(NamedTuple):
+    """A wrong answer."""
+
+    label: str
+    predicted: str
+    confidence: float
+    image: str
+    """Address of the image; empty for other inputs."""
+    text: str
+    """The input, or an excerpt; empty if the file of examples does not have it."""
+    row: int
+    """Row of the test split."""
+
+
+class Picture(NamedTuple):
+    """An image of the page."""
+
+    title: str
+    alt: str
+    address: str
+    width: int
+    """Pixels of the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """What the page shows of one model."""
+
+    result: Result
+    curves: Sequence[Markup]
+    class_scores: Sequence[ClassScore] = ()
+    confusion: Sequence[tuple[str, Sequence[Cell]]] = ()
+    """Rows of the confusion matrix by actual class."""
+    by_class: Sequence[Row] = ()
+    """Rows of per_class.csv of a model that is no classifier."""
+    mistakes: Sequence[Mistake] = ()
+    pictures: Sequence[Picture] = field(default=())
+
+
+def view_of(result: Result, classes: Sequence[str]) -> ModelView:
+    """Read the reports of a model, and its examples if they are here.
+
+    Args:
+        result: Results of the model.
+        classes: Class names in the order of the labels.
+    """
+    rows, examples = read_csv(result.files.per_class), _examples(result)
+    is_classifier = "predicted" in rows[0]
+    counts = np.array([int(row["count"]) for row in rows]).reshape(len(classes), -1) if is_classifier else None
+    return ModelView(
+        result=result,
+        curves=learning_curves(read_history(result.files.history)),
+        class_scores=_class_scores(counts, classes) if counts is not None else (),
+        confusion=_confusion(counts, classes) if counts is not None else (),
+        by_class=_by_class(rows) if counts is None else (),
+        mistakes=_mistakes(examples, classes),
+        pictures=_pictures(examples),
+    )
+
+
+def _examples(result: Result) -> dict[str, Any]:
+    if not result.files.examples.is_file():
+        return {}
+    with np.load(result.files.examples, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def learning_curves(history: History) -> list[Markup]:
+    """Draw one chart per metric of history.csv. A dot marks the epoch with the lowest validation loss."""
+    metrics = dict.fromkeys(key.partition("/")[2] for key in history[0] if "/" in key)
+    kept = min(history, key=lambda row: row["val/loss"]) if "val/loss" in history[0] else None
+    return [
+        line_chart(measure(metric).label, "epoch", [_series(history, split, metric, kept) for split in splits])
+        for metric in metrics
+        if (splits := [split for split in SPLITS if f"{split}/{metric}" in history[0]])
+    ]
+
+
+def _series(history: History, split: str, metric: str, kept: dict[str, float] | None) -> Series:
+    key = f"{split}/{metric}"
+    points = [(row["epoch"], row[key]) for row in history]
+    marked = (kept["epoch"], kept[key]) if kept and split == "val" else None
+    return Series(SPLITS[split], points, split, marked)
+
+
+def _class_scores(counts: np.ndarray[Any, Any], classes: Sequence[str]) -> list[ClassScore]:
+    """Compute the scores of each class from the confusion matrix, int64 [actual, predicted]."""
+    right, actual, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = (right / np.maximum(total, 1) for total in (predicted, actual))
+    f1 = 2 * right / np.maximum(actual + predicted, 1)
+    columns = zip(classes, precision.tolist(), recall.tolist(), f1.tolist(), actual.tolist(), strict=True)
+    return [ClassScore(*row) for row in columns]
+
+
+def _confusion(counts: np.ndarray[Any, Any], classes: Sequence[str]) -> list[tuple[str, list[Cell]]]:
+    """Color each cell by its share of the row; the square root makes few mistakes visible."""
+    shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    return [
+        (name, [Cell(int(counts[row, to]), round(100 * shares[row, to]), row == to) for to in range(len(classes))])
+        for row, name in enumerate(classes)
+    ]
+
+
+def _by_class(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return one row per class; a generator's has the shares among real and generated images."""
+    if "images" not in rows[0]:
+        return [{"class": row["class"], "MSE": f"{float(row['mean_squared_error']):.5f}"} for row in rows]
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["class"], {"class": row["class"]})[row["images"]] = f"{float(row['share']):.3f}"
+    return list(found.values())
+
+
+def _mistakes(examples: Mapping[str, Any], classes: Sequence[str]) -> list[Mistake]:
+    if "predicted" not in examples:
+        return []
+    texts, images = examples.get("texts"), examples.get("images")
+    return [
+        Mistake(
+            label=classes[examples["labels"][number]],
+            predicted=classes[examples["predicted"][number]],
+            confidence=float(examples["confidence"][number]),
+            image=data_uri(ink(images[number])) if images is not None else "",
+            text=str(texts[number]) if texts is not None else "",
+            row=int(examples["rows"][number]),
+        )
+        for number in range(len(examples["predicted"]))
+    ]
+
+
+def _pictures(examples: Mapping[str, Any]) -> list[Picture]:
+    found = []
+    if "reconstructions" in examples:
+        pairs = tiled(ink_of_both(examples["images"], examples["reconstructions"]))
+        alt = f"{len(examples['images'])} test images, and below them their reconstructions"
+        found.append(Picture("Test images (above) and their reconstructions (below)", alt, data_uri(pairs), 2 * pairs.shape[1]))
+    if "samples" in examples:
+        samples = examples["samples"]
+        epochs = np.unique(np.linspace(0, len(samples) - 1, SHOWN_EPOCHS).round().astype(int))
+        sheet = tiled(ink(samples[epochs][:, :SHOWN_SAMPLES]))
+        named = ", ".join(str(epoch + 1) for epoch in epochs)
+        title = f"Generated images, from the same noise after the epochs {named} (from above)"
+        found.append(Picture(title, title, data_uri(sheet), 2 * sheet.shape[1]))
+    return found
+
+
+def ink_of_both(images: np.ndarray[Any, Any], reconstructions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return images and reconstructions as ink, uint8 [2, count, height, width]."""
+    return np.stack([ink(images), ink(reconstructions)])
