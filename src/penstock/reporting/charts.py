@@ -80,9 +80,8 @@ def reliability_diagram(bins: Sequence[tuple[float, float, int]]) -> Markup:
     parts = [*_grid(y, quarters), *_labels_below(x, quarters), *_titles("confidence", "accuracy")]
     for confidence, _, rows in bins:
         height = round((HEIGHT - TOP - BOTTOM) * rows / most, 1)
-        parts.append(
-            f'<rect class="count" x="{x.at(confidence) - 4}" y="{HEIGHT - BOTTOM - height}" width="8" height="{height}"/>'
-        )
+        place = f'x="{x.at(confidence) - 4}" y="{HEIGHT - BOTTOM - height}"'
+        parts.append(f'<rect class="count" {place} width="8" height="{height}"/>')
     parts.append(f'<line class="diagonal" x1="{x.at(0)}" y1="{y.at(0)}" x2="{x.at(1)}" y2="{y.at(1)}"/>')
     line = " ".join(f"{x.at(confidence)},{y.at(accuracy)}" for confidence, accuracy, _ in bins)
     parts.append(f'<polyline class="curve val" points="{line}"/>')
@@ -109,7 +108,9 @@ def interval_plot(low: float, middle: float, high: float, reach: float) -> Marku
         f'<line class="curve val" x1="{x.at(low)}" y1="10" x2="{x.at(high)}" y2="10"/>',
         f'<circle class="dot val" cx="{x.at(middle)}" cy="10" r="{MARKED}"/>',
     ]
-    return Markup('<svg class="interval" viewBox="0 0 120 20" aria-hidden="true">{}</svg>').format(Markup("".join(parts)))
+    return Markup('<svg class="interval" viewBox="0 0 120 20" aria-hidden="true">{}</svg>').format(
+        Markup("".join(parts))
+    )
 
 
 def ticks(values: Sequence[float]) -> list[float]:

@@ -43,9 +43,7 @@ def _of_dataset(name: str, config: Config, report: Mapping[str, Any]) -> list[Da
     return [
         DataCheck(name, "rows of the official files", rows, "as declared", True),
         DataCheck(name, "share of each class in the official files", share, "as declared", True),
-        DataCheck(
-            name, "values", f"{checks.values.min:g} to {checks.values.max:g}", f"{low:g} to {high:g}", in_range
-        ),
+        DataCheck(name, "values", f"{checks.values.min:g} to {checks.values.max:g}", f"{low:g} to {high:g}", in_range),
         DataCheck(
             name, "rows that are also in test", f"at most {checks.leakage}", str(leaked), leaked <= checks.leakage
         ),

@@ -29,12 +29,15 @@ MEASURES = {
     "expected_calibration_error": Measure(
         "calibration error", "Expected calibration error: mean gap of confidence and accuracy.", DOWN
     ),
+    "smallest_class_precision": Measure("lowest precision", "Lowest precision of any class.", UP),
+    "smallest_class_recall": Measure("lowest recall", "Lowest recall of any class.", UP),
+    "f1": Measure("F1", "Harmonic mean of precision and recall.", UP),
     "mean_squared_error": Measure("MSE", "Mean squared error of pixels in 0..1.", DOWN, 5),
     "ssim": Measure("SSIM", "Structural similarity of given and reconstructed images.", UP),
     "frechet_distance": Measure("Frechet distance", "Distance of generated from real test images.", DOWN, 1),
     "frechet_ratio": Measure("Frechet ratio", "The distance as a share of the untrained generator's.", DOWN, 3),
-    "precision": Measure("precision", "Share of generated images within the manifold of the real ones.", UP, 3),
-    "recall": Measure("recall", "Share of real images within the manifold of the generated ones.", UP, 3),
+    "sample_precision": Measure("precision", "Share of generated images inside the manifold of real ones.", UP, 3),
+    "sample_recall": Measure("recall", "Share of real images inside the manifold of generated ones.", UP, 3),
     "smallest_class_share": Measure("rarest class", "Share of the rarest class among generated images.", UP, 3),
     "mean_confidence": Measure("confidence", "Mean of the reference classifier's highest probability.", UP, 3),
 }

@@ -32,6 +32,9 @@ EXPLAINED = {
     "adversarial": "Measured on the features of a reference classifier, CLASSIFIERS.",
 }
 
+# In the section of each model only: tables of more columns need a wider screen.
+NOT_IN_OVERVIEW = {"smallest_class_precision", "smallest_class_recall"}
+
 
 class Group(NamedTuple):
     """The models of one task, as one table."""
@@ -51,15 +54,19 @@ def write_page(project: Project, config: Config, results: Sequence[Result]) -> P
     classes = {name: list(report["splits"]["test"]["classes"]) for name, report in data.items()}
     tuned = tuned_results(project, config, results)
     page = project.results / "index.html"
-    content = _environment().get_template("page.html").render(
-        config=config,
-        data=data,
-        checks=data_checks(config, data),
-        overview=_overview(results),
-        tuned=tuned,
-        untested=_untested(tuned),
-        interval=_Intervals(tuned).draw,
-        views=[view_of(result, classes[result.model.dataset]) for result in results],
+    content = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            config=config,
+            data=data,
+            checks=data_checks(config, data),
+            overview=_overview(results),
+            tuned=tuned,
+            untested=_untested(tuned),
+            interval=_Intervals(tuned).draw,
+            views=[view_of(result, classes[result.model.dataset]) for result in results],
+        )
     )
     write_text(page, content)
     return page
@@ -72,7 +79,7 @@ def _overview(results: Sequence[Result]) -> dict[str, Group]:
 
 
 def _group(members: Sequence[Result]) -> Group:
-    metrics = names(one.validation["test"] for one in members)
+    metrics = [name for name in names(one.validation["test"] for one in members) if name not in NOT_IN_OVERVIEW]
     datasets: dict[str, list[Result]] = {}
     for one in members:
         datasets.setdefault(one.model.dataset, []).append(one)
@@ -99,22 +106,26 @@ def _untested(tuned: Sequence[TunedResult]) -> dict[str, list[str]]:
 
 
 class _Intervals:
-    """Draw the intervals of one metric on a common scale.
+    """Draw the intervals of one metric and dataset on a common scale.
 
     Args:
         tuned: The comparisons.
     """
 
     def __init__(self, tuned: Sequence[TunedResult]) -> None:
-        self._reach: dict[str, float] = {}
-        for score in (one.score for one in tuned if one.tested):
-            ends = max(map(abs, score["interval"]))
-            self._reach[score["score"]] = max(ends, self._reach.get(score["score"], 1e-12))
+        self._reach: dict[tuple[str, str], float] = {}
+        for one in tuned:
+            if one.tested:
+                ends = max(map(abs, one.score["interval"]))
+                self._reach[self._scale(one)] = max(ends, self._reach.get(self._scale(one), 1e-12))
 
     def draw(self, one: TunedResult) -> Markup:
         score = one.score
         low, high = score["interval"]
-        return interval_plot(low, score["difference"], high, self._reach[score["score"]])
+        return interval_plot(low, score["difference"], high, self._reach[self._scale(one)])
+
+    def _scale(self, one: TunedResult) -> tuple[str, str]:
+        return one.tuned.model.dataset, one.score["score"]
 
 
 def write_model_page(project: Project, config: Config, results: Sequence[Result]) -> Path:
@@ -131,6 +142,10 @@ def _signed(name: str, value: float) -> str:
     return f"{value:+z.{measure(name).places}f}"
 
 
+def _gate_value(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.6g}"
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("penstock.reporting", "."),
@@ -141,6 +156,7 @@ def _environment() -> Environment:
     )
     functions: dict[str, Any] = {
         "file_size": file_size,
+        "gate_value": _gate_value,
         "measure": measure,
         "numbers": numbers,
         "p_text": p_text,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,14 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def ink(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return dark ink on white paper, for pixels that are 0 where there is no ink.
+def ink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return dark ink on white paper, for pixels that are 0 where there is no ink."""
+    return 255 - image
 
-    Args:
-        image: uint8 0..255, or floats 0..1, of any shape.
-    """
-    scaled = image if image.dtype == np.uint8 else np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    return 255 - scaled
+
+def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Convert pixels from floats 0..1 to bytes."""
+    return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
 
 
 def tiled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from penstock import comparison
 from penstock.comparison.candidate import Candidate, Record
 from penstock.comparison.compare import compare
 from penstock.comparison.output import document
 from penstock.config.params import Config
-from penstock.core.errors import ComparisonError
+from penstock.core.errors import ComparisonError, PenstockError
 from penstock.core.paths import Project
 from penstock.evaluation.gates import HIGHER_IS_BETTER
 from penstock.io.files import canonical_hash, dvc_directory_hash, read_json, sha256, write_json
@@ -42,7 +44,7 @@ class TunedResult:
 
     @property
     def score(self) -> dict[str, Any]:
-        """The primary metric: `score`, `a` (documented), `b` (tuned), `difference`; if tested, `interval`, `p_value`."""
+        """The primary metric: `score`, `a` (documented), `b` (tuned), `difference`; tested: `interval`, `p_value`."""
         if self.comparison and self.comparison["scores"]:
             return dict(self.comparison["scores"][0])
         return {
@@ -84,7 +86,7 @@ def _compared(project: Project, config: Config, tuned: Result, documented: Resul
     try:
         candidates = [_candidate(project, one) for one in (documented, tuned)]
         return TunedResult(tuned, documented, _tested(project, config, candidates))
-    except ComparisonError as error:
+    except PenstockError as error:  # such as test data that are not here
         return TunedResult(tuned, documented, None, str(error))
 
 
@@ -109,16 +111,17 @@ def _tested(project: Project, config: Config, candidates: Sequence[Candidate]) -
     if kept.is_file():
         return read_json(kept)
     found = compare(project, config, candidates, ALPHA)
-    (comparison,) = document(found, [Record(None, {}) for _ in candidates])["comparisons"]
-    comparison["disagreements"] = comparison["disagreements"][:MOST_ROWS]
-    write_json(kept, comparison)
-    return comparison
+    pair: Comparison
+    (pair,) = document(found, [Record(None, {}) for _ in candidates])["comparisons"]
+    pair["disagreements"] = pair["disagreements"][:MOST_ROWS]
+    write_json(kept, pair)
+    return pair
 
 
 def _key(project: Project, candidates: Sequence[Candidate]) -> str:
     """Identify a comparison by its files, its data and its code."""
     processed = project.processed(candidates[0].dataset)
-    code = python_files(project.root / "src/penstock/comparison")
+    code = python_files(Path(comparison.__path__[0]))
     return canonical_hash(
         [
             [one.sha256 for one in candidates],

@@ -10,16 +10,16 @@ import numpy as np
 from markupsafe import Markup
 
 from penstock.io.files import read_csv
-from penstock.reporting.charts import Series, line_chart
+from penstock.reporting.charts import Series, line_chart, reliability_diagram
 from penstock.reporting.figures import History, read_history
-from penstock.reporting.measures import measure
+from penstock.reporting.measures import measure, shown
+from penstock.reporting.mistakes import BehaviourTest, Mistake, Row, behaviour_tests, with_reconstructions, worst_errors
 from penstock.reporting.pixels import data_uri, ink, tiled
 from penstock.reporting.results import Result
 
 SPLITS = {"train": "training", "val": "validation"}
 SHOWN_SAMPLES = 10  # images of each epoch
 SHOWN_EPOCHS = 5
-Row = Mapping[str, Any]
 
 
 class ClassScore(NamedTuple):
@@ -35,24 +35,19 @@ class ClassScore(NamedTuple):
 class Cell(NamedTuple):
     """One cell of a confusion matrix."""
 
-    count: int
+    rows: int
     strength: int
     """Strength of its color, 0..100."""
     right: bool
 
 
-class Mistake(NamedTuple):
-    """A wrong answer."""
+class Slices(NamedTuple):
+    """Scores of parts of the test split."""
 
-    label: str
-    predicted: str
-    confidence: float
-    image: str
-    """Address of the image; empty for other inputs."""
-    text: str
-    """The input, or an excerpt; empty if the file of examples does not have it."""
-    row: int
-    """Row of the test split."""
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, int, Sequence[str]]]
+    """Name, number of rows, and one score per column."""
 
 
 class Picture(NamedTuple):
@@ -76,27 +71,34 @@ class ModelView:
     """Rows of the confusion matrix by actual class."""
     by_class: Sequence[Row] = ()
     """Rows of per_class.csv of a model that is no classifier."""
+    slices: Sequence[Slices] = ()
+    reliability: Markup | None = None
+    behaviour: Sequence[BehaviourTest] = ()
     mistakes: Sequence[Mistake] = ()
     pictures: Sequence[Picture] = field(default=())
 
 
 def view_of(result: Result, classes: Sequence[str]) -> ModelView:
-    """Read the reports of a model, and its examples if they are here.
+    """Read the reports of a model, and its examples if they are here. Reports of older versions have fewer sections.
 
     Args:
         result: Results of the model.
         classes: Class names in the order of the labels.
     """
-    rows, examples = read_csv(result.files.per_class), _examples(result)
+    rows, examples, validation = read_csv(result.files.per_class), _examples(result), result.validation
     is_classifier = "predicted" in rows[0]
     counts = np.array([int(row["count"]) for row in rows]).reshape(len(classes), -1) if is_classifier else None
+    slices = [_slices(name, found) for name, found in validation.get("slices", {}).items() if found]
     return ModelView(
         result=result,
         curves=learning_curves(read_history(result.files.history)),
         class_scores=_class_scores(counts, classes) if counts is not None else (),
         confusion=_confusion(counts, classes) if counts is not None else (),
-        by_class=_by_class(rows) if counts is None else (),
-        mistakes=_mistakes(examples, classes),
+        by_class=_by_class(rows) if counts is None and not slices else (),
+        slices=[one for one in slices if counts is None or one.title != "class"],
+        reliability=_reliability(validation),
+        behaviour=behaviour_tests(result, examples),
+        mistakes=worst_errors(validation, examples, classes),
         pictures=_pictures(examples),
     )
 
@@ -113,10 +115,14 @@ def learning_curves(history: History) -> list[Markup]:
     metrics = dict.fromkeys(key.partition("/")[2] for key in history[0] if "/" in key)
     kept = min(history, key=lambda row: row["val/loss"]) if "val/loss" in history[0] else None
     return [
-        line_chart(measure(metric).label, "epoch", [_series(history, split, metric, kept) for split in splits])
+        line_chart(_curve_title(metric), "epoch", [_series(history, split, metric, kept) for split in splits])
         for metric in metrics
         if (splits := [split for split in SPLITS if f"{split}/{metric}" in history[0]])
     ]
+
+
+def _curve_title(metric: str) -> str:
+    return "loss" if metric == "loss" else measure(metric).label
 
 
 def _series(history: History, split: str, metric: str, kept: dict[str, float] | None) -> Series:
@@ -154,29 +160,25 @@ def _by_class(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _mistakes(examples: Mapping[str, Any], classes: Sequence[str]) -> list[Mistake]:
-    if "predicted" not in examples:
-        return []
-    texts, images = examples.get("texts"), examples.get("images")
-    return [
-        Mistake(
-            label=classes[examples["labels"][number]],
-            predicted=classes[examples["predicted"][number]],
-            confidence=float(examples["confidence"][number]),
-            image=data_uri(ink(images[number])) if images is not None else "",
-            text=str(texts[number]) if texts is not None else "",
-            row=int(examples["rows"][number]),
-        )
-        for number in range(len(examples["predicted"]))
-    ]
+def _slices(name: str, rows: Sequence[Row]) -> Slices:
+    columns = [column for column in rows[0] if column not in ("slice", "rows")]
+    cells = [(str(row["slice"]), int(row["rows"]), [shown(column, row[column]) for column in columns]) for row in rows]
+    return Slices(name, [measure(column).label for column in columns], cells)
+
+
+def _reliability(validation: Row) -> Markup | None:
+    bins = [(one["confidence"], one["accuracy"], one["rows"]) for one in validation.get("reliability", ())]
+    return reliability_diagram(bins) if bins else None
 
 
 def _pictures(examples: Mapping[str, Any]) -> list[Picture]:
     found = []
     if "reconstructions" in examples:
-        pairs = tiled(ink_of_both(examples["images"], examples["reconstructions"]))
+        pairs = tiled(ink(with_reconstructions(examples["images"], examples["reconstructions"])))
         alt = f"{len(examples['images'])} test images, and below them their reconstructions"
-        found.append(Picture("Test images (above) and their reconstructions (below)", alt, data_uri(pairs), 2 * pairs.shape[1]))
+        found.append(
+            Picture("Test images (above) and their reconstructions (below)", alt, data_uri(pairs), 2 * pairs.shape[1])
+        )
     if "samples" in examples:
         samples = examples["samples"]
         epochs = np.unique(np.linspace(0, len(samples) - 1, SHOWN_EPOCHS).round().astype(int))
@@ -185,8 +187,3 @@ def _pictures(examples: Mapping[str, Any]) -> list[Picture]:
         title = f"Generated images, from the same noise after the epochs {named} (from above)"
         found.append(Picture(title, title, data_uri(sheet), 2 * sheet.shape[1]))
     return found
-
-
-def ink_of_both(images: np.ndarray[Any, Any], reconstructions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return images and reconstructions as ink, uint8 [2, count, height, width]."""
-    return np.stack([ink(images), ink(reconstructions)])
