@@ -31,13 +31,13 @@ def test_ticks_are_round_and_enclose_the_values(values, expected):
 def test_curves_lie_inside_and_larger_values_are_higher():
     chart = ET.fromstring(line_chart("loss", "epoch", [Series("training", [(1, 2.0), (2, 1.0), (3, 0.5)], "train")]))
     (line,) = chart.iter("polyline")
-    points = np.array([pair.split(",") for pair in line.get("points").split()], dtype=float)
-    _, _, width, height = map(float, chart.get("viewBox").split())
+    points = np.array([list(map(float, pair.split(","))) for pair in line.attrib["points"].split()])
+    _, _, width, height = map(float, chart.attrib["viewBox"].split())
     assert (points >= 0).all()
     assert (points <= [width, height]).all()
     assert (np.diff(points[:, 0]) > 0).all()
     assert (np.diff(points[:, 1]) > 0).all()  # SVG counts from above
-    assert chart.get("aria-label") == "loss: training from 2 to 0.5"
+    assert chart.attrib["aria-label"] == "loss: training from 2 to 0.5"
 
 
 def test_a_single_epoch_is_a_dot():
@@ -47,25 +47,25 @@ def test_a_single_epoch_is_a_dot():
 
 def test_labels_are_escaped():
     chart = ET.fromstring(line_chart('<"loss">', "epoch", [Series("a & b", [(1, 2.0), (2, 1.0)], "val")]))
-    assert chart.get("aria-label") == '<"loss">: a & b from 2 to 1'
+    assert chart.attrib["aria-label"] == '<"loss">: a & b from 2 to 1'
 
 
 def test_the_diagonal_of_a_reliability_diagram_is_where_both_are_equal():
     chart = ET.fromstring(reliability_diagram([(0.5, 0.5, 10), (0.9, 0.7, 90)]))
     ends = next(one for one in chart.iter("line") if one.get("class") == "diagonal")
-    x1, y1, x2, y2 = (float(ends.get(key)) for key in ("x1", "y1", "x2", "y2"))
-    equal, below = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in chart.iter("circle")]
+    x1, y1, x2, y2 = (float(ends.attrib[key]) for key in ("x1", "y1", "x2", "y2"))
+    equal, below = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in chart.iter("circle")]
     assert equal == pytest.approx(((x1 + x2) / 2, (y1 + y2) / 2), abs=0.1)
     assert below[1] > y1 + (y2 - y1) * 0.9
-    heights = [float(bar.get("height")) for bar in chart.iter("rect")]
+    heights = [float(bar.attrib["height"]) for bar in chart.iter("rect")]
     assert heights[1] == pytest.approx(9 * heights[0], abs=0.5)
 
 
 def test_an_interval_has_its_ends_and_the_line_at_zero():
     plot = ET.fromstring(interval_plot(-0.5, 0.25, 1.0, 1.0))
     zero, bar = plot.iter("line")
-    assert float(zero.get("x1")) == 60
-    assert (float(bar.get("x1")), float(bar.get("x2"))) == (31, 118)
+    assert float(zero.attrib["x1"]) == 60
+    assert (float(bar.attrib["x1"]), float(bar.attrib["x2"])) == (31, 118)
 
 
 def test_tiles_keep_their_place():

@@ -57,7 +57,7 @@ class BehaviourTest(NamedTuple):
 
 def behaviour_tests(result: Result, examples: Mapping[str, Any]) -> list[BehaviourTest]:
     """Return the behaviour tests of a report, with the gates of params.yaml."""
-    limits = getattr(result.model.gates, "behaviour", {})
+    checks = result.checks
     return [
         BehaviourTest(
             name=name.replace("_", " "),
@@ -66,7 +66,7 @@ def behaviour_tests(result: Result, examples: Mapping[str, Any]) -> list[Behavio
             passed=found["passed"],
             before=found["unperturbed_accuracy"],
             after=found["accuracy"],
-            limit=limits.get(name),
+            limit=checks[gate].limit if (gate := f"behaviour.{name}") in checks else None,
             failures=_failures(found["examples"], examples.get(f"behaviour_{name}")),
         )
         for name, found in result.validation.get("behaviour", {}).items()

@@ -5,6 +5,7 @@ The HTML page is one file, and loads nothing: styles, scripts, charts and images
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,6 +144,8 @@ def _signed(name: str, value: float) -> str:
 
 
 def _gate_value(value: float) -> str:
+    if math.isnan(value):
+        return "not measured"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.6g}"
 
 

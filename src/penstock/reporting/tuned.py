@@ -108,14 +108,11 @@ def _candidate(project: Project, result: Result) -> Candidate:
 def _tested(project: Project, config: Config, candidates: Sequence[Candidate]) -> Comparison:
     """Return the paired test of two files, from an earlier report stage if nothing has changed since."""
     kept = project.scratch / "comparisons" / f"{_key(project, candidates)}.json"
-    if kept.is_file():
-        return read_json(kept)
-    found = compare(project, config, candidates, ALPHA)
-    pair: Comparison
-    (pair,) = document(found, [Record(None, {}) for _ in candidates])["comparisons"]
-    pair["disagreements"] = pair["disagreements"][:MOST_ROWS]
-    write_json(kept, pair)
-    return pair
+    if not kept.is_file():
+        found = compare(project, config, candidates, ALPHA)
+        (pair,) = document(found, [Record(None, {}) for _ in candidates])["comparisons"]
+        write_json(kept, {**pair, "disagreements": pair["disagreements"][:MOST_ROWS]})
+    return read_json(kept)
 
 
 def _key(project: Project, candidates: Sequence[Candidate]) -> str:
