@@ -36,7 +36,9 @@ def main(project: Project, config: Config, name: str) -> None:
 
 def _gate_tags(model: ModelConfig, checks: Checks) -> dict[str, str]:
     """Return the gates as MLflow tags. A gate can change without a new run, but an MLflow parameter cannot."""
-    limits = {f"gates.{gate}": str(limit) for gate, limit in model.gates.model_dump().items()}
+    gates = model.gates.model_dump()
+    gates |= {f"behaviour.{test}": limit for test, limit in gates.pop("behaviour", {}).items()}
+    limits = {f"gates.{gate}": str(limit) for gate, limit in gates.items()}
     return limits | {"gate": "passed" if all(check.passed for check in checks.values()) else "failed"}
 
 

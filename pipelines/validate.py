@@ -6,6 +6,7 @@ on scores.
 
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 import workspace  # noqa: F401
@@ -26,6 +27,7 @@ from penstock.reporting.figures import evaluation_figures
 from penstock.tracking.run import track_model
 
 EXAMPLE_ROWS = 3
+SHOWN_METRICS = 2  # of `test`, in the line of the stage
 
 
 def main(project: Project, config: Config, name: str) -> None:
@@ -39,6 +41,7 @@ def main(project: Project, config: Config, name: str) -> None:
         processed=processed,
         raw=project.raw(model.dataset),
         baseline=project.baseline(model.baseline),
+        behaviour=config.dataset(model.dataset).behaviour,
         artifacts={artifact: tensor.numpy() for artifact, tensor in read_shown(files.weights).items()},
     )
     task = import_module(f"penstock.tasks.{model.task}.evaluation")
@@ -59,8 +62,8 @@ def main(project: Project, config: Config, name: str) -> None:
     stage_line(
         "validate",
         name,
-        f"{format_metrics(report['test'])} on {report['samples']:,} samples, parity "
-        f"{report['parity']['max_abs_diff']:.1e} -> {project.shown(files.validation_report)}",
+        f"{format_metrics(dict(islice(report['test'].items(), SHOWN_METRICS)))} on {report['samples']:,} samples, "
+        f"parity {report['parity']['max_abs_diff']:.1e} -> {project.shown(files.validation_report)}",
     )
 
 
@@ -77,6 +80,7 @@ def _write(files: ModelFiles, evaluation: Evaluation) -> None:
 def _metrics(evaluation: Evaluation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:
     report = evaluation.report
     metrics = {f"{section}/{name}": value for section in SECTIONS for name, value in _numbers(report[section])}
+    metrics |= {f"behaviour/{test}": result["passed"] for test, result in report.get("behaviour", {}).items()}
     metrics |= {f"latency/{size}_ms": milliseconds for size, milliseconds in latency.items()}
     metrics |= {f"int8/latency_{size}_ms": milliseconds for size, milliseconds in int8_latency.items()}
     return metrics | {"model/onnx_bytes": report["onnx"]["bytes"]}

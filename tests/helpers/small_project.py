@@ -156,6 +156,7 @@ def _shorten_trainings(document: Any) -> None:
         model["training"]["epochs"] = 2
         gates = {gate: value for gate, value in reachable.items() if gate in model["gates"]}
         model["gates"] |= gates | {"int8": 10_000}
+        model["gates"].pop("behaviour", None)
     document["models"]["iris_mlp"]["gates"]["cross_validation"] = 0
 
 

@@ -18,6 +18,7 @@ from penstock.config.base import (
     mistake,
     not_empty,
 )
+from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig
 
 
 def folder_or_web(mirror: str) -> str:
@@ -154,3 +155,16 @@ class DatasetConfig(BaseConfig):
     inputs: InputsConfig = Field(description="Kind of inputs: table, image or text.")
     split: SplitConfig = Field(description="Division into train, validation, test and folds.")
     checks: ChecksConfig = Field(description="What must be true of the data.")
+    behaviour: BehaviourConfig = Field(
+        description="Behaviour tests of the dataset's classifiers, by name; {} has none. `gates.behaviour` of a model "
+        "sets the share of rows that must pass."
+    )
+
+    @model_validator(mode="after")
+    def _behaviour_of_the_inputs(self) -> Self:
+        known = BEHAVIOUR_KINDS[self.inputs.kind]
+        for name, test in self.behaviour.items():
+            if test.kind not in known:
+                message = f"{test.kind} is not for inputs of kind {self.inputs.kind}, but {', '.join(known)} are"
+                raise mistake(message, at=["behaviour", name, "kind"])
+        return self

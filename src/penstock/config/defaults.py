@@ -15,6 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from penstock.config.behaviour import BehaviourTestConfig
 from penstock.config.data import ChecksConfig, InputsConfig, SplitConfig
 from penstock.config.models import AdversarialConfig, ClassificationConfig, ReconstructionConfig
 from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
@@ -35,6 +36,7 @@ def defaults() -> dict[str, Any]:
         "inputs": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(InputsConfig) if _of_class(kind)},
         "split": _of_class(SplitConfig),
         "checks": _of_class(ChecksConfig),
+        "behaviour": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(BehaviourTestConfig)},
         "network": {_literal(network, "kind"): _with_nested(network) for network in networks if _has_kind(network)},
         "training": {_literal(task, "task"): _of_field(task, "training") for task in TASKS},
         "gates": {_literal(task, "task"): _of_field(task, "gates") for task in TASKS},

@@ -17,9 +17,23 @@ REFERENCE = "What the source of the model documents: architecture, training and 
 
 
 class ClassificationGatesConfig(BaseConfig):
-    """What a classifier must reach on the whole test set to be registered and served."""
+    """What a classifier must reach on the whole test set to be registered and served. None has no such gate."""
 
     accuracy: Share = Field(description="Lowest share of correct labels, 0..1.")
+    macro_f1: Share | None = Field(default=None, description="Lowest mean of the F1 scores of all classes, 0..1.")
+    auroc: Share | None = Field(
+        default=None, description="Lowest area under the ROC curve, the mean of each class against the others, 0..1."
+    )
+    loss: PositiveFloat | None = Field(default=None, description="Largest mean cross-entropy (log loss).")
+    expected_calibration_error: Share | None = Field(
+        default=None, description="Largest mean difference between confidence and accuracy, over 15 bins, 0..1."
+    )
+    smallest_class_precision: Share | None = Field(default=None, description="Lowest precision of any class, 0..1.")
+    smallest_class_recall: Share | None = Field(default=None, description="Lowest recall of any class, 0..1.")
+    behaviour: dict[Name, Share] = Field(
+        default={},
+        description="Lowest share of rows that pass a behaviour test, 0..1, by name (`datasets.<name>.behaviour`).",
+    )
     cross_validation: Share | None = Field(
         default=None, description="Lowest mean accuracy over the folds, 0..1. None has no such gate."
     )
@@ -28,20 +42,33 @@ class ClassificationGatesConfig(BaseConfig):
 
 
 class ReconstructionGatesConfig(BaseConfig):
-    """What an autoencoder must reach on the whole test set to be registered and served."""
+    """What an autoencoder must reach on the whole test set to be registered and served. None has no such gate."""
 
     mean_squared_error: PositiveFloat = Field(description="Largest mean squared error of pixels scaled to 0..1.")
+    ssim: Share | None = Field(default=None, description="Lowest mean structural similarity of images, 0..1.")
     parity: PositiveFloat = Field(default=1.0e-4, description=f"{PARITY} Unit: pixels scaled to 0..1.")
     int8: NotNegative = Field(default=0.0003, description="Most mean squared error that the int8 file may add.")
 
 
 class AdversarialGatesConfig(BaseConfig):
-    """What a generator must reach to be registered and served."""
+    """What a generator must reach to be registered and served. None has no such gate."""
 
     frechet_ratio: PositiveFloat = Field(
         description="Largest Frechet distance from real images, as a share of the untrained generator's distance."
     )
     class_share: Share = Field(description="Lowest share of any class among generated images, 0..1.")
+    frechet_distance: PositiveFloat | None = Field(
+        default=None, description="Largest Frechet distance from real images; comparable for one FID reference only."
+    )
+    mean_confidence: Share | None = Field(
+        default=None, description="Lowest mean of the reference classifier's highest probability, 0..1."
+    )
+    sample_precision: Share | None = Field(
+        default=None, description="Lowest share of generated images inside the manifold of real ones, 0..1."
+    )
+    sample_recall: Share | None = Field(
+        default=None, description="Lowest share of real images inside the manifold of generated ones, 0..1."
+    )
     parity: PositiveFloat = Field(default=1.0, description=f"{PARITY} Unit: grey levels of 0..255.")
     int8: NotNegative = Field(default=1.0, description="Most Frechet distance that the int8 file may add.")
 

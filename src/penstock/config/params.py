@@ -131,6 +131,7 @@ class Config(BaseConfig):
                 _require(model.dataset, self.datasets, "dataset", block, name)
                 self._check_baseline(model, block, name)
                 self._check_batch_size(model, block, name)
+                self._check_behaviour_gates(model, block, name)
         self._check_unique_names()
         return self
 
@@ -161,6 +162,14 @@ class Config(BaseConfig):
         if getattr(model.network, "normalization", None) == "batch" and found < least:
             message = f"network.normalization: batch needs at least {least}, 2 rows in each process, not {found}"
             raise mistake(message, at=[block, name, "training", "batch_size"])
+
+    def _check_behaviour_gates(self, model: ModelConfig, block: str, name: str) -> None:
+        known = self.datasets[model.dataset].behaviour
+        for test in model.gates.behaviour if isinstance(model, ClassificationConfig) else ():
+            if test not in known:
+                hint = nearest(test, known) if known else ", which has none"
+                message = f"no test of datasets.{model.dataset}.behaviour{hint}"
+                raise mistake(message, at=[block, name, "gates", "behaviour", test])
 
     def _check_unique_names(self) -> None:
         """A tuned model and a documented one share the folders of MLflow and of the server."""

@@ -78,7 +78,7 @@ def evaluate(
         "parity": parity | dict(result.parity),
         "onnx": {"bytes": files.onnx.stat().st_size, "sha256": sha256(files.onnx)},
         "int8": evaluate_int8(files.int8, predictions, task.primary_metric),
-    }
+    } | dict(result.details)
     return Evaluation(report, result.per_class, inputs, result.examples)
 
 

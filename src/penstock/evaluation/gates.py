@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,23 @@ Report = Mapping[str, Any]
 # Gates on scores: section and key of the measured value, and whether the limit is a minimum.
 SCORE_GATES = {
     "accuracy": ("test", "accuracy", True),
+    "macro_f1": ("test", "macro_f1", True),
+    "auroc": ("test", "auroc", True),
+    "loss": ("test", "loss", False),
+    "expected_calibration_error": ("test", "expected_calibration_error", False),
+    "smallest_class_precision": ("test", "smallest_class_precision", True),
+    "smallest_class_recall": ("test", "smallest_class_recall", True),
     "cross_validation": ("cv", "mean", True),
     "mean_squared_error": ("test", "mean_squared_error", False),
+    "ssim": ("test", "ssim", True),
+    "frechet_distance": ("test", "frechet_distance", False),
     "frechet_ratio": ("test", "frechet_ratio", False),
     "class_share": ("test", "smallest_class_share", True),
+    "mean_confidence": ("test", "mean_confidence", True),
+    "sample_precision": ("test", "sample_precision", True),
+    "sample_recall": ("test", "sample_recall", True),
 }
+NOT_MEASURED = math.nan
 # Primary metrics to maximize. All others are minimized.
 HIGHER_IS_BETTER = frozenset({"accuracy"})
 # Keys of `parity` in validation.json. These shares of test rows must be exactly 1.
@@ -30,7 +43,7 @@ class Check:
     """Measured value and its limit."""
 
     value: float
-    """Measured value."""
+    """Measured value; NaN, which passes no check, if the reports do not have it."""
     limit: float
     """Limit from params.yaml, inclusive."""
     at_least: bool
@@ -42,7 +55,8 @@ class Check:
 
     def __str__(self) -> str:
         wanted = "at least" if self.at_least else "at most"
-        return f"{self.value:g}, must be {wanted} {self.limit:g}"
+        found = "not measured (run the stage validate again)" if math.isnan(self.value) else f"{self.value:g}"
+        return f"{found}, must be {wanted} {self.limit:g}"
 
 
 Checks = dict[str, Check]
@@ -69,10 +83,18 @@ def score_checks(model: ModelConfig, training: Report, validation: Report) -> Ch
     """
     measured = {"test": validation["test"], "cv": training.get("cv", {})}
     limits = model.gates.model_dump()
-    return {
-        gate: Check(measured[section][key], limits[gate], at_least)
+    checks = {
+        gate: Check(measured[section].get(key, NOT_MEASURED), limits[gate], at_least)
         for gate, (section, key, at_least) in SCORE_GATES.items()
         if limits.get(gate) is not None
+    }
+    return checks | _behaviour_checks(limits.get("behaviour", {}), validation.get("behaviour", {}))
+
+
+def _behaviour_checks(limits: Mapping[str, float], results: Mapping[str, Report]) -> Checks:
+    return {
+        f"behaviour.{test}": Check(results.get(test, {}).get("passed", NOT_MEASURED), limit, at_least=True)
+        for test, limit in limits.items()
     }
 
 

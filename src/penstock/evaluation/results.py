@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import onnxruntime
 from numpy.typing import NDArray
 
+from penstock.config.behaviour import BehaviourTestConfig
 from penstock.config.models import ModelConfig
 from penstock.data.datasets.base import RawSplit
 from penstock.evaluation.session import Outputs
@@ -38,6 +39,8 @@ class EvaluationInputs:
     """Folder of the baseline."""
     artifacts: Mapping[str, NDArray[Any]]
     """Arrays for reports, saved by training."""
+    behaviour: Mapping[str, BehaviourTestConfig]
+    """Behaviour tests of the dataset's classifiers, by name."""
 
     def baseline_metrics(self) -> dict[str, Any]:
         return read_json(self.baseline / "baseline.json")
@@ -81,6 +84,8 @@ class TaskResult:
     """Arrays for figures."""
     parity: Mapping[str, float] = field(default_factory=dict)
     """Comparisons of the file with the network that are specific to this task."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """More sections of validation.json: `slices`, `reliability`, `worst_errors`, `behaviour`."""
 
 
 class TaskEvaluation(Protocol):

@@ -1,7 +1,8 @@
 """Evaluate generators: compare generated with real images by the features of a reference classifier.
 
 The Frechet distance of the features measures the difference of the two sets (`penstock.evaluation.frechet`). The share
-of the rarest class shows mode collapse. The mean confidence shows whether the images are sharp.
+of the rarest class shows mode collapse. The mean confidence shows whether the images are sharp. Precision and recall
+(`penstock.evaluation.sample_metrics`) tell whether images look real, and whether they cover the real ones.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from penstock.data.datasets.base import RawSplit
 from penstock.evaluation.frechet import REFERENCE, Statistics, class_shares, frechet_distance, image_quality
 from penstock.evaluation.parity import network_outputs
 from penstock.evaluation.results import Metric, Predictions, TaskResult
+from penstock.evaluation.sample_metrics import ROWS, precision_and_recall
 from penstock.evaluation.session import Outputs, onnx_outputs, open_model
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.base import ExportableModel
@@ -46,6 +48,7 @@ def evaluate(model: AdversarialConfig, predictions: Predictions) -> TaskResult:
             "frechet_distance": round(distance, 4),
             "frechet_ratio": round(distance / _distance(predictions, untrained), 6),
             **image_quality(generated["probabilities"]),
+            **_precision_and_recall(predictions, generated),
         },
         baseline=predictions.evaluation_inputs.baseline_metrics(),
         per_class=_shares(predictions, generated),
@@ -62,6 +65,13 @@ def _distance(predictions: Predictions, classified: Outputs) -> float:
     """Return the Frechet distance from the real test images."""
     real = Statistics.load(predictions.evaluation_inputs.baseline)
     return frechet_distance(Statistics.of(classified["features"]), real)
+
+
+def _precision_and_recall(predictions: Predictions, generated: Outputs) -> dict[str, float]:
+    """Compare a part of the generated images with real test images, evenly spread over the split."""
+    step = max(1, len(predictions.test.inputs) // ROWS)
+    real = _classified(predictions, predictions.test.inputs[::step][:ROWS])
+    return precision_and_recall(real["features"], generated["features"][:ROWS])
 
 
 def _shares(predictions: Predictions, generated: Outputs) -> list[dict[str, str | float]]:

@@ -1,8 +1,8 @@
-"""Evaluate classifiers: accuracy, loss and the confusion matrix."""
+"""Evaluate classifiers: metrics, slices, calibration, the confusion matrix, mistakes, and behaviour tests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from penstock.config.models import ClassificationConfig
 from penstock.data.datasets.base import RawSplit
+from penstock.evaluation.behaviour.run import BehaviourResult, run_behaviour_tests
+from penstock.evaluation.classifier_metrics import class_metrics, classifier_metrics, reliability
 from penstock.evaluation.results import Metric, Predictions, TaskResult
+from penstock.evaluation.slices import length_slices
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.base import ExportableModel
 
 SHOWN_MISTAKES = 24
+EXCERPT = 300  # characters at the end of a text, which every network reads
 
 
 def eval_inputs(test: RawSplit, processed: ArraySplit, _network: ExportableModel) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -29,12 +33,25 @@ def primary_metric(predictions: Predictions) -> Metric:
 
 def evaluate(_model: ClassificationConfig, predictions: Predictions) -> TaskResult:
     labels, predicted = predictions.test.labels, predictions.outputs["label"]
+    probabilities = predictions.outputs["probabilities"]
     name, accuracy = primary_metric(predictions)
+    mistakes = _mistakes(predictions)
+    behaviour = run_behaviour_tests(predictions.evaluation_inputs.behaviour, predictions)
     return TaskResult(
-        test={name: accuracy, "loss": round(_loss(predictions.outputs["probabilities"], labels), 6)},
+        test={
+            name: accuracy,
+            "loss": round(_loss(probabilities, labels), 6),
+            **classifier_metrics(probabilities, predicted, labels),
+        },
         baseline={name: predictions.evaluation_inputs.baseline_metrics()[name]},
         per_class=confusion(labels, predicted, predictions.info.classes),
-        examples=_mistakes(predictions),
+        examples=mistakes | _behaviour_images(behaviour),
+        details={
+            "slices": _slices(predictions),
+            "reliability": reliability(probabilities, labels),
+            "worst_errors": _described(mistakes, predictions),
+            "behaviour": {test: result.report for test, result in behaviour.items()},
+        },
     )
 
 
@@ -56,6 +73,26 @@ def _loss(probabilities_NC: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     return float(-np.log(np.clip(correct, np.finfo(np.float32).tiny, 1)).mean())
 
 
+def _slices(predictions: Predictions) -> dict[str, list[dict[str, Any]]]:
+    """Return the scores of each class, and of texts by length."""
+    labels, predicted = predictions.test.labels, predictions.outputs["label"]
+    by_class = class_metrics(predicted, labels, predictions.info.classes)
+    if predictions.info.kind != "text":
+        return {"class": by_class}
+    return {
+        "class": by_class,
+        "length": [
+            {
+                "slice": name,
+                "rows": int(rows.sum()),
+                "accuracy": round(float((predicted[rows] == labels[rows]).mean()), 6),
+                "loss": round(_loss(predictions.outputs["probabilities"][rows], labels[rows]), 6),
+            }
+            for name, rows in length_slices(predictions.inputs)
+        ],
+    }
+
+
 def _mistakes(predictions: Predictions) -> dict[str, NDArray[Any]]:
     """Return the wrong predictions with the highest confidence, in descending order; `rows` index the test split."""
     confidence, predicted = predictions.outputs["probabilities"].max(axis=1), predictions.outputs["label"]
@@ -68,3 +105,28 @@ def _mistakes(predictions: Predictions) -> dict[str, NDArray[Any]]:
         "confidence": confidence[rows],
     }
     return mistakes | ({"images": predictions.test.inputs[rows]} if predictions.info.kind == "image" else {})
+
+
+def _described(mistakes: Mapping[str, NDArray[Any]], predictions: Predictions) -> list[dict[str, Any]]:
+    """Describe mistakes for validation.json; images are in examples.npz."""
+    classes = predictions.info.classes
+    columns = (mistakes[name].tolist() for name in ("rows", "labels", "predicted", "confidence"))
+    return [
+        {"row": row, "actual": classes[label], "predicted": classes[predicted], "probability": round(confidence, 6)}
+        | _readable_input(predictions, row)
+        for row, label, predicted, confidence in zip(*columns, strict=True)
+    ]
+
+
+def _readable_input(predictions: Predictions, row: int) -> dict[str, Any]:
+    match predictions.info.kind:
+        case "text":
+            return {"text": predictions.inputs[row][-EXCERPT:]}
+        case "table":
+            return {"input": [round(float(number), 6) for number in predictions.inputs[row]]}
+        case "image":
+            return {}
+
+
+def _behaviour_images(behaviour: Mapping[str, BehaviourResult]) -> dict[str, NDArray[Any]]:
+    return {f"behaviour_{name}": result.images for name, result in behaviour.items() if result.images is not None}

@@ -1,4 +1,7 @@
-"""Evaluate autoencoders: reconstruction error, and the shift of the latent vector (`penstock.export.latent_shift`)."""
+"""Evaluate autoencoders: error and similarity of reconstructions, and the shift of the latent vector.
+
+`penstock.export.latent_shift` explains the shift.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from penstock.config.models import ReconstructionConfig
 from penstock.data.datasets.base import RawSplit
+from penstock.evaluation.image_similarity import structural_similarity
 from penstock.evaluation.parity import max_abs_diff
 from penstock.evaluation.results import Metric, Predictions, TaskResult
 from penstock.evaluation.session import Outputs
@@ -33,18 +37,23 @@ def primary_metric(predictions: Predictions) -> Metric:
 
 def evaluate(_model: ReconstructionConfig, predictions: Predictions) -> TaskResult:
     name, error = primary_metric(predictions)
+    similarity = _similarity(predictions)
+    worst = _worst_rows(predictions)
     return TaskResult(
-        test={name: error},
+        test={name: error, "ssim": round(float(similarity.mean()), 6)},
         baseline={name: predictions.evaluation_inputs.baseline_metrics()[name]},
         per_class=_errors_by_class(predictions),
         examples={
             "images": predictions.test.inputs[:SHOWN_PAIRS],
             "reconstructions": predictions.outputs["reconstruction"][:SHOWN_PAIRS],
+            "worst_images": predictions.test.inputs[worst],
+            "worst_reconstructions": predictions.outputs["reconstruction"][worst],
         },
         parity={
             "latent_shift": _difference_when_shifted(predictions),
             "latent_shift_by_zeros": _difference_when_shifted_by_zeros(predictions),
         },
+        details={"slices": {"class": _slices(predictions, similarity)}, "worst_errors": _described(predictions, worst)},
     )
 
 
@@ -61,6 +70,35 @@ def _errors_by_class(predictions: Predictions) -> list[dict[str, str | float]]:
         {"class": name, "mean_squared_error": round(float(errors[labels == label].mean()), 6)}
         for label, name in enumerate(predictions.info.classes)
         if (labels == label).any()
+    ]
+
+
+def _similarity(predictions: Predictions) -> NDArray[np.float64]:
+    """Compute the structural similarity of each image and its reconstruction, float64 [rows]."""
+    images = (predictions.test.inputs / 255).astype(np.float32)
+    return structural_similarity(predictions.outputs["reconstruction"], images)
+
+
+def _slices(predictions: Predictions, similarity: NDArray[np.float64]) -> list[dict[str, Any]]:
+    labels = predictions.test.labels
+    return [
+        {"slice": row["class"], "rows": int((labels == label).sum())}
+        | {"mean_squared_error": row["mean_squared_error"], "ssim": round(float(similarity[labels == label].mean()), 6)}
+        for label, row in zip(np.unique(labels), _errors_by_class(predictions), strict=True)
+    ]
+
+
+def _worst_rows(predictions: Predictions) -> NDArray[np.int64]:
+    """Return the test rows with the largest error, in descending order."""
+    errors = _squared_errors(predictions).mean(axis=(1, 2))
+    return np.argsort(-errors, kind="stable")[:SHOWN_PAIRS]
+
+
+def _described(predictions: Predictions, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    errors, labels = _squared_errors(predictions)[rows].mean(axis=(1, 2)), predictions.test.labels[rows]
+    return [
+        {"row": row, "actual": predictions.info.classes[label], "mean_squared_error": round(error, 6)}
+        for row, label, error in zip(rows.tolist(), labels, errors.tolist(), strict=True)
     ]
 
 
