@@ -82,6 +82,28 @@ def test_the_shipped_file_is_valid(config):
             "batch needs at least 2, 2 rows in each process, not 1",
         ),
         ("- https://archive", "- htps://archive", "datasets.iris.urls.0", "match pattern"),
+        (
+            "{kind: shift, pixels: 2}",
+            "{kind: shft, pixels: 2}",
+            "behaviour.shift.kind",
+            "unknown kind 'shft'; did you mean",
+        ),
+        (
+            "{kind: shift, pixels: 2}",
+            "{kind: shift, pixels: 0}",
+            "mnist.behaviour.shift.pixels",
+            "greater than or equal",
+        ),
+        (
+            "shift: {kind: shift, pixels: 2}",
+            "shift: {kind: typos, share: 0.1}",
+            "datasets.mnist.behaviour.shift.kind",
+            "typos is not for inputs of kind image, but shift, rotation, noise, inversion are",
+        ),
+        ("rotation: 0.95, n", "rotate: 0.95, n", "mnist_cnn.gates.behaviour.rotate", "did you mean 'rotation'?"),
+        ("accuracy: 0.985", "accuracy: 0.985, makro_f1: 0.9", "gates.makro_f1", "did you mean 'macro_f1'?"),
+        ("accuracy: 0.985", "accuracy: 0.985, macro_f1: 2", "mnist_cnn.gates.macro_f1", "less than or equal to 1"),
+        ("[James, John, Robert, David, Peter, Tom, Mary, Anna, Jane, Sarah]", "[James]", "names.names", "at least two"),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_key(params, old, new, key, says):

@@ -82,13 +82,13 @@ class CaseTestConfig(_BehaviourTestConfig):
     """Texts in capital or small letters keep their label."""
 
     kind: Literal["case"] = Field(description="Change the case of all letters; the label must stay.")
-    case: Literal["upper", "lower"] = Field(description="upper or lower.")
+    to: Literal["upper", "lower"] = Field(description="upper or lower.")
 
 
-class NamesTestConfig(_BehaviourTestConfig):
+class NameSwapTestConfig(_BehaviourTestConfig):
     """Texts in which names of people are exchanged keep their label."""
 
-    kind: Literal["names"] = Field(description="Exchange names in the list for one another; the label must stay.")
+    kind: Literal["name_swap"] = Field(description="Exchange names in the list for one another; the label must stay.")
     names: Annotated[tuple[str, ...], AfterValidator(_at_least_two)] = Field(
         description="Names that say nothing about the class, at least two."
     )
@@ -115,7 +115,7 @@ class SentenceTestConfig(_BehaviourTestConfig):
 
 TableTestConfig = NoiseTestConfig | OutOfRangeTestConfig
 ImageTestConfig = ShiftTestConfig | RotationTestConfig | NoiseTestConfig | InversionTestConfig
-TextTestConfig = TyposTestConfig | CaseTestConfig | NamesTestConfig | NegationTestConfig | SentenceTestConfig
+TextTestConfig = TyposTestConfig | CaseTestConfig | NameSwapTestConfig | NegationTestConfig | SentenceTestConfig
 BehaviourTestConfig = TableTestConfig | ImageTestConfig | TextTestConfig
 BehaviourConfig = dict[Name, Annotated[BehaviourTestConfig, Field(discriminator="kind")]]
 
@@ -123,5 +123,5 @@ BehaviourConfig = dict[Name, Annotated[BehaviourTestConfig, Field(discriminator=
 BEHAVIOUR_KINDS = {
     "table": ("noise", "out_of_range"),
     "image": ("shift", "rotation", "noise", "inversion"),
-    "text": ("typos", "case", "names", "negation", "sentence"),
+    "text": ("typos", "case", "name_swap", "negation", "sentence"),
 }

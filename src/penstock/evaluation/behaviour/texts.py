@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.config.behaviour import (
     CaseTestConfig,
-    NamesTestConfig,
+    NameSwapTestConfig,
     NegationTestConfig,
     SentenceTestConfig,
     TextTestConfig,
@@ -38,8 +38,8 @@ def perturbed_text(test: TextTestConfig, text: str, label: str, generator: np.ra
         case TyposTestConfig():
             return LONG_WORD.sub(lambda word: _misspelled(word[0], test.share, generator), text)
         case CaseTestConfig():
-            return text.upper() if test.case == "upper" else text.lower()
-        case NamesTestConfig():
+            return text.upper() if test.to == "upper" else text.lower()
+        case NameSwapTestConfig():
             return _renamed(text, test.names, generator)
         case NegationTestConfig():
             return _negated(text, test.opinions.get(label, ()), test.last_words)
