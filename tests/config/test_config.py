@@ -103,7 +103,7 @@ def test_the_shipped_file_is_valid(config):
         ("rotation: 0.95, n", "rotate: 0.95, n", "mnist_cnn.gates.behaviour.rotate", "did you mean 'rotation'?"),
         ("accuracy: 0.985", "accuracy: 0.985, makro_f1: 0.9", "gates.makro_f1", "did you mean 'macro_f1'?"),
         ("accuracy: 0.985", "accuracy: 0.985, macro_f1: 2", "mnist_cnn.gates.macro_f1", "less than or equal to 1"),
-        ("[James, John, Robert, David, Peter, Tom, Mary, Anna, Jane, Sarah]", "[James]", "names.names", "at least two"),
+        ("names:\n        - James\n", "names: [Tom, Tom]\n        others:\n", "names.others", "unknown key"),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_key(params, old, new, key, says):

@@ -25,7 +25,7 @@ def structural_similarity(images: NDArray[np.float32], reference: NDArray[np.flo
     Returns:
         float64 [N], at most 1.
     """
-    # torchmetrics takes int(3.5 sigma + 0.5) pixels to each side, and leaves out the edge where the window does not fit.
+    # The window has int(3.5 sigma + 0.5) pixels to each side; torchmetrics leaves out the edge, where it does not fit.
     fitting = ((min(images.shape[1:]) - 1) // 2 - 0.5) / 3.5
     sigma = min(SIGMA, max(fitting, 0.1))
     batches = [
