@@ -19,7 +19,7 @@ def test_equal_images_have_a_similarity_of_one_and_noise_lowers_it():
 
 def test_the_similarity_of_small_images_is_finite():
     images = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)
-    assert np.isfinite(structural_similarity(images, images[::-1])).all()
+    assert np.isfinite(structural_similarity(images, np.roll(images, 1, axis=0))).all()
 
 
 def features(generator, rows, centre):
