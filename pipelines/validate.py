@@ -23,7 +23,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights, read_shown
 from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
-from penstock.reporting.figures import evaluation_figures
+from penstock.reporting.run_results import log_results
 from penstock.tracking.run import track_model
 
 EXAMPLE_ROWS = 3
@@ -53,9 +53,7 @@ def main(project: Project, config: Config, name: str) -> None:
         int8_latency = measure_latency(open_model(files.int8), evaluation.inputs, [1])
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
         run.log_validation(_metrics(evaluation, latency, int8_latency), evaluation.report["onnx"]["sha256"])
-        drawn = evaluation_figures(evaluation.per_class, evaluation.examples, processed.info.classes)
-        for figure, content in drawn.items():
-            run.log_file(figure, content)
+        log_results(run, evaluation.report, evaluation.per_class, evaluation.examples, processed.info.classes)
         require_passed(parity_checks(model, evaluation.report), f"{block}.{name}.gates")
 
     report = evaluation.report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from penstock.core.paths import Project
 from penstock.io.provenance import Provenance
 from penstock.tracking.run import TrackedRun
 from penstock.tracking.spool import EventLog, spool_dir
+from penstock.tracking.tags import KEY
 from penstock.tracking.uploader import Uploader
 
 EPOCHS = 4
+DIGEST = "0123456789abcdef0123456789abcdef.dir"
 VALIDATED = {"latency/batch_1_ms": 0.1, "model/onnx_bytes": 140_000, "parity/max_abs_diff": 1e-6, "int8/bytes": 40_000}
 
 
@@ -24,22 +27,28 @@ class TrackedRuns:
     Args:
         root: Folder of the project.
         experiment: Name of the experiment.
+        uri: Tracking URI, if it is not that of the project's database.
     """
 
-    def __init__(self, root: Path, experiment: str = "mnist") -> None:
-        self.uri = f"sqlite:///{root}/mlflow.db"
+    def __init__(self, root: Path, experiment: str = "mnist", uri: str = "") -> None:
+        self.uri = uri or f"sqlite:///{root}/mlflow.db"
         self._project = Project(root)
         self._experiment = experiment
 
+    @property
+    def client(self) -> MlflowClient:
+        """A stock client."""
+        return MlflowClient(self.uri)
+
     def find_experiment(self) -> Experiment:
-        found = MlflowClient(self.uri).get_experiment_by_name(self._experiment)
+        found = self.client.get_experiment_by_name(self._experiment)
         assert found is not None
         return found
 
     def train(self, model: str, score: str, value: float, study: str = "", rate: float = 0.1) -> None:
         """Log a run with a learning curve, as a trial if a study is given."""
-        with closing(EventLog(spool_dir(self._project), self.uri)) as events:
-            run = self._run(events, model)
+
+        def write(run: TrackedRun) -> None:
             optimizer = {"kind": "adam", "learning_rate": rate}
             run.log_parameters({"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": optimizer}})
             run.set_tags({"penstock.study": study} if study else {})
@@ -48,23 +57,35 @@ class TrackedRuns:
                 run.log_metrics(curve | {"learning_rate": rate / epoch}, step=epoch)
             run.log_metrics({"model/parameters": 100, "time/train_seconds": 12.5})
             run.log_repeat("seed 1", {f"test/{score}": 1.0})
-            run.end("FINISHED")
-        self._upload(events)
+
+        self.log(model, write)
 
     def validate(self, model: str, metrics: dict[str, float]) -> None:
         """Log what the stages after the training of a run log."""
-        with closing(EventLog(spool_dir(self._project), self.uri)) as events:
-            run = self._run(events, model)
+
+        def write(run: TrackedRun) -> None:
             run.log_validation(VALIDATED | metrics, sha256=model)
             run.set_tags({"gate": "passed"})
+
+        self.log(model, write)
+
+    def log(self, model: str, write: Callable[[TrackedRun], None], *, uploads: int = 1) -> str:
+        """Call `write` with the run of a model, upload what it logs, and return the ID of the run.
+
+        Args:
+            model: Name of the model.
+            write: Logs to the run.
+            uploads: How often the same events are uploaded, as after a crash of the uploader.
+        """
+        with closing(EventLog(spool_dir(self._project), self.uri)) as events:
+            provenance = Provenance(model=model, data=DIGEST, parameters="p", code="c")
+            run = TrackedRun(events.add, self._project, self._experiment, provenance)
+            write(run)
             run.end("FINISHED")
-        self._upload(events)
-
-    def _run(self, events: EventLog, model: str) -> TrackedRun:
-        provenance = Provenance(model=model, data="0123.dir", parameters="p", code="c")
-        return TrackedRun(events.add, self._project, self._experiment, provenance)
-
-    def _upload(self, events: EventLog) -> None:
-        uploader = Uploader(events.path, self.uri)
-        uploader.upload_pending()
+        for _ in range(uploads):
+            uploader = Uploader(events.path, self.uri)
+            uploader.upload_pending()
         uploader.finish()
+        (found,) = self.client.search_runs([self.find_experiment().experiment_id], f"tags.`{KEY}` = '{run.key}'")
+        run_id: str = found.info.run_id
+        return run_id

@@ -137,14 +137,24 @@ def animation(frames: NDArray[np.uint8], scale: int = 2) -> bytes:
         frames: uint8 [epochs, count, height, width].
         scale: Enlargement factor.
     """
-    count, height, width = frames.shape[1:]
-    edge = int(count**0.5)
-    squares = frames.reshape(-1, edge, edge, height, width).swapaxes(2, 3).reshape(-1, edge * height, edge * width)
-    pages = [Image.fromarray(255 - square).resize((edge * width * scale, edge * height * scale)) for square in squares]
+    pages = squares(frames, scale)
     file = io.BytesIO()
     durations = [400] * (len(pages) - 1) + [3000]
     pages[0].save(file, format="GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0)
     return file.getvalue()
+
+
+def squares(frames: NDArray[np.uint8], scale: int = 2) -> list[Image.Image]:
+    """Draw a square grid of images for each epoch, black on white.
+
+    Args:
+        frames: uint8 [epochs, count, height, width].
+        scale: Enlargement factor.
+    """
+    count, height, width = frames.shape[1:]
+    edge = int(count**0.5)
+    grids = frames.reshape(-1, edge, edge, height, width).swapaxes(2, 3).reshape(-1, edge * height, edge * width)
+    return [Image.fromarray(255 - one).resize((edge * width * scale, edge * height * scale)) for one in grids]
 
 
 def png(figure: Figure) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
@@ -123,6 +123,8 @@ class TrackedRun:
     def __init__(self, emit: Emit, project: Project, experiment: str, provenance: Provenance) -> None:
         self.experiment = experiment
         self.key = provenance.key
+        self.model = provenance.model
+        self._data = provenance.data
         self._emit = emit
         self._environment = environment.describe(project.root)
         self._begin(project, provenance)
@@ -171,15 +173,42 @@ class TrackedRun:
         self._emit("repeat", {"name": name, "metrics": _plain(metrics)})
 
     def log_validation(self, metrics: Mapping[str, float], sha256: str) -> None:
-        """Log the metrics of the ONNX file with this sha256; they replace those of another file."""
-        self._emit("validation", {"metrics": _plain(metrics), "sha256": sha256})
+        """Log the ONNX file with this sha256 as a logged model, with its metrics on the dataset of the run.
+
+        The metrics of the run are those of its newest file.
+        """
+        model = {"name": self.model, "sha256": sha256, "dataset": self.experiment, "digest": self._data}
+        self._emit("validation", {"metrics": _plain(metrics), "model": model})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._emit("tags", dict(tags))
 
     def log_file(self, name: str, content: bytes) -> None:
         """Log a file as an artifact."""
-        self._emit("file", {"name": name, "base64": base64.b64encode(content).decode()})
+        self._emit("file", {"name": name, "base64": _base64(content)})
+
+    def log_image(self, key: str, png: bytes, step: int | None = None) -> None:
+        """Log a PNG image at a step, as MLflow's `log_image`; by default at the epoch whose weights were kept."""
+        self._emit("image", {"key": key, "step": step, "base64": _base64(png)})
+
+    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log a table as an artifact, as MLflow's `log_table`; it replaces one of the same name.
+
+        Args:
+            name: Name of the file, without its suffix.
+            rows: Rows with the same keys, which are the columns. A value of type bytes is a PNG image.
+        """
+        columns = list(rows[0]) if rows else []
+        cells = [[_cell(row[column]) for column in columns] for row in rows]
+        self._emit("table", {"name": name, "columns": columns, "rows": cells})
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _cell(value: object) -> object:
+    return {"png": _base64(value)} if isinstance(value, bytes) else value
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
-from penstock.tracking.errors import failures_of_storage
-from penstock.tracking.metric_names import is_timed
+from penstock.tracking.logged_models import OnnxModel, find_model
+from penstock.tracking.metric_names import BEST_EPOCH, is_timed
+from penstock.tracking.run_artifacts import RunArtifacts
 from penstock.tracking.saved_views import save_views
 from penstock.tracking.spool import Event
-from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, ONNX_SHA256, PARENT, RESTORED, WORKED
+from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, GATE, KEY, ONNX_SHA256, PARENT, RESTORED, WORKED
 from penstock.tracking.uri import SQLITE
 from penstock.tracking.worked_time import WorkedTime
 
@@ -51,6 +50,8 @@ class RunWriter:
             "validation": self._validation,
             "tags": self._tags,
             "file": self._file,
+            "image": self._image,
+            "table": self._table,
             "end": self._end,
         }
 
@@ -155,9 +156,11 @@ class RunWriter:
         self._log_metrics(event.content["metrics"], event.content["step"], event.at)
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int, at: int) -> None:
-        new = {key: value for key, value in metrics.items() if not self._has(key, step, value)}
-        self._client.log_batch(self._run_id, [Metric(key, value, at, step) for key, value in new.items()])
-        self._logged |= {(key, step): value for key, value in new.items()}
+        self._log([Metric(key, value, at, step) for key, value in metrics.items() if not self._has(key, step, value)])
+
+    def _log(self, metrics: Sequence[Metric]) -> None:
+        self._client.log_batch(self._run_id, metrics)
+        self._logged |= {(metric.key, metric.step): metric.value for metric in metrics}
         self._save_views()
 
     def _save_views(self) -> None:
@@ -190,15 +193,32 @@ class RunWriter:
         self._client.set_terminated(child, end_time=event.at)
 
     def _validation(self, event: Event) -> None:
-        metrics, sha256 = event.content["metrics"], event.content["sha256"]
-        if self._tags_of_run().get(ONNX_SHA256) != sha256:
+        """Log the metrics of the ONNX file to the run, and to its logged model."""
+        metrics, run = event.content["metrics"], self._client.get_run(self._run_id)
+        model = OnnxModel(**event.content["model"], tags=self._identity)
+        logged = find_model(self._client, run, model.sha256)
+        if logged is None or run.data.tags.get(ONNX_SHA256) != model.sha256:
             self._logged = {at: value for at, value in self._logged.items() if at[0] not in metrics}
-        self._log_metrics(metrics, 0, event.at)
+        logged = logged or model.create(self._client, run)
+        new = [
+            model.metric(logged, key, value, event.at) for key, value in metrics.items() if not self._has(key, 0, value)
+        ]
+        self._log(new)
+        model.link(self._client, run, logged)
         # The tag is written last: without it, a repeated event logs the metrics again.
-        self._set_tags({ONNX_SHA256: sha256})
+        self._set_tags({ONNX_SHA256: model.sha256})
 
     def _tags(self, event: Event) -> None:
         self._set_tags(event.content)
+        if GATE in event.content:
+            self._tag_model({GATE: event.content[GATE]})
+
+    def _tag_model(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the logged model of the run's newest file, if it has one."""
+        run = self._client.get_run(self._run_id)
+        model = find_model(self._client, run, run.data.tags.get(ONNX_SHA256, ""))
+        if model:
+            self._client.set_logged_model_tags(model.model_id, dict(tags))
 
     def _tags_of_run(self) -> dict[str, str]:
         tags: dict[str, str] = self._client.get_run(self._run_id).data.tags
@@ -208,8 +228,17 @@ class RunWriter:
         self._client.log_batch(self._run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
 
     def _file(self, event: Event) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / event.content["name"]
-            path.write_bytes(base64.b64decode(event.content["base64"]))
-            with failures_of_storage():
-                self._client.log_artifact(self._run_id, str(path))
+        self._artifacts.write_file(event.content["name"], base64.b64decode(event.content["base64"]))
+
+    def _image(self, event: Event) -> None:
+        """Write an image; without a step of its own it belongs to the epoch whose weights were kept."""
+        content = event.content
+        step = content["step"] if content["step"] is not None else int(self._logged.get((BEST_EPOCH, 0), 0))
+        self._artifacts.write_image(content["key"], base64.b64decode(content["base64"]), step=step, at=event.at)
+
+    def _table(self, event: Event) -> None:
+        self._artifacts.write_table(**event.content)
+
+    @property
+    def _artifacts(self) -> RunArtifacts:
+        return RunArtifacts(self._client, self._run_id)

@@ -23,6 +23,8 @@ DVC_BASELINE = "dvc.exp.baseline_rev"
 COMMIT = "mlflow.source.git.commit"
 DESCRIPTION = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
+LOGGED_IMAGES, LOGGED_ARTIFACTS = "mlflow.loggedImages", "mlflow.loggedArtifacts"  # set where a run has some
+EXTERNAL = "mlflow.model.isExternal"  # of a logged model whose file is not stored in MLflow
 # The MLflow UI calls this kind "Machine learning", and opens such an experiment with its training runs.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 

@@ -13,8 +13,8 @@ from penstock.tracking.errors import reason_of
 from penstock.tracking.run_writer import RunWriter
 from penstock.tracking.spool import Event, discard, pending_logs, quarantine, read_events
 
-# The event whose content goes to an artifact store, which may fail where MLflow does not.
-WITH_FILE = "file"
+# The events whose content goes to an artifact store, which may fail where MLflow does not.
+WITH_FILE = ("file", "image", "table")
 
 
 class _DeletedRunError(Exception):
@@ -67,7 +67,7 @@ class Uploader:
                 if writer.run_is_deleted():
                     raise _DeletedRunError from error
                 self._quarantine(event, reason_of(error))
-            elif event.kind == WITH_FILE:
+            elif event.kind in WITH_FILE:
                 connect(self.uri)  # raises where MLflow is unreachable; otherwise only its artifact store fails
                 self._unstored.append((event, error))
             else:

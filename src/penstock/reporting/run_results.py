@@ -1,0 +1,79 @@
+"""Log the results of a validation to its run: figures as images, confusion matrix and worst errors as tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from penstock.reporting.figures import Examples, evaluation_figures, squares
+from penstock.tracking.image_names import GENERATED, SAMPLES, WORST_ERRORS
+from penstock.tracking.run import TrackedRun
+
+Rows = Sequence[Mapping[str, Any]]
+PNG = ".png"
+KEYS = {"mistakes": WORST_ERRORS, "samples": GENERATED}  # names of figures that differ in MLflow
+# Columns of images in the table of the worst errors, and their arrays in examples.npz.
+ERROR_IMAGES = {"image": ("worst_images", "images"), "reconstruction": ("worst_reconstructions",)}
+
+
+def log_results(
+    run: TrackedRun, report: Mapping[str, Any], per_class: Rows, examples: Examples, classes: Sequence[str]
+) -> None:
+    """Log the figures and tables of a validated model.
+
+    Args:
+        run: The run of its training.
+        report: Content of validation.json.
+        per_class: Rows of per_class.csv.
+        examples: Arrays of examples.npz.
+        classes: Class names in the order of the labels.
+    """
+    for name, content in evaluation_figures(per_class, examples, classes).items():
+        if name.endswith(PNG):  # the animation has the same images as the samples of each epoch
+            figure = name.removesuffix(PNG)
+            run.log_image(KEYS.get(figure, figure), content)
+    if "samples" in examples:
+        for epoch, grid in enumerate(squares(examples["samples"]), start=1):
+            run.log_image(SAMPLES, _png(grid), step=epoch)
+    if "predicted" in per_class[0]:
+        run.log_table("confusion_matrix", confusion_table(per_class))
+    if errors := report.get("worst_errors"):
+        run.log_table("worst_errors", error_table(errors, examples))
+
+
+def confusion_table(per_class: Rows) -> list[dict[str, Any]]:
+    """Return one row for each actual class, with the number of test rows for each predicted class."""
+    table: dict[str, dict[str, Any]] = {}
+    for row in per_class:
+        table.setdefault(row["actual"], {"actual": row["actual"]})[f"predicted {row['predicted']}"] = int(row["count"])
+    return list(table.values())
+
+
+def error_table(errors: Rows, examples: Examples) -> list[dict[str, Any]]:
+    """Return the worst errors of validation.json, each with its images if the inputs are images."""
+    images = {
+        column: examples[next(name for name in names if name in examples)]
+        for column, names in ERROR_IMAGES.items()
+        if any(name in examples for name in names)
+    }
+    return [
+        dict(error) | {column: _png(Image.fromarray(_gray(of_column[number]))) for column, of_column in images.items()}
+        for number, error in enumerate(errors)
+    ]
+
+
+def _gray(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image [height, width] as uint8, whether its pixels are bytes or 0..1, black on white."""
+    pixels = image if image.dtype == np.uint8 else np.rint(image * 255).astype(np.uint8)
+    return 255 - pixels
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="png")
+    return file.getvalue()
