@@ -23,7 +23,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights, read_shown
 from penstock.models.common.build import build_network
 from penstock.orchestration.stage_runner import run_stage
-from penstock.reporting.run_results import log_results
+from penstock.reporting.run_results import run_images, run_tables
 from penstock.tracking.run import track_model
 
 EXAMPLE_ROWS = 3
@@ -53,7 +53,10 @@ def main(project: Project, config: Config, name: str) -> None:
         int8_latency = measure_latency(open_model(files.int8), evaluation.inputs, [1])
         write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
         run.log_validation(_metrics(evaluation, latency, int8_latency), evaluation.report["onnx"]["sha256"])
-        log_results(run, evaluation.report, evaluation.per_class, evaluation.examples, processed.info.classes)
+        for image in run_images(evaluation.per_class, evaluation.examples, processed.info.classes):
+            run.log_image(image.key, image.png, image.step)
+        for table, rows in run_tables(evaluation.report, evaluation.per_class, evaluation.examples).items():
+            run.log_table(table, rows)
         require_passed(parity_checks(model, evaluation.report), f"{block}.{name}.gates")
 
     report = evaluation.report

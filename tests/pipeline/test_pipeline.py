@@ -199,13 +199,29 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.data.tags["gates.parity"] == str(ALL[model].gates.parity)
     assert run.data.params["training.seed"] == "1"
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dvc.data"]
-    figures = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    images = {file.path.split("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")}
+    best = int(run.data.metrics["model/best_epoch"])
     own = {
-        "classification": {"confusion_matrix.png"},
-        "reconstruction": {"reconstructions.png"},
-        "adversarial": {"samples.png", "samples_per_epoch.gif"},
+        "classification": {f"images/confusion_matrix+step+{best}"},
+        "reconstruction": {f"images/reconstructions+step+{best}"},
+        "adversarial": {f"images/samples+step+{epoch}" for epoch in epochs},
     }
-    assert {"learning_curves.png"} | own[ALL[model].task] <= figures
+    assert own[ALL[model].task] <= images
+
+
+@pytest.mark.parametrize("model", of_each_model(MODELS))
+def test_every_onnx_file_is_a_logged_model_with_its_test_score_on_the_dataset(client, small_run, report, model):
+    dataset = MODELS[model]
+    experiment = client.get_experiment_by_name(dataset).experiment_id
+    digest = locked(small_run)[f"data/processed/{dataset}"]
+    on_this_data = [{"dataset_name": dataset, "dataset_digest": digest}]
+    (logged,) = client.search_logged_models([experiment], f"name = '{model}'", datasets=on_this_data)
+    validated = report(model, "validation")
+    assert logged.tags["onnx.sha256"] == validated["onnx"]["sha256"]
+    scores = {metric.key: metric.value for metric in logged.metrics}
+    (score, value), *_ = validated["test"].items()
+    assert scores[f"test/{score}"] == value
 
 
 def test_every_fold_is_a_child_run(client, report):

@@ -1,18 +1,17 @@
-"""Log the results of a validation to its run: figures as images, confusion matrix and worst errors as tables."""
+"""Prepare the results of a validation for its run in MLflow: images, and tables."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from penstock.reporting.figures import Examples, evaluation_figures, squares
-from penstock.tracking.image_names import GENERATED, SAMPLES, WORST_ERRORS
-from penstock.tracking.run import TrackedRun
+from penstock.tracking.image_names import CONFUSION_MATRIX, GENERATED, SAMPLES, WORST_ERRORS
 
 Rows = Sequence[Mapping[str, Any]]
 PNG = ".png"
@@ -21,14 +20,20 @@ KEYS = {"mistakes": WORST_ERRORS, "samples": GENERATED}  # names of figures that
 ERROR_IMAGES = {"image": ("worst_images", "images"), "reconstruction": ("worst_reconstructions",)}
 
 
-def log_results(
-    run: TrackedRun, report: Mapping[str, Any], per_class: Rows, examples: Examples, classes: Sequence[str]
-) -> None:
-    """Log the figures and tables of a validated model.
+class RunImage(NamedTuple):
+    """An image of a run."""
+
+    key: str
+    """Its name."""
+    png: bytes
+    step: int | None = None
+    """Its epoch; None is the epoch whose weights were kept."""
+
+
+def run_images(per_class: Rows, examples: Examples, classes: Sequence[str]) -> Iterator[RunImage]:
+    """Draw the figures of a validated model, and what it generated after each epoch.
 
     Args:
-        run: The run of its training.
-        report: Content of validation.json.
         per_class: Rows of per_class.csv.
         examples: Arrays of examples.npz.
         classes: Class names in the order of the labels.
@@ -36,14 +41,26 @@ def log_results(
     for name, content in evaluation_figures(per_class, examples, classes).items():
         if name.endswith(PNG):  # the animation has the same images as the samples of each epoch
             figure = name.removesuffix(PNG)
-            run.log_image(KEYS.get(figure, figure), content)
+            yield RunImage(KEYS.get(figure, figure), content)
     if "samples" in examples:
         for epoch, grid in enumerate(squares(examples["samples"]), start=1):
-            run.log_image(SAMPLES, _png(grid), step=epoch)
+            yield RunImage(SAMPLES, _png(grid), epoch)
+
+
+def run_tables(report: Mapping[str, Any], per_class: Rows, examples: Examples) -> dict[str, list[dict[str, Any]]]:
+    """Return the tables of a validated model by name; a value of type bytes is a PNG image.
+
+    Args:
+        report: Content of validation.json.
+        per_class: Rows of per_class.csv.
+        examples: Arrays of examples.npz.
+    """
+    tables = {}
     if "predicted" in per_class[0]:
-        run.log_table("confusion_matrix", confusion_table(per_class))
+        tables[CONFUSION_MATRIX] = confusion_table(per_class)
     if errors := report.get("worst_errors"):
-        run.log_table("worst_errors", error_table(errors, examples))
+        tables[WORST_ERRORS] = error_table(errors, examples)
+    return tables
 
 
 def confusion_table(per_class: Rows) -> list[dict[str, Any]]:
