@@ -24,6 +24,7 @@ from penstock.core.distributed import require_launcher
 from penstock.core.errors import ComparisonError, ConfigError, PenstockError, StageError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
+from penstock.registry.command import add_registry_commands
 from penstock.serving.options import add_options, config_from
 from penstock.validation.command import add_validate_command
 
@@ -76,14 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     repro.set_defaults(run=_repro)
 
-    register = commands.add_parser(
-        "register", help="register the validated models in MLflow, and set the alias `champion` to the files here"
-    )
-    register.add_argument("model", nargs="*", help="models to compare (default: all, and those that are gone)")
-    register.add_argument(
-        "--check", action="store_true", help="show what differs and change nothing; exit with 1 if anything does"
-    )
-    register.set_defaults(run=_register)
+    add_registry_commands(commands)
 
     results = commands.add_parser("results", help="print the table of results")
     results.set_defaults(run=_results)
@@ -196,15 +190,6 @@ def _repro(chosen: argparse.Namespace) -> None:
         raise
     register_if_possible(project, config)
     sys.exit(exit_code)
-
-
-def _register(chosen: argparse.Namespace) -> None:
-    from penstock.config.loading import load_config
-    from penstock.registry.register import register_models
-
-    project = Project.find()
-    if not register_models(project, load_config(project.params), chosen.model, check=chosen.check):
-        sys.exit(1)
 
 
 def _results(_chosen: argparse.Namespace) -> None:

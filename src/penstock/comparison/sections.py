@@ -66,7 +66,7 @@ def _conclusion(comparison: ModelComparison, letter: str, pair: Pair, reference:
         return f"{letter} ({reference}) is the same file as {first}."
     score = pair.scores[0]
     low, high = score.test.interval
-    places = _places(score.score)
+    places = decimal_places(score.score)
     figures = (
         f"{_name(score.score)} {score.test.difference:+z.{places}f}, "
         f"{_percent(comparison)} interval {low:+z.{places}f} to {high:+z.{places}f}, p {p_text(score.p_adjusted)}"
@@ -116,7 +116,7 @@ def _scores(comparison: ModelComparison) -> Iterator[Section]:
 def _score_cells(score: ScoreDifference, alpha: float) -> list[str]:
     low, high = score.test.interval
     verdict = score.verdict(alpha)
-    places = _places(score.score)
+    places = decimal_places(score.score)
     return [
         f"{score.a:.{places}f}",
         f"{score.b:.{places}f}",
@@ -192,7 +192,7 @@ def _classes(comparison: ModelComparison, letter: str, pair: Pair) -> Section:
     hidden = len(pair.classes) - len(shown)
     notes = [f"{hidden} more classes differ less; --json has all."] if hidden else []
     title = f"{comparison.class_score.capitalize()} by class, A and {letter}"
-    places = _places(pair.scores[0].score) if pair.scores else 4
+    places = decimal_places(pair.scores[0].score) if pair.scores else 4
     return Section(title, columns, [_class_cells(one, places) for one in shown], notes)
 
 
@@ -225,7 +225,7 @@ def _disagreements(comparison: ModelComparison, letter: str, pair: Pair) -> Sect
 
 
 def _errors(row: Row) -> list[str]:
-    return [f"{error:.{_places(score)}f}" for side in "ab" for score, error in row[side].items()]
+    return [f"{error:.{decimal_places(score)}f}" for side in "ab" for score, error in row[side].items()]
 
 
 def _answer(answer: Mapping[str, Any]) -> tuple[str, str]:
@@ -250,7 +250,7 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
 
 
-def _places(score: str) -> int:
+def decimal_places(score: str) -> int:
     """Return the digits behind the point that tell two models apart."""
     return 5 if score == "mean_squared_error" else 4
 

@@ -18,6 +18,7 @@ from penstock.config.models import (
     ModelConfig,
     ModelConfigs,
 )
+from penstock.config.promotion import PromotionConfig
 from penstock.core.errors import ConfigError, nearest
 
 Entry = TypeVar("Entry")
@@ -108,6 +109,7 @@ class Config(BaseConfig):
 
     download: DownloadConfig = Field(default=DownloadConfig(), description="How files are downloaded.")
     tracking: TrackingConfig = Field(default=TrackingConfig(), description="Where MLflow keeps the runs.")
+    promotion: PromotionConfig = Field(default=PromotionConfig(), description="When a version becomes champion.")
     trainer: TrainerConfig = Field(description="Arguments of Lightning's Trainer.")
     checkpoints: CheckpointsConfig = Field(default=CheckpointsConfig(), description="Checkpoints of trainings.")
     datasets: dict[Name, DatasetConfig] = Field(description="Datasets by name.")
@@ -133,6 +135,11 @@ class Config(BaseConfig):
                 self._check_batch_size(model, block, name)
                 self._check_behaviour_gates(model, block, name)
         self._check_unique_names()
+        for name in self.promotion.models:
+            if name not in self.every_model:
+                raise mistake(
+                    f"unknown model '{name}'{nearest(name, self.every_model)}", at=["promotion", "models", name]
+                )
         return self
 
     def _check_fid_references(self) -> None:

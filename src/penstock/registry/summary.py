@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.core import console
+from penstock.registry.agreed_state import Note
 from penstock.registry.local_models import LocalModel
+
+
+def show(notes: Sequence[Note], models: Sequence[LocalModel]) -> None:
+    """Print what a person must decide, or that there is nothing."""
+    for note in notes:
+        console.stage_line("register", note.name, note.text)
+    if not notes:
+        summarize(models)
 
 
 def summarize(models: Sequence[LocalModel]) -> None:

@@ -24,7 +24,7 @@ def describe(root: Path) -> dict[str, str]:
     return versions | {
         "version.python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "mlflow.user": _user(),
+        "mlflow.user": user_name(),
         "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
         COMMIT: git_commit(root),
@@ -38,7 +38,8 @@ def _dvc_experiment() -> dict[str, str]:
     return {tag: os.environ[variable] for tag, variable in variables.items() if os.environ.get(variable)}
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user in the operating system."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container the user ID may have no name
