@@ -78,16 +78,20 @@ def champion(project):
     return version, client.get_run(version.run_id)
 
 
-def test_champion_is_the_file_that_dvc_restores_from_its_run_cache(project):
+def test_champion_is_no_file_that_dvc_restores_from_its_run_cache(project):
     epochs = project.read_params()["models"]["iris_mlp"]["training"]["epochs"]
     project.run("penstock", "register")
     project.run("dvc", "exp", "run", "--set-param", f"{EPOCHS}=3", "register@iris_mlp")
     assert champion(project)[0].version == 1, "an experiment moves no alias"
-    project.run("penstock", "register")
+    assert "version 2 registered; champion " in project.run("penstock", "register").stdout
+    project.run("penstock", "promote", "iris_mlp", "--version", "2", "--reason", "three epochs")
     assert champion(project)[1].data.params["training.epochs"] == "3"
+    three = champion(project)[0].tags["onnx.sha256"]
     project.edit_params(models__iris_mlp__training__epochs=epochs)
     assert "Stage 'export@iris_mlp' is cached" in project.run("dvc", "repro").stdout
-    assert "champion moved from version 2 to 1" in project.run("penstock", "register").stdout
+    assert "is version 1, no new one" in project.run("penstock", "register").stdout
+    assert champion(project)[0].tags["onnx.sha256"] == three
+    assert "champion moved from version 2 to 1" in project.run("penstock", "rollback", "iris_mlp").stdout
     validation = json.loads((project.root / "models/iris_mlp/validation.json").read_text())
     assert champion(project)[0].tags["onnx.sha256"] == validation["sha256"]
 

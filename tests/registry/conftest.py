@@ -9,9 +9,11 @@ import pytest
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
-from penstock.io.files import read_json, write_arrays, write_bytes, write_json
+from penstock.export.onnx_file import read_provenance
+from penstock.io.files import read_json, sha256, write_arrays, write_bytes, write_json
 from penstock.io.provenance import Provenance
 from penstock.registry.register import register_models
+from tests.helpers.compared_models import ComparedProject
 from tests.serving import tiny_models
 
 PROVENANCE = Provenance(model="iris_mlp", data="d.dir", parameters="p", code="c")
@@ -76,3 +78,34 @@ def make_project(repository, tmp_path):
 @pytest.fixture
 def here(make_project):
     return make_project("here")
+
+
+class FlowerProject(ModelProject):
+    """A project whose model classifies the test rows of Iris, so that its versions can be compared."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.compared = ComparedProject(root)
+
+    def write(self, borders, **metadata):
+        """Write a validated classifier; return its sha256."""
+        path = self.compared.write(borders, **metadata)
+        files = self.project.model("iris_mlp", "models")
+        write_arrays(files.examples, {"example_inputs": np.ones((2, 4), np.float32)})
+        write_json(files.validation, {"sha256": sha256(path)} | asdict(read_provenance(path)))
+        return sha256(path)
+
+    def register_all(self, *models):
+        """Register one classifier after the other."""
+        for borders in models:
+            self.write(borders)
+            assert self.register()
+
+
+@pytest.fixture
+def flowers(repository, tmp_path, empty_database, monkeypatch):
+    """A project of Iris with an empty MLflow, which is the working directory."""
+    ComparedProject.create(repository, tmp_path)
+    shutil.copy(empty_database, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return FlowerProject(tmp_path)

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.registry.mlflow_registry import MlflowRegistry
+from penstock.registry.promote import open_champions
 from penstock.registry.register import register_if_possible
 from penstock.tracking.run import track_model
 from penstock.tracking.tags import PROJECT
@@ -38,19 +39,27 @@ def train(here, shift, epochs):
     return here.write(shift, epochs=epochs)
 
 
-def test_champion_follows_the_file_that_dvc_restores(here, client, capsys):
-    """Train for 100 epochs, then 80, then restore the files of the first training, as DVC's run cache does."""
-    first = train(here, 1.0, epochs=100)
+def promote(here, version):
+    with open_champions(here.project, here.config, "iris_mlp") as champions:
+        champions.promote(str(version), "the test says so")
+
+
+def test_champion_stays_when_dvc_restores_an_older_file(here, client, capsys):
+    """Train for 100 epochs, then 80, promote, then restore the files of the first training, as DVC's run cache does."""
+    train(here, 1.0, epochs=100)
     shutil.copytree(here.root / "models", here.root / "cache")
     assert here.register()
-    train(here, 2.0, epochs=80)
+    second = train(here, 2.0, epochs=80)
     assert here.register()
-    assert champion(client).version == 2
+    assert champion(client).version == 1, "registration alone moves no alias"
+    promote(here, 2)
+    assert here.register(check=True)
     shutil.copytree(here.root / "cache", here.root / "models", dirs_exist_ok=True)
     capsys.readouterr()
-    assert here.register()
-    assert "champion moved from version 2 to 1" in capsys.readouterr().out
-    assert champion(client).tags["onnx.sha256"] == first
+    for check in (False, True):
+        assert here.register(check=check) == (not check)
+        assert "champion stays version 2: models/iris_mlp/model.onnx is version 1, " in capsys.readouterr().out
+    assert champion(client).tags["onnx.sha256"] == second
     assert len(client.search_model_versions("name = 'iris_mlp'")) == 2
 
 
@@ -80,15 +89,17 @@ def test_nothing_changes_the_second_time_and_mlflow_is_not_imported(here, client
     assert (here.root / "mlflow.db").stat().st_mtime_ns == before
 
 
-def test_an_alias_that_somebody_moved_is_seen(here, client):
+def test_an_alias_that_somebody_moved_is_seen_and_stays(here, client):
     train(here, 1.0, epochs=100)
     here.register()
     train(here, 2.0, epochs=80)
     here.register()
+    promote(here, 2)
+    assert here.register(check=True)
     client.set_registered_model_alias("iris_mlp", "champion", "1")
     assert not here.register(check=True)
     assert here.register()
-    assert champion(client).version == 2
+    assert champion(client).version == 1
 
 
 @pytest.mark.parametrize(("changes", "comparisons"), [(True, 2), (False, 1)])
@@ -110,21 +121,20 @@ def test_registry_is_compared_once_and_once_more_after_a_change(here, client, mo
 
 
 def test_a_change_by_somebody_else_meanwhile_is_mended_the_next_time(here, client, monkeypatch):
-    for shift in (1.0, 2.0):
-        here.write(shift)
-        here.register()
+    here.write(1.0)
+    here.register()
     here.write(3.0, "mnist_cnn")
     register = MlflowRegistry.register
 
     def register_slowly(registry, local):
-        client.set_registered_model_alias("iris_mlp", "champion", "1")
+        client.delete_registered_model_alias("iris_mlp", "champion")
         return register(registry, local)
 
     monkeypatch.setattr(MlflowRegistry, "register", register_slowly)
     assert here.register()
-    assert champion(client).version == 1
+    assert champion(client) is None
     assert here.register()
-    assert champion(client).version == 2
+    assert champion(client).version == 1
 
 
 def test_an_untagged_model_is_tagged_with_the_project(here, client):

@@ -43,7 +43,7 @@ class RunDescription:
                 f"```text\n{_shortened(self.architecture)}\n```",
                 f"**Dataset**: `{self.info.dataset}`, {self.info.description}. Digest: `{self.data}`",
                 f"**Reproduce**\n\n```sh\n{self._commands(environment)}\n```",
-                f"**Serve**: `{self.onnx}`; after it has passed its gates also `models:/{self.model}@champion`",
+                f"**Serve**: `{self.onnx}`; once it is the champion also `models:/{self.model}@champion`",
             ]
         )
 
