@@ -87,7 +87,7 @@ class FlowerProject(ModelProject):
         super().__init__(root)
         self.compared = ComparedProject(root)
 
-    def write(self, borders, **metadata):
+    def save(self, borders, **metadata):
         """Write a validated classifier; return its sha256."""
         path = self.compared.write(borders, **metadata)
         files = self.project.model("iris_mlp", "models")
@@ -98,7 +98,7 @@ class FlowerProject(ModelProject):
     def register_all(self, *models):
         """Register one classifier after the other."""
         for borders in models:
-            self.write(borders)
+            self.save(borders)
             assert self.register()
 
 
