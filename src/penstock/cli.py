@@ -25,6 +25,7 @@ from penstock.core.errors import ComparisonError, ConfigError, PenstockError, St
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.registry.command import add_registry_commands
+from penstock.reporting.command import add_card_command
 from penstock.serving.options import add_options, config_from
 from penstock.validation.command import add_validate_command
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     results = commands.add_parser("results", help="print the table of results")
     results.set_defaults(run=_results)
+    add_card_command(commands)
 
     _add_compare(commands.add_parser("compare", help="compare models on the same test rows, by a paired test"))
 

@@ -5,15 +5,12 @@ The HTML page is one file, and loads nothing: styles, scripts, charts and images
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from penstock.comparison.sections import p_text
 from penstock.config.params import Config
 from penstock.core.console import file_size
 from penstock.core.paths import Project
@@ -21,8 +18,9 @@ from penstock.io.files import read_json, write_bytes, write_text
 from penstock.reporting.charts import interval_plot
 from penstock.reporting.data_checks import data_checks
 from penstock.reporting.figures import all_learning_curves, png, read_history
-from penstock.reporting.measures import DOWN, measure, names, numbers, shown
+from penstock.reporting.measures import DOWN, measure, names
 from penstock.reporting.results import Result
+from penstock.reporting.template import environment
 from penstock.reporting.tuned import TunedResult, tuned_results
 from penstock.reporting.views import view_of
 
@@ -56,7 +54,7 @@ def write_page(project: Project, config: Config, results: Sequence[Result]) -> P
     tuned = tuned_results(project, config, results)
     page = project.results / "index.html"
     content = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             config=config,
@@ -134,39 +132,6 @@ def write_model_page(project: Project, config: Config, results: Sequence[Result]
     histories = {result.name: read_history(result.files.history) for result in results}
     scored = {name: history for name, history in histories.items() if "val/accuracy" in history[0]}
     write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
-    template = _environment().get_template("models.md")
+    template = environment().get_template("models.md")
     write_text(project.model_page, template.render(results=results, config=config, file_size=file_size))
     return project.model_page
-
-
-def _signed(name: str, value: float) -> str:
-    return f"{value:+z.{measure(name).places}f}"
-
-
-def _gate_value(value: float) -> str:
-    if math.isnan(value):
-        return "not measured"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.6g}"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("penstock.reporting", "."),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    functions: dict[str, Any] = {
-        "file_size": file_size,
-        "gate_value": _gate_value,
-        "measure": measure,
-        "numbers": numbers,
-        "p_text": p_text,
-        "shown": shown,
-        "signed": _signed,
-        "TASKS": TASKS,
-        "EXPLAINED": EXPLAINED,
-    }
-    environment.globals |= functions
-    return environment

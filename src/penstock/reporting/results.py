@@ -98,19 +98,29 @@ def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[
     for name, model in config.every_model.items():
         files = project.model(name, config.block_of_model(name))
         if files.training_report.is_file() and files.validation_report.is_file():
-            results.append(
-                Result(
-                    name=name,
-                    model=model,
-                    files=files,
-                    training=read_json(files.training_report),
-                    validation=read_json(files.validation_report),
-                    seeds=read_json(files.seeds_report) if files.seeds_report.is_file() else None,
-                    latency=_latency(files),
-                    seconds=seconds.get(name),
-                )
-            )
+            results.append(read_result(name, model, files, seconds.get(name)))
     return results
+
+
+def read_result(name: str, model: ModelConfig, files: ModelFiles, seconds: float | None = None) -> Result:
+    """Read the reports of a validated model.
+
+    Args:
+        name: The model.
+        model: Its settings.
+        files: Its files.
+        seconds: Training time in seconds; None if it is not known.
+    """
+    return Result(
+        name=name,
+        model=model,
+        files=files,
+        training=read_json(files.training_report),
+        validation=read_json(files.validation_report),
+        seeds=read_json(files.seeds_report) if files.seeds_report.is_file() else None,
+        latency=_latency(files),
+        seconds=seconds,
+    )
 
 
 def _latency(files: ModelFiles) -> dict[str, float]:
