@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from ruamel.yaml import YAML
 
 from penstock.cli import main
@@ -66,14 +66,15 @@ def refused(capsys, *arguments):
 
 def test_the_hub_reads_the_front_matter(card, project):
     read = ModelCard(card, ignore_metadata_errors=False).data
+    assert isinstance(read, ModelCardData)
     assert (read.license, read.library_name, read.pipeline_tag) == ("mit", "onnx", "tabular-classification")
     assert read.datasets == ["scikit-learn/iris"]
-    assert {"onnx", "penstock", "mlp"} <= set(read.tags)
+    assert {"onnx", "penstock", "mlp"} <= set(read.tags or ())
     report = read_json(project.model("iris_mlp", "models").validation_report)
-    found = {result.metric_name: result.metric_value for result in read.eval_results}
+    found = {result.metric_name: result.metric_value for result in read.eval_results or ()}
     assert found["accuracy"] == report["test"]["accuracy"]
     assert len(found) == len(report["test"])
-    assert {result.dataset_split for result in read.eval_results} == {"test"}
+    assert {result.dataset_split for result in read.eval_results or ()} == {"test"}
 
 
 def test_its_code_runs_beside_the_file(card, project):

@@ -57,6 +57,8 @@ def write_page(project: Project, config: Config, results: Sequence[Result]) -> P
         environment()
         .get_template("page.html")
         .render(
+            TASKS=TASKS,
+            EXPLAINED=EXPLAINED,
             config=config,
             data=data,
             checks=data_checks(config, data),
