@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import reduce
-from operator import getitem
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tests.conftest import REPOSITORY
 
 TEXT = (REPOSITORY / "params.yaml").read_text()
 # Blocks with an entry per dataset or model; each entry is a test of its own.
-NAMED = ("datasets", "models", "tuned")
+NAMED = ("datasets", "models", "tuned", "search")
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ UNREACHABLE = {
     (*dataset, "files", file, key)
     for dataset, file in {(keys[:2], keys[3]) for keys in SCALARS if keys[0] == "datasets" and keys[2] == "files"}
     for key in ("bytes", "sha256")
-}
+} | {keys for keys in SCALARS if keys[0] == "search" and keys[2] == "space"}
 BLOCKS = sorted({keys[: 2 if keys[0] in NAMED else 1] for keys in SCALARS})
 QUICK = {("models", "iris_mlp"), ("models", "imdb_rnn_stacked"), ("datasets", "iris")}  # all others take minutes
 
@@ -99,7 +98,7 @@ def test_a_list_is_replaced_in_place(params):
     assert load_config(params).model("iris_mlp").network.model_dump()["hidden_sizes"] == (20, 10)
 
 
-def test_only_files_of_datasets_have_keys_with_dots():
+def test_only_files_of_datasets_and_search_spaces_have_keys_with_dots():
     assert {keys for keys in SCALARS if any("." in key for key in keys)} == UNREACHABLE
 
 
@@ -130,4 +129,9 @@ def change(params, keys, value):
         apply_overrides(params, [override(keys, value)])
         return
     with modify_yaml(params) as document:
-        reduce(getitem, keys[:-1], document)[keys[-1]] = value
+        block = reduce(lambda block, key: block[position(block, key)], keys[:-1], document)
+        block[position(block, keys[-1])] = value
+
+
+def position(block, key):
+    return int(key) if isinstance(block, list) else key

@@ -75,10 +75,15 @@ def _parse(path: Path, text: str, yaml: YAML) -> Document:
 
 
 def _describe(path: Path, document: object, details: ErrorDetails) -> str:
+    keys, problem = locate_mistake(document, details)
+    return f"{path.name}:{line_of(document, keys)}: {_dotted(keys) or 'the file'}: {problem}"
+
+
+def locate_mistake(document: object, details: ErrorDetails) -> tuple[list[str | int], str]:
+    """Return the keys of a mistake in a document that pydantic has checked, and what is wrong there."""
     context = details.get("ctx", {})
     below = (_tag(context),) if details["type"].startswith("union_tag") else context.get("at", ())
-    keys = _document_keys(document, (*details["loc"], *below))
-    return f"{path.name}:{line_of(document, keys)}: {_dotted(keys) or 'the file'}: {_message(details)}"
+    return _document_keys(document, (*details["loc"], *below)), _message(details)
 
 
 def _tag(context: Mapping[str, str]) -> str:
@@ -108,7 +113,7 @@ def _document_keys(document: Document, location: tuple[str | int, ...]) -> list[
     for position, part in enumerate(location):
         if _holds(document, part):
             document = document[part]
-        elif position < len(location) - 1 or part == "[key]":
+        elif position < len(location) - 1 or part == "[key]" or not isinstance(document, dict | list):
             continue
         keys.append(part)
     return keys

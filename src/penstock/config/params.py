@@ -19,6 +19,7 @@ from penstock.config.models import (
     ModelConfigs,
 )
 from penstock.config.promotion import PromotionConfig
+from penstock.config.search import SearchConfig
 from penstock.core.errors import ConfigError, nearest
 
 Entry = TypeVar("Entry")
@@ -122,6 +123,9 @@ class Config(BaseConfig):
         default=3, description="Seeds that `make tuned` trains each tuned model from, for mean and standard deviation."
     )
     tuned: ModelConfigs = Field(default={}, description="Tuned models by name. `make tuned` trains them.")
+    search: dict[Name, SearchConfig] = Field(
+        default={}, description="What `penstock sweep` varies, by the name of a model. No stage depends on it."
+    )
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:
