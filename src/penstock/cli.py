@@ -26,7 +26,7 @@ from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
-from penstock.serving.options import add_options, config_from
+from penstock.serving.options import add_options, config_from, shadows_from
 from penstock.validation.command import add_validate_command
 
 # Whose runs `penstock ui` shows itself; every other address is that of a server.
@@ -295,21 +295,23 @@ def _serve(chosen: argparse.Namespace) -> None:
     from penstock.serving.runtime.sources import require_sources
     from penstock.serving.server import serve
 
-    config = config_from(chosen)
-    if not chosen.sources:
-        serve(_served_by_project(), config)
-        return
+    config, shadows = config_from(chosen), shadows_from(chosen)
     registered = [source for source in chosen.sources if source.startswith("models:")]
-    sources = [Path(source) for source in chosen.sources if source not in registered]
-    require_sources(sources)
-    if not registered:
-        serve(sources, config)
+    files = [Path(source) for source in chosen.sources if source not in registered]
+    challengers = {name: source for name, source in shadows.items() if source.startswith("models:")}
+    shadow_files = {name: Path(source) for name, source in shadows.items() if name not in challengers}
+    require_sources(files)
+    sources = files if chosen.sources else _served_by_project()
+    if not (registered or challengers):
+        serve(sources, config, shadow_files)
         return
-    from penstock.registry.sync import synced_models
+    from penstock.registry.sync import CHALLENGERS, synced_models
 
-    with synced_models(registered, chosen.registry_poll_seconds) as folder:
-        require_sources([folder, *sources])
-        serve([folder, *sources], config)
+    with synced_models(registered, chosen.registry_poll_seconds, challengers) as folder:
+        if registered:
+            sources = [folder, *files]
+            require_sources(sources)
+        serve(sources, config, shadow_files | {name: folder / CHALLENGERS / name for name in challengers})
 
 
 def _served_by_project() -> Sequence[Path]:

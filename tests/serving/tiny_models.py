@@ -18,7 +18,7 @@ QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [1, 2], 
 INFER = "/v2/models/fractions/infer"
 
 
-def fractions(shift=0.0):
+def fractions(shift=0.0, table=TABLE):
     """`numbers` float32 [rows, 2] to `sum` float32 [rows]: of the table's entry, 1/a and `shift`."""
     nodes = [
         helper.make_node("Gather", ["numbers", "zero"], ["a"], axis=1),
@@ -28,7 +28,7 @@ def fractions(shift=0.0):
         helper.make_node("Gather", ["table", "index"], ["entry"]),
         helper.make_node("Sum", ["entry", "fraction", "shift"], ["sum"]),
     ]
-    constants = {"zero": np.int64(0), "one": np.int64(1), "table": TABLE, "shift": np.float32(shift)}
+    constants = {"zero": np.int64(0), "one": np.int64(1), "table": table, "shift": np.float32(shift)}
     return _model(nodes, ("numbers", TensorProto.FLOAT, 2), [("sum", TensorProto.FLOAT)], constants)
 
 
@@ -100,6 +100,22 @@ def sides():
     constants = {"height": np.array([1]), "halves": np.array([-1, 2, 14]), "width": np.array([2])}
     gives = [("probabilities", TensorProto.FLOAT, 2), ("label", TensorProto.INT64)]
     return _model(nodes, ("pixels", TensorProto.UINT8, 28, 28), gives, constants, classes='["left", "right"]')
+
+
+def above(threshold):
+    """`number` float32 [rows]: "low" or "high", whether it is above a threshold."""
+    nodes = [
+        helper.make_node("Sub", ["number", "threshold"], ["distance"]),
+        helper.make_node("Sigmoid", ["distance"], ["high"]),
+        helper.make_node("Sub", ["one", "high"], ["low"]),
+        helper.make_node("Unsqueeze", ["low", "last"], ["low_column"]),
+        helper.make_node("Unsqueeze", ["high", "last"], ["high_column"]),
+        helper.make_node("Concat", ["low_column", "high_column"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    constants = {"threshold": np.float32(threshold), "one": np.float32(1), "last": np.array([1])}
+    gives = [("probabilities", TensorProto.FLOAT, 2), ("label", TensorProto.INT64)]
+    return _model(nodes, ("number", TensorProto.FLOAT), gives, constants, classes='["low", "high"]')
 
 
 def echo():

@@ -40,6 +40,18 @@ def tolerance(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Parse a number above 0, and at most 1.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is not such a number.
+    """
+    number = _number(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, and at most 1")
+    return number
+
+
 def significance_level(text: str) -> float:
     """Parse a number between 0 and 1, both excluded.
 

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,15 +19,21 @@ from penstock.registry.model_uri import ModelURI
 from penstock.tracking.uri import URI, registry_uri
 
 SECONDS_TO_FINISH = 30.0
+CHALLENGERS = ".challengers"
+"""Subfolder of the challengers, which the server does not take for models to serve."""
 
 
 @contextmanager
-def synced_models(models: Sequence[str], poll_seconds: float) -> Iterator[Path]:
+def synced_models(
+    models: Sequence[str], poll_seconds: float, challengers: Mapping[str, str] | None = None
+) -> Iterator[Path]:
     """Yield a folder of models to serve, and keep it in sync with the registry.
 
     Args:
         models: URIs, `models:/NAME@ALIAS` or `models:/NAME/VERSION`, each name once.
         poll_seconds: Interval between two checks of the aliases, in seconds.
+        challengers: URIs of challengers by the name of the served model; their folder is `CHALLENGERS/NAME` of the
+            yielded one, as soon as the registry has them.
 
     Raises:
         ConfigError: A URI is invalid, a model is named twice, the address of MLflow is unknown, or MLflow is not
@@ -36,10 +42,19 @@ def synced_models(models: Sequence[str], poll_seconds: float) -> Iterator[Path]:
     """
     uris = [ModelURI.parse(model) for model in models]
     _require_unique(uris)
+    named = [f"{name}={ModelURI.parse(uri)}" for name, uri in (challengers or {}).items()]
     if find_spec("mlflow") is None:
-        raise ConfigError(f"{uris[0]}: needs MLflow; install it by `pip install 'penstock[registry]'`")
+        raise ConfigError(f"{[*models, *named][0]}: needs MLflow; install it by `pip install 'penstock[registry]'`")
     process = subprocess.Popen(
-        [sys.executable, "-m", "penstock.registry.sync_process", str(cache_dir()), str(poll_seconds), *map(str, uris)],
+        [
+            sys.executable,
+            "-m",
+            "penstock.registry.sync_process",
+            str(cache_dir()),
+            str(poll_seconds),
+            *map(str, uris),
+            *named,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {URI: registry_uri()},

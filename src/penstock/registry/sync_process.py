@@ -5,6 +5,9 @@
 The process creates a folder of symbolic links into the cache, prints its path, and polls the aliases. When an alias has
 moved, the link is replaced atomically, and the server loads the new version. A model that cannot be downloaded stays at
 its version. When standard input is closed, also by a crash of the server, the process removes the folder and exits.
+
+MODEL=models:/NAME@ALIAS is the challenger of a served model, whose link is in the subfolder `CHALLENGERS`. The server
+does not wait for it. Its link is removed while the registry has no such version.
 """
 
 from __future__ import annotations
@@ -15,24 +18,28 @@ import select
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from penstock.core import console
 from penstock.core.errors import PenstockError, first_line
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_version, find_version
 from penstock.registry.model_uri import ModelURI
+from penstock.registry.sync import CHALLENGERS
 from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, reason_of
 from penstock.tracking.moved_project import follow_moved_project
 from penstock.tracking.uri import URI, absolute, be_brief, label_of, require_complete
 
 # Errors of a download.
 FAILURES = (PenstockError, *OF_MLFLOW)
+# The codes of a model or version, and of an alias, that the registry does not have.
+UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class RegistrySync:
@@ -44,26 +51,36 @@ class RegistrySync:
         cache: Folder of the downloaded versions; each address has its own subfolder.
         folder: Folder of the links.
         uris: The models.
+        challengers: Challengers by the name of the served model.
     """
 
-    def __init__(self, address: str, client: MlflowClient, cache: Path, folder: Path, uris: Sequence[ModelURI]) -> None:
+    def __init__(
+        self,
+        address: str,
+        client: MlflowClient,
+        cache: Path,
+        folder: Path,
+        uris: Sequence[ModelURI],
+        challengers: Mapping[str, ModelURI] | None = None,
+    ) -> None:
         self.address = address
         self.cache = cache / label_of(absolute(address))
         self.folder = folder
-        self.uris = uris
+        self._models = {folder / uri.name: uri for uri in uris}
+        self._challengers = {folder / CHALLENGERS / name: uri for name, uri in (challengers or {}).items()}
         self._client = client
-        self._linked: dict[str, Path] = {}
-        self._warned: dict[str, str] = {}
+        self._linked: dict[Path, Path] = {}
+        self._warned: dict[Path, str] = {}
 
     def sync(self) -> None:
-        """Link every model.
+        """Link every model but the challengers.
 
         Raises:
             PenstockError: A model cannot be downloaded.
         """
-        for uri in self.uris:
+        for link, uri in self._models.items():
             try:
-                self._link(uri)
+                self._link(link, uri)
             except FAILURES as error:
                 raise PenstockError(self._reason(uri, error)) from None
 
@@ -72,53 +89,66 @@ class RegistrySync:
 
         A model that cannot be downloaded stays at its version, and each new reason is printed once as a warning.
         """
-        for uri in self.uris:
+        for link, uri in (self._models | self._challengers).items():
             try:
-                self._link(uri)
-                self._warned.pop(uri.name, None)
+                self._link(link, uri)
+                self._warned.pop(link, None)
             except FAILURES as error:
-                self._warn(uri, self._reason(uri, error))
+                self._warn(link, self._reason(uri, error))
+                if link in self._challengers and _is_unknown(error):
+                    link.unlink(missing_ok=True)
+                    self._linked.pop(link, None)
 
-    def _link(self, uri: ModelURI) -> None:
+    def _link(self, link: Path, uri: ModelURI) -> None:
         with failures_of_storage():
             found = find_version(self._client, uri)
         version = download_version(found, self.cache)
-        if self._linked.get(uri.name) == version:
+        if self._linked.get(link) == version:
             return
-        new = self.folder / f".{uri.name}.new"
+        link.parent.mkdir(exist_ok=True)
+        new = link.with_name(f".{link.name}.new")
         new.unlink(missing_ok=True)  # left by a failed attempt
         new.symlink_to(version.resolve())
-        new.replace(self.folder / uri.name)
-        self._linked[uri.name] = version
+        new.replace(link)
+        self._linked[link] = version
 
     def _reason(self, uri: ModelURI, error: Exception) -> str:
         """Return the reason as one line; messages of `PenstockError` already name the model."""
         reason = first_line(error)
         return reason if isinstance(error, PenstockError) else f"{uri}: MLflow at {self.address}: {reason}"
 
-    def _warn(self, uri: ModelURI, reason: str) -> None:
-        if self._warned.get(uri.name) != reason:
+    def _warn(self, link: Path, reason: str) -> None:
+        if self._warned.get(link) != reason:
             console.warn(reason)
-        self._warned[uri.name] = reason
+        self._warned[link] = reason
 
 
-def main(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI]) -> None:
+def _is_unknown(error: Exception) -> bool:
+    """Return whether the registry says that it has no such model, version or alias."""
+    return isinstance(error, MlflowException) and error.error_code in UNKNOWN
+
+
+def main(address: str, cache: Path, poll_seconds: float, models: Sequence[str]) -> None:
     # The server handles signals, and ends this process when it has finished.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     be_brief()
     try:
-        _serve_folder(address, cache, poll_seconds, uris)
+        _serve_folder(address, cache, poll_seconds, models)
     except PenstockError as error:
         _answer({"error": str(error)})
 
 
-def _serve_folder(address: str, cache: Path, poll_seconds: float, uris: Sequence[ModelURI]) -> None:
+def _serve_folder(address: str, cache: Path, poll_seconds: float, models: Sequence[str]) -> None:
     client = _connect(address)
+    uris = [ModelURI.parse(model) for model in models if "=" not in model]
+    challengers = {name: ModelURI.parse(uri) for name, is_one, uri in (one.partition("=") for one in models) if is_one}
     with _temporary_folder() as folder:
-        registry = RegistrySync(address, client, cache, Path(folder), uris)
+        registry = RegistrySync(address, client, cache, Path(folder), uris, challengers)
         registry.sync()
         _answer({"folder": folder})
+        if challengers:
+            registry.poll()
         while not _has_ended(poll_seconds):
             registry.poll()
 
@@ -159,4 +189,4 @@ def _has_ended(seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    main(os.environ[URI], Path(sys.argv[1]), float(sys.argv[2]), [ModelURI.parse(text) for text in sys.argv[3:]])
+    main(os.environ[URI], Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])

@@ -37,6 +37,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Add values that are counted already: how many are in each bucket, and their sum."""
+        self.counts = [one + more for one, more in zip(self.counts, counts, strict=True)]
+        self.sum += total
+
     @property
     def count(self) -> int:
         """Number of all values."""
@@ -119,6 +124,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.models: dict[str, ModelMetrics] = {}
+        self.collectors: list[Collector] = []
+        """Further metrics to export."""
 
     def of(self, model: str) -> ModelMetrics:
         return self.models.get(model) or self.models.setdefault(model, ModelMetrics())
@@ -131,7 +138,8 @@ class Metrics:
             queue_sizes: Rows in the queue of each model.
         """
         registry = CollectorRegistry()
-        registry.register(_Snapshot(self.models, versions, queue_sizes))
+        for collector in (_Snapshot(self.models, versions, queue_sizes), *self.collectors):
+            registry.register(collector)
         return generate_latest(registry)
 
 

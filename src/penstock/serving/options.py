@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.core.arguments import positive_int, seconds
+from penstock.core.arguments import positive_int, seconds, share
+from penstock.core.errors import ConfigError
 from penstock.serving.auth import read_token
 from penstock.serving.cors import origin
 from penstock.serving.settings import TOKEN_VARIABLE, ServerConfig
@@ -34,6 +36,21 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="serve ONNX files without a validation too, and say so in their metadata (default: only those that "
         "`penstock validate-onnx` or the pipeline validated)",
+    )
+    add(
+        "--shadow",
+        type=_shadow,
+        action="append",
+        default=[],
+        metavar="MODEL=SOURCE",
+        help="send a share of the requests for a model to a challenger too, and show in /metrics how they agree; "
+        "SOURCE is models:/NAME@challenger, an ONNX file or a folder with one; may be repeated (default: none)",
+    )
+    add(
+        "--shadow-share",
+        type=share,
+        default=DEFAULT.shadow_share,
+        help="share of the requests that a challenger gets (default: %(default)g)",
     )
     add(
         "--registry-poll-seconds",
@@ -141,4 +158,28 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
         allow_unvalidated=options.allow_unvalidated,
         ready_requires_all=options.ready_requires_all,
         access_log=options.access_log,
+        shadow_share=options.shadow_share,
     )
+
+
+def shadows_from(options: argparse.Namespace) -> dict[str, str]:
+    """Return the source of each model's challenger.
+
+    Raises:
+        ConfigError: A model has two of them.
+    """
+    given: Sequence[tuple[str, str]] = options.shadow
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--shadow {name}: is given twice; a model has one challenger")
+    return dict(given)
+
+
+def _shadow(text: str) -> tuple[str, str]:
+    name, _, source = text.partition("=")
+    if not name or not source:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not MODEL=SOURCE, such as mnist_cnn=models:/mnist_cnn@challenger"
+        )
+    return name, source

@@ -8,7 +8,7 @@ import logging
 import resource
 import signal
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from penstock.core.cpu import usable_cores
@@ -18,20 +18,22 @@ from penstock.serving.http.listener import Listener
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.repository import Repository
 from penstock.serving.settings import ServerConfig
+from penstock.serving.shadow.engine import engine_of
 
 # Allocations between two collections of the youngest generation: requests create hardly any reference cycles.
 GC_THRESHOLD = 20_000
 
 
-def serve(sources: Sequence[Path], config: ServerConfig) -> None:
+def serve(sources: Sequence[Path], config: ServerConfig, shadows: Mapping[str, Path] | None = None) -> None:
     """Load the models, print what is served, and answer requests until SIGTERM or Ctrl-C.
 
     Args:
         sources: ONNX files and folders of them.
         config: Settings of the server.
+        shadows: ONNX file, or folder with one, of the challenger of a model.
 
     Raises:
-        ConfigError: There is no model to serve, or the access log cannot be written.
+        ConfigError: There is no model to serve, or none for a challenger, or the access log cannot be written.
         PenstockError: The address is in use.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
@@ -41,15 +43,15 @@ def serve(sources: Sequence[Path], config: ServerConfig) -> None:
     repository.load()
     _freeze_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(repository, config, access_log))
+        runner.run(_serve(engine_of(repository, config, shadows or {}), access_log))
 
 
-async def _serve(repository: Repository, config: ServerConfig, access_log: AccessLog | None) -> None:
+async def _serve(engine: Engine, access_log: AccessLog | None) -> None:
+    repository, config = engine.repository, engine.config
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = Engine(repository, config)
     engine.start()
     listener = Listener(create_app(engine), config, engine.memory, access_log)
     await listener.open()

@@ -58,6 +58,8 @@ class ServerConfig:
     ready_requires_all: bool = False
     """Whether the server is ready only if every model of the folders is served. By default, one rejected file does not
     take the other models, or its own old version, out of a load balancer."""
+    shadow_share: float = 0.1
+    """Share of the requests for a model with a shadow that its challenger gets as well."""
     access_log: Path | None = None
     """File for one line of JSON per request; "-" is standard error, None disables the log."""
 

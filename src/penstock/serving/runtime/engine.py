@@ -56,7 +56,7 @@ class BatchResult(NamedTuple):
     seconds: float
 
 
-class _ModelQueue:
+class ModelQueue:
     """The waiting requests of a model, and the number of its runs in workers."""
 
     def __init__(self, model: ServedModel, metrics: ModelMetrics) -> None:
@@ -92,6 +92,8 @@ class _ModelQueue:
 class Engine:
     """Run the models of a repository, in the event loop of the first request."""
 
+    queue_type = ModelQueue
+
     def __init__(self, repository: Repository, config: ServerConfig | None = None) -> None:
         self.repository = repository
         self.config = config or ServerConfig()
@@ -102,8 +104,8 @@ class Engine:
         self._encoder = ThreadPoolExecutor(1, "encoder")
         self._image_decoder = ImageDecoder(self.config.max_queue_size)
         self._max_weight = max(1, self.config.max_queue_size // MIN_REQUESTS_PER_QUEUE)
-        self._queues: dict[ServedModel, _ModelQueue] = {}
-        self._turns: dict[_ModelQueue, None] = {}  # queues with waiting rows, in the order of their turns
+        self._queues: dict[ServedModel, ModelQueue] = {}
+        self._turns: dict[ModelQueue, None] = {}  # queues with waiting rows, in the order of their turns
         self._open: set[PendingRequest] = set()
         self._dispatching = False
 
@@ -226,13 +228,13 @@ class Engine:
         self._image_decoder.close()
         self._workers.close()
 
-    def _open_queue(self, model: ServedModel) -> _ModelQueue:
+    def _open_queue(self, model: ServedModel) -> ModelQueue:
         for retired in [queue.model for queue in self._queues.values() if self._is_retired(queue)]:
             del self._queues[retired]
-        queue = self._queues[model] = _ModelQueue(model, self.metrics.of(model.name))
+        queue = self._queues[model] = self.queue_type(model, self.metrics.of(model.name))
         return queue
 
-    def _is_retired(self, queue: _ModelQueue) -> bool:
+    def _is_retired(self, queue: ModelQueue) -> bool:
         served = self.repository.models.get(queue.model.name) is queue.model
         return not (served or queue.requests.rows or queue.running)
 
@@ -242,7 +244,7 @@ class Engine:
             raise PayloadTooLargeError(f"{rows} rows in one request; the limit is {self.config.max_request_rows}")
         return rows if rows < self._max_weight else self._max_weight
 
-    def _enqueue(self, queue: _ModelQueue, request: PendingRequest) -> None:
+    def _enqueue(self, queue: ModelQueue, request: PendingRequest) -> None:
         before = queue.requests.weight
         if before + request.queue_weight > self.config.max_queue_size:
             seconds = math.ceil(before * queue.model.policy.seconds_per_row / self._workers.count)
@@ -268,7 +270,7 @@ class Engine:
             if queue.requests.rows:
                 self._turns[queue] = None
 
-    def _start_run(self, queue: _ModelQueue) -> bool:
+    def _start_run(self, queue: ModelQueue) -> bool:
         rows, policy = queue.requests.rows, queue.model.policy
         if not rows:
             return False
@@ -283,7 +285,7 @@ class Engine:
         self._workers.run(partial(queue.run, slices), partial(self._finish_run, queue))
         return True
 
-    def _finish_run(self, queue: _ModelQueue, result: BatchResult) -> None:
+    def _finish_run(self, queue: ModelQueue, result: BatchResult) -> None:
         """Start the next run before the answers go out: a worker is free."""
         queue.running -= 1
         self._dispatch()
