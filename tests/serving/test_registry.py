@@ -120,6 +120,39 @@ def test_a_killed_server_leaves_no_process_and_no_links(register, environment, t
     wait_until(lambda: not folders_of_links(tmp_path))
 
 
+def test_the_shadow_follows_the_alias_of_the_challenger(register, mlflow_server, environment, tmp_path):
+    """The alias is set, moves and is removed while the server runs."""
+    champion = register(600.0)
+    client = MlflowClient(mlflow_server.uri)
+    shadow = ("--shadow", "fractions=models:/fractions@challenger", "--shadow-share", "1")
+
+    def challenge(shift):
+        version = register(shift)
+        number = client.get_model_version_by_alias("fractions", "champion").version
+        client.set_registered_model_alias("fractions", "challenger", number)
+        return version
+
+    def metric(name):
+        lines = httpx.get(f"{served.url}/metrics").text.splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"penstock_shadow_{name}")), 0)
+
+    def compared(version):
+        assert answer(served) == 610.5
+        pair = f'{{challenger="{version}",champion="{champion}",model="fractions"}}'
+        return metric(f"requests_total{pair}")
+
+    number = client.get_model_version_by_alias("fractions", "champion").version
+    with serving(tmp_path, f"models:/fractions/{number}", *CHAMPION[1:], *shadow, **environment) as served:
+        assert compared("none") == 0
+        for shift in (700.0, 800.0):
+            version = challenge(shift)
+            wait_until(lambda version=version: compared(version))
+        client.delete_registered_model_alias("fractions", "challenger")
+        wait_until(lambda: metric("up") == 0)
+        assert metric('rows_total{agreement="different"') > 0
+    assert not folders_of_links(tmp_path)
+
+
 def test_registered_models_are_served_from_the_project_database(small_run, tmp_path):
     wanted = ("models:/imdb_lstm@champion", "models:/imdb_lstm.int8@champion", "models:/mnist_autoencoder/1")
     with serving(small_run.root, *wanted, XDG_CACHE_HOME=str(tmp_path)) as served:
