@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import httpx
 import numpy as np
@@ -145,8 +146,7 @@ def test_the_shadow_follows_the_alias_of_the_challenger(register, mlflow_server,
     with serving(tmp_path, f"models:/fractions/{number}", *CHAMPION[1:], *shadow, **environment) as served:
         assert compared("none") == 0
         for shift in (700.0, 800.0):
-            version = challenge(shift)
-            wait_until(lambda version=version: compared(version))
+            wait_until(partial(compared, challenge(shift)))
         client.delete_registered_model_alias("fractions", "challenger")
         wait_until(lambda: metric("up") == 0)
         assert metric('rows_total{agreement="different"') > 0

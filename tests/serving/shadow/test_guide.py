@@ -1,4 +1,4 @@
-"""Every command about a shadow in docs/serving.md and docs/experiments.md runs, and its metrics are those of the server."""
+"""Every command about a shadow in docs/serving.md and docs/experiments.md runs; its metrics are those of the server."""
 
 import re
 import shlex
@@ -52,8 +52,9 @@ def project(tmp_path):
 
 @pytest.mark.parametrize("command", SERVE)
 def test_every_command_of_the_section_runs(project, command):
-    environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db", "XDG_CACHE_HOME": str(project / "cache")}
-    with serving(project, *shlex.split(command)[2:], **environment) as served:
+    uri, cache = f"sqlite:///{project}/mlflow.db", str(project / "cache")
+    options = shlex.split(command)[2:]
+    with serving(project, *options, MLFLOW_TRACKING_URI=uri, XDG_CACHE_HOME=cache) as served:
         (name,) = httpx.get(f"{served.url}/models").json()
         curl = CURL.replace("127.0.0.1:8080", served.http)
         wait_until(
