@@ -97,9 +97,11 @@ class ChampionRecord:
             ChampionMovedError: `previous` is not the champion any more.
         """
         assert self._run, "the record is created with the registered model"
-        if not self.is_applied():  # by a process that was killed, or that is not done yet
-            self._apply()
-        number = len(self.moves()) + 1
+        run = self._client.get_run(self._run)
+        if not _is_applied(run):  # by a process that was killed, or that is not done yet
+            run = self._apply()
+        # Of this one reading: a move of another process that comes later has the same number, and only one can have it.
+        number = len(_moves_of(run)) + 1
         if (champion := self.champion()) != move.previous:
             raise self._moved(f"version {champion}" if champion else "no version")
         move = replace(move, number=number, time=datetime.now(UTC), user=user_name())
@@ -122,8 +124,12 @@ class ChampionRecord:
                 raise PenstockError(f"{self._name}: {reason_of(error)}; {restore}") from None
             raise self._moved(f"version {others[0].version or 'none'} by {others[0].user}") from None
 
-    def _apply(self) -> None:
-        """Set the alias to the version of the last move; a move that another process appends meanwhile counts."""
+    def _apply(self) -> Run:
+        """Set the alias to the version of the last move; a move that another process appends meanwhile counts.
+
+        Returns:
+            The run, whose last move is applied.
+        """
         while True:
             last = self.moves()[-1]
             if last.version:
@@ -131,8 +137,9 @@ class ChampionRecord:
             else:
                 self._client.delete_registered_model_alias(self._name, CHAMPION)
             self._client.set_tag(self._run, APPLIED, str(last.number))
-            if len(self.moves()) == last.number:
-                return
+            run = self._client.get_run(self._run)
+            if len(_moves_of(run)) == last.number:
+                return run
 
     def _moved(self, what: str) -> ChampionMovedError:
         return ChampionMovedError(
