@@ -1,0 +1,192 @@
+"""Edit an entry of params.yaml as text: only the lines of changed settings change, and all comments stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+
+QUOTES = ("'", '"')
+
+
+def edited(text: str, keys: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return a YAML text with other settings in one block.
+
+    Values are replaced where they stand, a new setting follows the last one of its block, and a dropped one goes with
+    its line. A list in block style whose length changes is written anew, with its comments lost.
+
+    Args:
+        text: The text; it has no anchors.
+        keys: Keys of the block.
+        old: The settings in the block, as plain values.
+        new: Those that it shall have; lists in place of tuples.
+    """
+    edits = _Edits(text)
+    edits.update(_node_at(text, keys)[1], old, new)
+    return edits.applied()
+
+
+def with_copy(text: str, keys: Sequence[str], name: str) -> str:
+    """Return a YAML text in which a copy of a block, with its comments, follows it under another name.
+
+    Args:
+        text: The text.
+        keys: Keys of the block.
+        name: Name of the copy.
+    """
+    key, value = _node_at(text, keys)
+    begin = _line_start(text, key.start_mark.index)
+    end = _line_end(text, _end(value))
+    indent = key.start_mark.index - begin
+    copy = text[begin : begin + indent] + name + text[key.end_mark.index : end]
+    return f"{text[:end]}\n{copy}{text[end:]}"
+
+
+def _node_at(text: str, keys: Sequence[str]) -> tuple[Node, Node]:
+    """Return the nodes of a key and of its value."""
+    key, node = None, YAML(typ="safe", pure=True).compose(text)
+    for name in keys:
+        key, node = next((key, value) for key, value in node.value if key.value == name)
+    assert key is not None
+    return key, node
+
+
+@dataclass
+class _Edits:
+    """Replacements in a text.
+
+    Args:
+        text: The text.
+    """
+
+    text: str
+    replacements: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def applied(self) -> str:
+        text = self.text
+        for start, end, other in sorted(self.replacements, key=lambda one: one[0], reverse=True):
+            text = text[:start] + other + text[end:]
+        return text
+
+    def update(self, node: Node, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Replace what differs in a mapping."""
+        entries = {key.value: (key, value) for key, value in node.value}
+        for name, value in new.items():
+            if name in entries and name in old:
+                self._replace(entries[name], old[name], value)
+        self._drop(node, [name for name in entries if name not in new])
+        self._add(node, {name: value for name, value in new.items() if name not in entries}, set(entries) & set(new))
+
+    def _replace(self, entry: tuple[Node, Node], old: Any, new: Any) -> None:  # noqa: ANN401
+        """Replace a value, or those of its parts that differ."""
+        key, node = entry
+        if old == new and isinstance(old, bool) == isinstance(new, bool):
+            return
+        if isinstance(node, MappingNode) and isinstance(old, dict) and isinstance(new, dict) and new:
+            self.update(node, old, new)
+        elif isinstance(node, SequenceNode) and _are_as_long(old, new):
+            for one, before, after in zip(node.value, old, new, strict=True):
+                self._replace((key, one), before, after)
+        elif _is_block(node) or (isinstance(new, list) and new and not _is_in_flow(self.text, key, node)):
+            self._replace_block(key, node, new)
+        else:
+            quote = node.style if isinstance(node, ScalarNode) and node.style in QUOTES and isinstance(new, str) else ""
+            self.replacements.append((node.start_mark.index, node.end_mark.index, f"{quote}{_flow(new)}{quote}"))
+
+    def _replace_block(self, key: Node, node: Node, new: object) -> None:
+        """Replace a value that stands below its key, or shall stand there."""
+        start = self.text.index(":", key.end_mark.index) + 1
+        lines = _after_key(new, key.start_mark.column)
+        below = node.start_mark.line > key.start_mark.line
+        comment_end = _line_end(self.text, key.end_mark.index)
+        if below and lines.startswith("\n"):
+            start = comment_end  # a comment behind the key stays
+        self.replacements.append((start, _end(node), lines))
+
+    def _drop(self, node: Node, names: list[str]) -> None:
+        entries = node.value
+        kept = [position for position, (key, _) in enumerate(entries) if key.value not in names]
+        for position, (key, value) in enumerate(entries):
+            if key.value not in names:
+                continue
+            if _is_block(node):
+                begin, end = _line_start(self.text, key.start_mark.index), _line_end(self.text, _end(value))
+                self.replacements.append((begin, end + 1, ""))
+            elif kept and position < kept[0]:
+                self.replacements.append((key.start_mark.index, entries[position + 1][0].start_mark.index, ""))
+            else:
+                before = _end(entries[position - 1][1]) if position else key.start_mark.index
+                self.replacements.append((before, _end(value), ""))
+
+    def _add(self, node: Node, settings: Mapping[str, Any], kept: set[str]) -> None:
+        if not settings:
+            return
+        last = max((position for position, (key, _) in enumerate(node.value) if key.value in kept), default=None)
+        if not _is_block(node):
+            listed = ", ".join(f"{name}: {_flow(value)}" for name, value in settings.items())
+            place = node.start_mark.index + 1 if last is None else _end(node.value[last][1])
+            self.replacements.append((place, place, listed if last is None else f", {listed}"))
+            return
+        column = node.value[0][0].start_mark.column
+        lines = "".join(f"\n{' ' * column}{name}:{_after_key(value, column)}" for name, value in settings.items())
+        place = _line_end(self.text, _end(node.value[-1 if last is None else last][1]))
+        self.replacements.append((place, place, lines))
+
+
+def _are_as_long(old: object, new: object) -> bool:
+    return isinstance(old, list) and isinstance(new, list) and len(old) == len(new)
+
+
+def _is_block(node: Node) -> bool:
+    return isinstance(node, CollectionNode) and not node.flow_style
+
+
+def _is_in_flow(text: str, key: Node, node: Node) -> bool:
+    """Return whether a value is inside brackets: then only its own line may change."""
+    line = text[_line_start(text, key.start_mark.index) : key.start_mark.index]
+    return bool(line.strip(" -")) or node.start_mark.index < key.start_mark.index
+
+
+def _end(node: Node) -> int:
+    """Return where the text of a node ends; the mark of a block is behind the comments that follow it."""
+    if _is_block(node) and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _line_start(text: str, position: int) -> int:
+    return text.rfind("\n", 0, position) + 1
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _after_key(value: object, column: int) -> str:
+    """Return a value as it follows `key:` in a block; a list is one entry a line, as DVC writes it."""
+    if isinstance(value, list) and value:
+        return "".join(f"\n{' ' * column}- {_entry(one, column + 2)}" for one in value)
+    return f" {_flow(value)}"
+
+
+def _entry(value: object, column: int) -> str:
+    if isinstance(value, dict) and value:
+        lines = [f"{name}:{_after_key(one, column)}" for name, one in value.items()]
+        return f"\n{' ' * column}".join(lines)
+    return _flow(value)
+
+
+def _flow(value: object) -> str:
+    """Return a value on one line."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = True
+    yaml.width = 1_000_000
+    written = StringIO()
+    yaml.dump(value, written)
+    return written.getvalue().removesuffix("\n").removesuffix("...").removesuffix("\n")
