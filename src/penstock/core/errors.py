@@ -9,6 +9,7 @@ PenstockError               exit code 1
 ├── DataCheckError          the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
+├── SearchError             the workers of a search ended before it was finished
 ├── StageError              `penstock repro` ran stages that failed
 └── MissingFileError        a file of an earlier stage is missing or damaged
 """
@@ -71,6 +72,10 @@ class TrainingError(PenstockError):
 
 class GateError(PenstockError):
     """An exported model did not pass a gate."""
+
+
+class SearchError(PenstockError):
+    """The workers of a search ended before it was finished."""
 
 
 class StageError(PenstockError):

@@ -14,6 +14,7 @@ import base64
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.config.params import Config
@@ -28,33 +29,69 @@ from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.description import RunDescription
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
-from penstock.tracking.tags import DVC_EXPERIMENT, identity_tags
+from penstock.tracking.tags import DVC_EXPERIMENT, KEY, identity_tags
 from penstock.tracking.uri import local_artifacts, tracking_uri
 
 Emit = Callable[[str, dict[str, Any]], None]
 
 
+class AbandonedRunError(Exception):
+    """Another process has taken over the run of this one, which leaves it as it is."""
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """What makes a run the child of another one."""
+
+    parent_key: str
+    """Key of the parent run, which is created if there is none."""
+    parent_name: str
+    """Name of the parent run if it is created."""
+    name: str
+    """Name of the child."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """More tags of the child; they take precedence over those of its provenance."""
+
+
 @contextmanager
-def track_model(project: Project, config: Config, provenance: Provenance) -> Iterator[TrackedRun]:
+def track_model(
+    project: Project, config: Config, provenance: Provenance, child: ChildRun | None = None
+) -> Iterator[TrackedRun]:
     """Find or create the run of a provenance, and end it with the block.
 
     The run ends as `FINISHED`, as `FAILED` after an error, or as `KILLED` after a signal. Only rank zero logs.
+
+    Args:
+        project: The project.
+        config: Its settings.
+        provenance: Identity of the run.
+        child: The parent of the run; None for a run without parent.
     """
-    with _spooled(project, tracking_uri(project, config)) as emit:
-        run = TrackedRun(emit, project, config.model(provenance.model).dataset, provenance)
-        try:
+    with spooled(project, tracking_uri(project, config)) as emit:
+        run = TrackedRun(emit, project, config.model(provenance.model).dataset, provenance, child)
+        with ending(run.end):
             yield run
-        except Interrupted:
-            run.end("KILLED")
-            raise
-        except BaseException:
-            run.end("FAILED")
-            raise
-        run.end("FINISHED")
 
 
 @contextmanager
-def _spooled(project: Project, uri: str) -> Iterator[Emit]:
+def ending(end: Callable[[str | None], None]) -> Iterator[None]:
+    """Call `end` with the status of MLflow that the end of the block means; None leaves the status as it is."""
+    try:
+        yield
+    except AbandonedRunError:
+        end(None)
+        raise
+    except Interrupted:
+        end("KILLED")
+        raise
+    except BaseException:
+        end("FAILED")
+        raise
+    end("FINISHED")
+
+
+@contextmanager
+def spooled(project: Project, uri: str) -> Iterator[Emit]:
     """Open an event log, start the process that uploads it, and wait for the upload at the end.
 
     In `penstock repro`, one process uploads the logs of all stages.
@@ -118,30 +155,37 @@ class TrackedRun:
         project: The project.
         experiment: Name of the MLflow experiment.
         provenance: Identity of the run.
+        child: The parent of the run; None for a run without parent.
     """
 
-    def __init__(self, emit: Emit, project: Project, experiment: str, provenance: Provenance) -> None:
+    def __init__(
+        self, emit: Emit, project: Project, experiment: str, provenance: Provenance, child: ChildRun | None = None
+    ) -> None:
+        identity = identity_tags(provenance) | dict(child.tags if child else {})
         self.experiment = experiment
-        self.key = provenance.key
+        self.key = identity[KEY]
         self.model = provenance.model
         self._data = provenance.data
         self._emit = emit
         self._environment = environment.describe(project.root)
-        self._begin(project, provenance)
-
-    def _begin(self, project: Project, provenance: Provenance) -> None:
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
-            "experiment": self.experiment,
-            "artifacts": local_artifacts(project, self.experiment),
+            "experiment": experiment,
+            "artifacts": local_artifacts(project, experiment),
             "name": f"{provenance.model} ({dvc_experiment})" if dvc_experiment else provenance.model,
-            "identity": identity_tags(provenance),
+            "identity": identity,
             "environment": self._environment,
         }
-        self._emit("begin", content)
+        if child:
+            content |= {"name": child.name, "parent": {"key": child.parent_key, "name": child.parent_name}}
+        emit("begin", content)
 
-    def end(self, status: str) -> None:
-        """End the run with a status of MLflow. The next stage of the model continues it."""
+    def end(self, status: str | None) -> None:
+        """End the run with a status of MLflow. The next stage of the model continues it.
+
+        Args:
+            status: The status; None leaves that of another process, which has taken over the run.
+        """
         self._emit("end", {"status": status})
 
     def log_description(self, description: RunDescription) -> None:

@@ -97,9 +97,19 @@ class RunWriter:
             parameters = [Param(key, value) for key, value in deleted.data.params.items()]
             self._client.log_batch(run.info.run_id, params=parameters)
         self._run_id, self._created = run.info.run_id, run.info.start_time
+        if "parent" in content:
+            self._set_tags({PARENT: self._find_parent(content["parent"], event.at)})
         self._began, self._ended = event.at, False
         self._logged = self._history(run)
         self._client.update_run(self._run_id, status="RUNNING")
+
+    def _find_parent(self, parent: Mapping[str, str], at: int) -> str:
+        """Return the ID of the parent run, which is created if there is none."""
+        found = find_run(self._client, self._experiment_id, parent["key"]) or self._client.create_run(
+            self._experiment_id, start_time=at, run_name=parent["name"], tags={KEY: parent["key"]}
+        )
+        run_id: str = found.info.run_id
+        return run_id
 
     def _create(self, event: Event, deleted: Run | None) -> Run:
         """Create the run; if it replaces a deleted one, with the description that an earlier stage gave it."""
@@ -118,7 +128,10 @@ class RunWriter:
         }
 
     def _end(self, event: Event) -> None:
-        self._terminate(event.content["status"], event.at)
+        if event.content["status"] is None:  # another process has taken over the run
+            self._ended = True
+        else:
+            self._terminate(event.content["status"], event.at)
 
     def _terminate(self, status: str, at: int) -> None:
         """End the run. Its end time is its start plus the time worked, so MLflow's Duration is the time worked.
