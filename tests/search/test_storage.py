@@ -1,0 +1,31 @@
+"""The database of studies."""
+
+import pytest
+
+from penstock.core.errors import ConfigError
+from penstock.search.storage import open_storage
+
+
+def test_the_database_of_mlflow_is_refused(empty_database):
+    with pytest.raises(ConfigError, match=r"is a database of MLflow .* name a database of its own"):
+        open_storage(f"sqlite:///{empty_database}")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql://user@host/studies", "neither SQLite nor PostgreSQL"),
+        ("studies.db", "no URL of a database"),
+        ("postgresql://user:secret@localhost:1/studies", "postgresql://localhost:1/studies: cannot be used"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_named_without_its_password(url, problem):
+    with pytest.raises(ConfigError, match=problem) as error:
+        open_storage(url)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_storage_is_opened_again(tmp_path):
+    url = f"sqlite:///{tmp_path}/new/studies.db"
+    assert open_storage(url).get_all_studies() == open_storage(url).get_all_studies() == []
