@@ -23,7 +23,20 @@ def postgresql_server() -> Iterator[str]:
         shutil.chown(home, OWNER, OWNER)
     data = home / "data"
     try:
-        _run("initdb", "--pgdata", str(data), "--username", OWNER, "--auth", "trust", "--no-sync", "--locale", "C", "-E", "UTF8")
+        _run(
+            "initdb",
+            "--pgdata",
+            str(data),
+            "--username",
+            OWNER,
+            "--auth",
+            "trust",
+            "--no-sync",
+            "--locale",
+            "C",
+            "-E",
+            "UTF8",
+        )
         options = f"-k {home} -c listen_addresses='' -c fsync=off"
         _run("pg_ctl", "start", "--wait", "-D", str(data), "-l", str(home / "log"), "-o", options)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import ExitStack
 
 import pytest
 
@@ -33,7 +34,8 @@ def schema(postgresql):
 @pytest.fixture
 def searched(linked_project, monkeypatch):
     """A project with small processed data, in which nothing has run."""
-    project = SearchProject(linked_project)
-    project.write_data()
-    project.share_uploader(monkeypatch)
-    return project
+    with ExitStack() as ending:
+        project = SearchProject(linked_project, ending)
+        project.write_data()
+        project.share_uploader(monkeypatch)
+        yield project

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class SearchProject:
     """A project with processed data of Iris's shape."""
 
     root: Path
+    ending: ExitStack
+    """Closes the storages of the studies."""
 
     @property
     def project(self) -> Project:
@@ -106,7 +109,8 @@ class SearchProject:
         return self.study(job, storage)
 
     def study(self, job: SearchJob, storage: str | None = None) -> Study:
-        return open_study(open_storage(storage or self.storage), job.study, objective=job.objective)
+        opened = self.ending.enter_context(open_storage(storage or self.storage))
+        return open_study(opened, job.study, objective=job.objective)
 
     def upload(self) -> None:
         SpoolUploader(spool_dir(self.project), self.uri).finish()

@@ -16,7 +16,8 @@ LEASE = 0.5
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request, tmp_path):
     url = f"sqlite:///{tmp_path}/studies.db" if request.param == "sqlite" else request.getfixturevalue("schema")
-    return open_storage(url).engine
+    with open_storage(url) as storage:
+        yield storage.engine
 
 
 @pytest.fixture
@@ -64,8 +65,9 @@ def test_claims_are_renewed_in_the_background_and_a_lost_one_is_noticed(workers)
 
 def test_the_claims_of_a_dead_process_of_this_machine_are_free_at_once(engine):
     script = (
-        "from penstock.search.claims import Claims, worker_name; from penstock.search.storage import open_storage; "
-        f"Claims(open_storage({engine.url.render_as_string(False)!r}).engine, worker_name(), 600).take('trial a 0')"
+        "from penstock.search.claims import Claims, worker_name; from penstock.search.storage import open_storage\n"
+        f"with open_storage({engine.url.render_as_string(False)!r}) as storage:\n"
+        "    Claims(storage.engine, worker_name(), 600).take('trial a 0')"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     own = Claims(engine, worker_name(), 600)

@@ -8,7 +8,7 @@ from penstock.search.storage import open_storage
 
 def test_the_database_of_mlflow_is_refused(empty_database):
     with pytest.raises(ConfigError, match=r"is a database of MLflow .* name a database of its own"):
-        open_storage(f"sqlite:///{empty_database}")
+        open_storage(f"sqlite:///{empty_database}").__enter__()
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,13 @@ def test_the_database_of_mlflow_is_refused(empty_database):
 )
 def test_a_storage_that_cannot_be_used_is_named_without_its_password(url, problem):
     with pytest.raises(ConfigError, match=problem) as error:
-        open_storage(url)
+        open_storage(url).__enter__()
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_storage_is_opened_again(tmp_path):
     url = f"sqlite:///{tmp_path}/new/studies.db"
-    assert open_storage(url).get_all_studies() == open_storage(url).get_all_studies() == []
+    for _ in range(2):
+        with open_storage(url) as storage:
+            assert storage.get_all_studies() == []

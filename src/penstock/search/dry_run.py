@@ -17,15 +17,15 @@ from penstock.tracking.training_result import TrainingResult
 
 def show_plan(job: SearchJob, storage: str) -> None:
     """Print what `penstock sweep` would do; it changes nothing but for the tables of an empty database."""
-    opened = open_storage(storage)
     known = known_results(job.project, job.config, job.model, job.provenance.data, job.objective.validation)
-    study = load_study(opened, job.study) if job.study in studies_of(opened, job.model) else None
-    finished = len(study.finished(job.count)) if study else 0
-    console.output.print(f"study {job.study}: {finished} of {job.count} trials are finished", markup=False)
-    if job.is_grid:
-        _show_grid(job, known, Results(opened.engine))
-    else:
-        _show_search(job, job.count - finished, known)
+    with open_storage(storage) as opened:
+        study = load_study(opened, job.study) if job.study in studies_of(opened, job.model) else None
+        finished = len(study.finished(job.count)) if study else 0
+        console.output.print(f"study {job.study}: {finished} of {job.count} trials are finished", markup=False)
+        if job.is_grid:
+            _show_grid(job, known, Results(opened.engine))
+        else:
+            _show_search(job, job.count - finished, known)
 
 
 def _show_grid(job: SearchJob, known: dict[str, TrainingResult], results: Results) -> None:

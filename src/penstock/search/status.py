@@ -160,13 +160,13 @@ def show_status(job: SearchJob, storage: str) -> None:
     Raises:
         ConfigError: The storage has no study of the model.
     """
-    opened = open_storage(storage)
-    names = studies_of(opened, job.model)
-    if job.study in names:
-        study = load_study(opened, job.study)
-        status = StudyStatus(study, Claims(opened.engine, worker_name(), job.lease_seconds))
-        status.settle()
-        status.print()
-        return
+    with open_storage(storage) as opened:
+        names = studies_of(opened, job.model)
+        if job.study in names:
+            study = load_study(opened, job.study)
+            status = StudyStatus(study, Claims(opened.engine, worker_name(), job.lease_seconds))
+            status.settle()
+            status.print()
+            return
     others = f"; there are {', '.join(names)}: `--study NAME` shows one" if names else ""
     raise ConfigError(f"{job.model}: no study of this space, data, code and other settings yet{others}")

@@ -34,8 +34,9 @@ def storage_url(project: Project, chosen: str | None) -> str:
     return url or f"sqlite:///{project.original.scratch / 'studies.db'}"
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Open the database, and create the tables that it lacks.
+@contextmanager
+def open_storage(url: str) -> Iterator[RDBStorage]:
+    """Open the database, create the tables that it lacks, and close it with the block.
 
     Raises:
         ConfigError: It is of another kind, cannot be used, or belongs to MLflow.
@@ -48,10 +49,15 @@ def open_storage(url: str) -> RDBStorage:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         _require_own_database(address)
         with _creation_lock(address):
-            return _open(address)
+            storage = _open(address)
     except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise ConfigError(f"--storage {without_credentials(url)}: cannot be used: {first_line(cause)}") from None
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _parse(url: str) -> URL:

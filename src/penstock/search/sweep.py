@@ -58,10 +58,13 @@ class Sweep:
         """
         job = self.job
         ProcessedDataset(job.project.processed(job.config.model(job.model).dataset))  # says what to run without it
-        opened = open_storage(self.storage)
-        study = open_study(opened, job.study, objective=job.objective)
+        with open_storage(self.storage) as opened:
+            study = open_study(opened, job.study, objective=job.objective)
+            self._run(study, Claims(opened.engine, worker_name(), job.lease_seconds))
+
+    def _run(self, study: Study, claims: Claims) -> None:
+        job = self.job
         _require_same_search(study, job)
-        claims = Claims(opened.engine, worker_name(), job.lease_seconds)
         StudyStatus(study, claims, job.count).settle()
         study.fill(job.count)
         console.note(_plan_text(job, study, self.jobs))

@@ -37,17 +37,16 @@ def work(order: WorkerOrder) -> None:
         PenstockError: The search cannot go on.
     """
     job = order.job
-    storage = open_storage(order.storage)
-    study = open_study(
-        storage,
-        job.study,
-        objective=job.objective,
-        pruner=make_pruner(job.settings.pruner, job.config.model(job.model).training.epochs),
-    )
-    claims = Claims(storage.engine, worker_name(), job.lease_seconds)
-    progress = SearchProgress(job, study, Results(storage.engine), order.known)
-    with HeldClaims(claims) as held:
-        TrialRunner(progress, held).run_all()
+    with open_storage(order.storage) as storage:
+        study = open_study(
+            storage,
+            job.study,
+            objective=job.objective,
+            pruner=make_pruner(job.settings.pruner, job.config.model(job.model).training.epochs),
+        )
+        progress = SearchProgress(job, study, Results(storage.engine), order.known)
+        with HeldClaims(Claims(storage.engine, worker_name(), job.lease_seconds)) as held:
+            TrialRunner(progress, held).run_all()
 
 
 def main() -> None:
