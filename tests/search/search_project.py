@@ -84,7 +84,7 @@ class SearchProject:
         """Return a search of a grid, or by TPE from the same values."""
         config = load_config(self.project.params)
         space = SearchSpace.of_grid(grid, config, MODEL)
-        settings = {"trials": len(space.grid()), "winner_seeds": 0, "pruner": "none"} | changes
+        settings: dict[str, Any] = {"trials": len(space.grid()), "winner_seeds": 0, "pruner": "none"} | changes
         name, lease = settings.pop("study", None), settings.pop("lease", 60.0)
         search = SearchConfig(space=dict(space.dimensions)).model_copy(update=settings)
         return SearchJob(
