@@ -26,9 +26,8 @@ from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
-from penstock.serving.options import add_options, config_from, shadows_from
 from penstock.search.command import add_sweep_command
-from penstock.serving.options import add_options, config_from
+from penstock.serving.options import add_options, config_from, shadows_from
 from penstock.validation.command import add_validate_command
 
 # Whose runs `penstock ui` shows itself; every other address is that of a server.
