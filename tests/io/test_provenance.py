@@ -66,3 +66,16 @@ def codes(root):
     project = Project(root)
     config = load_config(project.params)
     return {name: training_provenance(project, config, name).code for name in config.models}
+
+
+def test_behaviour_tests_and_gates_change_no_key(config):
+    iris = config.datasets["iris"].model_copy(update={"behaviour": {}})
+    model = config.models["iris_mlp"]
+    gates = model.gates.model_copy(update={"macro_f1": 0.5, "behaviour": {}})
+    edited = config.model_copy(
+        update={
+            "datasets": config.datasets | {"iris": iris},
+            "models": config.models | {"iris_mlp": model.model_copy(update={"gates": gates})},
+        }
+    )
+    assert training_relevant_settings(edited, "iris_mlp") == training_relevant_settings(config, "iris_mlp")

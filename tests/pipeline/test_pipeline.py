@@ -324,6 +324,8 @@ def test_the_same_commit_gives_the_same_bytes(small_run, serial_run):
         ("tuned__mnist_cnn_tuned__gates__accuracy", 0.2, set()),
         ("datasets__imdb__split__seed", 8, {"preprocess@imdb"} | stages_of(ON_IMDB, "train")),
         ("datasets__mnist__checks__leakage", 1, {"preprocess@mnist"}),
+        ("datasets__iris__behaviour__noise__std", 0.2, {"validate@iris_mlp"}),
+        ("models__iris_mlp__gates__macro_f1", 0.2, {"register@iris_mlp", "report"}),
         ("download__mirrors", ["elsewhere"], set()),
         ("datasets__mnist__urls", ["http://127.0.0.1/"], set()),
         ("tracking__uri", "http://127.0.0.1:5000", set()),
