@@ -145,6 +145,7 @@ def test_settings_and_reports_are_those_of_the_revision(here, locate):
     (_, _, old), (_, _, now) = locate("iris_mlp@first", "iris_mlp")
     assert old.parameters["training.epochs"] == "100"
     assert old.metrics["parity/max_abs_diff"] == 0.25
+    assert old.metrics["behaviour/noise"] == 0.75
     assert now.parameters is None, "the file was not trained with these settings"
 
 

@@ -17,7 +17,7 @@ from penstock.tracking.run import flatten
 
 # The sections of the reports whose numbers are metrics; a run in MLflow has the same names.
 REPORTED = {"validation": ("test", "baseline", "parity", "int8"), "training": ("train", "val")}
-OF_EXACT_FILE = ("test/", "parity/", "latency/", "int8/", "model/onnx_bytes")
+OF_EXACT_FILE = ("test/", "behaviour/", "parity/", "latency/", "int8/", "model/onnx_bytes")
 COUNTS = ("parameters", "epochs", "best_epoch")
 
 
@@ -67,6 +67,7 @@ def _reported(candidate: Candidate, files: ModelFiles) -> dict[str, float]:
         for section in sections
         for name, value in report.get(section, {}).items()
     }
+    found |= {f"behaviour/{test}": result["passed"] for test, result in validation.get("behaviour", {}).items()}
     found |= {f"model/{name}": training[name] for name in COUNTS if name in training}
     return {name: float(value) for name, value in found.items() if type(value) in (int, float)}
 
