@@ -310,7 +310,8 @@ def _serve(chosen: argparse.Namespace) -> None:
         return
     from penstock.registry.sync import CHALLENGERS, synced_models
 
-    with synced_models(registered, chosen.registry_poll_seconds, challengers) as folder:
+    attestations = config.attestation_key is not None
+    with synced_models(registered, chosen.registry_poll_seconds, challengers, attestations=attestations) as folder:
         if registered:
             sources = [folder, *files]
             require_sources(sources)

@@ -15,9 +15,11 @@ from typing import Any
 
 from penstock.attestation.envelope import PAYLOAD_TYPE, Envelope
 from penstock.attestation.statement import STATEMENT_TYPE, Statement
+from penstock.core import model_files
 from penstock.core.errors import AttestationError
 
-SUFFIX = ".intoto.jsonl"
+SUFFIX = model_files.ATTESTATION_SUFFIX
+attestation_of = model_files.attestation_of
 MAX_BYTES = 64 << 20
 
 
@@ -37,11 +39,6 @@ class Attestation:
         if self.envelope.payload_type != PAYLOAD_TYPE:
             raise AttestationError(f"payloadType is not {PAYLOAD_TYPE}")
         return Statement.from_bytes(self.envelope.payload)
-
-
-def attestation_of(file: Path) -> Path:
-    """Return the path of the attestation that stands beside a file."""
-    return file.with_name(file.name + SUFFIX)
 
 
 def read_bundle(path: Path) -> list[Attestation]:

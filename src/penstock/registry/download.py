@@ -16,10 +16,10 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 
 from penstock.core.errors import PenstockError
-from penstock.core.model_files import DIGESTS, ONNX, ORIGIN, VALIDATION
+from penstock.core.model_files import DIGESTS, ONNX, ORIGIN, VALIDATION, attestation_of
 from penstock.io.files import sha256, write_bytes, write_json
 from penstock.registry.model_uri import ModelURI
-from penstock.tracking.errors import failures_of_storage
+from penstock.tracking.errors import OF_MLFLOW, failures_of_storage
 from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS
 
 
@@ -57,6 +57,22 @@ def download_version(version: ModelVersion, cache: Path) -> Path:
         write_json(folder / ORIGIN, {"run_id": version.run_id, "source": uri})
         write_json(folder / VALIDATION, {DIGESTS[ONNX]: digest, "model": version.name, **provenance})
     return folder
+
+
+def download_attestation(version: ModelVersion, folder: Path) -> None:
+    """Download the attestation of a version to its folder in the cache, if MLflow has one beside the file.
+
+    The server checks it, and says what is missing.
+    """
+    path = attestation_of(folder / ONNX)
+    try:
+        with tempfile.TemporaryDirectory() as temporary, failures_of_storage():
+            uri = f"models:/{version.name}/{version.version}/{path.name}"
+            content = Path(download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
+    except OF_MLFLOW:
+        return
+    with _failures_of_cache(folder):
+        write_bytes(path, content)
 
 
 @contextmanager

@@ -19,13 +19,18 @@ from penstock.registry.model_uri import ModelURI
 from penstock.tracking.uri import URI, registry_uri
 
 SECONDS_TO_FINISH = 30.0
+ATTESTATIONS = "--attestations"
 CHALLENGERS = ".challengers"
 """Subfolder of the challengers, which the server does not take for models to serve."""
 
 
 @contextmanager
 def synced_models(
-    models: Sequence[str], poll_seconds: float, challengers: Mapping[str, str] | None = None
+    models: Sequence[str],
+    poll_seconds: float,
+    challengers: Mapping[str, str] | None = None,
+    *,
+    attestations: bool = False,
 ) -> Iterator[Path]:
     """Yield a folder of models to serve, and keep it in sync with the registry.
 
@@ -34,6 +39,7 @@ def synced_models(
         poll_seconds: Interval between two checks of the aliases, in seconds.
         challengers: URIs of challengers by the name of the served model; their folder is `CHALLENGERS/NAME` of the
             yielded one, as soon as the registry has them.
+        attestations: Whether to download the attestations too.
 
     Raises:
         ConfigError: A URI is invalid, a model is named twice, the address of MLflow is unknown, or MLflow is not
@@ -52,6 +58,7 @@ def synced_models(
             "penstock.registry.sync_process",
             str(cache_dir()),
             str(poll_seconds),
+            *([ATTESTATIONS] if attestations else []),
             *map(str, uris),
             *named,
         ],

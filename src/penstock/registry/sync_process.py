@@ -7,7 +7,8 @@ moved, the link is replaced atomically, and the server loads the new version. A 
 its version. When standard input is closed, also by a crash of the server, the process removes the folder and exits.
 
 MODEL=models:/NAME@ALIAS is the challenger of a served model, whose link is in the subfolder `CHALLENGERS`. The server
-does not wait for it. Its link is removed while the registry has no such version.
+does not wait for it. Its link is removed while the registry has no such version. With --attestations, those that stand
+beside the files in MLflow are downloaded too.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from mlflow.exceptions import MlflowException
 from penstock.core import console
 from penstock.core.errors import PenstockError, first_line
 from penstock.core.signals import SIGNALS
-from penstock.registry.download import download_version, find_version
+from penstock.registry.download import download_attestation, download_version, find_version
 from penstock.registry.model_uri import ModelURI
-from penstock.registry.sync import CHALLENGERS
+from penstock.registry.sync import ATTESTATIONS, CHALLENGERS
 from penstock.tracking.errors import OF_MLFLOW, failures_of_storage, reason_of
 from penstock.tracking.moved_project import follow_moved_project
 from penstock.tracking.uri import URI, absolute, be_brief, label_of, require_complete
@@ -52,6 +53,7 @@ class RegistrySync:
         folder: Folder of the links.
         uris: The models.
         challengers: Challengers by the name of the served model.
+        attestations: Whether to download the attestations too.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class RegistrySync:
         folder: Path,
         uris: Sequence[ModelURI],
         challengers: Mapping[str, ModelURI] | None = None,
+        *,
+        attestations: bool = False,
     ) -> None:
         self.address = address
         self.cache = cache / label_of(absolute(address))
@@ -69,6 +73,7 @@ class RegistrySync:
         self._models = {folder / uri.name: uri for uri in uris}
         self._challengers = {folder / CHALLENGERS / name: uri for name, uri in (challengers or {}).items()}
         self._client = client
+        self._attestations = attestations
         self._linked: dict[Path, Path] = {}
         self._warned: dict[Path, str] = {}
 
@@ -105,6 +110,8 @@ class RegistrySync:
         version = download_version(found, self.cache)
         if self._linked.get(link) == version:
             return
+        if self._attestations:
+            download_attestation(found, version)
         link.parent.mkdir(exist_ok=True)
         new = link.with_name(f".{link.name}.new")
         new.unlink(missing_ok=True)  # left by a failed attempt
@@ -128,23 +135,26 @@ def _is_unknown(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in UNKNOWN
 
 
-def main(address: str, cache: Path, poll_seconds: float, models: Sequence[str]) -> None:
+def main(address: str, cache: Path, poll_seconds: float, arguments: Sequence[str]) -> None:
     # The server handles signals, and ends this process when it has finished.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     be_brief()
     try:
-        _serve_folder(address, cache, poll_seconds, models)
+        _serve_folder(address, cache, poll_seconds, arguments)
     except PenstockError as error:
         _answer({"error": str(error)})
 
 
-def _serve_folder(address: str, cache: Path, poll_seconds: float, models: Sequence[str]) -> None:
+def _serve_folder(address: str, cache: Path, poll_seconds: float, arguments: Sequence[str]) -> None:
     client = _connect(address)
+    models = [argument for argument in arguments if argument != ATTESTATIONS]
     uris = [ModelURI.parse(model) for model in models if "=" not in model]
     challengers = {name: ModelURI.parse(uri) for name, is_one, uri in (one.partition("=") for one in models) if is_one}
     with _temporary_folder() as folder:
-        registry = RegistrySync(address, client, cache, Path(folder), uris, challengers)
+        registry = RegistrySync(
+            address, client, cache, Path(folder), uris, challengers, attestations=models != arguments
+        )
         registry.sync()
         _answer({"folder": folder})
         if challengers:

@@ -10,6 +10,7 @@ from penstock.core.arguments import positive_int, seconds, share
 from penstock.core.errors import ConfigError
 from penstock.serving.auth import read_token
 from penstock.serving.cors import origin
+from penstock.serving.runtime.attested import OPTION, require_key
 from penstock.serving.settings import TOKEN_VARIABLE, ServerConfig
 
 DEFAULT = ServerConfig()
@@ -36,6 +37,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="serve ONNX files without a validation too, and say so in their metadata (default: only those that "
         "`penstock validate-onnx` or the pipeline validated)",
+    )
+    add(
+        OPTION,
+        type=Path,
+        metavar="KEY",
+        help="public key in PEM; serve only files with an attestation beside them that it has signed "
+        "(default: none is required)",
     )
     add(
         "--shadow",
@@ -136,7 +144,7 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
     """Build the configuration from parsed options.
 
     Raises:
-        ConfigError: The token cannot be read.
+        ConfigError: The token, or the key of attestations, cannot be read.
     """
     return ServerConfig(
         host=options.host,
@@ -156,6 +164,7 @@ def config_from(options: argparse.Namespace) -> ServerConfig:
         shutdown_grace=options.shutdown_grace,
         workers=options.workers,
         allow_unvalidated=options.allow_unvalidated,
+        attestation_key=options.require_attestation and require_key(options.require_attestation),
         ready_requires_all=options.ready_requires_all,
         access_log=options.access_log,
         shadow_share=options.shadow_share,

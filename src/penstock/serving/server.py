@@ -39,7 +39,12 @@ def serve(sources: Sequence[Path], config: ServerConfig, shadows: Mapping[str, P
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     _raise_file_limit()
     access_log = None if config.access_log is None else AccessLog(config.access_log)
-    repository = Repository(sources, config.max_batch_size, allow_unvalidated=config.allow_unvalidated)
+    repository = Repository(
+        sources,
+        config.max_batch_size,
+        allow_unvalidated=config.allow_unvalidated,
+        attestation_key=config.attestation_key,
+    )
     repository.load()
     _freeze_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

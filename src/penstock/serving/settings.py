@@ -55,6 +55,8 @@ class ServerConfig:
     """Seconds between two checks of the model folders for new files."""
     allow_unvalidated: bool = False
     """Whether to serve ONNX files that no validation record names; their metadata say so."""
+    attestation_key: Path | None = None
+    """File of the public key that must have signed an attestation of each ONNX file; None requires none."""
     ready_requires_all: bool = False
     """Whether the server is ready only if every model of the folders is served. By default, one rejected file does not
     take the other models, or its own old version, out of a load balancer."""

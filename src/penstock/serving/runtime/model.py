@@ -21,6 +21,7 @@ from penstock.core.listed_models import is_of_project
 from penstock.core.model_files import DIGESTS, INT8, ORIGIN, digest_key
 from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tensor_of_maps
 from penstock.serving.errors import InputError, ModelFailedError
+from penstock.serving.runtime.attested import require_attested
 from penstock.serving.runtime.batch_policy import UNTUNED
 from penstock.serving.runtime.memory_budget import LARGE_BODY
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
@@ -366,7 +367,14 @@ def _check_dtype(spec: TensorSpec, array: NDArray[Any]) -> None:
         raise InputError(f"{spec.expected}, not {array.dtype}")
 
 
-def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bool = False) -> ServedModel:
+def load_model(
+    name: str,
+    path: Path,
+    validation: Path,
+    *,
+    allow_unvalidated: bool = False,
+    attestation_key: Path | None = None,
+) -> ServedModel:
     """Load an ONNX file, if its validation record names its very bytes.
 
     Args:
@@ -374,8 +382,10 @@ def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bo
         path: The file.
         validation: Its validation record.
         allow_unvalidated: Load it without such a record as well; its metadata say which.
+        attestation_key: File of the public key that must have signed an attestation of it; None requires none.
 
     Raises:
+        AttestationError: There is no such attestation.
         PenstockError: It is not validated, has changed since, or is not a valid ONNX file.
     """
     if path.exists() and not path.is_file():  # to read a pipe would take forever
@@ -385,6 +395,8 @@ def load_model(name: str, path: Path, validation: Path, *, allow_unvalidated: bo
     reason = _why_unvalidated(path, validation, digest(content, external_data))
     if reason and not allow_unvalidated:
         raise PenstockError(reason)
+    if attestation_key is not None:
+        require_attested(path, content, external_data, attestation_key)
     try:
         model = ServedModel(name, content, external_data)
     except ONNXRUNTIME_ERRORS as error:

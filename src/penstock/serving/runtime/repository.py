@@ -30,14 +30,21 @@ class Repository:
         sources: ONNX files and folders of them, as `model_files` finds them.
         max_batch_size: Rows per run of a model; None tunes it for each.
         allow_unvalidated: Whether to serve files that were not validated; their metadata say so.
+        attestation_key: File of the public key that must have signed an attestation of each file; None requires none.
     """
 
     def __init__(
-        self, sources: Sequence[Path], max_batch_size: int | None = None, *, allow_unvalidated: bool = False
+        self,
+        sources: Sequence[Path],
+        max_batch_size: int | None = None,
+        *,
+        allow_unvalidated: bool = False,
+        attestation_key: Path | None = None,
     ) -> None:
         self.sources = sources
         self.max_batch_size = max_batch_size
         self.allow_unvalidated = allow_unvalidated
+        self.attestation_key = attestation_key
         self.models: dict[str, ServedModel] = {}
         self.rejected: dict[str, str] = {}
         """Why a model, or its new file, is not served, by name."""
@@ -135,7 +142,7 @@ class Repository:
 
     def _load(self, file: ModelFile) -> ServedModel | PenstockError:
         try:
-            model = file.load(allow_unvalidated=self.allow_unvalidated)
+            model = file.load(allow_unvalidated=self.allow_unvalidated, attestation_key=self.attestation_key)
             model.policy = autotune(model, self.max_batch_size)
         except PenstockError as error:
             return error

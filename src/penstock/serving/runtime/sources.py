@@ -11,7 +11,7 @@ from pathlib import Path
 from penstock.core.errors import ConfigError, PenstockError, nearest
 from penstock.core.file_state import FileState
 from penstock.core.listed_models import is_listed
-from penstock.core.model_files import INT8, ONNX, VALIDATION, validation_of
+from penstock.core.model_files import INT8, ONNX, VALIDATION, attestation_of, validation_of
 from penstock.serving.runtime.model import ServedModel, load_model, serves_int8
 from penstock.serving.runtime.onnx_file import NotOnnxError, external_files
 
@@ -32,10 +32,15 @@ class ModelFile:
 
     @property
     def state(self) -> FileStates:
-        """Changes when the ONNX file, its validation record or its external data do."""
+        """Changes when the ONNX file, its validation record, its attestation or its external data do."""
         state = FileState.of(self.path)
         external = _external_paths(self.path, state) if state else ()
-        return state, FileState.of(self.validation), *map(FileState.of, external)
+        return (
+            state,
+            FileState.of(self.validation),
+            FileState.of(attestation_of(self.path)),
+            *map(FileState.of, external),
+        )
 
     @property
     def is_withdrawn(self) -> bool:
@@ -48,8 +53,8 @@ class ModelFile:
         shown = "/".join(part for part in home.parts[-2:] if part != home.anchor)
         return message.replace(str(home), shown) if shown else message
 
-    def load(self, *, allow_unvalidated: bool = False) -> ServedModel:
-        """Load the model.
+    def load(self, *, allow_unvalidated: bool = False, attestation_key: Path | None = None) -> ServedModel:
+        """Load the model, as `load_model` does.
 
         Raises:
             PenstockError: It is not listed, not validated, or not a valid ONNX file.
@@ -57,7 +62,13 @@ class ModelFile:
         if not self.is_listed:
             home = self.path.parent
             raise PenstockError(f"{home}: not served, since params.yaml has no such model; `rm -r {home}` deletes it")
-        return load_model(self.name, self.path, self.validation, allow_unvalidated=allow_unvalidated)
+        return load_model(
+            self.name,
+            self.path,
+            self.validation,
+            allow_unvalidated=allow_unvalidated,
+            attestation_key=attestation_key,
+        )
 
 
 @lru_cache(maxsize=1024)

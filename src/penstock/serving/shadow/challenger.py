@@ -57,7 +57,8 @@ class LoadedChallenger:
 
     def _load(self, file: ModelFile) -> Found:
         try:
-            model = file.load(allow_unvalidated=self._source.allow_unvalidated)
+            source = self._source
+            model = file.load(allow_unvalidated=source.allow_unvalidated, attestation_key=source.attestation_key)
             model.policy = autotune(model)
         except PenstockError as error:
             return Found(None, first_line(error))

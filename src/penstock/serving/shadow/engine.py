@@ -94,5 +94,5 @@ def engine_of(repository: Repository, config: ServerConfig, shadows: Mapping[str
     """
     if not shadows:
         return Engine(repository, config)
-    sources = [Source(name, path, config.allow_unvalidated) for name, path in shadows.items()]
+    sources = [Source(name, path, config.allow_unvalidated, config.attestation_key) for name, path in shadows.items()]
     return ShadowedEngine(repository, config, sources)

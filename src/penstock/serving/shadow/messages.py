@@ -20,6 +20,7 @@ class Source:
     path: Path
     """ONNX file, or folder with one; it may come, go and change at any time."""
     allow_unvalidated: bool = False
+    attestation_key: Path | None = None
 
 
 @dataclass(frozen=True)
