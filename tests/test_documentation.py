@@ -19,8 +19,13 @@ def text(repository):
 
 
 def keys(content, prefix=""):
-    """Yield the dotted keys of a report; names of splits, classes and official files are not explained."""
+    """Yield the dotted keys of a report; names of splits, classes and official files are not explained.
+
+    Those of the rows of a list have no prefix.
+    """
     for key, value in content.items():
+        for row in value if isinstance(value, list) else ():
+            yield from row if isinstance(row, dict) else ()
         if isinstance(value, dict) and key not in {"classes", "training_inputs", "within", "across"}:
             yield from keys(value, f"{prefix}{key}.")
         else:
@@ -44,11 +49,14 @@ def keys(content, prefix=""):
         ("mnist_gan/test.json", "test.json"),
     ],
 )
-def test_every_key_of_a_report_is_explained(small_run, text, report, heading):
+def test_every_key_of_a_report_is_explained(small_run, repository, text, report, heading):
+    """Keys of behaviour tests stand without the name of the test; metrics.md explains the metrics of `test`."""
     (section,) = [part for part in text.split("\n## ") if heading in part.splitlines()[0]]
     named = set(re.findall(r"`\.?([\w.<>]+)`", section))
+    named |= {f"test.{metric}" for metric in re.findall(r"`test/(\w+)`", (repository / "docs/metrics.md").read_text())}
     for key in keys(json.loads((small_run.root / "reports" / report).read_text())):
         general = re.sub(r"^splits\.\w+\.", "splits.<split>.", key)
+        general = re.sub(r"^behaviour\.\w+\.", "", general)
         general = re.sub(r"^(duplicates\.(official|splits))\..*", r"\1", general)
         assert general in named, key
 
