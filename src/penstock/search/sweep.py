@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -13,7 +14,7 @@ from optuna.trial import TrialState
 
 from penstock.core import console
 from penstock.core.errors import ConfigError, SearchError
-from penstock.core.signals import interrupt_at_once
+from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import shares_of_gpus
 from penstock.search import studies
@@ -69,7 +70,7 @@ class Sweep:
         study.fill(job.count)
         console.note(_plan_text(job, study, self.jobs))
         interrupt_at_once()
-        with ExitStack() as ending:
+        with ExitStack() as ending, _said_how_to_go_on():
             ending.callback(self._finish_runs, study)
             ending.enter_context(shared_uploader(job.project, job.config))
             run = ending.enter_context(track_study(job.project, job.config, job.model, job.study))
@@ -77,24 +78,28 @@ class Sweep:
         print_winner(study)
 
     def _work(self, study: Study, claims: Claims, run: StudyRun) -> None:
-        job = self.job
-        left = job.count - len(study.finished(job.count))
-        gpus = shares_of_gpus(job.config.trainer)
-        begun = {trial.number for trial in study.finished(job.count)}
-        count = min(self.jobs, max(left, min(job.settings.winner_seeds, self.jobs)))
-        with worker_processes(job.project, count, gpus) as workers:
-            known = self._known()
-            progress = SearchProgress(job, study, Results(claims.engine), known)
-            if progress.is_done():
-                self._summarize(progress, run)
-                return
-            for worker in workers:
-                worker.give(WorkerOrder(job=job, storage=self.storage, known=known, number=worker.number))
-            self._wait(workers, study, claims, begun)
-            if not progress.is_done():
-                rest = job.count - len(study.finished(job.count))
-                raise SearchError(f"{rest} trials are left, and no worker; the same command goes on with them")
+        """Let workers finish the search, unless it is finished; then log what it has found."""
+        left = self.job.count - len(study.finished(self.job.count))
+        progress = None if left else self._progress(study, claims)
+        if progress is None or not progress.is_done():
+            progress = self._let_workers_finish(study, claims, min(self.jobs, left or self.job.settings.winner_seeds))
         self._summarize(progress, run)
+
+    def _let_workers_finish(self, study: Study, claims: Claims, count: int) -> SearchProgress:
+        job = self.job
+        begun = {trial.number for trial in study.finished(job.count)}
+        with worker_processes(job.project, count, shares_of_gpus(job.config.trainer)) as workers:
+            progress = self._progress(study, claims)  # while the workers import their libraries
+            for worker in workers:
+                order = WorkerOrder(job=job, storage=self.storage, known=progress.known, number=worker.number)
+                worker.give(order)
+            self._wait(workers, study, claims, begun)
+        if not progress.is_done():
+            raise SearchError(f"no worker is left, but {_left_text(progress)}; the same command goes on")
+        return progress
+
+    def _progress(self, study: Study, claims: Claims) -> SearchProgress:
+        return SearchProgress(self.job, study, Results(claims.engine), self._known())
 
     def _known(self) -> dict[str, TrainingResult]:
         job = self.job
@@ -152,6 +157,20 @@ class Sweep:
 
 def _seed_metrics(scores: list[float]) -> dict[str, float]:
     return {"seeds/val_mean": mean(scores), "seeds/val_std": stdev(scores)} if len(scores) > 1 else {}
+
+
+def _left_text(progress: SearchProgress) -> str:
+    left = progress.job.count - len(progress.study.finished(progress.job.count))
+    return f"{left} trials are to be finished" if left else "seeds of the winner are to be trained"
+
+
+@contextmanager
+def _said_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except Interrupted:
+        console.note("interrupted; the same command goes on from the last checkpoints")
+        raise
 
 
 def _plan_text(job: SearchJob, study: Study, jobs: int) -> str:
