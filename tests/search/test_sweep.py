@@ -20,6 +20,7 @@ from tests.helpers.processes import wait_until
 RATES = "training.optimizer.learning_rate="
 GRID = f"{RATES}0.002,0.004,0.008,0.016"
 SECONDS = 900
+KILLS = 20
 
 
 def finish(sweep):
@@ -48,6 +49,7 @@ def require_one_result_per_trial(project, study, count):
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(600)
 def test_two_jobs_finish_exactly_the_trials_and_the_same_command_trains_nothing_more(searched):
     options = ["--grid", GRID, "--jobs", "2", "--seeds", "2", "--study", "s"]
     output = finish(searched.sweep(*options))
@@ -68,28 +70,40 @@ def test_four_jobs_on_sqlite_finish_exactly_the_trials(searched):
     require_one_result_per_trial(searched, searched.study(searched.job([RATES + rates], study="s")), 12)
 
 
-@pytest.mark.slow
-def test_killed_workers_of_two_sweeps_on_postgresql_lose_no_trial(searched, schema):
-    """SIGKILL hits a worker, or a whole sweep, at a random moment, 20 times."""
-    searched.edit(epochs=60)
-    rates = RATES + ",".join(str(rate / 1000) for rate in range(1, 13))
-    options = ["--grid", rates, "--jobs", "1", "--seeds", "0", "--study", "s", "--storage", schema, "--lease", "5"]
-    draw = random.Random(1)
-    sweeps = [searched.sweep(*options) for _ in range(2)]
-    for _ in range(20):
-        time.sleep(draw.uniform(1, 12))
-        chosen = draw.randrange(2)
-        victims = workers_of(sweeps[chosen]) if draw.random() < 0.7 else [psutil.Process(sweeps[chosen].pid)]
-        for victim in victims:
+def run_with_kills(project, options, draw, most):
+    """Run two sweeps until both are done; SIGKILL hits a worker, or a sweep, at random moments. Return how often."""
+    sweeps = [project.sweep(*options) for _ in range(2)]
+    kills = 0
+    while any(sweep.poll() is None for sweep in sweeps):
+        time.sleep(draw.uniform(1, 20))
+        place = draw.randrange(2)
+        sweep = sweeps[place]
+        if kills == most or sweep.poll() is not None:
+            continue
+        for victim in [psutil.Process(sweep.pid)] if draw.random() < 0.3 else workers_of(sweep):
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
-        if sweeps[chosen].poll() is not None or not workers_of(sweeps[chosen]):
-            sweeps[chosen].communicate(timeout=SECONDS)
-            sweeps[chosen] = searched.sweep(*options)
+                kills += 1
+                sweep.communicate(timeout=SECONDS)
+                sweeps[place] = project.sweep(*options)
     for sweep in sweeps:
-        sweep.communicate(timeout=SECONDS)
-    finish(searched.sweep(*options))
-    require_one_result_per_trial(searched, searched.study(searched.job([rates], study="s"), schema), 12)
+        finish(sweep)
+    return kills
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_workers_of_two_sweeps_on_postgresql_lose_no_trial(searched, schema):
+    searched.edit(epochs=100)
+    draw, kills, number = random.Random(1), 0, 0
+    while kills < KILLS:
+        number += 1
+        rates = RATES + ",".join(str((10 * number + place) / 10_000) for place in range(6))
+        options = ["--jobs", "1", "--seeds", "0", "--study", f"s{number}", "--storage", schema, "--lease", "5"]
+        kills += run_with_kills(searched, ["--grid", rates, *options], draw, KILLS - kills)
+        study = searched.study(searched.job([rates], study=f"s{number}"), schema)
+        require_one_result_per_trial(searched, study, 6)
+    assert kills == KILLS
 
 
 @pytest.mark.slow
