@@ -7,10 +7,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from penstock.comparison.candidate import Candidate
+from penstock.config.loading import load_config
+from penstock.config.promotion import PromotionConfig
 from penstock.evaluation.frechet import REFERENCE, Statistics
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import dvc_directory_hash, write_bytes
 from penstock.io.processed_dataset import save_array
+from penstock.registry.promotion import judge
 
 ROWS = 40
 NOISE_SIZE = 3
@@ -153,6 +157,28 @@ def test_generators_are_compared_by_their_metrics_without_a_test(mnist, images, 
     shown = compare("a.onnx", "b.onnx").out
     assert "A generator has no score per row" in shown
     assert "test/frechet_distance" in shown
+
+
+@pytest.mark.parametrize(
+    ("margin", "promoted", "reason"),
+    [
+        (None, False, "; a generator has no paired test, and promotion.margin is not set"),
+        (1.0, True, "better by the margin of 1: Frechet distance "),
+        (1e6, False, "not better by the margin of 1e+06: Frechet distance "),
+    ],
+)
+def test_a_generator_becomes_champion_by_the_margin_alone(mnist, images, margin, promoted, reason):
+    reference(mnist, images)
+    generator(mnist, "a.onnx", 60)
+    generator(mnist, "b.onnx", 2)
+    candidates = [Candidate(name, mnist.root / name, name) for name in ("a.onnx", "b.onnx")]
+    config = load_config(mnist.project.params)
+    rules = PromotionConfig(margin=margin, max_latency_ratio=9.0)
+    verdict = judge(mnist.project, config, rules, *candidates)
+    assert verdict.promoted == promoted
+    assert reason in verdict.reason
+    assert verdict.evidence["challenger"] < verdict.evidence["champion"], "a smaller distance is better"
+    assert not judge(mnist.project, config, rules, *reversed(candidates)).promoted
 
 
 def test_generators_need_the_reference(mnist, compare):

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from penstock.core.paths import Project
 from penstock.io.files import sha256
 from penstock.io.provenance import Provenance
+from penstock.registry.promote import open_champions
 from penstock.registry.registration import VersionContent, register_version
 from penstock.tracking.run import track_model
 from tests.helpers.processes import wait_until
@@ -39,7 +40,7 @@ def mlflow_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def register(mlflow_server, tmp_path_factory, config):
-    """Register a model on a run, as champion; return the version that the server would show."""
+    """Register a model on a run, as champion or with another alias; return the version that the server would show."""
     project = Project(tmp_path_factory.mktemp("project"))
     tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
     with track_model(project, config.model_copy(update={"tracking": tracking}), PROVENANCE):
@@ -48,13 +49,13 @@ def register(mlflow_server, tmp_path_factory, config):
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     path = project.root / "model.onnx"
 
-    def register(shift, digest=""):
+    def register(shift, digest="", alias="champion"):
         path.write_bytes(tiny_models.fractions(shift).SerializeToString())
         content = VersionContent(name="fractions", path=path, sha256=sha256(path), example=ROW, provenance=PROVENANCE)
         version = register_version(client, run.info.run_id, content).version
         if digest:
             client.set_model_version_tag("fractions", version, "onnx.sha256", digest)
-        client.set_registered_model_alias("fractions", "champion", version)
+        client.set_registered_model_alias("fractions", alias, version)
         return content.sha256[:12]
 
     return register
@@ -95,6 +96,21 @@ def test_a_moved_alias_is_followed_without_a_failed_request(register, environmen
         wait_until(lambda: answer(served) == before + 100)
         assert described(served)["versions"] == [second]
     assert not folders_of_links(tmp_path)
+
+
+def test_a_promotion_and_its_rollback_are_followed(register, environment, mlflow_server, config, tmp_path):
+    tracking = config.tracking.model_copy(update={"uri": mlflow_server.uri})
+    settings = config.model_copy(update={"tracking": tracking})
+    first = register(600.0)
+    with serving(tmp_path, *CHAMPION, **environment) as served:
+        second = register(700.0, alias="challenger")
+        assert described(served)["versions"] == [first]
+        with open_champions(Project(tmp_path), settings, "fractions") as champions:
+            champions.promote("", "the server follows")
+        wait_until(lambda: described(served)["versions"] == [second])
+        with open_champions(Project(tmp_path), settings, "fractions") as champions:
+            champions.rollback("and back")
+        wait_until(lambda: described(served)["versions"] == [first])
 
 
 def test_an_unvalidated_file_changes_nothing(register, environment, tmp_path, capfd):
