@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from penstock.registry.champion_record import ChampionRecord, open_record
 from penstock.registry.moves import Kind, Move
+from tests.helpers.postgresql import postgresql_server
 from tests.helpers.racing_promotions import NAME, promotes, race
 from tests.tracking.mlflow_server import MlflowServer
 
@@ -31,7 +32,13 @@ def tracking_server(folder, empty_database):
         server.kill()
 
 
-@pytest.mark.parametrize("backend", [database, tracking_server])
+@contextmanager
+def postgresql(folder, empty_database):
+    with postgresql_server() as url:
+        yield url.replace("postgresql:", "postgresql+psycopg:")
+
+
+@pytest.mark.parametrize("backend", [database, tracking_server, postgresql])
 def test_one_of_two_processes_wins_each_time(here, backend, empty_database, monkeypatch, tmp_path):
     with backend(tmp_path, empty_database) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
