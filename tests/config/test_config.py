@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from penstock.config.loading import load_config
+from penstock.config.promotion import ModelPromotionConfig, PromotionConfig
 from penstock.core.errors import ConfigError
 
 
@@ -52,6 +53,13 @@ def test_the_shipped_file_is_valid(config):
         ),
         ("classifier: mnist_cnn_deep", "classifier: mnist_gan", "mnist_fid_reference.classifier", "is no classifier"),
         ("{serve: false, reason: larger}", "{serve: false}", "models.iris_mlp.int8.reason", "missing key"),
+        (
+            "  max_size_ratio: 1.25",
+            "  models: {mnist_can: {}}\n  max_size_ratio: 1.25",
+            "promotion.models",
+            "mnist_cnn",
+        ),
+        ("  max_size_ratio: 1.25", "  max_size_ratio: 0", "promotion.max_size_ratio", "greater than 0"),
         ("{serve: true}", "{serve: true, reason: slower}", "models.mnist_lstm.int8.reason", "only with serve: false"),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
         (
@@ -199,3 +207,9 @@ def test_a_closed_output_pipe_is_not_an_error(linked_project):
         assert process.stderr
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 128 + signal.SIGPIPE)
+
+
+def test_rules_of_promotion_for_one_model_replace_those_for_all():
+    rules = PromotionConfig(margin=0.01, models={"mnist_gan": ModelPromotionConfig(margin=5.0)})
+    assert rules.of_model("mnist_gan") == PromotionConfig(margin=5.0)
+    assert rules.of_model("mnist_cnn") == PromotionConfig(margin=0.01)
