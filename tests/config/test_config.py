@@ -53,12 +53,7 @@ def test_the_shipped_file_is_valid(config):
         ),
         ("classifier: mnist_cnn_deep", "classifier: mnist_gan", "mnist_fid_reference.classifier", "is no classifier"),
         ("{serve: false, reason: larger}", "{serve: false}", "models.iris_mlp.int8.reason", "missing key"),
-        (
-            "  max_size_ratio: 1.25",
-            "  models: {mnist_can: {}}\n  max_size_ratio: 1.25",
-            "promotion.models",
-            "mnist_cnn",
-        ),
+        ("  max_size_ratio: 1.25 ", "  models: {mnist_can: {}} ", "promotion.models.mnist_can", "unknown model"),
         ("  max_size_ratio: 1.25", "  max_size_ratio: 0", "promotion.max_size_ratio", "greater than 0"),
         ("{serve: true}", "{serve: true, reason: slower}", "models.mnist_lstm.int8.reason", "only with serve: false"),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
