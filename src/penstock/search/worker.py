@@ -1,6 +1,4 @@
-"""A worker of a search, which `penstock sweep` starts.
-
-    python -m penstock.search.worker
+"""A worker of a search, which `penstock sweep` starts (`worker_start`).
 
 It reads its order from standard input, one line of JSON. The end of standard input means that `penstock sweep` is dead.
 """
@@ -77,7 +75,3 @@ def _require_own_code(project: Project) -> None:
 def _end_with_parent() -> None:
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()

@@ -72,5 +72,5 @@ def worker_processes(project: Project, count: int, gpus: Sequence[str]) -> Itera
 def _start(project: Project, share: dict[str, str]) -> subprocess.Popen[str]:
     paths = [str(project.root / "src"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | share | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TTY_COMPATIBLE": "0"}
-    command = [sys.executable, "-m", "penstock.search.worker"]
+    command = [sys.executable, "-m", "penstock.search.worker_start"]
     return subprocess.Popen(command, cwd=project.root, stdin=subprocess.PIPE, env=environment, text=True)
