@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from penstock.reporting.figures import Examples
 from penstock.reporting.run_results import run_images, run_tables
 
 PER_CLASS = [
@@ -40,7 +41,7 @@ def test_the_confusion_matrix_has_a_row_for_each_actual_class():
 
 
 def test_worst_errors_have_their_images():
-    reconstructions = {
+    reconstructions: Examples = {
         "worst_images": IMAGES,
         "worst_reconstructions": np.zeros((2, 28, 28), dtype=np.float32),
         "images": IMAGES,

@@ -40,6 +40,11 @@ class TrackingConfig(BaseConfig):
         description="Name by which projects that share an MLflow server tell their registered models apart. Empty: the "
         "hash of git's first commit.",
     )
+    system_metrics: bool = Field(
+        default=False,
+        description="Log the use of processor, memory, disk, network and GPUs while a stage runs. MLflow's environment "
+        "variable MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING takes precedence.",
+    )
 
 
 class TrainerConfig(BaseConfig):

@@ -114,6 +114,7 @@ class MlflowRegistry:
             sha256=local.sha256,
             example=local.example(),
             provenance=local.provenance,
+            metrics=local.test_metrics() if local.path == local.files.onnx else {},
         )
         self.record(local.name)  # in one request with the registered model
         version = str(register_version(self.client, run_id, content).version)

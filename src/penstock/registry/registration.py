@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
+from collections.abc import Mapping
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from numpy.typing import NDArray
 
@@ -18,7 +21,8 @@ from penstock.core.errors import PenstockError
 from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.io.provenance import Provenance
 from penstock.tracking.errors import failures_of_storage
-from penstock.tracking.tags import DATA, GATE, ONNX_SHA256, PARAMETERS
+from penstock.tracking.logged_models import OnnxModel, find_model
+from penstock.tracking.tags import DATA, GATE, ONNX_SHA256, PARAMETERS, identity_tags
 
 ONNXRUNTIME_ERROR = 3  # severity
 
@@ -36,6 +40,8 @@ class VersionContent:
     example: NDArray[Any]
     """Raw input rows, [rows, ...]."""
     provenance: Provenance
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Test metrics of the file by their names in MLflow, for a file that was not validated here."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -44,7 +50,7 @@ class VersionContent:
 
 
 def register_version(client: MlflowClient, run_id: str, content: VersionContent) -> ModelVersion:
-    """Log a file to its run, with signature and input example, and register it. The run itself stays as it is.
+    """Store a file with its logged model, signature and input example, and register it. The run stays as it is.
 
     Raises:
         PenstockError: The file is not the one that was validated.
@@ -55,6 +61,24 @@ def register_version(client: MlflowClient, run_id: str, content: VersionContent)
         raise PenstockError(f"{content.path}: changed while it was registered; run `penstock register` again")
     with failures_of_storage():
         return _log_and_register(client, run_id, content, model)
+
+
+def _logged_model(client: MlflowClient, run: Run, content: VersionContent) -> LoggedModel:
+    """Return the logged model of the file; that of a file which was not validated here is created."""
+    known = find_model(client, run, content.sha256)
+    if known:
+        return known
+    dataset = client.get_experiment(run.info.experiment_id).name
+    tags = identity_tags(content.provenance) | content.tags
+    model = OnnxModel(
+        name=content.name, sha256=content.sha256, dataset=dataset, digest=content.provenance.data, tags=tags
+    )
+    created = model.create(client, run)
+    now = int(time.time() * 1000)
+    measured = [model.metric(created, name, value, now) for name, value in content.metrics.items()]
+    client.log_batch(run.info.run_id, measured)
+    model.link(client, run, created)
+    return created
 
 
 def _log_and_register(client: MlflowClient, run_id: str, content: VersionContent, model: bytes) -> ModelVersion:
@@ -69,19 +93,20 @@ def _log_and_register(client: MlflowClient, run_id: str, content: VersionContent
     example = {session.get_inputs()[0].name: content.example}
     answers = onnx_outputs(session, content.example, len(content.example))
     mlflow.set_tracking_uri(client.tracking_uri)
+    run = client.get_run(run_id)
     # Not `mlflow.start_run`, which would change the status and the end of the run.
-    mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
+    mlflow.set_experiment(experiment_id=run.info.experiment_id)
     with redirect_stderr(io.StringIO()):  # MLflow writes to stderr without its logger
         logged = mlflow.onnx.log_model(
             onnx.load_from_string(model),
-            name="model",
             signature=infer_signature(example, answers),
             input_example=example,
             # The requirements for serving; without this line MLflow would run the model to infer them.
             pip_requirements=[f"{library}=={version(library)}" for library in ("onnxruntime", "numpy")],
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
-            run_id=run_id,
+            # Not with the run, whose metrics MLflow would copy again.
+            model_id=_logged_model(client, run, content).model_id,
         )
         # In one request with the tags: a version without them would not be found.
         return mlflow.register_model(logged.model_uri, content.name, tags=content.tags)

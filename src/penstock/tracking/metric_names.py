@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_TIMED = ("time/", "latency/", "int8/latency_")
+SYSTEM = "system/"  # prefix that MLflow's page shows apart from the other metrics
+_TIMED = ("time/", "latency/", "int8/latency_", SYSTEM)
 
 TRAIN_LOSS, VAL_LOSS, TEST_LOSS = "train/loss", "val/loss", "test/loss"
 GENERATOR_LOSS, DISCRIMINATOR_LOSS = "train/generator_loss", "train/discriminator_loss"
@@ -49,5 +50,5 @@ SCORES = (
 
 
 def is_timed(name: str) -> bool:
-    """Return whether a metric is a duration or a rate, whose value differs between measurements."""
+    """Return whether a metric is a duration, a rate or a load, whose value differs between measurements."""
     return name.startswith(_TIMED)

@@ -29,6 +29,7 @@ from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.description import RunDescription
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
+from penstock.tracking.system_metrics import system_metrics
 from penstock.tracking.tags import DVC_EXPERIMENT, KEY, identity_tags
 from penstock.tracking.uri import local_artifacts, tracking_uri
 
@@ -69,7 +70,7 @@ def track_model(
     """
     with spooled(project, tracking_uri(project, config)) as emit:
         run = TrackedRun(emit, project, config.model(provenance.model).dataset, provenance, child)
-        with ending(run.end):
+        with ending(run.end), system_metrics(config.tracking, run.log_system_metrics):
             yield run
 
 
@@ -211,6 +212,10 @@ class TrackedRun:
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics at a step. Values that the run already has at this step are not logged again."""
         self._emit("metrics", {"metrics": _plain(metrics), "step": step})
+
+    def log_system_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Log the load of the machine at this time."""
+        self._emit("system_metrics", {"metrics": _plain(metrics)})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
         """Log one fold or seed as a child run. An existing child run is not changed."""

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
 from penstock.tracking.logged_models import OnnxModel, find_model
-from penstock.tracking.metric_names import BEST_EPOCH, is_timed
+from penstock.tracking.metric_names import BEST_EPOCH, SYSTEM, is_timed
 from penstock.tracking.run_artifacts import RunArtifacts
 from penstock.tracking.saved_views import save_views
 from penstock.tracking.spool import Event
@@ -46,6 +46,7 @@ class RunWriter:
             "parameters": self._parameters,
             "dataset": self._dataset,
             "metrics": self._metrics,
+            "system_metrics": self._system_metrics,
             "repeat": self._repeat,
             "validation": self._validation,
             "tags": self._tags,
@@ -168,6 +169,10 @@ class RunWriter:
     def _metrics(self, event: Event) -> None:
         self._log_metrics(event.content["metrics"], event.content["step"], event.at)
 
+    def _system_metrics(self, event: Event) -> None:
+        """Log system metrics. Their step is the second since the run began: no stage knows those of the others."""
+        self._log_metrics(event.content["metrics"], (event.at - self._created) // 1000, event.at)
+
     def _log_metrics(self, metrics: Mapping[str, float], step: int, at: int) -> None:
         self._log([Metric(key, value, at, step) for key, value in metrics.items() if not self._has(key, step, value)])
 
@@ -178,7 +183,7 @@ class RunWriter:
 
     def _save_views(self) -> None:
         """Save the views of the experiment if they lack metrics of the run."""
-        names = {name for name, _ in self._logged}
+        names = {name for name, _ in self._logged if not name.startswith(SYSTEM)}
         if names != self._viewed:
             save_views(self._client, self._experiment_id, names)
             self._viewed = names

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import is_rejection
+from penstock.tracking.metric_names import SYSTEM
 from penstock.tracking.tags import STUDY
 from penstock.tracking.view_state import State, decode, encode, metrics_of
 from penstock.tracking.views import TRAINED, VIEWS, Content, Study
@@ -67,7 +68,7 @@ def _is_outdated(saved: SavedView | None, state: State) -> bool:
 
 def _metrics_of_runs(client: MlflowClient, experiment_id: str) -> set[str]:
     runs = client.search_runs([experiment_id], TRAINED, max_results=NEWEST_RUNS)
-    return {name for run in runs for name in run.data.metrics}
+    return {name for run in runs for name in run.data.metrics if not name.startswith(SYSTEM)}
 
 
 def _newest_study(client: MlflowClient, experiment_id: str) -> Study | None:
