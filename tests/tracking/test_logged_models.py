@@ -1,9 +1,13 @@
 """Tests of logged models: a stock client ranks the ONNX files that were measured on the same data."""
 
+import re
+from pathlib import Path
+
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from tests.tracking.mlflow_server import MlflowServer
 from tests.tracking.tracked_runs import DIGEST, TrackedRuns
 
 SCORES = {"mnist_mlp": 0.97, "mnist_cnn_deep": 0.995, "mnist_cnn": 0.99}
@@ -65,3 +69,25 @@ def test_each_file_of_a_run_has_one_logged_model(tmp_path):
     assert len(outputs) == len({output.model_id for output in outputs}) == 2
     history = MlflowClient(runs.uri).get_metric_history(run_id, "test/accuracy")
     assert [metric.value for metric in history] == [0.5, 0.9]
+
+
+def test_the_example_of_the_documentation_ranks_the_models(runs, repository, monkeypatch, capsys):
+    """It names the database of the working directory, which is the project."""
+    page = (repository / "docs/experiments.md").read_text()
+    (example,) = re.findall(r"```python\n(import mlflow\n.*?search_logged_models.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(Path(runs.uri.removeprefix("sqlite:///")).parent)
+    exec(example, {})
+    assert capsys.readouterr().out == "mnist_cnn_deep 0.995\nmnist_cnn 0.99\n"
+
+
+@pytest.mark.integration
+def test_models_are_ranked_by_a_server_too(tmp_path):
+    server = MlflowServer(tmp_path)
+    server.start()
+    try:
+        runs = TrackedRuns(tmp_path, uri=server.uri)
+        for model, accuracy in SCORES.items():
+            runs.validate(model, {"test/accuracy": accuracy})
+        assert [model.name for model in leaderboard(runs)] == ["mnist_cnn_deep", "mnist_cnn", "mnist_mlp"]
+    finally:
+        server.kill()

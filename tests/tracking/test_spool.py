@@ -116,16 +116,20 @@ def test_metrics_of_a_new_file_replace_those_of_the_old_one(write, uri):
     assert history(uri, "latency/batch_1_ms") == [2.0, 4.0]
 
 
-def test_fold_is_a_finished_child_run(write, uri):
+def test_fold_and_seed_are_finished_child_runs_with_their_parameters(write, uri):
     def log_everything(run):
-        run.log_repeat("fold 1.1", {"val/accuracy": 0.9})
+        run.log_parameters({"training": {"epochs": 3, "seed": 1}})
+        run.log_repeat("seed 2", {"test/accuracy": 0.9})
         run.log_repeat("fold 1.2", {"val/accuracy": 0.8})
 
     Uploader(write(log_everything), uri).upload_pending()
     parent, child = (found(uri)[name] for name in ("iris_mlp", "fold 1.2"))
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert child.data.metrics == {"val/accuracy": 0.8}
+    assert child.data.params == {"training.epochs": "3", "training.seed": "1", "fold": "1.2"}
+    assert child.data.tags["mlflow.source.type"] == parent.data.tags["mlflow.source.type"]
     assert child.info.status == "FINISHED"
+    assert found(uri)["seed 2"].data.params == {"training.epochs": "3", "training.seed": "2"}
 
 
 def test_child_run_without_metrics_receives_them_later(write, uri, monkeypatch):

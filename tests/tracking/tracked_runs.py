@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
 from penstock.core.paths import Project
+from penstock.io.dataset_info import DatasetInfo
 from penstock.io.provenance import Provenance
 from penstock.tracking.run import TrackedRun
 from penstock.tracking.spool import EventLog, spool_dir
@@ -19,6 +20,9 @@ from penstock.tracking.uploader import Uploader
 EPOCHS = 4
 DIGEST = "0123456789abcdef0123456789abcdef.dir"
 VALIDATED = {"latency/batch_1_ms": 0.1, "model/onnx_bytes": 140_000, "parity/max_abs_diff": 1e-6, "int8/bytes": 40_000}
+INFO = DatasetInfo(
+    dataset="mnist", kind="image", shape=(28, 28), vocab_size=0, classes=tuple("0123456789"), description="digits"
+)
 
 
 class TrackedRuns:
@@ -49,6 +53,7 @@ class TrackedRuns:
         """Log a run with a learning curve, as a trial if a study is given."""
 
         def write(run: TrackedRun) -> None:
+            run.log_dataset(INFO, self._provenance(model), "data/processed/mnist")
             optimizer = {"kind": "adam", "learning_rate": rate}
             run.log_parameters({"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": optimizer}})
             run.set_tags({"penstock.study": study} if study else {})
@@ -78,8 +83,7 @@ class TrackedRuns:
             uploads: How often the same events are uploaded, as after a crash of the uploader.
         """
         with closing(EventLog(spool_dir(self._project), self.uri)) as events:
-            provenance = Provenance(model=model, data=DIGEST, parameters="p", code="c")
-            run = TrackedRun(events.add, self._project, self._experiment, provenance)
+            run = TrackedRun(events.add, self._project, self._experiment, self._provenance(model))
             write(run)
             run.end("FINISHED")
         for _ in range(uploads):
@@ -89,3 +93,6 @@ class TrackedRuns:
         (found,) = self.client.search_runs([self.find_experiment().experiment_id], f"tags.`{KEY}` = '{run.key}'")
         run_id: str = found.info.run_id
         return run_id
+
+    def _provenance(self, model: str) -> Provenance:
+        return Provenance(model=model, data=DIGEST, parameters="p", code="c")

@@ -33,6 +33,8 @@ from penstock.tracking.system_metrics import system_metrics
 from penstock.tracking.tags import DVC_EXPERIMENT, KEY, identity_tags
 from penstock.tracking.uri import local_artifacts, tracking_uri
 
+SEED = "training.seed"  # the parameter that differs between seeds
+
 Emit = Callable[[str, dict[str, Any]], None]
 
 
@@ -218,8 +220,15 @@ class TrackedRun:
         self._emit("system_metrics", {"metrics": _plain(metrics)})
 
     def log_repeat(self, name: str, metrics: Mapping[str, float]) -> None:
-        """Log one fold or seed as a child run. An existing child run is not changed."""
-        self._emit("repeat", {"name": name, "metrics": _plain(metrics)})
+        """Log one fold or seed as a child run, with the parameters of this run. A finished child run is not changed.
+
+        Args:
+            name: Such as "fold 2.5" or "seed 3".
+            metrics: Its metrics.
+        """
+        kind, number = name.split()
+        parameters = {SEED if kind == "seed" else kind: number}
+        self._emit("repeat", {"name": name, "metrics": _plain(metrics), "parameters": parameters})
 
     def log_validation(self, metrics: Mapping[str, float], sha256: str) -> None:
         """Log the ONNX file with this sha256 as a logged model, with its metrics on the dataset of the run.

@@ -34,6 +34,7 @@ class RunWriter:
         self._experiment_id = ""
         self._run_id = ""
         self._identity: dict[str, str] = {}
+        self._environment: dict[str, str] = {}
         self._created = 0
         self._began = 0
         self._last_event = 0
@@ -88,7 +89,7 @@ class RunWriter:
 
     def _begin(self, event: Event) -> None:
         content = event.content
-        self._identity = content["identity"]
+        self._identity, self._environment = content["identity"], content["environment"]
         with creation_lock(self.uri):
             local = content["artifacts"] if self.uri.startswith(SQLITE) else None
             self._experiment_id = experiment_of(self._client, content["experiment"], local)
@@ -202,12 +203,17 @@ class RunWriter:
             if begun.data.tags.get(PARENT) != self._run_id:  # that run was deleted, which leaves its children
                 self._client.set_tag(begun.info.run_id, PARENT, self._run_id)
             return
-        tags = {**self._identity, KEY: key, PARENT: self._run_id}
+        tags = {**self._environment, **self._identity, KEY: key, PARENT: self._run_id}
         run = begun or self._client.create_run(
             self._experiment_id, start_time=self._last_event, run_name=name, tags=tags
         )
         child = run.info.run_id
-        self._client.log_batch(child, [Metric(metric, value, event.at, 0) for metric, value in metrics.items()])
+        parameters = self._client.get_run(self._run_id).data.params | event.content["parameters"]
+        self._client.log_batch(
+            child,
+            [Metric(metric, value, event.at, 0) for metric, value in metrics.items()],
+            [Param(key, value) for key, value in parameters.items()],
+        )
         self._client.set_terminated(child, end_time=event.at)
 
     def _validation(self, event: Event) -> None:
