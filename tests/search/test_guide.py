@@ -23,4 +23,4 @@ def test_every_command_of_the_guide_runs(searched, schema):
         assert sweep.returncode == 0, outputs
     assert outputs.keys() == {"--trials", "--status", "--dry-run", "--grid", "--space", "--storage"}
     assert "10 complete" in outputs["--status"]
-    assert "optimizer" in outputs["--grid"]
+    assert "(optimizer.kind adam)" in outputs["--grid"]

@@ -114,7 +114,9 @@ def _remark(trial: FrozenTrial, *, is_best: bool) -> str:
 
 
 def _short(key: str) -> str:
-    return key.removeprefix("training.").removeprefix("optimizer.")
+    """Return a key without what it can be told without; `kind` alone would say nothing."""
+    short = key.removeprefix("training.")
+    return short if short.endswith(".kind") else short.removeprefix("optimizer.")
 
 
 def _text(value: object) -> str:
