@@ -24,6 +24,7 @@ from penstock.core.distributed import require_launcher
 from penstock.core.errors import ComparisonError, ConfigError, PenstockError, StageError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
+from penstock.lineage.command import add_lineage_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
 from penstock.search.command import add_sweep_command
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(serve)
     serve.set_defaults(run=_serve)
 
+    add_lineage_command(commands)
     add_validate_command(commands)
     add_verify_command(commands)
 

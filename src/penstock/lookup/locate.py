@@ -45,13 +45,17 @@ def open_locator(project: Project, config: Config) -> Iterator[Locator]:
         yield Locator(project, config, revisions, ModelStore(uri) if has_store else None, Path(folder))
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A file that was found."""
 
     candidate: Candidate
     project: Project
+    """The project, or a copy of its files at a revision."""
     files: ModelFiles | None = None
     run: StoredRun | None = None
+    """The run that the text names, or that of the version that it names."""
+    commit: str = ""
+    """The commit of the revision that the text names."""
 
 
 class Locator:
@@ -71,7 +75,7 @@ class Locator:
         self._project = project
         self._config = config
         self._revisions = revisions
-        self._store = store
+        self.store = store
         self._folder = folder
         self._copies = 0
 
@@ -81,16 +85,24 @@ class Locator:
         Raises:
             ComparisonError: A text names nothing, or it is not clear what it means.
         """
+        return [self._with_record(one) for one in self.find(texts)]
+
+    def find(self, texts: Sequence[str]) -> list[Found]:
+        """Return the file of each text, and how it was found.
+
+        Raises:
+            ComparisonError: A text names nothing, or it is not clear what it means.
+        """
         found = {text: self._directly(text) for text in texts}
         revisions = {text: self._revision(text) for text, one in found.items() if one is None}
         if revisions:
             name = self._meant([one for one in found.values() if one], revisions)
             found |= {text: self._at_revision(text, name, revision) for text, revision in revisions.items()}
-        return [self._with_record(one) for text in texts if (one := found[text])]
+        return [one for text in texts if (one := found[text])]
 
-    def _directly(self, text: str) -> _Found | None:
+    def _directly(self, text: str) -> Found | None:
         """Return the file of a text that names a model; None for one that may be a revision."""
-        ways: tuple[Callable[[str], _Found | None], ...] = (
+        ways: tuple[Callable[[str], Found | None], ...] = (
             self._file,
             self._model,
             self._model_at_revision,
@@ -99,14 +111,14 @@ class Locator:
         )
         return next((found for way in ways if (found := way(text))), None)
 
-    def _file(self, text: str) -> _Found | None:
+    def _file(self, text: str) -> Found | None:
         if not text.endswith(".onnx"):
             return None
         path = Path(text)
         if not path.is_file():
             raise ComparisonError(f"{text}: no such file")
         candidate = Candidate(text, path, text)
-        return _Found(candidate, self._project, self._files_of(candidate))
+        return Found(candidate, self._project, self._files_of(candidate))
 
     def _files_of(self, candidate: Candidate) -> ModelFiles | None:
         """Return the files of the model that a file names, if the project has it."""
@@ -115,7 +127,7 @@ class Locator:
             return None
         return self._project.model(name, self._config.block_of_model(name))
 
-    def _model(self, text: str) -> _Found | None:
+    def _model(self, text: str) -> Found | None:
         name = text.removesuffix(INT8_SUFFIX)
         if name not in self._config.every_model:
             return None
@@ -124,9 +136,9 @@ class Locator:
         shown = self._project.shown(path)
         if not path.is_file():
             raise ComparisonError(f"{text}: {shown} is not here; `dvc pull {shown}` or `dvc repro` brings it")
-        return _Found(Candidate(text, path, shown), self._project, files)
+        return Found(Candidate(text, path, shown), self._project, files)
 
-    def _model_at_revision(self, text: str) -> _Found | None:
+    def _model_at_revision(self, text: str) -> Found | None:
         name, separator, rest = text.partition("@")
         if not (separator and rest) or text.startswith(REGISTERED) or rest.startswith("{"):
             return None
@@ -137,37 +149,38 @@ class Locator:
             raise ComparisonError(f"{text}: git and DVC have no revision or experiment {rest}")
         return self._at_revision(text, name, revision)
 
-    def _at_revision(self, text: str, name: str, revision: Revision) -> _Found:
+    def _at_revision(self, text: str, name: str, revision: Revision) -> Found:
         model, is_int8 = name.removesuffix(INT8_SUFFIX), name.endswith(INT8_SUFFIX)
-        copy, files = revision.project_of(model, is_int8, self._new_folder())
+        copy, files = revision.project_of(model, is_int8, self.new_folder())
         path = files.int8 if is_int8 else files.onnx
-        return _Found(Candidate(text, path, f"{copy.shown(path)} at {revision.shown}"), copy, files)
+        candidate = Candidate(text, path, f"{copy.shown(path)} at {revision.shown}")
+        return Found(candidate, copy, files, commit=revision.commit)
 
-    def _registered(self, text: str) -> _Found | None:
+    def _registered(self, text: str) -> Found | None:
         if not text.startswith(REGISTERED):
             return None
-        path, run_id = self._mlflow(text).download_version(text, self._new_folder())
+        path, run_id = self._mlflow(text).download_version(text, self.new_folder())
         version = path.parent.name
         candidate = Candidate(text, path, f"version {version} in MLflow's registry")
         run = self._mlflow(text).run(run_id) if run_id else None
-        return _Found(candidate, self._project, self._files_of(candidate), run)
+        return Found(candidate, self._project, self._files_of(candidate), run)
 
-    def _run(self, text: str) -> _Found | None:
-        if not RUN_ID.fullmatch(text) or self._store is None:
+    def _run(self, text: str) -> Found | None:
+        if not RUN_ID.fullmatch(text) or self.store is None:
             return None
-        run = self._store.run(text)
+        run = self.store.run(text)
         if run is None:
             return None
         path, source = self._file_of_run(run)
         candidate = Candidate(text, path, source)
-        return _Found(candidate, self._project, self._files_of(candidate), run)
+        return Found(candidate, self._project, self._files_of(candidate), run)
 
     def _file_of_run(self, run: StoredRun) -> tuple[Path, str]:
         """Return the file that a run validated, from the project, from its DVC experiment, or from MLflow."""
         found = self._in_project(run) or self._in_experiment(run)
         if found:
             return found
-        path = self._mlflow(run.run_id).download_run(run, self._new_folder())
+        path = self._mlflow(run.run_id).download_run(run, self.new_folder())
         if path is None:
             hint = f"; name it as {run.model}@REVISION" if run.model else ""
             raise ComparisonError(f"{run.run_id}: MLflow does not have the ONNX file of this run{hint}")
@@ -199,7 +212,7 @@ class Locator:
             raise ComparisonError(f"{text}: no model, ONNX file, MLflow run, git revision or DVC experiment{hint}")
         return revision
 
-    def _meant(self, found: Sequence[_Found], revisions: dict[str, Revision]) -> str:
+    def _meant(self, found: Sequence[Found], revisions: dict[str, Revision]) -> str:
         """Return the model that revisions mean."""
         named = {self._name(one.candidate) for one in found} or set(self._config.every_model)
         text = next(iter(revisions))
@@ -217,18 +230,19 @@ class Locator:
         return f"{candidate.provenance.model}{suffix}"
 
     def _mlflow(self, text: str) -> ModelStore:
-        if self._store is None:
+        if self.store is None:
             raise ComparisonError(f"{text}: there is no MLflow database yet; set `tracking.uri` or MLFLOW_TRACKING_URI")
-        return self._store
+        return self.store
 
-    def _with_record(self, found: _Found) -> tuple[Candidate, Record]:
+    def _with_record(self, found: Found) -> tuple[Candidate, Record]:
         run = found.run
-        if run is None and self._store is not None:
+        if run is None and self.store is not None:
             provenance = found.candidate.provenance
-            run = self._store.run_of_key(found.candidate.dataset, provenance.key)
+            run = self.store.run_of_key(found.candidate.dataset, provenance.key)
         return found.candidate, record_of(found.candidate, found.project, found.files, run)
 
-    def _new_folder(self) -> Path:
+    def new_folder(self) -> Path:
+        """Create an empty folder, which lasts as long as the locator."""
         self._copies += 1
         folder = self._folder / str(self._copies)
         folder.mkdir(parents=True)

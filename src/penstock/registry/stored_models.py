@@ -36,6 +36,11 @@ class StoredRun:
     """The DVC experiment of the run; empty if it was none."""
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    status: str
+    """`FINISHED`, `RUNNING`, `FAILED` or `KILLED`."""
+    times: tuple[int, int]
+    """Start and end in milliseconds since 1970; 0 if it has not ended."""
 
     @classmethod
     def of(cls, run: Run) -> StoredRun:
@@ -47,7 +52,30 @@ class StoredRun:
             experiment=tags.get(DVC_EXPERIMENT, ""),
             parameters=run.data.params,
             metrics=run.data.metrics,
+            tags=tags,
+            status=run.info.status,
+            times=(run.info.start_time, run.info.end_time or 0),
         )
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version of a registered model."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+    @property
+    def onnx_sha256(self) -> str:
+        """Of the file that was validated; empty if it has no such tag."""
+        return self.tags.get(ONNX_SHA256, "")
 
 
 class ModelStore:
@@ -90,6 +118,37 @@ class ModelStore:
             console.warn(f"cannot use MLflow at {self._uri}; its records are left out ({reason_of(error)})")
             return None
         return StoredRun.of(run) if run else None
+
+    def runs_of_file(self, digest: str) -> list[StoredRun]:
+        """Return the runs that validated the file of a sha256."""
+        with self._failures(digest):
+            experiments = [one.experiment_id for one in self._client.search_experiments()]
+            found = self._client.search_runs(experiments, f"tags.`{ONNX_SHA256}` = '{digest}'")
+            return [StoredRun.of(run) for run in found]
+
+    def versions_of_file(self, digest: str) -> list[StoredVersion]:
+        """Return the registered versions of the file of a sha256, as their tags say, the newest first."""
+        return self._versions(f"tags.`{ONNX_SHA256}` = '{digest}'", digest)
+
+    def versions(self, name: str) -> list[StoredVersion]:
+        """Return all versions of a registered model, the newest first."""
+        return self._versions(f"name = '{name}'", name)
+
+    def _versions(self, condition: str, reference: str) -> list[StoredVersion]:
+        with self._failures(reference):
+            found = list(self._client.search_model_versions(condition))
+            aliases = {name: self._client.get_registered_model(name).aliases for name in {one.name for one in found}}
+            versions = [
+                StoredVersion(
+                    name=one.name,
+                    version=str(one.version),
+                    aliases=tuple(alias for alias, to in aliases[one.name].items() if str(to) == str(one.version)),
+                    run_id=one.run_id or "",
+                    tags=one.tags,
+                )
+                for one in found
+            ]
+        return sorted(versions, key=lambda one: -int(one.version))
 
     def download_version(self, text: str, folder: Path) -> tuple[Path, str]:
         """Download the file of a version, and return its path and the ID of its run.

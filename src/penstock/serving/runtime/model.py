@@ -404,7 +404,7 @@ def load_model(
     except PenstockError as error:
         raise PenstockError(f"{path}: {error}") from None
     model.is_validated = not reason
-    model.metadata["validated"] = str(model.is_validated).lower()
+    model.metadata |= {"validated": str(model.is_validated).lower(), "sha256": model.digest}
     if (origin := path.with_name(ORIGIN)).is_file():
         model.metadata |= _read_json(origin)
     return model
