@@ -72,7 +72,9 @@ def test_metadata_have_the_provenance(server, small_run):
     report = json.loads((small_run.root / "reports/mnist_cnn/validation.json").read_text())
     assert described["versions"] == [report["onnx"]["sha256"][:12]]
     assert described["inputs"] == [{"name": "pixels", "datatype": "UINT8", "shape": [-1, 28, 28]}]
-    assert described["parameters"].keys() == {"model", "dataset", "input", "data", "parameters", "code", "validated"}
+    of_file = {"model", "dataset", "input", "data", "parameters", "code"}
+    assert described["parameters"].keys() == of_file | {"validated", "sha256"}
+    assert described["parameters"]["sha256"] == report["onnx"]["sha256"]
     assert described["classes"] == list("0123456789")
 
 

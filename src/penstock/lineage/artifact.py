@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from safetensors import safe_open
 
 from penstock.core.errors import MissingFileError, PenstockError
-from penstock.core.model_files import DIGESTS, INT8
+from penstock.core.model_files import DIGESTS, INT8, ONNX
 from penstock.core.paths import ModelFiles
 from penstock.evaluation.gates import registration_checks
 from penstock.export.onnx_file import read_model
@@ -33,8 +33,15 @@ def onnx_file(trace: Trace) -> Link:
     facts = {"sha256": subject.sha256, "metadata": dict(subject.metadata)}
     if subject.path is None:
         return Link("ONNX file", subject.sha256, [unchecked("only the server has the file; nothing here is it")], facts)
-    checks = [_tensors(trace, subject.path), *_locked_file(trace, subject.path)]
+    checks = [*_named(trace), _tensors(trace, subject.path), *_locked_file(trace, subject.path)]
     return Link("ONNX file", f"{subject.shown}, sha256 {short(subject.sha256)}", checks, facts)
+
+
+def _named(trace: Trace) -> Iterator[Check]:
+    """Check that the file is one of the model that was asked for."""
+    if expected := trace.subject.model:
+        remedy = f"`dvc checkout` or `dvc repro export@{expected}` writes the file of {expected} again"
+        yield compared("its metadata name the model", trace.provenance.model, expected, remedy)
 
 
 def _tensors(trace: Trace, path: Path) -> Check:
@@ -153,7 +160,10 @@ def _record(trace: Trace, files: ModelFiles) -> Iterator[Check]:
     if not record:
         yield unchecked(f"{shown} is not here, so the file passed no gates; {remedy}")
         return
-    key = DIGESTS[INT8] if trace.subject.is_int8 else "sha256"
+    key = DIGESTS[INT8 if trace.subject.is_int8 else ONNX]
+    if trace.subject.is_int8 and key not in record:
+        yield unchecked(f"{shown} does not name the int8 file: `int8.serve` of the model is false, so it is not served")
+        return
     yield compared(f"{shown}: it names this file", str(record.get(key, "")), trace.subject.sha256, remedy)
     for name, expected in asdict(trace.provenance).items():
         yield compared(f"{shown}: it names the same {name}", str(record.get(name, "")), expected, remedy)

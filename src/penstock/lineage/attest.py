@@ -77,7 +77,7 @@ def _require_computed(chain: Chain) -> tuple[Place, Trace]:
     place = chain.trace.place if chain.trace else None
     for link in chain.links:
         if link.status == "broken" or (link.name in REQUIRED and link.status != "ok"):
-            reason = next(check.text for check in link.checks if check.status == link.status)
+            reason = next(check.text for check in link.checks if check.status != "ok")
             raise AttestationError(f"not attested, since the link {link.name} is {link.status}: {reason}")
     if chain.trace is None or place is None:
         raise AttestationError("not attested: only a model of a Penstock project, in this project, can be")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from penstock.lineage import artifact, data, records, training
-from penstock.lineage.links import Link, unchecked
+from penstock.lineage.links import Link, short, unchecked
 from penstock.lineage.server import ServedFile
 from penstock.lineage.subject import Found, Subject
 from penstock.lineage.trace import Trace, open_trace
@@ -49,10 +49,11 @@ def chain_of(found: Found, servers: Sequence[ServedFile]) -> Chain:
 
 
 def _of_metadata(found: Found) -> Iterator[Link]:
-    """Yield what the metadata of a file say, where there is nothing to compare them with."""
+    """Yield what the metadata of a file say, without any check, where there is nothing to compare them with."""
     subject = found.subject
     reason = "there is no Penstock project here" if found.project is None else "Penstock did not export this file"
+    reason += "; below is what its metadata say"
     facts = {"sha256": subject.sha256, "metadata": dict(subject.metadata)}
-    yield Link("ONNX file", f"{subject.shown}, sha256 {subject.sha256}", [unchecked(reason)], facts)
+    yield Link("ONNX file", f"{subject.shown}, sha256 {short(subject.sha256)}", [unchecked(reason)], facts)
     for name, value in subject.metadata.items():
-        yield Link(name, value, [unchecked("what the metadata say")], {"value": value})
+        yield Link(name, value, [], {"value": value})

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 SHOWN = 12  # digits of a hash
 Status = Literal["ok", "broken", "not checked"]
+LinkStatus = Literal["ok", "broken", "partly checked", "not checked"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,14 @@ class Link:
     """Lines for readers."""
 
     @property
-    def status(self) -> Status:
-        """Broken if any check is; "not checked" if none was made."""
+    def status(self) -> LinkStatus:
+        """Broken if any check is; "ok" if every check was made and passed."""
         found = {check.status for check in self.checks}
-        return "broken" if "broken" in found else "ok" if "ok" in found else "not checked"
+        if "broken" in found:
+            return "broken"
+        if "ok" not in found:
+            return "not checked"
+        return "partly checked" if "not checked" in found else "ok"
 
     @property
     def broken(self) -> list[Check]:

@@ -12,8 +12,8 @@ from penstock.core.credentials import without_credentials
 from penstock.lineage.chain import Chain
 from penstock.lineage.links import Check, Link
 
-COLORS = {"ok": "green", "broken": "bold red", "not checked": "yellow"}
-STATUS, NAME = 13, 16  # widths of the columns
+COLORS = {"ok": "green", "broken": "bold red", "partly checked": "yellow", "not checked": "yellow"}
+STATUS, NAME = 16, 16  # widths of the columns
 INDENT = "  "
 
 
@@ -25,7 +25,8 @@ def print_chain(chain: Chain, *, every_check: bool) -> None:
         every_check: Whether to print the checks that passed as well.
     """
     subject = chain.subject
-    output.print(f"[bold]{_plain(subject.reference)}[/]  {_plain(subject.shown)}\n{_plain(subject.sha256)}\n")
+    source = "" if subject.shown == subject.reference else f"  {_plain(subject.shown)}"
+    output.print(f"[bold]{_plain(subject.reference)}[/]{source}\nsha256 {_plain(subject.sha256)}\n")
     for link in chain.links:
         color = COLORS[link.status]
         output.print(f"[{color}]{link.status:<{STATUS}}[/]{link.name:<{NAME}}{_plain(link.what)}")
@@ -39,7 +40,8 @@ def summary(chain: Chain) -> str:
     count = _count(chain)
     broken = [link.name for link in chain.links if link.status == "broken"]
     named = f": {', '.join(broken)}" if broken else ""
-    return f"{count['ok']} links ok, {count['not checked']} not checked, {count['broken']} broken{named}"
+    others = [f"{count[status]} {status}" for status in ("partly checked", "not checked") if count[status]]
+    return ", ".join([f"{count['ok']} links ok", *others, f"{count['broken']} broken{named}"])
 
 
 def _count(chain: Chain) -> Counter[str]:

@@ -12,13 +12,13 @@ from penstock.comparison.candidate import Candidate
 from penstock.config.loading import load_config
 from penstock.config.params import Config
 from penstock.core.errors import ComparisonError, ConfigError
-from penstock.core.model_files import INT8, ORIGIN
+from penstock.core.model_files import ORIGIN
 from penstock.core.paths import ModelFiles, Project
 from penstock.io.files import read_json, sha256
 from penstock.io.provenance import Provenance
 from penstock.lineage.server import ServedFile, ask
 from penstock.lookup.locate import Locator, open_locator
-from penstock.registry.local_models import local_models
+from penstock.registry.local_models import INT8_SUFFIX, local_models
 from penstock.registry.stored_models import ModelStore, StoredRun
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -46,6 +46,8 @@ class Subject:
     """Whether the user named a file of the project."""
     version: str = ""
     """The version of a registered model that the user named."""
+    model: str = ""
+    """The model that the file must be one of, by its folder or by the name that the user gave."""
 
     @property
     def provenance(self) -> Provenance | None:
@@ -66,7 +68,7 @@ class Subject:
     @property
     def registered_name(self) -> str:
         """Name in MLflow's registry."""
-        return f"{self.metadata.get('model', '')}{'.int8' if self.is_int8 else ''}"
+        return f"{self.metadata.get('model', '')}{INT8_SUFFIX if self.is_int8 else ''}"
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def _located(text: str, locator: Locator, project: Project, config: Config) -> S
     run_id = found.run.run_id if found.run else ""
     version = found.candidate.path.parent.name if text.startswith("models:/") else ""
     named_here = not (found.commit or run_id or version) and _is_of_project(found.candidate.path, project)
-    return replace(subject, run_id=run_id, commit=found.commit, version=version, named_here=named_here)
+    # Downloaded versions are in NAME/VERSION/, other files in MODEL/.
+    folder = found.candidate.path.parent.parent if version else found.candidate.path.parent
+    model = folder.name.removesuffix(INT8_SUFFIX) if named_here or version or found.commit else ""
+    return replace(subject, run_id=run_id, commit=found.commit, version=version, named_here=named_here, model=model)
 
 
 def _is_of_project(path: Path, project: Project) -> bool:
@@ -186,8 +191,3 @@ def same_file_here(subject: Subject, files: ModelFiles) -> bool:
     """Return whether the project's own file has the bytes of the subject."""
     path = files.int8 if subject.is_int8 else files.onnx
     return path.is_file() and sha256(path) == subject.sha256
-
-
-def path_here(subject: Subject, files: ModelFiles) -> Path:
-    """Return the path that a file of this kind has in the project."""
-    return files.onnx.with_name(INT8) if subject.is_int8 else files.onnx

@@ -18,6 +18,7 @@ from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero, re
 from penstock.core.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
+from penstock.orchestration.openlineage import stage_events
 from penstock.orchestration.resources import use_threads
 from penstock.reporting.plots_page import ensure_plots_page
 
@@ -40,7 +41,8 @@ def run_stage(
         name = _only_argument()
         use_threads(config.trainer.threads)
         try:
-            stage(project, config, name)
+            with stage_events(project, config, Path(sys.argv[0]).stem, block, name):
+                stage(project, config, name)
         except WrongSettingError as error:
             where = config.block_of_model(name) if block == "models" else block
             place = place_of(project.params, f"{where}.{name}.{error.key}")
@@ -55,7 +57,8 @@ def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
 
     def run() -> Project:
         project, config = _project_and_config()
-        stage(project, config)
+        with stage_events(project, config, Path(sys.argv[0]).stem, "", ""):
+            stage(project, config)
         return project
 
     _end(run)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, Run
@@ -94,6 +95,7 @@ class ModelStore:
     def _client(self) -> MlflowClient:
         if self._connected is None:
             self._connected = connect(self._uri)
+            mlflow.set_tracking_uri(self._uri)  # of `models:/` addresses, which no argument tells
         return self._connected
 
     def run(self, run_id: str) -> StoredRun | None:
