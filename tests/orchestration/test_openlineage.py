@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -181,3 +182,13 @@ def test_no_placeholder_is_left(repository, config, stage):
         files = stage_files(Project(repository), config, stage, block, name)
         assert files.outputs
         assert not any("$" in path for path in (*files.inputs, *files.outputs))
+
+
+def test_the_command_of_the_guide_sends_the_stages_that_run(iris_run, repository, receiver, tmp_path):
+    page = (repository / "docs/dvc.md").read_text().split("\n## OpenLineage\n")[1]
+    (command,) = re.findall(r"```sh\n(.*?)\n```", page)
+    project = iris_run.copied_to(tmp_path / "project")
+    project.edit_params(models__iris_mlp__gates__parity=0.001)
+    project.run("bash", "-c", command.replace("http://localhost:5000", receiver.url))
+    states = [(event["job"]["name"], event["eventType"]) for _, _, event in receiver.received]
+    assert states == [(stage, state) for stage in ("register@iris_mlp", "report") for state in ("START", "COMPLETE")]

@@ -50,8 +50,10 @@ def _tags(trace: Trace) -> Iterator[Check]:
 def _logged_parameters(trace: Trace) -> Iterator[Check]:
     """Compare the parameters of the run with the settings that have the hash of the file."""
     assert trace.run
-    place = trace.place
-    if place is None or place.hashes.get("parameters") != trace.provenance.parameters:
+    places = [*trace.places, *([trace.at_commit] if trace.at_commit else [])]
+    fitting = (one for one in places if one.hashes.get("parameters") == trace.provenance.parameters)
+    place = next(fitting, None)
+    if place is None:
         yield unchecked("its parameters: no params.yaml with the hash of the file is known to compare them with")
         return
     if RESTORED in trace.run.tags:

@@ -235,10 +235,14 @@ def _run_facets(error: BaseException | None) -> dict[str, Any]:
     if namespace and name and run_id:
         facets["parent"] = parent_run.ParentRunFacet(parent_run.Run(run_id), parent_run.Job(namespace, name))
     if error is not None:
-        is_known = isinstance(error, (PenstockError, OSError))
-        message = explain(error)[0] if is_known else without_credentials(f"{type(error).__name__}: {error}")
-        facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message, programmingLanguage="Python")
+        facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(_message(error), programmingLanguage="Python")
     return facets
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, PenstockError | OSError):
+        return explain(error)[0]
+    return without_credentials(f"{type(error).__name__}: {error}")
 
 
 def _dataset_facets(path: Path) -> dict[str, Any]:
