@@ -77,7 +77,8 @@ def test_every_change_of_a_signed_field_is_caught(field, data):
     text = holder[field]
     place = data.draw(st.integers(0, len(text) - 1))
     holder[field] = text[:place] + data.draw(st.characters(max_codepoint=127)) + text[place + 1 :]
-    assert _is_accepted(tampered) == (holder[field].translate(str.maketrans("-_", "+/")) == text)
+    changed = holder[field] if field == "payloadType" else holder[field].translate(str.maketrans("-_", "+/"))
+    assert _is_accepted(tampered) == (changed == text)
 
 
 @given(st.integers(0), st.binary(min_size=1, max_size=3))
