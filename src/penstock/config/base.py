@@ -17,7 +17,8 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 ProperShare = Annotated[float, Field(gt=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 Entries = TypeVar("Entries", bound=Sized)
