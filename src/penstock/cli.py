@@ -27,6 +27,7 @@ from penstock.core.signals import Interrupted
 from penstock.lineage.command import add_lineage_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
+from penstock.search.adopt_command import add_adopt_command
 from penstock.search.command import add_sweep_command
 from penstock.serving.options import add_options, config_from, shadows_from
 from penstock.validation.command import add_validate_command
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands.add_parser("compare", help="compare models on the same test rows, by a paired test"))
 
     add_sweep_command(commands)
+    add_adopt_command(commands)
 
     ui = commands.add_parser("ui", help="open the runs and the saved views of each dataset in the MLflow UI")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: 127.0.0.1)")

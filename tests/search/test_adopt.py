@@ -15,7 +15,7 @@ from penstock.search.studies import PLAN, WINNER
 
 RATE, HIDDEN, KIND = "training.optimizer.learning_rate", "network.hidden_sizes", "training.optimizer.kind"
 PRESENT = {"training.batch_size": 16}
-WINNING = {RATE: 0.03, HIDDEN: [16, 8]}
+WINNING = {RATE: 0.03, HIDDEN: [16, 8], "network.activation": "relu"}  # relu is the default
 
 
 @pytest.fixture
@@ -164,6 +164,19 @@ def test_a_space_that_no_longer_fits_is_named(finished, adopt, params):
     code, output = adopt("s")
     assert code == 0
     assert "the search space needs a change, too" in output
+
+
+def test_every_command_of_the_guide_runs(finished, adopt, params, repository):
+    section = (repository / "docs/experiments.md").read_text().split("\n## Adopt\n")[1].split("\n## ")[0]
+    commands = re.findall(r"^penstock adopt ([^#\n]*)", section, re.MULTILINE)
+    before = params.read_text()
+    finished((PRESENT, 0.8), (WINNING, 0.9), name="better")
+    for command in commands:
+        params.write_text(before)
+        code, output = adopt(*command.split())
+        assert code == 0, output
+        assert "of other models: none" in output
+    assert len(commands) == 3
 
 
 @pytest.mark.slow

@@ -160,11 +160,21 @@ def _change(text: str, config: Config, winner: Winner, name: str | None) -> Chan
     model, block = config.model(winner.model), config.block_of_model(winner.model)
     new = with_copy(text, [block, winner.model], name) if name else text
     old_entry = model.model_dump(mode="json", exclude_unset=True)
-    new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, winner.values))
+    new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, _needed(config, winner)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_text(new, encoding="utf-8")
         return Change(text, new, load_config(path))
+
+
+def _needed(config: Config, winner: Winner) -> dict[str, Any]:
+    """Return the winner's values without those that the model has already, such as defaults."""
+    wanted, needed = apply(config, winner.model, winner.values), dict(winner.values)
+    for key in winner.values:
+        rest = {one: value for one, value in needed.items() if one != key}
+        if apply(config, winner.model, rest) == wanted:
+            needed = rest
+    return needed
 
 
 def _require_only(old: Config, new: Config, winner: Winner, name: str | None) -> None:
