@@ -22,8 +22,9 @@ CLASSIFIED = {
 
 def with_gates(config, model, **gates):
     found = config.model(model)
-    none = {"behaviour": {}} if found.task == "classification" else {}
-    return found.model_copy(update={"gates": found.gates.model_copy(update=none | gates)})
+    if found.task == "classification":
+        gates = {"behaviour": {}} | gates
+    return found.model_copy(update={"gates": found.gates.model_copy(update=gates)})
 
 
 def failed(model, validation):

@@ -1,6 +1,7 @@
 """Tests of behaviour tests on a classifier whose answers are known."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,10 @@ def predictions():
     info = DatasetInfo(
         dataset="iris", kind="table", shape=(4,), vocab_size=0, classes=("a", "b", "c"), description="flowers"
     )
-    inputs = SimpleNamespace(processed=SimpleNamespace(info=info))
+    inputs: Any = SimpleNamespace(processed=SimpleNamespace(info=info))
+    unused: Any = None  # the network and its file
     outputs = onnx_outputs(session, flowers, 256)
-    return Predictions(inputs, None, None, session, RawSplit(inputs=flowers, labels=labels), flowers, outputs)
+    return Predictions(inputs, unused, unused, session, RawSplit(inputs=flowers, labels=labels), flowers, outputs)
 
 
 def test_only_rows_near_a_border_change_their_label(predictions):
