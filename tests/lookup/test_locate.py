@@ -137,6 +137,11 @@ def _in_subfolder(here, monkeypatch):
         return [(one.source, one.sha256, record) for one, record in locator.locate(["iris_mlp@main"])]
 
 
+def test_a_project_without_git_has_its_files_alone(here, locate, files):
+    shutil.rmtree(here.root / ".git")
+    assert [digest for _, digest, _ in locate("iris_mlp", "good.onnx")] == [files["poor"], files["good"]]
+
+
 def test_settings_and_reports_are_those_of_the_revision(here, locate):
     params = here.root / "params.yaml"
     text = params.read_text()

@@ -225,7 +225,8 @@ def test_tailing_uploader_waits_after_a_failure_but_not_at_the_end(write, uri, m
     assert not log.exists()
 
 
-@pytest.mark.parametrize("uri", ["http://[bad", "postgresql://host/runs", "nonsense://x"])
+# An address that is none, a database without its driver, and one of no kind that MLflow knows.
+@pytest.mark.parametrize("uri", ["http://[bad", "mysql://host/runs", "nonsense://x"])
 def test_unusable_address_gives_one_warning(write, capsys, uri):
     log = write(lambda run: run.set_tags({"device": "cpu"}), uri=uri)
     uploader = TailingUploader(log, uri)

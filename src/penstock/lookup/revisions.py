@@ -11,7 +11,7 @@ from typing import Any
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs import GitFileSystem
 from dvc.repo import Repo
-from dvc.scm import NoSCM, RevError, resolve_rev
+from dvc.scm import NoSCM, RevError, SCMError, resolve_rev
 from ruamel.yaml import YAML
 
 from penstock.core.errors import ComparisonError
@@ -144,10 +144,10 @@ class Revisions:
 
 @contextmanager
 def open_revisions(project: Project) -> Iterator[Revisions | None]:
-    """Open the repository of a project; None if the project has no DVC."""
+    """Open the repository of a project; None if the project has no DVC, or DVC expects git and finds none."""
     try:
         repo = Repo(str(project.root))
-    except NotDvcRepoError:
+    except (NotDvcRepoError, SCMError):
         yield None
         return
     revisions = Revisions(repo, project.root)
