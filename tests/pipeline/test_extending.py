@@ -163,7 +163,10 @@ def test_preprocess_ends_with_one_line_about_the_reader_and_writes_nothing(pytho
     with (tmp_path / "src/penstock/data/datasets/iris.py").open("a") as reader:
         reader.write(CHANGED_READER.format(change=change))
     params = tmp_path / "params.yaml"
-    params.write_text(params.read_text().replace("inputs: {kind: table}", f"inputs: {{kind: {kind}}}"))
+    text = params.read_text().replace("inputs: {kind: table}", f"inputs: {{kind: {kind}}}")
+    if kind == "image":
+        text = text.replace("{kind: out_of_range, factor: 100}", "{kind: inversion}")
+    params.write_text(text)
     done = python("pipelines/preprocess.py", "iris")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

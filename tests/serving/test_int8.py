@@ -39,7 +39,8 @@ def test_int8_models_are_served_beside_the_float_model(served, small_run):
     validation = read_json(small_run.root / "models/imdb_lstm/validation.json")
     exact, int8 = (httpx.get(f"{served.url}/v2/models/{name}").json() for name in ("imdb_lstm", "imdb_lstm.int8"))
     assert (exact["versions"], int8["versions"]) == ([validation["sha256"][:12]], [validation["int8_sha256"][:12]])
-    assert int8["parameters"] == exact["parameters"] | {"precision": "int8"}
+    of_int8 = {"precision": "int8", "sha256": validation["int8_sha256"]}
+    assert int8["parameters"] == exact["parameters"] | of_int8
 
 
 def test_unadopted_int8_candidates_are_not_served(served):

@@ -62,9 +62,8 @@ class ExplainEndpoint:
     async def _probabilities(self, model: ServedModel, rows: NDArray[Any], arrived: float) -> NDArray[np.float32]:
         """Return probabilities [rows, classes], computed in batches within the timeout of one request."""
         batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows), BATCH_SIZE)]
-        # Not the method of an engine with shadows: these rows are no requests, and a challenger gets none of them.
         outputs = [
-            await Engine.infer(self.engine, model, {model.input.name: batch}, self.engine.seconds_left(arrived))
+            await self.engine.infer_parts(model, {model.input.name: batch}, self.engine.seconds_left(arrived))
             for batch in batches
         ]
         return np.concatenate([output["probabilities"] for output in outputs])

@@ -187,6 +187,10 @@ class Engine:
             return join_outputs(request.slices)
         return await asyncio.wrap_future(self._encoder.submit(join_outputs, request.slices))
 
+    async def infer_parts(self, model: ServedModel, inputs: Tensors, timeout: float) -> Outputs:
+        """Run a model as `infer` does, on rows that no client sent: parts of a request that is explained."""
+        return await self.infer(model, inputs, timeout)
+
     def _reserve(self, model: ServedModel, request: PendingRequest) -> int:
         """Reserve memory for the inputs and outputs of a large request, and return its bytes."""
         size = request.rows * ((model.fixed_row_bytes or 0) + model.output_row_bytes)

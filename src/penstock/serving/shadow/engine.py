@@ -80,6 +80,10 @@ class ShadowedEngine(Engine):
         self._loop.call_soon(shadow.add, model, inputs, outputs, sampled.seconds)
         return outputs
 
+    async def infer_parts(self, model: ServedModel, inputs: Tensors, timeout: float) -> Outputs:
+        """Run the champion alone: the challenger gets what clients send."""
+        return await super().infer(model, inputs, timeout)
+
 
 def engine_of(repository: Repository, config: ServerConfig, shadows: Mapping[str, Path]) -> Engine:
     """Return an engine with the shadows.
