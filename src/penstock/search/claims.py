@@ -81,7 +81,7 @@ class Claims:
     """Time without renewal after which a claim expires."""
 
     def take(self, item: str) -> Claim | None:
-        """Take an item that nobody holds; None if another worker holds it."""
+        """Take an item; None if another worker holds it."""
         token = self._execute(
             "INSERT INTO penstock_claims (item, worker, token, expires) VALUES (:item, :worker, 1, {now} + :seconds) "
             "ON CONFLICT (item) DO UPDATE SET worker = excluded.worker, token = penstock_claims.token + 1, "

@@ -19,7 +19,7 @@ from penstock.search import studies
 from penstock.search.claims import Claims, Holder, worker_name
 from penstock.search.search_job import SearchJob
 from penstock.search.storage import open_storage
-from penstock.search.studies import Study, load_study, studies_of, trial_item
+from penstock.search.studies import Study, load_study, studies_of, trial_item, trial_items
 
 NAMES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 STYLES = {"running": "cyan", "failed": "red", "interrupted": "yellow", "pruned": "dim", "waiting": "dim"}
@@ -52,7 +52,7 @@ class StudyStatus:
 
     def states(self) -> list[tuple[FrozenTrial, str]]:
         """Return each trial with its state: complete, pruned, failed, running, interrupted or waiting."""
-        holders = self.claims.holders(f"trial {self.study.name} ")
+        holders = self.claims.holders(trial_items(self.study.name))
         return [
             (trial, _state(trial, holders.get(trial_item(self.study.name, trial.number))))
             for trial in self.study.trials(self.count)

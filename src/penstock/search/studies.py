@@ -25,9 +25,14 @@ LOSS, EPOCH, EPOCHS, SECONDS = "loss", "epoch", "epochs", "seconds"
 OBJECTIVES = {"classification": "accuracy", "reconstruction": "mean_squared_error"}
 
 
+def trial_items(study: str) -> str:
+    """Return how the claims of all trials of a study begin."""
+    return f"trial {study} "
+
+
 def trial_item(study: str, number: int) -> str:
     """Return the claim of a trial."""
-    return f"trial {study} {number}"
+    return f"{trial_items(study)}{number}"
 
 
 def training_item(key: str) -> str:

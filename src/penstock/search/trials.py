@@ -20,7 +20,7 @@ from penstock.search.claims import Claim, HeldClaims, LostClaimError
 from penstock.search.progress import SearchProgress
 from penstock.search.samplers import make_sampler
 from penstock.search.search_job import SearchJob
-from penstock.search.studies import Study, training_item, trial_item
+from penstock.search.studies import Study, training_item, trial_item, trial_items
 from penstock.search.trainings import UNREACHABLE, SearchTraining
 from penstock.tracking.metric_names import VAL_LOSS
 from penstock.tracking.run import ChildRun, track_model
@@ -85,7 +85,7 @@ class TrialRunner:
 
     @contextmanager
     def _claimed_trial(self) -> Iterator[optuna.Trial | None]:
-        """Take a trial that nobody works on; if the block does not finish it, others may."""
+        """Take a trial without a live worker; if the block does not finish it, others may."""
         taken = patiently(self._take_trial)
         if taken is None:
             yield None
@@ -105,7 +105,7 @@ class TrialRunner:
 
     def _take_trial(self) -> tuple[Claim, FrozenTrial] | None:
         left = [trial for trial in self.study.trials(self.job.count) if not trial.state.is_finished()]
-        holders = self.held.claims.holders(trial_item(self.study.name, 0).rstrip("0"))
+        holders = self.held.claims.holders(trial_items(self.study.name))
         for trial in sorted(left, key=_interrupted_first):
             item = trial_item(self.study.name, trial.number)
             holder = holders.get(item)
