@@ -201,10 +201,9 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dvc.data"]
     assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
     images = {file.path.split("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")}
-    best = int(run.data.metrics["model/best_epoch"])
     own = {
-        "classification": {f"images/confusion_matrix+step+{best}"},
-        "reconstruction": {f"images/reconstructions+step+{best}"},
+        "classification": {"images/confusion_matrix+step+0"},
+        "reconstruction": {"images/reconstructions+step+0"},
         "adversarial": {f"images/samples+step+{epoch}" for epoch in epochs},
     }
     assert own[ALL[model].task] <= images

@@ -7,18 +7,12 @@ import mlflow
 import pytest
 from PIL import Image
 
-from tests.tracking.tracked_runs import TrackedRuns
+from tests.tracking.tracked_runs import TrackedRuns, png
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     return TrackedRuns(tmp_path_factory.mktemp("project"))
-
-
-def png(colour):
-    file = io.BytesIO()
-    Image.new("L", (28, 14), colour).save(file, format="png")
-    return file.getvalue()
 
 
 def images(runs, run_id):
@@ -55,10 +49,9 @@ def test_an_image_is_written_once_and_a_new_one_at_the_same_step_later(runs):
         assert image.getpixel((0, 0)) == 255
 
 
-def test_an_image_without_a_step_belongs_to_the_epoch_of_the_weights(runs):
-    runs.log("best", lambda run: run.log_metrics({"model/best_epoch": 7}))
+def test_an_image_of_the_finished_model_has_the_step_at_which_runs_are_compared(runs):
     run_id = runs.log("best", lambda run: run.log_image("confusion_matrix", png(0)))
-    assert all("confusion_matrix+step+7+" in path for path in images(runs, run_id))
+    assert all("confusion_matrix+step+0+" in path for path in images(runs, run_id))
     assert len(images(runs, run_id)) == 2
 
 

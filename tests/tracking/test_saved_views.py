@@ -11,8 +11,8 @@ from penstock.tracking.views import VIEWS, Content
 from tests.tracking.tracked_runs import TrackedRuns
 
 PREFIX = "mlflow.sharedViewState."
-LEADERBOARD, CURVES, COSTS, SEARCH = (
-    f"{PREFIX}penstock-{name}" for name in ("leaderboard", "learning-curves", "cost-and-quality", "search")
+LEADERBOARD, CURVES, COSTS, IMAGES, SEARCH = (
+    f"{PREFIX}penstock-{name}" for name in ("leaderboard", "learning-curves", "cost-and-quality", "images", "search")
 )
 
 
@@ -84,6 +84,21 @@ def test_a_view_is_written_again_only_if_its_content_has_changed(runs):
     runs.train("mnist_cnn_small", "accuracy", 0.8)
     runs.validate("mnist_cnn_small", {"test/accuracy": 0.8})
     assert views(runs) == before
+
+
+def shown_images(state):
+    """Return the step of each image by its key, and whether it is hidden."""
+    charts = [chart for chart in state["compareRunCharts"] if "imageKeys" in chart]
+    return {key: (chart["step"], chart["deleted"]) for chart in charts for key in chart["imageKeys"]}
+
+
+def test_images_of_all_runs_have_a_view_at_their_last_step_and_are_hidden_in_the_others(runs):
+    for model, epochs in (("mnist_gan", 3), ("mnist_gan_short", 2)):
+        runs.validate(model, {"test/frechet_distance": 600.0})
+        runs.draw(model, "samples", epochs)
+    runs.draw("mnist_gan", "worst_errors")
+    assert shown_images(state(runs, IMAGES)) == {"worst_errors": (0, False), "samples": (3, False)}
+    assert shown_images(state(runs, COSTS)) == {"worst_errors": (0, True), "samples": (0, True)}
 
 
 def test_search_shows_the_newest_study_by_the_settings_that_differ(runs):

@@ -43,6 +43,9 @@ def project(repository, tmp_path_factory):
     ):
         runs.train(model, score, value)
         runs.validate(model, {f"test/{score}": value})
+    for model in ("mnist_cnn_small", "mnist_cnn"):
+        runs.draw(model, "confusion_matrix")
+    runs.draw("mnist_autoencoder", "samples", epochs=3)
     for number, rate in enumerate((0.1, 0.2, 0.3)):
         runs.train(f"trial {number}", "accuracy", 0.5 + rate, study="rates", rate=rate)
     browser = folder / "browser"
@@ -128,7 +131,7 @@ def check_charts(page, section, titles):
 
 
 def test_it_prints_the_address_of_each_view_and_opens_the_first(project, ui):
-    assert list(ui) == ["Leaderboard", "Learning curves", "Cost and quality", "Search"]
+    assert list(ui) == ["Leaderboard", "Learning curves", "Cost and quality", "Images", "Search"]
     assert (project / "opened").read_text().splitlines() == [ui["Leaderboard"]]
 
 
@@ -170,6 +173,19 @@ def test_cost_and_quality_shows_scores_by_cost(browser, ui, tmp_path):
             check_charts(page, section, [f"{cost} vs. {score}" for cost in COSTS])
         expect(cards(page)).to_have_count(2 * len(COSTS))
         take(page, tmp_path / "costs.png")
+
+
+def test_images_of_runs_are_side_by_side_at_their_last_step(browser, ui):
+    with opened(browser, ui["Images"], height=1800) as page:
+        for key, images, step in (("confusion_matrix", 2, "0"), ("samples", 1, "3")):
+            card = cards(page).filter(has_text=key)
+            pictures = card.get_by_role("img")
+            expect(pictures.first).to_be_visible()
+            expect(pictures).to_have_count(images)
+            widths = [one.evaluate("img => img.naturalWidth") for one in pictures.all()]
+            assert widths == [256] * images  # the small copies that `log_image` writes
+            expect(card.get_by_role("spinbutton")).to_have_value(step)
+        expect(cards(page)).to_have_count(2)
 
 
 def test_search_shows_trials_as_parallel_coordinates(browser, ui, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
+from PIL import Image
 
 from penstock.core.paths import Project
 from penstock.io.dataset_info import DatasetInfo
@@ -23,6 +25,13 @@ VALIDATED = {"latency/batch_1_ms": 0.1, "model/onnx_bytes": 140_000, "parity/max
 INFO = DatasetInfo(
     dataset="mnist", kind="image", shape=(28, 28), vocab_size=0, classes=tuple("0123456789"), description="digits"
 )
+
+
+def png(grey: int) -> bytes:
+    """Return a PNG image of one grey."""
+    file = io.BytesIO()
+    Image.new("L", (28, 14), grey).save(file, format="png")
+    return file.getvalue()
 
 
 class TrackedRuns:
@@ -71,6 +80,15 @@ class TrackedRuns:
         def write(run: TrackedRun) -> None:
             run.log_validation(VALIDATED | metrics, sha256=model)
             run.set_tags({"gate": "passed"})
+
+        self.log(model, write)
+
+    def draw(self, model: str, key: str, epochs: int | None = None) -> None:
+        """Log an image of the finished model, or one after each epoch: grey, and black after the last one."""
+
+        def write(run: TrackedRun) -> None:
+            for epoch in range(1, epochs + 1) if epochs else (None,):
+                run.log_image(key, png(0 if epoch == epochs else 128), step=epoch)
 
         self.log(model, write)
 

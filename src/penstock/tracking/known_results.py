@@ -10,14 +10,12 @@ from mlflow.entities import Run
 from penstock.config.params import Config
 from penstock.core.paths import Project
 from penstock.tracking.client import UNREACHABLE, connect, warn_unreachable
-from penstock.tracking.metric_names import TRAIN_SECONDS, VAL_LOSS
+from penstock.tracking.metric_names import BEST_EPOCH, EPOCHS, TRAIN_SECONDS, VAL_LOSS
 from penstock.tracking.spool import spool_dir, uploader_lock
 from penstock.tracking.tags import DATA, KEY, MODEL, STUDY
 from penstock.tracking.training_result import TrainingResult
 from penstock.tracking.uploader import upload_pending_logs
 from penstock.tracking.uri import tracking_uri
-
-BEST_EPOCH, EPOCHS = "model/best_epoch", "model/epochs"  # logged once a training is complete
 
 
 def known_results(project: Project, config: Config, model: str, data: str, score: str) -> dict[str, TrainingResult]:

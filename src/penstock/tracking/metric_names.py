@@ -11,7 +11,7 @@ TRAIN_LOSS, VAL_LOSS, TEST_LOSS = "train/loss", "val/loss", "test/loss"
 GENERATOR_LOSS, DISCRIMINATOR_LOSS = "train/generator_loss", "train/discriminator_loss"
 REAL_OUTPUT, FAKE_OUTPUT = "val/d_real", "val/d_fake"
 LEARNING_RATE = "learning_rate"  # every training logs it, after each epoch
-BEST_EPOCH = "model/best_epoch"
+BEST_EPOCH, EPOCHS = "model/best_epoch", "model/epochs"  # logged once a training is complete
 PARAMETERS, ONNX_BYTES = "model/parameters", "model/onnx_bytes"
 TRAIN_SECONDS, LATENCY = "time/train_seconds", "latency/batch_1_ms"
 

@@ -246,7 +246,7 @@ class TrackedRun:
         self._emit("file", {"name": name, "base64": _base64(content)})
 
     def log_image(self, key: str, png: bytes, step: int | None = None) -> None:
-        """Log a PNG image at a step, as MLflow's `log_image`; by default at the epoch whose weights were kept."""
+        """Log a PNG image at a step, as MLflow's `log_image`; by default at step 0, that of the finished model."""
         self._emit("image", {"key": key, "step": step, "base64": _base64(png)})
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
 from penstock.tracking.logged_models import OnnxModel, find_model
-from penstock.tracking.metric_names import BEST_EPOCH, SYSTEM, is_timed
+from penstock.tracking.metric_names import SYSTEM, is_timed
 from penstock.tracking.run_artifacts import RunArtifacts
 from penstock.tracking.saved_views import save_views
 from penstock.tracking.spool import Event
@@ -40,7 +40,8 @@ class RunWriter:
         self._last_event = 0
         self._ended = False
         self._logged: dict[tuple[str, int], float] = {}
-        self._viewed: set[str] = set()
+        self._images: dict[str, int] = {}
+        self._viewed: tuple[set[str], dict[str, int]] = (set(), {})
         self._handlers: dict[str, Callable[[Event], None]] = {
             "begin": self._begin,
             "description": self._description,
@@ -146,6 +147,7 @@ class RunWriter:
         worked = worked.add(self._began - self._created, at - self._created)
         self._set_tags({WORKED: str(worked)})
         self._client.set_terminated(self._run_id, status, end_time=self._created + worked.total)
+        self._save_views()  # images are many, so they are looked at once
         self._ended = True
 
     def _description(self, event: Event) -> None:
@@ -183,11 +185,11 @@ class RunWriter:
         self._save_views()
 
     def _save_views(self) -> None:
-        """Save the views of the experiment if they lack metrics of the run."""
+        """Save the views of the experiment if they lack metrics or images of the run."""
         names = {name for name, _ in self._logged if not name.startswith(SYSTEM)}
-        if names != self._viewed:
-            save_views(self._client, self._experiment_id, names)
-            self._viewed = names
+        if (names, self._images) != self._viewed:
+            save_views(self._client, self._experiment_id, names, self._images)
+            self._viewed = (names, dict(self._images))
 
     def _has(self, key: str, step: int, value: float) -> bool:
         """Return whether the run has the metric at this step with this value; a timing matches any value."""
@@ -255,10 +257,10 @@ class RunWriter:
         self._artifacts.write_file(event.content["name"], base64.b64decode(event.content["base64"]))
 
     def _image(self, event: Event) -> None:
-        """Write an image; without a step of its own it belongs to the epoch whose weights were kept."""
-        content = event.content
-        step = content["step"] if content["step"] is not None else int(self._logged.get((BEST_EPOCH, 0), 0))
-        self._artifacts.write_image(content["key"], base64.b64decode(content["base64"]), step=step, at=event.at)
+        """Write an image. One of the finished model has step 0, since MLflow compares images at one step only."""
+        key, step = event.content["key"], event.content["step"] or 0
+        self._artifacts.write_image(key, base64.b64decode(event.content["base64"]), step=step, at=event.at)
+        self._images[key] = max(step, self._images.get(key, 0))
 
     def _table(self, event: Event) -> None:
         self._artifacts.write_table(**event.content)

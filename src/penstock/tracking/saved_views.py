@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from penstock.tracking.client import is_rejection
 from penstock.tracking.metric_names import SYSTEM
 from penstock.tracking.tags import STUDY
-from penstock.tracking.view_state import State, decode, encode, metrics_of
+from penstock.tracking.view_state import State, decode, encode, images_of, metrics_of
 from penstock.tracking.views import TRAINED, VIEWS, Content, Study
 
 NEWEST_RUNS = 100
@@ -44,22 +44,36 @@ class SavedView:
         return json.dumps({"name": self.name, "createdAt": now, "updatedAt": now, "state": encode(self.state)})
 
 
-def save_views(client: MlflowClient, experiment_id: str, metrics: Collection[str]) -> None:
-    """Save the views of an experiment whose runs have these metrics, or others.
+def save_views(client: MlflowClient, experiment_id: str, metrics: Collection[str], images: Mapping[str, int]) -> None:
+    """Save the views of an experiment whose runs have these metrics and images, or others.
 
     A view that was changed since stays as it is. Nothing happens if MLflow rejects a view.
+
+    Args:
+        client: Client of MLflow.
+        experiment_id: ID of the experiment.
+        metrics: Names of metrics.
+        images: The last step of each image, by its key.
     """
     tags = client.get_experiment(experiment_id).tags
     saved = {view: SavedView.parse(tags[view.tag]) for view in VIEWS if view.tag in tags}
     known = {name for one in saved.values() if one for name in metrics_of(one.state)}
     if not known.issuperset(metrics):
         known = {*metrics, *_metrics_of_runs(client, experiment_id)}
-    content = Content(known, _newest_study(client, experiment_id))
+    shown = [images_of(one.state.get("compareRunCharts", [])) for one in saved.values() if one]
+    content = Content(known, _newest_study(client, experiment_id), _last_steps([*shown, images]))
     for view in VIEWS:
         state = view.state_of(content)
         if state is not None and _is_outdated(saved.get(view), state):
             with _without_rejection():
                 client.set_experiment_tag(experiment_id, view.tag, SavedView(view.name, state).encode())
+
+
+def _last_steps(found: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    steps: dict[str, int] = {}
+    for key, step in (item for one in found for item in one.items()):
+        steps[key] = max(step, steps.get(key, 0))
+    return steps
 
 
 def _is_outdated(saved: SavedView | None, state: State) -> bool:

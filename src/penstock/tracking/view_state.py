@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 _COMPRESSED = "deflate;"
@@ -66,20 +66,25 @@ def rows(columns: Mapping[str, int], order_by: str, *, ascending: bool, only_whe
     }
 
 
-def charts(sections: Mapping[str, Sequence[Chart]], metrics: Collection[str]) -> State:
+def charts(
+    sections: Mapping[str, Sequence[Chart]], metrics: Collection[str], images: Collection[str], *, height: int = 400
+) -> State:
     """Return the part of a state that shows charts.
 
-    The page adds a chart for each metric that has none, so the metrics that are not shown get a deleted one.
+    The page adds a chart for each metric and image that has none, so those that are not shown get a deleted one.
 
     Args:
         sections: Charts by the name of their section.
         metrics: Names of all metrics of the experiment.
+        images: Keys of all its images.
+        height: Height of a chart, in pixels.
     """
     shown = [chart | {"metricSectionId": name} for name, content in sections.items() for chart in content]
-    hidden = sorted(set(metrics) - {chart.get("metricKey") for chart in shown})
+    hidden = [_deleted(metric) for metric in sorted(set(metrics) - {chart.get("metricKey") for chart in shown})]
+    hidden += [image(key, 0) | {"deleted": True} for key in sorted(set(images) - images_of(shown).keys())]
     return {
-        "compareRunSections": [_section(name, len(content)) for name, content in sections.items()],
-        "compareRunCharts": [*shown, *map(_deleted, hidden)],
+        "compareRunSections": [_section(name, len(content), height) for name, content in sections.items()],
+        "compareRunCharts": [*shown, *hidden],
         "isAccordionReordered": True,  # otherwise the page sorts the sections by name
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
@@ -90,6 +95,11 @@ def charts(sections: Mapping[str, Sequence[Chart]], metrics: Collection[str]) ->
 def metrics_of(state: State) -> set[str]:
     """Return the metrics that `charts` was called with, as far as a chart names them."""
     return {chart["metricKey"] for chart in state.get("compareRunCharts", []) if "metricKey" in chart}
+
+
+def images_of(charts: Iterable[Chart]) -> dict[str, int]:
+    """Return the step of each image that has a chart of its own, by its key."""
+    return {chart["imageKeys"][0]: chart["step"] for chart in charts if len(chart.get("imageKeys", [])) == 1}
 
 
 def bar(title: str, metric: str) -> Chart:
@@ -117,6 +127,11 @@ def parallel(parameters: Collection[str], metric: str) -> Chart:
     return _chart("PARALLEL", metric, **axes, showAllRuns=True)
 
 
+def image(key: str, step: int) -> Chart:
+    """Return a chart of an image of each run, at a step; the page shows no other step until the user moves it."""
+    return _chart("IMAGE", key, imageKeys=[key], step=step, showRunParams=False)
+
+
 def _chart(kind: str, identity: str, **content: object) -> Chart:
     return {"uuid": f"{kind} {identity}", "type": kind, "deleted": False, "isGenerated": False, **content}
 
@@ -125,6 +140,6 @@ def _deleted(metric: str) -> Chart:
     return {"uuid": f"deleted {metric}", "type": "BAR", "metricKey": metric, "deleted": True, "isGenerated": False}
 
 
-def _section(name: str, charts: int) -> dict[str, Any]:
-    columns = min(charts, 2)
-    return {"uuid": name, "name": name, "display": True, "isReordered": True, "columns": columns, "cardHeight": 400}
+def _section(name: str, charts: int, height: int) -> dict[str, Any]:
+    size = {"columns": min(charts, 2), "cardHeight": height}
+    return {"uuid": name, "name": name, "display": True, "isReordered": True} | size

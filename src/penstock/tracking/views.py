@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from penstock.tracking.image_names import IMAGES
 from penstock.tracking.metric_names import (
     DISCRIMINATOR_LOSS,
     FAKE_OUTPUT,
@@ -22,12 +23,13 @@ from penstock.tracking.metric_names import (
     Score,
 )
 from penstock.tracking.tags import GATE, ONNX_SHA256, STUDY
-from penstock.tracking.view_state import State, bar, charts, line, parallel, rows, scatter
+from penstock.tracking.view_state import State, bar, charts, image, line, parallel, rows, scatter
 
 COSTS = (LATENCY, ONNX_BYTES, TRAIN_SECONDS, PARAMETERS)
 # Folds and seeds, which are child runs, have neither an ONNX file nor a learning rate.
 VALIDATED = f"tags.`{ONNX_SHA256}` != ''"
 TRAINED = f"metrics.`{LEARNING_RATE}` >= 0"
+IMAGE_HEIGHT = 600  # of a chart, in pixels
 SETTINGS = ("network.kind", "training.optimizer.kind", "training.optimizer.learning_rate", "training.epochs")
 
 
@@ -49,6 +51,13 @@ class Content:
     metrics: Collection[str]
     study: Study | None = None
     """The newest study, if there is one."""
+    images: Mapping[str, int] = field(default_factory=dict)
+    """The last step of each image, by its key."""
+
+    @property
+    def names(self) -> tuple[Collection[str], Collection[str]]:
+        """Names of all metrics, and keys of all images."""
+        return self.metrics, self.images
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def _leaderboard(content: Content) -> State | None:
     others = [_metric(name) for name in (TEST_LOSS, *COSTS) if name in metrics]
     settings = map(_parameter, SETTINGS)
     state = _ranked([*tests, f"tags.`{GATE}`", *others, *settings, "attributes.`Models`"], scores[0])
-    return state | charts({"Test score": [bar(score.title, score.test) for score in scores]}, metrics)
+    return state | charts({"Test score": [bar(score.title, score.test) for score in scores]}, *content.names)
 
 
 def _learning_curves(content: Content) -> State | None:
@@ -103,7 +112,7 @@ def _learning_curves(content: Content) -> State | None:
     sections = {title: [line(names) for names in lines] for title, lines in found.items() if lines}
     columns = [_metric(name) for lines in found.values() for names in lines for name in names if name in metrics]
     state = rows(_widths(columns), "attributes.start_time", ascending=False, only_where=TRAINED)
-    return state | charts(sections, metrics)
+    return state | charts(sections, *content.names)
 
 
 def _cost_and_quality(content: Content) -> State | None:
@@ -114,7 +123,7 @@ def _cost_and_quality(content: Content) -> State | None:
         return None
     sections = {score.title: [scatter(cost, score.test) for cost in costs] for score in scores}
     columns = [_metric(name) for name in (*(score.test for score in scores), *costs)]
-    return _ranked(columns, scores[0]) | charts(sections, metrics)
+    return _ranked(columns, scores[0]) | charts(sections, *content.names)
 
 
 def _search(content: Content) -> State | None:
@@ -127,7 +136,19 @@ def _search(content: Content) -> State | None:
     columns = [_metric(score), *map(_parameter, study.parameters)]
     state = rows(_widths(columns), _metric(score), ascending=ascending, only_where=f"tags.`{STUDY}` = '{study.name}'")
     trials = {f"Trials of {study.name}": [parallel(study.parameters, score)], "By epoch": [line([score])]}
-    return state | charts(trials, content.metrics)
+    return state | charts(trials, *content.names)
+
+
+def _images(content: Content) -> State | None:
+    """Return the state of a view of all images, each at its last step, of the best model first."""
+    scores = [score for score in SCORES if score.test in content.metrics]
+    if not content.images or not scores:
+        return None
+    known = [key for key in IMAGES if key in content.images]
+    keys = [*known, *sorted(set(content.images) - set(known))]
+    sections = {key.replace("_", " ").capitalize(): [image(key, content.images[key])] for key in keys}
+    columns = [_metric(score.test) for score in scores]
+    return _ranked(columns, scores[0]) | charts(sections, *content.names, height=IMAGE_HEIGHT)
 
 
 def _ranked(columns: Sequence[str], score: Score) -> State:
@@ -152,5 +173,6 @@ VIEWS = (
     View("penstock-leaderboard", "Leaderboard", _leaderboard, as_charts=False),
     View("penstock-learning-curves", "Learning curves", _learning_curves),
     View("penstock-cost-and-quality", "Cost and quality", _cost_and_quality),
+    View("penstock-images", "Images", _images),
     View("penstock-search", "Search", _search),
 )
