@@ -198,7 +198,10 @@ def test_one_finished_run_per_model_has_the_whole_story(client, small_run, repor
     assert run.data.tags["gate"] == "passed"
     assert run.data.tags["gates.parity"] == str(ALL[model].gates.parity)
     assert run.data.params["training.seed"] == "1"
-    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dvc.data"]
+    contexts = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
+    assert contexts.keys() == {"training", "validation", "testing"}
+    assert {one.digest for one in contexts.values()} == {run.data.tags["dvc.data"]}
+    assert json.loads(contexts["testing"].profile)["features_shape"][0] == report(model, "validation")["samples"]
     assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
     images = {file.path.split("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")}
     own = {
@@ -214,7 +217,7 @@ def test_every_onnx_file_is_a_logged_model_with_its_test_score_on_the_dataset(cl
     dataset = MODELS[model]
     experiment = client.get_experiment_by_name(dataset).experiment_id
     digest = locked(small_run)[f"data/processed/{dataset}"]
-    on_this_data = [{"dataset_name": dataset, "dataset_digest": digest}]
+    on_this_data = [{"dataset_name": f"{dataset}_test", "dataset_digest": digest}]
     (logged,) = client.search_logged_models([experiment], f"name = '{model}'", datasets=on_this_data)
     validated = report(model, "validation")
     assert logged.tags["onnx.sha256"] == validated["onnx"]["sha256"]

@@ -6,9 +6,10 @@ import mlflow.onnx
 import pytest
 from mlflow import MlflowClient
 
+from penstock.io.files import read_json, sha256, write_json
 from penstock.tracking.run import track_model
 
-ON_THIS_DATA = {"dataset_name": "iris", "dataset_digest": "d.dir"}
+ON_THIS_DATA = {"dataset_name": "iris_test", "dataset_digest": "d.dir"}
 
 
 @pytest.fixture
@@ -39,6 +40,21 @@ def test_the_file_is_stored_with_the_logged_model_of_its_validation(here, client
     assert [output.model_id for output in client.get_run(version.run_id).outputs.model_outputs] == [stored.model_id]
     mlflow.set_tracking_uri(client.tracking_uri)
     assert mlflow.onnx.load_model(f"models:/{stored.model_id}").graph.output
+
+
+def test_an_int8_file_has_metrics_of_its_own_and_those_of_the_run_stay(here, client):
+    here.write(10)
+    here.serve_int8(20)
+    files = here.project.model("iris_mlp", "models")
+    int8 = {"sha256": sha256(files.int8), "accuracy": 0.02, "bytes": 7, "agreement": 0.9}
+    write_json(files.validation_report, read_json(files.validation_report) | {"int8": int8})
+    write_json(files.latency_report, {"int8_median_milliseconds": {"batch_1": 0.25}})
+    assert here.register()
+    measured = {model.name: {one.key: one.value for one in model.metrics} for model in models(client)}
+    expected = {"test/accuracy": 0.02, "model/onnx_bytes": 7, "int8/agreement": 0.9, "latency/batch_1_ms": 0.25}
+    assert measured == {"iris_mlp": {"test/accuracy": 0.01}, "iris_mlp-int8": expected}
+    trained = client.get_run(client.get_model_version("iris_mlp.int8", "1").run_id)
+    assert trained.data.metrics == {"test/accuracy": 0.01}
 
 
 def test_a_pulled_file_is_a_logged_model_with_the_scores_of_its_report(here, client):

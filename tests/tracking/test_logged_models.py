@@ -11,7 +11,7 @@ from tests.tracking.mlflow_server import MlflowServer
 from tests.tracking.tracked_runs import DIGEST, TrackedRuns
 
 SCORES = {"mnist_mlp": 0.97, "mnist_cnn_deep": 0.995, "mnist_cnn": 0.99}
-ON_THIS_DATA = {"dataset_name": "mnist", "dataset_digest": DIGEST}
+ON_THIS_DATA = {"dataset_name": "mnist_test", "dataset_digest": DIGEST}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_logged_model_is_ready_and_leads_to_its_run_its_file_and_its_data(runs
     assert model.tags["gate"] == "passed"
     assert model.params == run.data.params
     score = {metric.key: metric for metric in model.metrics}["test/accuracy"]
-    assert (score.value, score.dataset_name, score.dataset_digest) == (0.99, "mnist", DIGEST)
+    assert (score.value, score.dataset_name, score.dataset_digest) == (0.99, "mnist_test", DIGEST)
     assert not {metric.key for metric in model.metrics} - run.data.metrics.keys()
 
 

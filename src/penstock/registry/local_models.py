@@ -43,14 +43,31 @@ class LocalModel:
         return inputs.astype(object) if inputs.dtype.kind == "U" else inputs
 
     def test_metrics(self) -> dict[str, float]:
-        """Return the test metrics by their names in MLflow; empty if the report is of another file."""
-        try:
-            report = read_json(self.files.validation_report)
-        except MissingFileError:
-            return {}
+        """Return the metrics of the file by their names in MLflow; empty if the report is of another file."""
+        if not self.is_int8:
+            return self.exact_metrics()
+        report = _read_json(self.files.validation_report)
+        is_of_file = report.get("int8", {}).get("sha256") == self.sha256
+        return self._int8_metrics(report) if is_of_file else {}
+
+    def exact_metrics(self) -> dict[str, float]:
+        """Return the test metrics of model.onnx, which are those of its run; empty if the report is of another file."""
+        report = _read_json(self.files.validation_report)
         if report.get("onnx", {}).get("sha256") != sha256(self.files.onnx):
             return {}
-        return {f"test/{name}": float(value) for name, value in report["test"].items()}
+        return _named("test/{}", report["test"])
+
+    @property
+    def is_int8(self) -> bool:
+        return self.path == self.files.int8
+
+    def _int8_metrics(self, report: dict[str, Any]) -> dict[str, float]:
+        """Return the metrics of the int8 file, named as those of an exact file where that has them too."""
+        names = {name: f"test/{name}" for name in report["test"]} | {"bytes": "model/onnx_bytes"}
+        numbers = {name: value for name, value in report["int8"].items() if type(value) in (int, float)}
+        latency = _read_json(self.files.latency_report).get("int8_median_milliseconds", {})
+        metrics = {names.get(name, f"int8/{name}"): float(value) for name, value in numbers.items()}
+        return metrics | _named("latency/{}_ms", latency)
 
 
 def local_models(project: Project, config: Config, names: Iterable[str]) -> list[LocalModel]:
@@ -60,7 +77,7 @@ def local_models(project: Project, config: Config, names: Iterable[str]) -> list
 
 def _local_models(project: Project, config: Config, name: str) -> Iterator[LocalModel]:
     files = project.model(name, config.block_of_model(name))
-    validation = _read_validation(files.validation)
+    validation = _read_json(files.validation)
     yield _local_model(name, name, files, files.onnx, validation)
     if config.model(name).int8.serve or DIGESTS[INT8] in validation:
         yield _local_model(f"{name}{INT8_SUFFIX}", name, files, files.int8, validation)
@@ -73,7 +90,11 @@ def _local_model(name: str, model: str, files: ModelFiles, path: Path, validatio
     return LocalModel(name=name, model=model, files=files, path=path, sha256=digest, provenance=provenance)
 
 
-def _read_validation(path: Path) -> dict[str, Any]:
+def _named(pattern: str, values: dict[str, Any]) -> dict[str, float]:
+    return {pattern.format(name): float(value) for name, value in values.items()}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except MissingFileError:

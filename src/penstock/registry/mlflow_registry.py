@@ -114,7 +114,8 @@ class MlflowRegistry:
             sha256=local.sha256,
             example=local.example(),
             provenance=local.provenance,
-            metrics=local.test_metrics() if local.path == local.files.onnx else {},
+            metrics=local.test_metrics(),
+            is_int8=local.is_int8,
         )
         self.record(local.name)  # in one request with the registered model
         version = str(register_version(self.client, run_id, content).version)

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from penstock.core.errors import PenstockError
 from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.io.provenance import Provenance
+from penstock.tracking.client import find_run
+from penstock.tracking.dataset_splits import split_name
 from penstock.tracking.errors import failures_of_storage
 from penstock.tracking.logged_models import OnnxModel, find_model
-from penstock.tracking.tags import DATA, GATE, ONNX_SHA256, PARAMETERS, identity_tags
+from penstock.tracking.tags import DATA, GATE, KEY, MODEL, ONNX_SHA256, PARAMETERS, PARENT, identity_tags
 
 ONNXRUNTIME_ERROR = 3  # severity
 
@@ -41,7 +43,8 @@ class VersionContent:
     """Raw input rows, [rows, ...]."""
     provenance: Provenance
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Test metrics of the file by their names in MLflow, for a file that was not validated here."""
+    """Metrics of the file on the test split by their names in MLflow; not logged if its validation has logged them."""
+    is_int8: bool = False
 
     @property
     def tags(self) -> dict[str, str]:
@@ -70,15 +73,28 @@ def _logged_model(client: MlflowClient, run: Run, content: VersionContent) -> Lo
         return known
     dataset = client.get_experiment(run.info.experiment_id).name
     tags = identity_tags(content.provenance) | content.tags
-    model = OnnxModel(
-        name=content.name, sha256=content.sha256, dataset=dataset, digest=content.provenance.data, tags=tags
-    )
+    test, digest = split_name(dataset, "test"), content.provenance.data
+    model = OnnxModel(name=content.name, sha256=content.sha256, dataset=test, digest=digest, tags=tags)
     created = model.create(client, run)
     now = int(time.time() * 1000)
     measured = [model.metric(created, name, value, now) for name, value in content.metrics.items()]
-    client.log_batch(run.info.run_id, measured)
+    client.log_batch(_int8_run(client, run, test) if content.is_int8 else run.info.run_id, measured)
     model.link(client, run, created)
     return created
+
+
+def _int8_run(client: MlflowClient, run: Run, test: str) -> str:
+    """Return the ID of the child run with the metrics of the int8 file: those of the run are the exact file's."""
+    key = f"{run.data.tags[KEY]}/int8"
+    found = find_run(client, run.info.experiment_id, key)
+    if found is None:
+        tags = {MODEL: run.data.tags.get(MODEL, ""), KEY: key, PARENT: run.info.run_id}
+        found = client.create_run(run.info.experiment_id, tags=tags, run_name="int8")
+        inputs = run.inputs.dataset_inputs if run.inputs else []
+        client.log_inputs(found.info.run_id, [one for one in inputs if one.dataset.name == test])
+        client.set_terminated(found.info.run_id)
+    run_id: str = found.info.run_id
+    return run_id
 
 
 def _log_and_register(client: MlflowClient, run_id: str, content: VersionContent, model: bytes) -> ModelVersion:

@@ -44,7 +44,7 @@ def _restore(client: MlflowClient, experiment_id: str, local: LocalModel, proven
     now = int(time.time() * 1000)
     tags = identity_tags(provenance) | {RESTORED: "true", DESCRIPTION: NOTE, ONNX_SHA256: sha256(local.files.onnx)}
     run = client.create_run(experiment_id, start_time=now, run_name=f"{local.model} (restored)", tags=tags)
-    metrics = [Metric(name, value, now, 0) for name, value in local.test_metrics().items()]
+    metrics = [Metric(name, value, now, 0) for name, value in local.exact_metrics().items()]
     client.log_batch(run.info.run_id, metrics)
     client.set_terminated(run.info.run_id, end_time=now)
     return run

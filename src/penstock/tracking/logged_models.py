@@ -1,4 +1,4 @@
-"""Log the ONNX file of a run as a logged model of MLflow, with its metrics on the dataset of the run.
+"""Log the ONNX file of a run as a logged model of MLflow, with its metrics on the test split of the dataset.
 
 The file itself stays in DVC, so the model is an external one until `penstock register` stores the file with it.
 """
@@ -25,16 +25,16 @@ def find_model(client: MlflowClient, run: Run, sha256: str) -> LoggedModel | Non
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxModel:
-    """An ONNX file and the dataset that it is measured on."""
+    """An ONNX file and the test split that it is measured on."""
 
     name: str
     """Name of the logged model."""
     sha256: str
     """Of the file."""
     dataset: str
-    """Name of the dataset."""
+    """Name of the test split in MLflow."""
     digest: str
-    """Digest of the dataset."""
+    """Digest of the dataset that it is part of."""
     tags: Mapping[str, str]
     """More tags."""
 
@@ -58,7 +58,7 @@ class OnnxModel:
             client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
     def metric(self, model: LoggedModel, name: str, value: float, at: int) -> Metric:
-        """Return a metric of the file on its dataset.
+        """Return a metric of the file on the test split.
 
         Args:
             model: The logged model.

@@ -23,9 +23,11 @@ from penstock.core.distributed import is_rank_zero
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.io.dataset_info import DatasetInfo
+from penstock.io.processed_dataset import SplitName
 from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.child_process import finish_uploader, start_uploader
+from penstock.tracking.dataset_splits import describe_split, split_name
 from penstock.tracking.description import RunDescription
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
@@ -170,6 +172,7 @@ class TrackedRun:
         self.model = provenance.model
         self._data = provenance.data
         self._emit = emit
+        self._project = project
         self._environment = environment.describe(project.root)
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
@@ -201,15 +204,17 @@ class TrackedRun:
         self._emit("parameters", {key: str(value) for key, value in flatten(parameters)})
 
     def log_dataset(self, info: DatasetInfo, provenance: Provenance, source: str) -> None:
-        """Log the processed dataset as the run's input, with DVC's hash as its digest."""
-        content = {
-            "name": info.dataset,
-            "digest": provenance.data,
-            "source_type": "local",
-            "source": f'{{"uri": "{source}"}}',
-            "profile": f'{{"shape": {list(info.shape)}, "classes": {len(info.classes)}}}',
-        }
-        self._emit("dataset", content)
+        """Log the splits of a training as inputs of the run, with DVC's hash of the processed dataset as their digest.
+
+        Args:
+            info: Description of the dataset.
+            provenance: Identity of the training.
+            source: Path of the processed dataset, relative to the project.
+        """
+        splits: tuple[SplitName, ...] = ("train", "validation")
+        folder = self._project.processed(info.dataset)
+        inputs = [describe_split(folder, source, info.dataset, split, provenance.data) for split in splits]
+        self._emit("dataset", {"inputs": inputs})
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics at a step. Values that the run already has at this step are not logged again."""
@@ -231,12 +236,14 @@ class TrackedRun:
         self._emit("repeat", {"name": name, "metrics": _plain(metrics), "parameters": parameters})
 
     def log_validation(self, metrics: Mapping[str, float], sha256: str) -> None:
-        """Log the ONNX file with this sha256 as a logged model, with its metrics on the dataset of the run.
+        """Log the ONNX file with this sha256 as a logged model, with its metrics on the test split, which is an input.
 
         The metrics of the run are those of its newest file.
         """
-        model = {"name": self.model, "sha256": sha256, "dataset": self.experiment, "digest": self._data}
-        self._emit("validation", {"metrics": _plain(metrics), "model": model})
+        folder, dataset = self._project.processed(self.experiment), split_name(self.experiment, "test")
+        test = describe_split(folder, self._project.shown(folder), self.experiment, "test", self._data)
+        model = {"name": self.model, "sha256": sha256, "dataset": dataset, "digest": self._data}
+        self._emit("validation", {"metrics": _plain(metrics), "model": model, "input": test})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._emit("tags", dict(tags))

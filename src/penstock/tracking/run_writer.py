@@ -6,10 +6,11 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from penstock.tracking.client import creation_lock, experiment_of, find_run, is_rejection
+from penstock.tracking.dataset_inputs import dataset_input
 from penstock.tracking.logged_models import OnnxModel, find_model
 from penstock.tracking.metric_names import SYSTEM, is_timed
 from penstock.tracking.run_artifacts import RunArtifacts
@@ -166,8 +167,7 @@ class RunWriter:
         self._client.log_batch(self._run_id, params=[Param(key, value) for key, value in event.content.items()])
 
     def _dataset(self, event: Event) -> None:
-        inputs = [DatasetInput(Dataset(**event.content), [InputTag("mlflow.data.context", "training")])]
-        self._client.log_inputs(self._run_id, inputs)
+        self._client.log_inputs(self._run_id, [dataset_input(split) for split in event.content["inputs"]])
 
     def _metrics(self, event: Event) -> None:
         self._log_metrics(event.content["metrics"], event.content["step"], event.at)
@@ -219,7 +219,8 @@ class RunWriter:
         self._client.set_terminated(child, end_time=event.at)
 
     def _validation(self, event: Event) -> None:
-        """Log the metrics of the ONNX file to the run, and to its logged model."""
+        """Log the metrics of the ONNX file to the run, and to its logged model; the test split is an input."""
+        self._client.log_inputs(self._run_id, [dataset_input(event.content["input"])])
         metrics, run = event.content["metrics"], self._client.get_run(self._run_id)
         model = OnnxModel(**event.content["model"], tags=self._identity)
         logged = find_model(self._client, run, model.sha256)
