@@ -22,8 +22,10 @@ MEGABYTE = 2**20
 MEMORY_LIMIT = 1024 * MEGABYTE  # that of the container of `penstock package --kserve`
 MAX_GROWTH = 150 * MEGABYTE
 SECONDS = 5
-# The aim is 0.05 s. A block of the event loop is CPU time of the server, whatever else the machine does.
+# The aim is 0.05 s. A block of the event loop is CPU time of the server, whatever else the machine does. On a busy machine
+# the worker threads' time counts as well, so a request is sent again: a block of the code is there each time.
 MAX_BLOCK_SECONDS = 0.1
+ATTEMPTS = 3
 MAX_BLOCK_SECONDS_OF_MANY = 1.0  # of many requests at once; the limit of a probe of Kubernetes
 CONNECTIONS = 300
 
@@ -74,18 +76,34 @@ def watch_memory(server, stop):
 
 
 @contextmanager
-def watching(server, max_block=MAX_BLOCK_SECONDS):
-    """Check that health answers, and that the memory stays under the limit and returns to what it was."""
-    before, stop = memory(server), Event()
+def watching(server):
+    """Check that the memory stays under the limit and returns to what it was; yield the longest block at the end."""
+    before, stop, block = memory(server), Event(), []
     with ThreadPoolExecutor(2) as threads:
         health, peak = threads.submit(watch_health, server, stop), threads.submit(watch_memory, server, stop)
         try:
-            yield
+            yield block
         finally:
             stop.set()
-    assert health.result() < max_block
+    block.append(health.result())
     assert peak.result() < MEMORY_LIMIT
     wait_until(lambda: memory(server) < before + MAX_GROWTH, SECONDS)
+
+
+@contextmanager
+def answering(server):
+    """Watch the server while it gets many requests: a probe of Kubernetes must not fail."""
+    with watching(server) as block:
+        yield
+    assert max(block) < MAX_BLOCK_SECONDS_OF_MANY
+
+
+def longest_blocks(server, ask):
+    """Yield the longest block of the event loop while one request is sent, for each attempt."""
+    for _ in range(ATTEMPTS):
+        with watching(server) as block:
+            ask()
+        yield max(block)
 
 
 def post(server, request):
@@ -112,22 +130,28 @@ def call(server, message):
 def test_largest_requests_over_http(server, kind):
     make, status = HTTP[kind]
     request = make()
-    with watching(server):
+
+    def ask():
         assert post(server, request) == status
+
+    assert any(block < MAX_BLOCK_SECONDS for block in longest_blocks(server, ask))
 
 
 @pytest.mark.parametrize("kind", GRPC)
 def test_largest_requests_over_grpc(server, kind):
     make, code = GRPC[kind]
     message = make()
-    with watching(server):
+
+    def ask():
         assert call(server, message) == code
+
+    assert any(block < MAX_BLOCK_SECONDS for block in longest_blocks(server, ask))
 
 
 @pytest.mark.parametrize("kind", ["small numbers", "bytes, answered as JSON", "PNG", "long texts"])
 def test_many_of_the_largest_requests_at_once(server, kind):
     request = HTTP[kind][0]()
-    with watching(server, MAX_BLOCK_SECONDS_OF_MANY), ThreadPoolExecutor(8) as threads:
+    with answering(server), ThreadPoolExecutor(8) as threads:
         statuses = set(threads.map(lambda _: post(server, request), range(8)))
     assert statuses <= {200, 503}
     assert 200 in statuses
@@ -135,7 +159,7 @@ def test_many_of_the_largest_requests_at_once(server, kind):
 
 def test_many_connections_with_half_a_body(server):
     head = f"POST /v2/models/numbers/infer HTTP/1.1\r\nHost: a\r\nContent-Length: {2 * MEGABYTE}\r\n\r\n".encode()
-    with watching(server, MAX_BLOCK_SECONDS_OF_MANY):
+    with answering(server):
         clients = [socket.create_connection(server.http.split(":")) for _ in range(CONNECTIONS)]
         for client in clients:
             with suppress(ConnectionError):  # rejected before it has sent everything
@@ -148,7 +172,7 @@ def test_a_client_that_does_not_read_holds_no_second_answer(server):
     path, body, headers = HTTP["bytes, answered as JSON"][0]()
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
-    with watching(server, MAX_BLOCK_SECONDS_OF_MANY):
+    with answering(server):
         clients = [socket.create_connection(server.http.split(":")) for _ in range(12)]
         for client in clients:
             client.sendall(head + body)

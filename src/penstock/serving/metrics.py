@@ -33,9 +33,9 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
 
     def add(self, counts: Sequence[int], total: float) -> None:
         """Add values that are counted already: how many are in each bucket, and their sum."""
@@ -70,7 +70,6 @@ class ModelMetrics:
         self.request_duration_seconds = Histogram(SECONDS)
         self.queue_duration_seconds = Histogram(SECONDS)
         self.inference_duration_seconds = Histogram(SECONDS)
-        self.batch_size_rows = Histogram(ROWS)
         self.batches: dict[int, Total] = {}
         """Runs of each number of rows."""
         self.successes = Total()
@@ -92,9 +91,16 @@ class ModelMetrics:
         self.requests[key] = self.requests.get(key, 0) + 1
         self.request_duration_seconds.observe(seconds)
 
+    @property
+    def batch_size_rows(self) -> Histogram:
+        """Numbers of rows of the runs."""
+        histogram = Histogram(ROWS)
+        for rows, runs in self.batches.items():
+            histogram.observe(rows, runs.count)
+        return histogram
+
     def count_run(self, rows: int, seconds: float) -> None:
         """Count one run of the model."""
-        self.batch_size_rows.observe(rows)
         self.inference_duration_seconds.observe(seconds)
         batches = self.batches.get(rows) or self.batches.setdefault(rows, Total())
         batches.count += 1

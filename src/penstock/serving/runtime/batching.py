@@ -109,7 +109,8 @@ class RequestQueue:
             alone = whole or request.exclusive
             if request.row_bytes > longest:
                 longest = request.row_bytes
-                max_rows = min(max_rows, max(1, MAX_RUN_BYTES // longest))
+                if longest * max_rows > MAX_RUN_BYTES:
+                    max_rows = max(1, MAX_RUN_BYTES // longest)
             if slices and (alone or taken >= max_rows):
                 break
             start = request.started
@@ -139,7 +140,7 @@ def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | Reques
         outputs = model.run(_join_inputs(slices))
     except ModelFailedError as error:
         return [error] if len(slices) == 1 else [result for part in slices for result in run(model, [part])]
-    if not model.runs_whole and not has_rows(outputs, sum(part.stop - part.start for part in slices)):
+    if not model.runs_whole and not has_rows(outputs, num_rows(slices)):
         return _run_whole(model, slices)
     failed = model.non_finite_rows(outputs)
     if len(slices) == 1:
@@ -154,6 +155,12 @@ def run(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | Reques
             results.append({name: rows[first:last] for name, rows in outputs.items()})
         first = last
     return results
+
+
+def num_rows(slices: Sequence[RowSlice]) -> int:
+    """Return the number of rows of a run."""
+    _, start, stop = slices[0]
+    return stop - start if len(slices) == 1 else sum(part.stop - part.start for part in slices)
 
 
 def _run_whole(model: ServedModel, slices: Sequence[RowSlice]) -> list[Outputs | RequestError]:

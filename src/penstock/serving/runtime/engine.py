@@ -25,7 +25,15 @@ from penstock.serving.errors import (
     RequestError,
 )
 from penstock.serving.metrics import Metrics, ModelMetrics
-from penstock.serving.runtime.batching import Outputs, PendingRequest, RequestQueue, RowSlice, join_outputs, run
+from penstock.serving.runtime.batching import (
+    Outputs,
+    PendingRequest,
+    RequestQueue,
+    RowSlice,
+    join_outputs,
+    num_rows,
+    run,
+)
 from penstock.serving.runtime.image_decoder import ImageDecoder
 from penstock.serving.runtime.memory_budget import LARGE_BODY, MemoryBudget, release_freed_memory
 from penstock.serving.runtime.model import ServedModel
@@ -84,7 +92,7 @@ class ModelQueue:
         return BatchResult(slices, outputs, time.monotonic() - started)
 
     def resolve(self, result: BatchResult) -> None:
-        self.metrics.count_run(sum(part.stop - part.start for part in result.slices), result.seconds)
+        self.metrics.count_run(num_rows(result.slices), result.seconds)
         for part, outputs in zip(result.slices, result.outputs, strict=True):
             part.request.resolve(part, outputs)
 

@@ -320,7 +320,10 @@ def _add_external_data(options: onnxruntime.SessionOptions, content: bytes, exte
 
 def _run_options(inputs: Tensors, large: int) -> onnxruntime.RunOptions | None:
     """Give memory back to the system after a large run; onnxruntime keeps that of small ones for the next run."""
-    if sum(array.nbytes for array in inputs.values()) < large:
+    size = 0
+    for array in inputs.values():  # faster than `sum`, in the path of every run
+        size += array.nbytes
+    if size < large:
         return None
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
