@@ -22,8 +22,8 @@ MEGABYTE = 2**20
 MEMORY_LIMIT = 1024 * MEGABYTE  # that of the container of `penstock package --kserve`
 MAX_GROWTH = 150 * MEGABYTE
 SECONDS = 5
-# The aim is 0.05 s. A block of the event loop is CPU time of the server, whatever else the machine does. On a busy machine
-# the worker threads' time counts as well, so a request is sent again: a block of the code is there each time.
+# The aim is 0.05 s. A block of the event loop is CPU time of the server, whatever else the machine does. On a busy
+# machine the worker threads' time counts as well, so a request is sent again: a block of the code is there each time.
 MAX_BLOCK_SECONDS = 0.1
 ATTEMPTS = 3
 MAX_BLOCK_SECONDS_OF_MANY = 1.0  # of many requests at once; the limit of a probe of Kubernetes
@@ -78,7 +78,8 @@ def watch_memory(server, stop):
 @contextmanager
 def watching(server):
     """Check that the memory stays under the limit and returns to what it was; yield the longest block at the end."""
-    before, stop, block = memory(server), Event(), []
+    before, stop = memory(server), Event()
+    block: list[float] = []
     with ThreadPoolExecutor(2) as threads:
         health, peak = threads.submit(watch_health, server, stop), threads.submit(watch_memory, server, stop)
         try:
