@@ -53,7 +53,7 @@ def test_the_shipped_file_is_valid(config):
         ),
         ("classifier: mnist_cnn_deep", "classifier: mnist_gan", "mnist_fid_reference.classifier", "is no classifier"),
         ("{serve: false, reason: larger}", "{serve: false}", "models.iris_mlp.int8.reason", "missing key"),
-        ("  max_size_ratio: 1.25 ", "  models: {mnist_can: {}} ", "promotion.models.mnist_can", "unknown model"),
+        ("    mnist_gan:\n      margin", "    mnist_can:\n      margin", "promotion.models.mnist_can", "unknown model"),
         ("  max_size_ratio: 1.25", "  max_size_ratio: 0", "promotion.max_size_ratio", "greater than 0"),
         ("{serve: true}", "{serve: true, reason: slower}", "models.mnist_lstm.int8.reason", "only with serve: false"),
         ("  mnist_autoencoder_tuned:", "  mnist_gan:", "tuned.mnist_gan", "there is another 'mnist_gan' already"),
@@ -202,6 +202,12 @@ def test_a_closed_output_pipe_is_not_an_error(linked_project):
         assert process.stderr
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 128 + signal.SIGPIPE)
+
+
+def test_every_generator_has_a_margin_since_no_paired_test_compares_it(config):
+    generators = [name for name, model in config.models.items() if model.task == "adversarial"]
+    assert generators
+    assert all(config.promotion.of_model(name).margin for name in generators)
 
 
 def test_rules_of_promotion_for_one_model_replace_those_for_all():

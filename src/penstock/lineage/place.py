@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -18,12 +18,13 @@ from penstock.config.loading import load_config
 from penstock.config.params import Config
 from penstock.core.errors import ConfigError, PenstockError, first_line
 from penstock.core.paths import ModelFiles, Project
-from penstock.io.files import sha256
+from penstock.io.files import canonical_hash, sha256
 from penstock.io.provenance import python_files, training_provenance, training_relevant_settings
 
 SHORT = 7  # digits of a commit, as git shows it
 # What determines the hashes of a training; a commit is copied no further.
 COPIED = ("params.yaml", "dvc.yaml", "dvc.lock", "src", "pipelines", "reports", "tuned")
+ACCELERATORS, MOST_GPUS = ("cpu", "gpu", "mps"), 64  # of one machine
 # Modules that compute the hashes: other ones may give other hashes for the same settings.
 COMPUTING = ("src/penstock/config", "src/penstock/io/provenance.py")
 
@@ -36,6 +37,8 @@ class Place:
     shown: str
     """`here`, or `at commit 1a2b3c4`."""
     model: str
+    parameters: str = ""
+    """The hash that the settings should have, which tells what `auto` was on the machine of the training."""
 
     @cached_property
     def _loaded(self) -> tuple[Config | None, str]:
@@ -58,8 +61,20 @@ class Place:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """All settings that change the weights; empty without settings."""
-        return training_relevant_settings(self.config, self.model) if self.config else {}
+        """All settings that change the weights, with `auto` as on the machine of the training; empty without any."""
+        if self.config is None:
+            return {}
+        here = training_relevant_settings(self.config, self.model)
+        elsewhere = (training_relevant_settings(one, self.model) for one in _other_machines(self.config))
+        fitting = (one for one in (here, *elsewhere) if canonical_hash(one) == self.parameters)
+        return next(fitting, here)
+
+    @cached_property
+    def machine(self) -> str:
+        """What `auto` was on the machine of the training, if it is something else on this one."""
+        if self.config is None or self.settings == training_relevant_settings(self.config, self.model):
+            return ""
+        return f"accelerator {self.settings['trainer']['accelerator']}, devices {self.settings['trainer']['devices']}"
 
     @cached_property
     def hashes(self) -> Mapping[str, str]:
@@ -70,7 +85,7 @@ class Place:
             found = training_provenance(self.project, self.config, self.model)
         except (OSError, KeyError, YAMLError):  # dvc.yaml of another version of Penstock
             return {}
-        return {"parameters": found.parameters, "code": found.code}
+        return {"parameters": canonical_hash(self.settings), "code": found.code}
 
     @property
     def files(self) -> ModelFiles | None:
@@ -85,6 +100,16 @@ class Place:
     def computes_alike(self, other: Place) -> bool:
         """Return whether two places compute hashes by the same code."""
         return _computing(self.project.root) == _computing(other.project.root)
+
+
+def _other_machines(config: Config) -> Iterator[Config]:
+    """Yield the settings with each accelerator and number of devices that `auto` stands for on some machine."""
+    trainer = config.trainer
+    for accelerator in ACCELERATORS if trainer.accelerator == "auto" else (trainer.accelerator,):
+        most = MOST_GPUS if accelerator == "gpu" else 1
+        for devices in range(1, most + 1) if trainer.devices == "auto" else (trainer.devices,):
+            update = {"accelerator": accelerator, "devices": devices}
+            yield config.model_copy(update={"trainer": trainer.model_copy(update=update)})
 
 
 def _computing(root: Path) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Trace:
     @cached_property
     def here(self) -> Place:
         """The project."""
-        return Place(self.project, "here", self.provenance.model)
+        return Place(self.project, "here", self.provenance.model, self.provenance.parameters)
 
     @property
     def files(self) -> ModelFiles | None:
@@ -76,7 +76,7 @@ class Trace:
         except PenstockError as error:
             self.problems["commit"] = str(error)
             return None
-        return Place(copy, f"at commit {self.commit[:7]}", self.provenance.model)
+        return Place(copy, f"at commit {self.commit[:7]}", self.provenance.model, self.provenance.parameters)
 
     @cached_property
     def places(self) -> Sequence[Place]:

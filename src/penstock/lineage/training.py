@@ -60,7 +60,8 @@ def _hashed_in(trace: Trace, place: Place, kind: Literal["parameters", "code"]) 
     found, expected = place.hashes[kind], getattr(trace.provenance, kind)
     source = "params.yaml" if kind == "parameters" else "the source files"
     if found == expected:
-        return Check("ok", f"{source} {place.shown}: hashed, as the ONNX file names it")
+        machine = f"; `auto` was {place.machine} where it was trained" if kind == "parameters" and place.machine else ""
+        return Check("ok", f"{source} {place.shown}: hashed, as the ONNX file names it{machine}")
     if place is not trace.here and (reason := _excuse(trace, place)):
         return unchecked(f"{source} {place.shown}: {reason}")
     differing = _differing(trace, place) if kind == "parameters" else ""
