@@ -145,6 +145,7 @@ def _keep_models(document: Any, models: Collection[str] | None) -> None:
     for group in (document["models"], document["tuned"]):
         for name in set(group) - set(models or group):
             del group[name]
+            document["promotion"]["models"].pop(name, None)
     for reference in document["fid_references"].values():
         reference["classifier"] = "mnist_cnn"  # whichever models are kept, so that outputs do not depend on them
 
