@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import resource
 import signal
-import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from penstock.core.cpu import usable_cores
 from penstock.serving.access_log import AccessLog
 from penstock.serving.app import create_app
 from penstock.serving.http.listener import Listener
+from penstock.serving.one_line import log_to_stderr, one_line
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.repository import Repository
 from penstock.serving.settings import ServerConfig
@@ -36,7 +35,7 @@ def serve(sources: Sequence[Path], config: ServerConfig, shadows: Mapping[str, P
         ConfigError: There is no model to serve, or none for a challenger, or the access log cannot be written.
         PenstockError: The address is in use.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     _raise_file_limit()
     access_log = None if config.access_log is None else AccessLog(config.access_log)
     repository = Repository(
@@ -88,7 +87,8 @@ def _other_protocols(
 def _print_models(repository: Repository, config: ServerConfig) -> None:
     for name, model in repository.models.items():
         unvalidated = "" if model.is_validated else "  NOT VALIDATED"
-        print(f"{name:<24} version {model.version}  POST /v2/models/{name}/infer  or  /predict/{name}{unvalidated}")
+        shown = one_line(name)
+        print(f"{shown:<24} version {model.version}  POST /v2/models/{shown}/infer  or  /predict/{shown}{unvalidated}")
     print(f"{config.num_workers} workers on {usable_cores()} CPU cores")
     print(f"listening on {config.scheme}://{config.address(config.port)}", flush=True)
 
