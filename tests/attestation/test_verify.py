@@ -212,9 +212,11 @@ def test_a_private_key_is_not_taken_for_a_public_one(tmp_path):
         load_public_key(write_key(tmp_path / "key.pem", "ed25519"))
 
 
-def test_other_kinds_of_keys_are_named(tmp_path):
+# The library reads keys of the first kind, and not those of the second.
+@pytest.mark.parametrize("kind", [("x25519",), ("EC", "-pkeyopt", "ec_paramgen_curve:secp112r1")])
+def test_other_kinds_of_keys_are_named(tmp_path, kind):
     private, public = tmp_path / "key.pem", tmp_path / "key.pub.pem"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "x25519", "-out", private], check=True)
+    subprocess.run(["openssl", "genpkey", "-algorithm", *kind, "-out", private], check=True)
     subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
     for load, path in ((load_private_key, private), (load_public_key, public)):
         with pytest.raises(ConfigError, match="keys are Ed25519 or ECDSA P-256"):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from penstock.core.errors import PenstockError
 from penstock.registry.moves import Kind, Move, champion_at, end_of, former_champions, with_other_moves
 
 
@@ -20,6 +21,12 @@ def moves(*versions):
         made.append(Move(number=number, kind=kind, version=version, previous=previous, time=day(number), user="me"))
         previous = version
     return made
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"time": "x"}', '{"time": null, "kind": "stolen"}'])
+def test_a_move_that_another_program_wrote_is_named(text):
+    with pytest.raises(PenstockError, match="move 2 of the record of champions in MLflow is damaged; a new record"):
+        Move.parse(2, text)
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,8 @@ def test_the_champion_of_a_date(flowers, penstock):
     code, output = penstock("champion", "iris_mlp", "--at", "2020-01-01")
     assert code == 1
     assert output.startswith("error: iris_mlp: there was no champion at 2020-01-01 23:59:59")
-    assert "'yesterday' is no date such as 2026-11-28" in penstock("champion", "iris_mlp", "--at", "yesterday")[1]
+    for text in ("yesterday", "9999-12-31"):
+        assert f"{text!r} is no date such as 2026-11-28" in penstock("champion", "iris_mlp", "--at", text)[1]
     assert penstock("champion", "iris")[1] == "error: iris: no such registered model; did you mean 'iris_mlp'?\n"
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
@@ -93,6 +93,8 @@ def load_public_key(path: Path) -> PublicKey:
         )
     try:
         key = load_pem_public_key(content)
+    except UnsupportedAlgorithm:
+        raise _unsupported(path) from None
     except ValueError:
         raise ConfigError(f"{path}: not a public key in PEM ({KINDS})") from None
     if isinstance(key, Ed25519PublicKey) or (isinstance(key, EllipticCurvePublicKey) and _is_p256(key)):
@@ -114,6 +116,8 @@ def load_private_key(path: Path) -> PrivateKey:
         raise ConfigError(f"{path}: the key is encrypted; set {PASSWORD} to its password")
     try:
         key = load_pem_private_key(content, password.encode() if is_encrypted and password else None)
+    except UnsupportedAlgorithm:
+        raise _unsupported(path) from None
     except (ValueError, TypeError):
         hint = f", or {PASSWORD} is not its password" if is_encrypted else ""
         raise ConfigError(f"{path}: not a private key in PEM ({KINDS}){hint}") from None

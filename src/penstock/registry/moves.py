@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from penstock.core.errors import PenstockError
+
 
 class Kind(StrEnum):
     """What moved the alias."""
@@ -50,10 +52,18 @@ class Move:
 
     @classmethod
     def parse(cls, number: int, text: str) -> Move:
-        """Parse what `text` returned."""
-        content = json.loads(text)
-        time = datetime.fromisoformat(content["time"]) if content["time"] else None
-        return cls(**content | {"number": number, "time": time, "kind": Kind(content["kind"])})
+        """Parse what `text` returned.
+
+        Raises:
+            PenstockError: The text is something else.
+        """
+        try:
+            content = json.loads(text)
+            time = datetime.fromisoformat(content["time"]) if content["time"] else None
+            return cls(**content | {"number": number, "time": time, "kind": Kind(content["kind"])})
+        except (KeyError, TypeError, ValueError):
+            remedy = "a new record begins when you delete the tag penstock.record of the registered model"
+            raise PenstockError(f"move {number} of the record of champions in MLflow is damaged; {remedy}") from None
 
 
 def with_other_moves(moves: Sequence[Move], champion: str) -> list[Move]:
@@ -128,8 +138,11 @@ def end_of(text: str) -> datetime:
     """Parse a date, which means its last moment, or a date with a time; without a zone it is local time.
 
     Raises:
-        ValueError: The text is neither.
+        ValueError: The text is neither, or no time that the calendar of Python has.
     """
-    time = datetime.fromisoformat(text).astimezone()
-    is_date = len(text) <= len("2026-11-28")
-    return time + timedelta(days=1) - timedelta(microseconds=1) if is_date else time
+    try:
+        time = datetime.fromisoformat(text).astimezone()
+        is_date = len(text) <= len("2026-11-28")
+        return time + timedelta(days=1) - timedelta(microseconds=1) if is_date else time
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
