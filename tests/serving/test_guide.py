@@ -28,7 +28,10 @@ def blocks(text, kind):
 
 # tests/serving/shadow/test_guide.py has the commands and metrics of this section.
 SHADOW = TEXT[TEXT.index("## Try a challenger in the shadow") : TEXT.index("## Other ONNX files")]
-BLOCKS = {kind: blocks(TEXT.replace(OTHERS, "").replace(SHADOW, ""), kind) for kind in ("sh", "python")}
+# tests/serving/test_columns_guide.py has those of this section.
+COLUMNS = TEXT[TEXT.index("## Rows of columns") : TEXT.index("## Open Inference Protocol")]
+REST = TEXT.replace(OTHERS, "").replace(SHADOW, "").replace(COLUMNS, "")
+BLOCKS = {kind: blocks(REST, kind) for kind in ("sh", "python")}
 COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
 PACKAGES = [command for command in COMMANDS if command.startswith("penstock package")]
 REGISTERED = [command for command in COMMANDS if command.startswith("penstock serve models:")]

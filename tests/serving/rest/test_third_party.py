@@ -1,10 +1,13 @@
 """One server of files that the pipeline did not make: no file breaks a shared route, and each is answered."""
 
+import io
+
 import httpx
 import numpy as np
 import pytest
 import tritonclient.http
 import tritonclient.utils
+from PIL import Image
 
 from tests.serving import third_party_models, tiny_models
 from tests.serving.server_process import serving
@@ -90,9 +93,12 @@ def test_predict_says_what_a_model_takes(url, name, row, says):
     assert says in response.json()["error"]
 
 
-def test_colour_pictures_are_no_images_of_predict(url):
+def test_an_image_in_colour_keeps_its_colours(url):
+    file = io.BytesIO()
+    Image.fromarray(np.array(COLOURS, np.uint8)).save(file, "png")
     headers = {"Content-Type": "image/png"}
-    assert httpx.post(f"{url}/predict/colour_pictures", content=b"-", headers=headers).status_code == 415
+    answer = httpx.post(f"{url}/predict/colour_pictures", content=file.getvalue(), headers=headers).json()
+    assert answer["same"] == COLOURS
 
 
 @pytest.mark.parametrize(("name", "shape", "data", "out_shape", "out"), INFERENCES)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.errors import InputError, RequestError
 
@@ -20,7 +23,7 @@ def parse_input(spec: TensorSpec, words: Sequence[str]) -> Any:  # noqa: ANN401 
         case "BYTES":
             return " ".join(words)
         case "UINT8":
-            return _read_image(Path(words[0]), height=spec.shape[1], width=spec.shape[2])
+            return read_image(Path(words[0]), spec).tolist()
         case _:
             return [_number(word) for word in words]
 
@@ -32,13 +35,18 @@ def _number(word: str) -> float:
         raise InputError(f"'{word}' is not a number") from None
 
 
-def _read_image(path: Path, *, height: int, width: int) -> list[list[int]]:
+def read_image(path: Path, spec: TensorSpec) -> NDArray[np.uint8]:
+    """Read an image file of any format to the pixels that an input takes.
+
+    Raises:
+        InputError: The file cannot be read, or is no image.
+    """
     from penstock.serving.codecs.images import decode_image
 
+    _, height, width, *channels = spec.shape
     try:
-        rows: list[list[int]] = decode_image(path.read_bytes(), (width, height)).tolist()
+        return decode_image(path.read_bytes(), (width, height), rgb=bool(channels))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except RequestError as error:
         raise InputError(f"{path}: {error}") from None
-    return rows

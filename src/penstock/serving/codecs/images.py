@@ -56,18 +56,25 @@ def read_upload(body: bytes, media_type: str) -> tuple[bytes, str]:
 
 
 def decode_image(
-    content: bytes, size: tuple[int, int], formats: list[str] | None = None, *, light_background: bool = False
+    content: bytes,
+    size: tuple[int, int],
+    formats: list[str] | None = None,
+    *,
+    light_background: bool = False,
+    rgb: bool = False,
 ) -> NDArray[np.uint8]:
-    """Decode an image to grey levels of a model's size.
+    """Decode an image to the pixels of a model's size.
 
     Args:
         content: The encoded image.
-        size: Width and height of the result.
+        size: Width and height of the result; -1 keeps that of the image.
         formats: Pillow's names of the accepted formats; None for all.
-        light_background: Invert it: the models know light digits on a dark background.
+        light_background: Show transparent pixels light, and invert grey levels: the models know light digits on a dark
+            background.
+        rgb: Keep the colours.
 
     Returns:
-        uint8 [height, width], 0 is black.
+        uint8 [height, width], 0 is black; in colour [height, width, 3].
 
     Raises:
         PayloadTooLargeError: It has more than `MAX_PIXELS`, which is checked before it is decoded.
@@ -78,26 +85,28 @@ def decode_image(
             if image.width * image.height > MAX_PIXELS:
                 shown = f"{image.width} x {image.height} pixels"
                 raise PayloadTooLargeError(f"the image has {shown}; the limit is {MAX_PIXELS} pixels")
-            image.draft("L", size)  # a far larger JPEG is decoded at a smaller scale
+            if -1 not in size:
+                image.draft("RGB" if rgb else "L", size)  # a far larger JPEG is decoded at a smaller scale
             with _large if image.width * image.height > MANY_PIXELS else nullcontext():
                 ImageOps.exif_transpose(image, in_place=True)
-                grey = _grey(image, 255 if light_background else 0)
+                decoded = _without_alpha(image, "RGB" if rgb else "L", 255 if light_background else 0)
     except DECODE_ERRORS as error:
         # Pillow's own message of an unknown format has an address in memory.
         reason = "it is neither PNG nor JPEG" if isinstance(error, UnidentifiedImageError) else error
         raise InputError(f"the image cannot be decoded: {reason}") from None
-    array = np.asarray(grey.resize(size, Resampling.BOX if grey.width > size[0] else Resampling.BICUBIC))
-    return 255 - array if light_background else array
+    width, height = (own if wanted == -1 else wanted for own, wanted in zip(decoded.size, size, strict=True))
+    method = Resampling.BOX if decoded.width > width else Resampling.BICUBIC
+    array = np.asarray(decoded.resize((width, height), method))
+    return 255 - array if light_background and not rgb else array
 
 
-def _grey(image: Image.Image, background: int) -> Image.Image:
-    """Convert to grey; transparent pixels show the background."""
+def _without_alpha(image: Image.Image, mode: str, background: int) -> Image.Image:
+    """Convert to grey or RGB; transparent pixels show the background."""
     if not image.has_transparency_data:
-        return image.convert("L")
-    with_alpha = image.convert("LA")
-    return Image.composite(
-        with_alpha.getchannel("L"), Image.new("L", image.size, background), with_alpha.getchannel("A")
-    )
+        return image.convert(mode)
+    with_alpha = image.convert(f"{mode}A")
+    ground = Image.new("L", image.size, background).convert(mode)
+    return Image.composite(with_alpha.convert(mode), ground, with_alpha.getchannel("A"))
 
 
 def _first_file(body: bytes, media_type: str) -> tuple[bytes, str]:

@@ -40,7 +40,7 @@ class ExplainEndpoint:
     async def explain(self, request: Request) -> Response:
         model = self.repository.get(request.path_parameters["name"])
         if not is_explainable(model):
-            raise InputError(f"{model.name}: only classifiers of images and texts can be explained")
+            raise InputError(f"{model.name}: only classifiers of grey images and texts can be explained")
         ((row,),) = (await read_row(self.engine, request, model)).values()
         started = time.perf_counter()
         rule = model.metadata.get("word_rule", "ascii")
@@ -70,8 +70,8 @@ class ExplainEndpoint:
 
 
 def is_explainable(model: ServedModel) -> bool:
-    """Return whether a model is a classifier of images or texts."""
-    return bool(model.classes) and not model.runs_whole and (model.takes_images or model.takes_texts)
+    """Return whether a model is a classifier of grey images or of texts."""
+    return bool(model.classes) and not model.runs_whole and (model.takes_grey_images or model.takes_texts)
 
 
 def _weights(parts: ImageParts | TextParts, drops: NDArray[np.float64]) -> list[Any]:

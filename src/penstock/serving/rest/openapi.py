@@ -17,6 +17,7 @@ from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.routes import Routes
 from penstock.serving.rest.explain import is_explainable
+from penstock.serving.runtime.columns import Column, is_single_value
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
 
@@ -59,6 +60,10 @@ def openapi_document(models: Models, *, auth: bool) -> Part:
 
 def _fill_schemas(schemas: Part, models: Models, elements: Part) -> None:
     schemas["Row"] = _one_of(models.values(), lambda model: _row(model, elements))
+    schemas["Rows"]["properties"]["instances"]["items"] = _one_of(
+        [model for model in models.values() if model.inputs and not model.runs_whole],
+        lambda model: _row(model, elements),
+    )
     explainable = [model for model in models.values() if is_explainable(model)]
     schemas["ExplainableRow"] = _one_of(explainable, lambda model: _row(model, elements))
     schemas["Prediction"] = _one_of(models.values(), lambda model: _prediction(model, elements))
@@ -92,11 +97,25 @@ def _object(required: Mapping[str, Part], **more: object) -> Part:
 
 def _row(model: ServedModel, elements: Part) -> Part:
     """Describe the body of a short request: one row by the name of each input."""
+    whole = {column.input: column for column in model.columns if column.place is None}
     rows = {
-        spec.name: _nested(spec, elements) | {"description": model.metadata.get("input", spec.expected)}
+        spec.name: _column(spec, whole[spec.name], elements)
+        if model.signature.is_table and is_single_value(spec)
+        else _nested(spec, elements) | {"description": model.metadata.get("input", spec.expected)}
         for spec in model.inputs
     }
-    return _object(rows, additionalProperties=False)
+    schema = _object(rows, additionalProperties=False)
+    schema["required"] = [name for name in rows if name not in whole or whole[name].missing is None]
+    return schema
+
+
+def _column(spec: TensorSpec, column: Column, elements: Part) -> Part:
+    """Describe the value of a column; others than the known categories are answered as well."""
+    unit = f" in {column.unit}" if column.unit else ""
+    schema: Part = {**elements[spec.datatype], "description": f"{column.description or column.name}{unit}"}
+    if column.categories:
+        schema["examples"] = list(column.categories)[:MAX_EXAMPLE_SIZE]
+    return schema if column.missing is None else {"anyOf": [schema, {"type": "null"}]}
 
 
 def _prediction(model: ServedModel, elements: Part) -> Part:
@@ -104,6 +123,9 @@ def _prediction(model: ServedModel, elements: Part) -> Part:
     outputs: Part = {spec.name: _nested(spec, elements, whole=model.runs_whole) for spec in model.outputs}
     if model.classes and not model.runs_whole:
         outputs = {"label": {"enum": model.classes}, "probabilities": _object(dict.fromkeys(model.classes, number))}
+    if model.label_names and not model.runs_whole:
+        labels = {"type": "array", "items": {"enum": model.label_names}}
+        outputs = {"labels": labels, "probabilities": _object(dict.fromkeys(model.label_names, number))}
     return _object({**outputs, "milliseconds": number, "model_version": {"type": "string"}})
 
 
@@ -141,15 +163,33 @@ def _example_rows(models: Models) -> Iterator[tuple[str, Part]]:
     for name, model in models.items():
         if model.takes_texts:
             yield name, {model.input.name: "A wonderful film."}
+        elif model.signature.is_table and all(map(is_single_value, model.inputs)):
+            yield name, {column.input: _example_value(column) for column in model.columns}
         elif len(model.inputs) == 1 and model.input.datatype != "BYTES" and model.input.shape[:1] == (-1,):
             sizes = _smallest(model.input)[1:]
             if len(sizes) == 1 and prod(sizes) <= MAX_EXAMPLE_SIZE:
                 yield name, {model.input.name: [1] * prod(sizes)}
 
 
+def _example_value(column: Column) -> Any:  # noqa: ANN401  (of the type of the column)
+    if column.example is not None:
+        return column.example
+    if column.categories:
+        return column.categories[0]
+    if column.datatype in ("BYTES", "BOOL"):
+        return "a" if column.datatype == "BYTES" else True
+    return column.range[0] if column.range else 1
+
+
 def _example_requests(models: Models) -> Iterator[tuple[str, Part]]:
     for name, row in _example_rows(models):
-        spec = models[name].input
-        value = row[spec.name]
-        data = value if isinstance(value, list) else [value]
-        yield name, {"inputs": [spec.to_json() | {"shape": _smallest(spec), "data": data}]}
+        values = {key: value if isinstance(value, list) else [value] for key, value in row.items()}
+        yield (
+            name,
+            {
+                "inputs": [
+                    spec.to_json() | {"shape": _smallest(spec), "data": values[spec.name]}
+                    for spec in models[name].inputs
+                ]
+            },
+        )

@@ -1,7 +1,8 @@
-"""Short routes for one row: predict, and list the models.
+"""Short routes: predict one row or a few, and list the models.
 
-POST /predict/{name}    {"text": "..."}, {"features": [...]} or {"pixels": [[...]]}; or an image, PNG or JPEG, as the
-                        body or as a file in a form: light on dark, or with ?background=light
+POST /predict/{name}    {"text": "..."}, {"features": [...]}, {"pixels": [[...]]} or {"height": 1.8, "colour": "red"};
+                        several such rows as {"instances": [...]}; or an image, PNG or JPEG, as the body or as a file
+                        in a form: light on dark, or with ?background=light
 GET  /models            the version of every served model
 """
 
@@ -15,9 +16,10 @@ import orjson
 from numpy.typing import NDArray
 
 from penstock.serving.codecs.tensors import Tensors
+from penstock.serving.errors import InputError
 from penstock.serving.http.messages import Request, Response, json_response
 from penstock.serving.http.routes import Routes
-from penstock.serving.rest.single_row import is_image, read_row
+from penstock.serving.rest.single_row import INSTANCES, is_image, read_rows
 from penstock.serving.rest.v2_response import MAX_INLINE_VALUES, is_large
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
@@ -46,15 +48,23 @@ class PredictEndpoints:
     async def predict(self, request: Request) -> Response:
         started = time.perf_counter()
         model = self.repository.get(request.path_parameters["name"])
-        inputs = await read_row(self.engine, request, model, cut_texts=True)
+        inputs, is_list = await read_rows(self.engine, request, model)
+        if is_list and model.runs_whole:
+            raise InputError(f"{INSTANCES}: {model.name} runs each request whole; send one row per request")
         timeout = self.engine.seconds_left(request.arrived) if is_image(request) else None
         outputs = await self.engine.infer(model, inputs, timeout)
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
         about = {"milliseconds": milliseconds, "model_version": model.version}
-        if not is_large(outputs):
+        if not (is_list or is_large(outputs)):
             return json_response(model.prediction(outputs, 0) | about)
         size = LARGE_VALUE_BYTES * sum(output.size for output in outputs.values())
+        if is_list:
+            return await self.engine.encode(size, partial(_encode_rows, model, outputs, about))
         return await self.engine.encode(size, partial(_encode_large, model, outputs, about))
+
+
+def _encode_rows(model: ServedModel, outputs: Tensors, about: dict[str, Any]) -> Response:
+    return json_response({"predictions": model.predictions(outputs)} | about)
 
 
 def _encode_large(model: ServedModel, outputs: Tensors, about: dict[str, Any]) -> Response:

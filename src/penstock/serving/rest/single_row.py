@@ -1,4 +1,4 @@
-"""Read the one row of a short request: JSON by the input's name, or an image."""
+"""Read the rows of a short request: JSON by the names of the inputs, or an image."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from penstock.serving.runtime.signature import Signature
 
 IMAGE_TYPES = (b"image/", b"multipart/form-data")
 BACKGROUNDS = ("dark", "light")
+INSTANCES = "instances"
+"""Key of a list of rows."""
 
 
 def is_image(request: Request) -> bool:
@@ -24,16 +26,13 @@ def is_image(request: Request) -> bool:
     return request.headers.get(b"content-type", b"").lower().startswith(IMAGE_TYPES)
 
 
-async def read_row(
-    engine: Engine, request: Request, model: ServedModel, *, cut_texts: bool = False
-) -> dict[str, NDArray[Any]]:
+async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
     """Read the row of a request.
 
     Args:
         engine: The engine.
         request: The request.
         model: The model that the row is for.
-        cut_texts: Whether a long text may be cut to the words that the model reads.
 
     Returns:
         Array [1, ...] for each input of the model.
@@ -47,16 +46,35 @@ async def read_row(
     """
     background = _background(request)
     if is_image(request):
-        if not model.takes_images:
-            raise UnsupportedMediaTypeError(
-                f"{model.name} takes no images; send {model.signature.expected_row}, as JSON"
-            )
-        decode = partial(_decode, request, model, background)
-        return {model.input.name: await engine.decode_image(decode, request.arrived)}
+        return await _read_image(engine, request, model, background)
     if len(request.body) <= MAX_INLINE_BODY:
         return parse_row(request.body, model.signature)
-    parse = parse_cut_row if cut_texts else parse_row
-    return await engine.parser.run(engine.seconds_left(request.arrived), parse, request.body, model.signature)
+    return await engine.parser.run(engine.seconds_left(request.arrived), parse_row, request.body, model.signature)
+
+
+async def read_rows(engine: Engine, request: Request, model: ServedModel) -> tuple[dict[str, NDArray[Any]], bool]:
+    """Read the row of a request, or a list of rows; long texts are cut to the words that the model reads.
+
+    Returns:
+        Array [rows, ...] for each input of the model, and whether the rows are in a list.
+
+    Raises:
+        InputError: The body has no such rows.
+        RequestError: As `read_row` raises it.
+    """
+    background = _background(request)
+    if is_image(request):
+        return await _read_image(engine, request, model, background), False
+    if len(request.body) <= MAX_INLINE_BODY:
+        return parse_rows(request.body, model.signature)
+    return await engine.parser.run(engine.seconds_left(request.arrived), parse_cut_rows, request.body, model.signature)
+
+
+async def _read_image(engine: Engine, request: Request, model: ServedModel, background: str) -> dict[str, NDArray[Any]]:
+    if not model.takes_images:
+        raise UnsupportedMediaTypeError(f"{model.name} takes no images; send {model.signature.expected_row}, as JSON")
+    decode = partial(_decode, request, model, background)
+    return {model.input.name: await engine.decode_image(decode, request.arrived)}
 
 
 def parse_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
@@ -68,9 +86,24 @@ def parse_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
     return signature.arrays_from_row(json_object(body))
 
 
-def parse_cut_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
-    """Parse a body in JSON, and cut long texts."""
-    return dict(signature.cut_texts(parse_row(body, signature)))
+def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any]], bool]:
+    """Parse a body in JSON that has a row, or a list of rows as `INSTANCES`; return whether it is a list.
+
+    Raises:
+        InputError: It has no rows that fit the model.
+    """
+    content = json_object(body)
+    if INSTANCES not in content or INSTANCES in signature.specs:
+        return signature.arrays_from_row(content), False
+    for other in content.keys() - {INSTANCES}:
+        raise InputError(f"'{other}': not beside {INSTANCES}, whose rows have all columns")
+    return signature.arrays_from_rows(content[INSTANCES], INSTANCES), True
+
+
+def parse_cut_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any]], bool]:
+    """Parse a body in JSON as `parse_rows` does, and cut long texts."""
+    inputs, is_list = parse_rows(body, signature)
+    return dict(signature.cut_texts(inputs)), is_list
 
 
 def _background(request: Request) -> str:
@@ -85,5 +118,6 @@ def _decode(request: Request, model: ServedModel, background: str) -> NDArray[An
     from penstock.serving.codecs.images import decode_image, read_upload
 
     content, image_format = read_upload(request.body, request.headers[b"content-type"].decode("latin-1"))
-    _, height, width = model.input.shape
-    return decode_image(content, (width, height), [image_format], light_background=background == "light")[None]
+    _, height, width, *channels = model.input.shape
+    light = background == "light"
+    return decode_image(content, (width, height), [image_format], light_background=light, rgb=bool(channels))[None]

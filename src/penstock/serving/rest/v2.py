@@ -114,6 +114,8 @@ def metadata(model: ServedModel) -> dict[str, Any]:
         "inputs": [spec.to_json() for spec in model.inputs],
         "outputs": [spec.to_json() for spec in model.outputs],
         **({"optional_inputs": [spec.to_json() for spec in model.optional.values()]} if model.optional else {}),
-        **({"classes": model.classes} if model.classes else {}),
+        **({"classes": classes} if (classes := model.classes or model.label_names) else {}),
+        "columns": [column.to_json() for column in model.columns],
+        **({"targets": model.targets} if model.targets else {}),
         "parameters": model.metadata,
     }

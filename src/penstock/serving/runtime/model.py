@@ -23,6 +23,7 @@ from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tens
 from penstock.serving.errors import InputError, ModelFailedError
 from penstock.serving.runtime.attested import require_attested
 from penstock.serving.runtime.batch_policy import UNTUNED
+from penstock.serving.runtime.columns import columns_of, is_image, targets_of
 from penstock.serving.runtime.memory_budget import LARGE_BODY
 from penstock.serving.runtime.onnx_file import digest, external_files, find_tokenizer, read_external_data
 from penstock.serving.runtime.onnxruntime_errors import ONNXRUNTIME_ERRORS, message_without_folders, why_not_loaded
@@ -33,7 +34,7 @@ from penstock.serving.runtime.text_cut import text_cut
 LARGE_RUN_BYTES = 2**20
 # A transformer takes the square of a sequence's length: 4000 tokens take 250 MB.
 LARGE_OPEN_RUN_BYTES = 4 * 2**10
-IMAGE_DIMENSIONS = 3  # rows, height and width
+GREY_DIMENSIONS = 3  # rows, height and width
 
 
 class ServedModel:
@@ -74,6 +75,12 @@ class ServedModel:
         self._name_columns()
         self.classes: list[str] = self._read_classes()
         """Class names; empty if the model is not a classifier with the outputs `label` and `probabilities`."""
+        self.label_names: list[str] = self._read_classes(multi_label=True)
+        """Names of the labels of a multi-label classifier, with the outputs `labels` and `probabilities`."""
+        self.columns = columns_of(self.inputs, self.metadata)
+        """The columns of a row."""
+        self.targets = targets_of(self.outputs, self.metadata)
+        """Names and units of the numbers of the output `prediction`; empty if the file has none."""
         self.is_exported = "parameters" in self.metadata
         """Whether Penstock exported the file, so that its outputs are finite for all valid inputs."""
         cuts = self.takes_texts and self.is_exported  # another file may read other words with such a tokenizer
@@ -125,7 +132,9 @@ class ServedModel:
     def signature(self) -> Signature:
         """What requests are parsed by."""
         description = str(self.metadata.get("input", ""))
-        return Signature(self.inputs, self.specs, self.default_outputs, description, self._text_cut, self._text_inputs)
+        return Signature(
+            self.inputs, self.specs, self.default_outputs, description, self._text_cut, self._text_inputs, self.columns
+        )
 
     @property
     def input(self) -> TensorSpec:
@@ -139,8 +148,13 @@ class ServedModel:
 
     @property
     def takes_images(self) -> bool:
-        """Whether a row of the only input is a grey image, uint8 [height, width]."""
-        return len(self.inputs) == 1 and self.input.datatype == "UINT8" and len(self.input.shape) == IMAGE_DIMENSIONS
+        """Whether a row of the only input is an image: uint8, grey [height, width] or RGB [height, width, 3]."""
+        return len(self.inputs) == 1 and is_image(self.input)
+
+    @property
+    def takes_grey_images(self) -> bool:
+        """Whether a row of the only input is a grey image."""
+        return self.takes_images and len(self.input.shape) == GREY_DIMENSIONS
 
     @property
     def takes_texts(self) -> bool:
@@ -160,19 +174,31 @@ class ServedModel:
             place = self.output_names.index(name)
             self.outputs[place] = TensorSpec(name, "FP32", (-1, len(row)))
 
-    def _read_classes(self) -> list[str]:
+    def _read_classes(self, *, multi_label: bool = False) -> list[str]:
         """Take the class names from the metadata, if they are those of the outputs."""
         with suppress(ValueError):
             classes = json.loads(self.metadata.get("classes", "[]"))
-            if isinstance(classes, list) and self._is_classifier(len(classes)):
+            fits = self._is_multi_label if multi_label else self._is_classifier
+            if isinstance(classes, list) and fits(len(classes)):
                 del self.metadata["classes"]
                 return list(map(str, classes))
         return []
 
     def _is_classifier(self, num_classes: int) -> bool:
-        shapes = {spec.name: (spec.datatype, spec.shape) for spec in self.outputs}
         expected = {"label": ("INT64", (-1,)), "probabilities": ("FP32", (-1, num_classes))}
-        return shapes.items() >= expected.items()
+        return self._output_types.items() >= expected.items()
+
+    def _is_multi_label(self, num_classes: int) -> bool:
+        types = self._output_types
+        shape = (-1, num_classes)
+        return types.get("probabilities") == ("FP32", shape) and types.get("labels") in (
+            ("INT64", shape),
+            ("BOOL", shape),
+        )
+
+    @property
+    def _output_types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        return {spec.name: (spec.datatype, spec.shape) for spec in self.outputs}
 
     def rows(self, inputs: Tensors) -> int:
         """Check inputs, and return their number of rows.
@@ -286,11 +312,13 @@ class ServedModel:
         return self.prediction(outputs, 0)
 
     def prediction(self, outputs: Tensors, row: int) -> dict[str, Any]:
-        """Return the label and the probability of every class for a row, or all outputs as lists."""
+        """Return the label or labels and the probability of every class for a row, or all outputs as lists."""
         for name, output in outputs.items():
             self.check_json(name, output)
         if self.runs_whole:
             return {name: output.tolist() for name, output in outputs.items()}
+        if self.label_names:
+            return self._named({name: outputs[name][row].tolist() for name in ("labels", "probabilities")})
         if not self.classes:
             # A slice, since an element of an array of texts is no array.
             return {name: output[row : row + 1].tolist()[0] for name, output in outputs.items()}
@@ -299,6 +327,24 @@ class ServedModel:
             "label": self.classes[outputs["label"][row]],
             "probabilities": dict(zip(self.classes, probabilities, strict=True)),
         }
+
+    def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
+        """Return the `prediction` of every row of a model that does not run requests whole."""
+        for name, output in outputs.items():
+            self.check_json(name, output)
+        lists = [output.tolist() for output in outputs.values()]
+        return [self._named(dict(zip(outputs, row, strict=True))) for row in zip(*lists, strict=True)]
+
+    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a row, those of a classifier by the names of its classes."""
+        names = self.classes or self.label_names
+        if not names:
+            return row
+        probabilities = dict(zip(names, row["probabilities"], strict=True))
+        if self.classes:
+            return {"label": self.classes[row["label"]], "probabilities": probabilities}
+        labels = [name for name, has in zip(names, row["labels"], strict=True) if has]
+        return {"labels": labels, "probabilities": probabilities}
 
 
 def _session_options() -> onnxruntime.SessionOptions:
