@@ -30,7 +30,6 @@ PENGUIN_COLUMNS = [
     {"name": "sex", "kind": "category", "categories": ["female", "male"], "missing": "unknown"},
 ]
 PENGUIN = {"bill_length": 39.1, "body_mass": 3750, "island": "Torgersen", "sex": "male"}
-RANDOM = np.random.default_rng(0)
 
 
 def penguins() -> onnx.ModelProto:
@@ -54,7 +53,7 @@ def body_mass() -> onnx.ModelProto:
 
 def two_targets() -> onnx.ModelProto:
     """A regression of two numbers from [rows, 3] with names for both."""
-    rows = RANDOM.standard_normal((50, 3)).astype(np.float32)
+    rows = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
     model = LinearRegression().fit(rows, np.stack([rows.sum(axis=1), rows[:, 0]], axis=1))
     proto = to_onnx(model, rows[:1])
     _rename(proto, {"variable": "prediction"})
@@ -118,12 +117,13 @@ def colours(folder: Path) -> onnx.ModelProto:
 
 def _penguins() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return a table [150, 4] like that of the Palmer penguins, and the species of each row."""
+    random = np.random.default_rng(0)
     kind = np.arange(150) % 3
-    bill = np.array([38.8, 48.8, 47.5])[kind] + RANDOM.normal(0, 2.5, 150)
-    mass = np.array([3700, 3733, 5076])[kind] + RANDOM.normal(0, 400, 150)
+    bill = np.array([38.8, 48.8, 47.5])[kind] + random.normal(0, 2.5, 150)
+    mass = np.array([3700, 3733, 5076])[kind] + random.normal(0, 400, 150)
     mass[::17] = np.nan
-    island = np.array(ISLANDS)[np.where(RANDOM.random(150) < 0.7, (kind + 2) % 3, RANDOM.integers(0, 3, 150))]
-    sex = RANDOM.choice(["female", "male", "unknown"], 150)
+    island = np.array(ISLANDS)[np.where(random.random(150) < 0.7, (kind + 2) % 3, random.integers(0, 3, 150))]
+    sex = random.choice(["female", "male", "unknown"], 150)
     return np.stack([bill.astype(object), mass.astype(object), island.astype(object), sex.astype(object)], 1), kind
 
 

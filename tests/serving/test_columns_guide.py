@@ -42,7 +42,9 @@ def test_every_curl_is_answered_as_shown(folder):
             answer = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
             rows, expected_rows = (one.get("predictions", [one]) for one in (answer, expected))
             assert answer.keys() == expected.keys()
-            assert [row["label"] for row in rows] == [row["label"] for row in expected_rows]
+            for row, expected_row in zip(rows, expected_rows, strict=True):
+                assert row["label"] == expected_row["label"]
+                assert row["probabilities"] == pytest.approx(expected_row["probabilities"], abs=1e-3)
 
 
 def test_the_tables_name_every_key_and_kind():
