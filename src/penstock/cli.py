@@ -172,7 +172,8 @@ def _check(_chosen: argparse.Namespace) -> None:
 
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
-    from penstock.orchestration.dvc_patches import repair_locks, run
+    from penstock.orchestration.dvc_patches import repair_locks
+    from penstock.orchestration.openlineage import repro_events
     from penstock.orchestration.resources import shares_of_gpus, stages_at_once
     from penstock.registry.register import register_if_possible
     from penstock.reporting.plots_page import ensure_plots_page
@@ -188,19 +189,29 @@ def _repro(chosen: argparse.Namespace) -> None:
     epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
     epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
     try:
-        with shared_uploader(project, config):
+        with shared_uploader(project, config), repro_events(project):
             if jobs == 1:
-                exit_code = run(["repro", *chosen.target], project.root)
+                _repro_by_dvc(project, chosen.target)
             else:
                 from penstock.orchestration.scheduler import repro
 
                 repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
-                exit_code = 0
     except StageError:
         register_if_possible(project, config)  # the models that did not fail
         raise
     register_if_possible(project, config)
-    sys.exit(exit_code)
+
+
+def _repro_by_dvc(project: Project, targets: Sequence[str]) -> None:
+    """Run one stage after the other.
+
+    Raises:
+        StageError: A stage failed; DVC has said why.
+    """
+    from penstock.orchestration.dvc_patches import run
+
+    if exit_code := run(["repro", *targets], project.root):
+        raise StageError(f"`dvc repro` ended with exit code {exit_code}")
 
 
 def _results(_chosen: argparse.Namespace) -> None:

@@ -2,15 +2,20 @@
 
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 import threading
+import types
+import typing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from types import SimpleNamespace
 
-import jsonschema_rs
+import attr
 import pytest
+from openlineage.client import event_v2, generated
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
@@ -18,40 +23,49 @@ from penstock.io.files import dvc_directory_hash
 from penstock.orchestration.openlineage import stage_events, stage_files
 from tests.helpers.lookups import without_variables_of_tests
 
-# What https://openlineage.io/spec/2-0-2/OpenLineage.json demands of a run event.
-URI, TEXT = {"type": "string", "format": "uri"}, {"type": "string", "minLength": 1}
+# The classes of openlineage-python, which the OpenLineage project generates from its JSON schemas, by their address:
+# openlineage/client/generated/. The package does not contain the schemas.
+MODULES = [import_module(f"{generated.__name__}.{one.name}") for one in pkgutil.iter_modules(generated.__path__)]
 FACETS = {
-    "type": "object",
-    "additionalProperties": {
-        "type": "object",
-        "properties": {"_producer": URI, "_schemaURL": URI},
-        "required": ["_producer", "_schemaURL"],
-    },
+    one._get_schema(): one
+    for module in MODULES
+    for one in vars(module).values()
+    if hasattr(one, "_get_schema") and one.__module__ == module.__name__
 }
-NAMED = {
-    "type": "object",
-    "properties": {"namespace": TEXT, "name": TEXT, "facets": FACETS, "inputFacets": FACETS, "outputFacets": FACETS},
-    "required": ["namespace", "name"],
-}
-RUN_EVENT = {
-    "type": "object",
-    "properties": {
-        "eventType": {"enum": ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]},
-        "eventTime": {"type": "string", "format": "date-time"},
-        "producer": URI,
-        "schemaURL": URI,
-        "run": {
-            "type": "object",
-            "properties": {"runId": {"type": "string", "format": "uuid"}, "facets": FACETS},
-            "required": ["runId"],
-        },
-        "job": NAMED,
-        "inputs": {"type": "array", "items": NAMED},
-        "outputs": {"type": "array", "items": NAMED},
-    },
-    "required": ["eventType", "eventTime", "producer", "schemaURL", "run", "job"],
-}
-VALIDATOR = jsonschema_rs.Draft202012Validator(RUN_EVENT, validate_formats=True)
+
+
+def check(event):
+    """Check an event by the official classes: known keys, required keys, types, and formats of IDs, times and URIs."""
+    assert event["schemaURL"] == event_v2.RunEvent._get_schema()
+    _check(event_v2.RunEvent, event)
+
+
+def _check(model, content):
+    fields = {one.name: one for one in attr.fields(attr.resolve_types(model))}
+    assert set(content) <= {*fields, "schemaURL"}
+    made = {
+        fields[name].alias: _value(fields[name].type, value) for name, value in content.items() if fields[name].init
+    }
+    model(**made)  # required keys, and formats
+
+
+def _value(kind, value):
+    """Check a value by its type; return what the class takes."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+    if typing.get_origin(kind) is list:
+        return [_value(typing.get_args(kind)[0], one) for one in value]
+    if typing.get_origin(kind) is dict:
+        for facet in value.values():
+            _check(FACETS[facet["_schemaURL"]], facet)
+        return {}
+    if attr.has(kind):
+        _check(kind, value)
+        return value
+    if kind is event_v2.RunState:
+        return event_v2.RunState[value]
+    assert isinstance(value, str if kind is typing.Any else kind)
+    return value
 
 
 @pytest.fixture
@@ -99,7 +113,7 @@ def test_two_stages_send_their_start_and_end_with_the_files_between_them(linked_
         assert done.stderr == ""
     events = [event for _, _, event in receiver.received]
     for event in events:
-        VALIDATOR.validate(event)
+        check(event)
     assert {(path, key) for path, key, _ in receiver.received} == {("/api/v1/lineage", "Bearer secret")}
     states = [(event["job"]["name"], event["eventType"]) for event in events]
     assert states == [(f"{one}@iris", state) for one in ("download", "preprocess") for state in ("START", "COMPLETE")]
@@ -129,11 +143,12 @@ def test_a_stage_that_fails_says_why(linked_project, receiver):
     done = run_script(linked_project, ["pipelines/preprocess.py", "iris"], **variables)
     assert done.returncode == 1
     _, failed = (event for _, _, event in receiver.received)
-    VALIDATOR.validate(failed)
+    check(failed)
     assert failed["eventType"] == "FAIL"
     facets = failed["run"]["facets"]
     assert facets["errorMessage"]["message"] in done.stderr
-    assert facets["parent"]["job"] == {"namespace": "airflow", "name": "nightly.train", "facets": {}}
+    for parent in (facets["parent"], facets["parent"]["root"]):
+        assert parent["job"] == {"namespace": "airflow", "name": "nightly.train", "facets": {}}
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "no address"])
@@ -192,3 +207,25 @@ def test_the_command_of_the_guide_sends_the_stages_that_run(iris_run, repository
     project.run("bash", "-c", command.replace("http://localhost:5000", receiver.url))
     states = [(event["job"]["name"], event["eventType"]) for _, _, event in receiver.received]
     assert states == [(stage, state) for stage in ("register@iris_mlp", "report") for state in ("START", "COMPLETE")]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_penstock_repro_is_the_parent_of_its_stages(iris_run, receiver, tmp_path, jobs):
+    project = iris_run.copied_to(tmp_path / "project")
+    project.edit_params(models__iris_mlp__gates__parity=0.001)
+    root = "air/flow/nightly/0190d5e5-2b5f-7cc8-9b1c-0d6a7c2f1a11"
+    variables = {"OPENLINEAGE_URL": receiver.url, "OPENLINEAGE_PARENT_ID": root}
+    done = run_script(project.root, ["-m", "penstock.cli", "repro", "--jobs", jobs], **variables)
+    assert done.returncode == 0, done.stderr
+    events = [event for _, _, event in receiver.received]
+    for event in events:
+        check(event)
+    jobs_of_events = [event["job"]["name"] for event in events]
+    assert jobs_of_events[0] == jobs_of_events[-1] == "repro"
+    assert jobs_of_events[1:-1].count("report") == 2  # DVC may restore the other one
+    (first, *stages, _) = (event["run"] for event in events)
+    parents = [run["facets"]["parent"] for run in (first, *stages)]
+    assert {one["run"]["runId"] for one in parents[1:]} == {first["runId"]}
+    assert {(one["root"]["job"]["namespace"], one["root"]["job"]["name"]) for one in parents} == {
+        ("air/flow", "nightly")
+    }

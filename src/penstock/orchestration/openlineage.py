@@ -2,6 +2,7 @@
 
 Each stage is a run of the job STAGE@NAME: START, then COMPLETE, FAIL, or ABORT after a signal
 (https://openlineage.io/docs/spec/object-model). The datasets are the files of dvc.yaml, with DVC's hash as version.
+`penstock repro` is a run of the job `repro`, and the parent of the runs of its stages.
 
 No stage fails because of it: a thread sends the events, and the end of a stage waits a few seconds at most.
 """
@@ -16,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from penstock.config.params import Config
 from penstock.core import console
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
 
 URL, ENDPOINT, API_KEY = "OPENLINEAGE_URL", "OPENLINEAGE_ENDPOINT", "OPENLINEAGE_API_KEY"
-NAMESPACE, PARENT = "OPENLINEAGE_NAMESPACE", "OPENLINEAGE_PARENT_ID"
+NAMESPACE, PARENT, ROOT = "OPENLINEAGE_NAMESPACE", "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"
 DEFAULT_NAMESPACE = "penstock"
 PRODUCER = "urn:penstock:stage-runner:1"
 SECONDS = 2.0  # to connect, to be answered, and to wait at the end of a stage
@@ -66,11 +68,35 @@ def stage_events(project: Project, config: Config, stage: str, block: str, name:
     if not os.environ.get(URL) or not is_rank_zero():
         yield
         return
-    sender = _Sender(project, stage_files(project, config, stage, block, name))
+    with _sent(_Sender(project, stage_files(project, config, stage, block, name), "STAGE")):
+        yield
+
+
+@contextmanager
+def repro_events(project: Project) -> Iterator[None]:
+    """Send the events of `penstock repro` around a block, if OPENLINEAGE_URL is set; its stages name it as parent."""
+    if not os.environ.get(URL):
+        yield
+        return
+    sender = _Sender(project, StageFiles("repro", (), ()), "PIPELINE")
+    former = {name: os.environ.get(name) for name in (PARENT, ROOT)}
+    os.environ |= {PARENT: sender.identity, ROOT: former[ROOT] or former[PARENT] or sender.identity}
+    try:
+        with _sent(sender):
+            yield
+    finally:
+        for name, value in former.items():
+            os.environ.pop(name)
+            os.environ |= {name: value} if value is not None else {}
+
+
+@contextmanager
+def _sent(sender: _Sender) -> Iterator[None]:
+    """Send the first event, and the last one after the block."""
     sender.start("START")
     try:
         yield
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         sender.finish("ABORT")
         raise
     except BaseException as error:
@@ -122,15 +148,28 @@ class _Values:
 
 
 class _Sender:
-    """Send the events of one run, each in a thread."""
+    """Send the events of one run, each in a thread.
 
-    def __init__(self, project: Project, files: StageFiles) -> None:
+    Args:
+        project: The project.
+        files: The job with its files.
+        job_type: Type of the job.
+    """
+
+    def __init__(self, project: Project, files: StageFiles, job_type: str) -> None:
         self._project = project
         self._files = files
+        self._job_type = job_type
         self._namespace = os.environ.get(NAMESPACE) or DEFAULT_NAMESPACE
-        self._run_id = ""
+        self._parents = os.environ.get(PARENT, ""), os.environ.get(ROOT, "")
+        self._run_id = str(uuid4())
         self._thread: threading.Thread | None = None
         self._problem = ""
+
+    @property
+    def identity(self) -> str:
+        """The run as the parent of others."""
+        return str(_NamedRun(self._namespace, self._files.job, self._run_id))
 
     def start(self, state: str, error: BaseException | None = None) -> None:
         """Begin to send an event."""
@@ -166,14 +205,12 @@ class _Sender:
     def _event(self, state: str, now: datetime, error: BaseException | None) -> RunEvent:
         from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
         from openlineage.client.facet_v2 import job_type_job
-        from openlineage.client.uuid import generate_new_uuid
 
-        self._run_id = self._run_id or str(generate_new_uuid())
-        job_type = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="PENSTOCK", jobType="STAGE")
+        job_type = job_type_job.JobTypeJobFacet("BATCH", integration="PENSTOCK", jobType=self._job_type)
         return RunEvent(
             eventType=RunState[state],
             eventTime=now.isoformat(timespec="milliseconds"),
-            run=Run(self._run_id, facets=_run_facets(error)),
+            run=Run(self._run_id, facets=_run_facets(self._parents, error)),
             job=Job(self._namespace, self._files.job, facets={"jobType": job_type}),
             producer=PRODUCER,
             inputs=[self._input(path) for path in self._files.inputs],
@@ -225,18 +262,39 @@ def _client() -> OpenLineageClient:
     return OpenLineageClient(transport=HttpTransport(http))
 
 
-def _run_facets(error: BaseException | None) -> dict[str, Any]:
-    """Return the parent of the run, if the environment names one, and the error of a failed run."""
+def _run_facets(parents: tuple[str, str], error: BaseException | None) -> dict[str, Any]:
+    """Return the parent and the root of the run, if the environment names them, and the error of a failed run."""
     from openlineage.client.facet_v2 import error_message_run, parent_run
 
     facets: dict[str, Any] = {}
-    namespace, _, rest = os.environ.get(PARENT, "").partition("/")
-    name, _, run_id = rest.rpartition("/")
-    if namespace and name and run_id:
-        facets["parent"] = parent_run.ParentRunFacet(parent_run.Run(run_id), parent_run.Job(namespace, name))
+    if parent := _NamedRun.parse(parents[0]):
+        root = _NamedRun.parse(parents[1]) or parent
+        facets["parent"] = parent_run.ParentRunFacet(
+            parent_run.Run(parent.run_id),
+            parent_run.Job(parent.namespace, parent.job),
+            parent_run.Root(parent_run.RootRun(root.run_id), parent_run.RootJob(root.namespace, root.job)),
+        )
     if error is not None:
         facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(_message(error), programmingLanguage="Python")
     return facets
+
+
+class _NamedRun(NamedTuple):
+    """A run as the value of a variable: NAMESPACE/JOB/RUN_ID."""
+
+    namespace: str
+    job: str
+    run_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> _NamedRun | None:
+        """Return the run; None if the text names none. A namespace may contain slashes."""
+        rest, _, run_id = text.rpartition("/")
+        namespace, _, job = rest.rpartition("/")
+        return cls(namespace, job, run_id) if namespace and job and run_id else None
+
+    def __str__(self) -> str:
+        return "/".join(self)
 
 
 def _message(error: BaseException) -> str:
