@@ -10,9 +10,9 @@ from penstock.config.loading import load_config
 from penstock.core.paths import Project
 from penstock.orchestration.resources import use_threads
 
-ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro")
+ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro", "search")
 
-OF_EACH_MODEL = {"training_step", "keras_epochs"}
+OF_EACH_MODEL = {"training_step", "keras_epochs", "search"}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", nargs="*", choices=[*ALL, []], help="what to measure (all of it)")

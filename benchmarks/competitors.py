@@ -28,7 +28,7 @@ class Contender:
         self._process = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
-            env=_environment_of_a_newcomer() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            env=environment_of_a_newcomer() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -53,7 +53,7 @@ class Contender:
         raise RuntimeError(f"{self._process.args!r} ended")
 
 
-def _environment_of_a_newcomer() -> dict[str, str]:
+def environment_of_a_newcomer() -> dict[str, str]:
     """Return the environment variables without this process' limits on threads."""
     return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 

@@ -123,6 +123,19 @@ def test_a_mistake_is_reported_with_its_line_and_key(params, old, new, key, says
         assert key.split(".")[-1] in wrong or new.strip() in wrong
 
 
+@pytest.mark.parametrize("value", ["1", "[1]", "{adam: 1}"])
+def test_a_key_named_as_the_kind_of_its_block_is_reported(params, value):
+    with pytest.raises(
+        ConfigError, match=r"params\.yaml:\d+: models\.iris_mlp\.training\.optimizer\.adam: unknown key"
+    ):
+        load_config(params("{kind: adam, learning_rate: 0.01}", f"{{kind: adam, adam: {value}}}"))
+
+
+def test_a_key_named_as_the_form_of_a_search_space_is_reported(params):
+    with pytest.raises(ConfigError, match=r"params\.yaml:\d+: search\.iris_mlp\.space.*block: unknown key"):
+        load_config(params("{choices: [8, 16, 32]}", "{block: [1], choices: [8]}"))
+
+
 def test_each_mistake_gives_one_line(params):
     path = params("accelerator: auto", "accelerator: fast")
     path.write_text(path.read_text().replace("precision: 32-true", "precision: 64"))

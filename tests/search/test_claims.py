@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from penstock.search.claims import Claims, HeldClaims, LostClaimError, Results, worker_name
+from penstock.search.claims import Claims, HeldClaims, LostClaimError, worker_name
+from penstock.search.results import Results
 from penstock.search.storage import open_storage
 from penstock.tracking.training_result import TrainingResult
 

@@ -49,6 +49,7 @@ def test_a_classifier_runs_what_is_measured_with_it(stale):
 def test_a_tuned_model_runs_its_own_pipeline(stale):
     found = stale(tuned__imdb_ngrams__training__epochs=3)
     assert {name for name in found if "@" in name} >= of_model("imdb_ngrams", "tuned/dvc.yaml:")
+    assert "tuned/seeds/dvc.yaml:seeds@imdb_ngrams" in found
     assert all("imdb_ngrams" in name for name in found if "@" in name)
 
 

@@ -8,12 +8,14 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
+from penstock.config.loading import load_config
 from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.search import studies
 from penstock.search.claims import Claims, worker_name
 from penstock.search.dry_run import show_plan
 from penstock.search.status import StudyStatus
-from penstock.tracking.tags import KEY, PARENT, TRIAL
+from penstock.tracking.study_run import track_study
+from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, PARENT, TRIAL
 from tests.search.search_project import MODEL
 
 
@@ -43,6 +45,16 @@ def test_each_trial_is_a_child_run_of_the_study_and_the_score_is_that_of_validat
 
 
 RATE = "training.optimizer.learning_rate"
+
+
+def test_a_study_describes_the_experiment_before_any_training_does(searched):
+    config = load_config(searched.project.params)
+    with track_study(searched.project, config, "iris_mlp", "s"):
+        pass
+    searched.upload()
+    tags = MlflowClient(searched.uri).get_experiment_by_name("iris").tags
+    assert "Models trained on **iris**" in tags[DESCRIPTION]
+    assert EXPERIMENT_KIND.items() <= tags.items()
 
 
 def test_a_finished_study_is_left_alone_and_more_trials_are_added(searched):

@@ -173,6 +173,25 @@ def test_rejected_event_is_quarantined_and_the_rest_is_uploaded(project, write, 
     assert not pending_logs(spool_dir(project), uri)
 
 
+def test_successive_metrics_are_one_call_of_mlflow(write, uri, monkeypatch):
+    calls = []
+    log_batch = MlflowClient.log_batch
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **named: calls.append(1) or log_batch(*args, **named))
+    log = write(lambda run: [run.log_metrics({"val/loss": step / 2}, step=step) for step in range(1500)])
+    Uploader(log, uri).upload_pending()
+    run = found(uri)["iris_mlp"]
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "val/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(step, step / 2) for step in range(1500)]
+    assert len(calls) == 2
+
+
+def test_a_rejected_metric_does_not_take_others_with_it(write, uri):
+    log = write(lambda run: [run.log_metrics({name: 1.0}) for name in ("val/loss", "no//name", "val/accuracy")])
+    Uploader(log, uri).upload_pending()
+    assert set(found(uri)["iris_mlp"].data.metrics) == {"val/loss", "val/accuracy"}
+    assert len(list(read_events(log.with_suffix(".rejected")))) == 1
+
+
 def test_event_that_is_rejected_twice_is_kept_once(write, uri):
     log = write(lambda run: run.set_tags({"": "a tag without a name"}))
     for _ in range(2):

@@ -110,13 +110,22 @@ def _message(details: ErrorDetails) -> str:
 def _document_keys(document: Document, location: tuple[str | int, ...]) -> list[str | int]:
     """The keys of `location` that stand in the file: pydantic adds the kind of a union and '[key]' marks."""
     keys: list[str | int] = []
+    tag_passed = False
     for position, part in enumerate(location):
+        if not tag_passed and _is_tag(document, part):  # also if the block has a key of this name
+            tag_passed = True
+            continue
         if _holds(document, part):
-            document = document[part]
+            document, tag_passed = document[part], False
         elif position < len(location) - 1 or part == "[key]" or not isinstance(document, dict | list):
             continue
         keys.append(part)
     return keys
+
+
+def _is_tag(document: Document, part: str | int) -> bool:
+    """Return whether a part of a location is the kind of the block."""
+    return isinstance(document, dict) and part in (document.get("kind"), document.get("task"))
 
 
 def _holds(document: Document, key: str | int) -> bool:
@@ -127,7 +136,7 @@ def _holds(document: Document, key: str | int) -> bool:
 
 def _key_in(document: Document, key: str | int) -> str | int:
     """Return the key as this block has it: the entries of a list are numbered."""
-    return int(key) if isinstance(document, list) else key
+    return int(key) if isinstance(document, list) and str(key).isdigit() else key
 
 
 def _dotted(keys: list[str | int]) -> str:

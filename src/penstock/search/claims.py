@@ -1,4 +1,4 @@
-"""Claims: which worker works on what, and the results of trainings, in tables beside Optuna's.
+"""Claims: which worker works on what, in a table beside Optuna's.
 
 A claim is a lease. Its worker renews it, and another worker may take it once it has expired. Each taking gives it a
 higher token (a fencing token), so a worker that was paused finds out that its claim was taken. Every operation is one
@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, 
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.tracking.run import AbandonedRunError
-from penstock.tracking.training_result import TrainingResult
 
 TABLES = MetaData()
 Table(
@@ -30,17 +29,6 @@ Table(
     Column("worker", String(256), nullable=False),
     Column("token", Integer, nullable=False),
     Column("expires", Float, nullable=False),
-)
-Table(
-    "penstock_results",
-    TABLES,
-    Column("training", String(64), primary_key=True),
-    Column("score", Float),
-    Column("loss", Float),
-    Column("epoch", Integer),
-    Column("epochs", Integer),
-    Column("seconds", Float),
-    Column("reason", String(1000)),
 )
 # Seconds since 1970.
 _NOW = {
@@ -209,29 +197,3 @@ class HeldClaims:
         while not self._ended.wait(self.claims.seconds / RENEWALS_PER_LEASE):
             with suppress(LostClaimError, SQLAlchemyError):  # an unreachable database: the claim may expire
                 self.require()
-
-
-@dataclass(frozen=True)
-class Results:
-    """Results of all trainings of one database, whichever study they were for, by the key of their provenance."""
-
-    engine: Engine
-
-    def put(self, key: str, result: TrainingResult) -> None:
-        """Store the result of a training. The first one stays."""
-        statement = (
-            "INSERT INTO penstock_results (training, score, loss, epoch, epochs, seconds, reason) "
-            "VALUES (:training, :score, :loss, :epoch, :epochs, :seconds, :reason) ON CONFLICT (training) DO NOTHING"
-        )
-        values: dict[str, Any] = {"training": key, **asdict(result)}
-        with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
-
-    def get(self, key: str) -> TrainingResult | None:
-        """Return the result of a training; None if it has none yet."""
-        statement = (
-            "SELECT score, loss, epoch, epochs, seconds, reason FROM penstock_results WHERE training = :training"
-        )
-        with self.engine.begin() as connection:
-            row = connection.execute(text(statement), {"training": key}).one_or_none()
-        return TrainingResult(*row) if row is not None else None

@@ -57,7 +57,7 @@ def _is_within(dep: str, out: str) -> bool:
 
 
 def _stages(project: Project, params: Document) -> Iterator[Stage]:
-    for pipeline in (project.pipeline, project.tuned_pipeline):
+    for pipeline in (project.pipeline, project.tuned_pipeline, project.seeds_pipeline):
         if pipeline.is_file():
             yield from _stages_of(project, pipeline, params)
 

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from penstock.core import console
 from penstock.core.errors import ConfigError, first_line
-from penstock.search.claims import Results
+from penstock.search.results import Results
 from penstock.search.search_job import SearchJob
 from penstock.search.status import settings_text
 from penstock.search.storage import open_storage

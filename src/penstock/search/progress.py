@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from penstock.config.params import Config
 from penstock.io.provenance import Provenance
 from penstock.search import studies
-from penstock.search.claims import Results
+from penstock.search.results import Results
 from penstock.search.search_job import SearchJob
 from penstock.search.studies import Study
 from penstock.tracking.training_result import TrainingResult

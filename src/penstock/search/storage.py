@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from penstock.core.credentials import without_credentials
 from penstock.core.errors import ConfigError, first_line
 from penstock.core.paths import Project
-from penstock.search.claims import TABLES
+from penstock.search import claims, results
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BUSY_SECONDS = 60.0
@@ -121,7 +121,8 @@ def _open(address: URL) -> RDBStorage:
         )
     if is_file:
         _begin_at_once(storage.engine)
-    TABLES.create_all(storage.engine)
+    for tables in (claims.TABLES, results.TABLES):
+        tables.create_all(storage.engine)
     return storage
 
 

@@ -18,8 +18,9 @@ from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import shares_of_gpus
 from penstock.search import studies
-from penstock.search.claims import Claims, Results, worker_name
+from penstock.search.claims import Claims, worker_name
 from penstock.search.progress import SearchProgress
+from penstock.search.results import Results
 from penstock.search.search_job import SearchJob, WorkerOrder
 from penstock.search.status import StudyStatus, print_winner, settings_text, trial_text
 from penstock.search.storage import open_storage

@@ -17,8 +17,9 @@ from penstock.core.errors import ConfigError, PenstockError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.orchestration.resources import use_threads
-from penstock.search.claims import Claims, HeldClaims, Results, worker_name
+from penstock.search.claims import Claims, HeldClaims, worker_name
 from penstock.search.progress import SearchProgress
+from penstock.search.results import Results
 from penstock.search.samplers import make_pruner
 from penstock.search.search_job import WorkerOrder
 from penstock.search.storage import open_storage

@@ -47,18 +47,6 @@ class RunDescription:
             ]
         )
 
-    def experiment(self) -> str:
-        """Return the description of the experiment."""
-        return "\n\n".join(
-            [
-                f"Models trained on **{self.info.dataset}**: {self.info.description}.",
-                "- One run for each model, data, parameters and code (tag `penstock.key`).\n"
-                "- Each fold of a cross-validation and each seed is a child run.\n"
-                "- Duration is the time worked, without the time between stages.\n"
-                "- Metrics are explained in docs/metrics.md.",
-            ]
-        )
-
     def _commands(self, environment: Mapping[str, str]) -> str:
         commit, _, changes = environment.get(COMMIT, "none").partition("+")
         checkout = [] if commit == "none" else [f"git checkout {commit}"]
@@ -67,6 +55,19 @@ class RunDescription:
         elif changes:
             checkout.append("# and apply the changes that were not committed")
         return "\n".join([*checkout, f"dvc repro {self.stage}"])
+
+
+def experiment_description(info: DatasetInfo) -> str:
+    """Return the description of the experiment of a dataset."""
+    return "\n\n".join(
+        [
+            f"Models trained on **{info.dataset}**: {info.description}.",
+            "- One run for each model, data, parameters and code (tag `penstock.key`).\n"
+            "- Each fold of a cross-validation, each seed and each trial of a search is a child run.\n"
+            "- Duration is the time worked, without the time between stages.\n"
+            "- Metrics are explained in docs/metrics.md.",
+        ]
+    )
 
 
 def _shortened(architecture: str) -> str:

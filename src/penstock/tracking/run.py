@@ -28,7 +28,7 @@ from penstock.io.provenance import Provenance
 from penstock.tracking import environment
 from penstock.tracking.child_process import finish_uploader, start_uploader
 from penstock.tracking.dataset_splits import describe_split, split_name
-from penstock.tracking.description import RunDescription
+from penstock.tracking.description import RunDescription, experiment_description
 from penstock.tracking.shared_uploader import has_shared_uploader
 from penstock.tracking.spool import EventLog, spool_dir
 from penstock.tracking.system_metrics import system_metrics
@@ -196,7 +196,7 @@ class TrackedRun:
 
     def log_description(self, description: RunDescription) -> None:
         """Set the descriptions of the run and of its experiment, unless they have one."""
-        content = {"run": description.run(self._environment), "experiment": description.experiment()}
+        content = {"run": description.run(self._environment), "experiment": experiment_description(description.info)}
         self._emit("description", content)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:

@@ -72,6 +72,19 @@ class RunWriter:
         self._handlers[event.kind](event)
         self._last_event = event.at
 
+    def write_metrics(self, events: Sequence[Event]) -> None:
+        """Write several events `metrics` with one call of MLflow; errors are those of `write`."""
+        if not self._run_id:
+            raise KeyError("begin")
+        new: dict[tuple[str, int, float | None], Metric] = {}
+        for event in events:
+            step = event.content["step"]
+            for key, value in event.content["metrics"].items():
+                if not self._has(key, step, value):
+                    new.setdefault((key, step, None if is_timed(key) else value), Metric(key, value, event.at, step))
+        self._log(list(new.values()))
+        self._last_event = events[-1].at
+
     def run_is_deleted(self) -> bool:
         """Return whether somebody deleted the run, or its experiment, since the event `begin`."""
         if not self._run_id:
@@ -152,16 +165,23 @@ class RunWriter:
         self._ended = True
 
     def _description(self, event: Event) -> None:
-        """Set the descriptions of the run and of its experiment, unless they have one that is no restored run's."""
-        tags = self._tags_of_run()
-        if DESCRIPTION not in tags or RESTORED in tags:
-            self._set_tags({DESCRIPTION: event.content["run"]})
-        if RESTORED in tags:
-            self._client.delete_tag(self._run_id, RESTORED)
+        """Set the descriptions of the run, if it has one, and of its experiment.
+
+        Descriptions that are there already stay, unless the run is a restored one.
+        """
+        if "run" in event.content:
+            self._describe_run(event.content["run"])
         known = self._client.get_experiment(self._experiment_id).tags
         for tag, value in (EXPERIMENT_KIND | {DESCRIPTION: event.content["experiment"]}).items():
             if tag not in known:
                 self._client.set_experiment_tag(self._experiment_id, tag, value)
+
+    def _describe_run(self, description: str) -> None:
+        tags = self._tags_of_run()
+        if DESCRIPTION not in tags or RESTORED in tags:
+            self._set_tags({DESCRIPTION: description})
+        if RESTORED in tags:
+            self._client.delete_tag(self._run_id, RESTORED)
 
     def _parameters(self, event: Event) -> None:
         self._client.log_batch(self._run_id, params=[Param(key, value) for key, value in event.content.items()])

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 from penstock.config.params import Config
 from penstock.core.paths import Project
+from penstock.io.processed_dataset import ProcessedDataset
 from penstock.tracking import environment
+from penstock.tracking.description import experiment_description
 from penstock.tracking.run import Emit, ending, spooled
 from penstock.tracking.tags import KEY, MODEL
 from penstock.tracking.uri import local_artifacts, tracking_uri
@@ -51,6 +53,8 @@ def track_study(project: Project, config: Config, model: str, study: str) -> Ite
                 "environment": environment.describe(project.root),
             },
         )
+        info = ProcessedDataset(project.processed(experiment)).info
+        emit("description", {"experiment": experiment_description(info)})
         run = StudyRun(emit)
         with ending(run.end):
             yield run
