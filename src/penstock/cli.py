@@ -25,6 +25,7 @@ from penstock.core.errors import ComparisonError, ConfigError, PenstockError, St
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.lineage.command import add_lineage_command
+from penstock.prediction.command import add_predict_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
 from penstock.search.adopt_command import add_adopt_command
@@ -106,10 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     ui.set_defaults(run=_ui)
 
-    predict = commands.add_parser("predict", help="predict one row with a validated model")
-    predict.add_argument("model", help="name of the model")
-    predict.add_argument("input", nargs="+", help="numbers, a text, or the path of an image")
-    predict.set_defaults(run=_predict)
+    add_predict_command(commands)
 
     serve = commands.add_parser("serve", help="serve validated models, or any ONNX files, over HTTP and gRPC")
     add_options(serve)
@@ -289,24 +287,6 @@ def _ui(chosen: argparse.Namespace) -> None:
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     start_view_links(uri, chosen.host, chosen.port, list(config.datasets), browser=browser)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *chain.from_iterable(options.items())])
-
-
-def _predict(chosen: argparse.Namespace) -> None:
-    from penstock.serving.codecs.cli import parse_input
-    from penstock.serving.errors import InputError
-    from penstock.serving.runtime.repository import load_named
-
-    model = load_named(chosen.model, Project.find().served)
-    try:
-        answer = model.predict(parse_input(model.input, chosen.input))
-    except InputError as error:
-        raise ConfigError(f"{model.name}: {error} ({model.metadata['input']})") from None
-    if not model.classes:
-        print(json.dumps(answer))
-        return
-    print(answer["label"])
-    for name, probability in answer["probabilities"].items():
-        print(f"  {name:<12} {probability:.4f}")
 
 
 def _serve(chosen: argparse.Namespace) -> None:

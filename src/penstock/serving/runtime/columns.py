@@ -92,6 +92,15 @@ def targets_of(outputs: Sequence[TensorSpec], metadata: Mapping[str, Any]) -> li
     return [{key: one[key] for key in keys if isinstance(one.get(key), str)} for one in told]
 
 
+def has_names(columns: Sequence[Column]) -> bool:
+    """Return whether the file names the columns."""
+    return any(column.place is None or column.name != _unnamed(column.place) for column in columns)
+
+
+def _unnamed(place: int) -> str:
+    return f"feature {place + 1}"
+
+
 def is_single_value(spec: TensorSpec) -> bool:
     """Return whether a row of a tensor is one value, [rows] or [rows, 1]."""
     return spec.shape in ((-1,), (-1, 1))
@@ -131,7 +140,7 @@ def _described(count: int, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = re.split(r", (?:and )?| and ", parts[1]) if parts else []
     unit = (parts[2] or "") if parts else ""
     if len(set(names)) != count:
-        names, unit = [f"feature {number}" for number in range(1, count + 1)], ""
+        names, unit = [_unnamed(place) for place in range(count)], ""
     ranges: list[Any] = []
     with suppress(ValueError, TypeError):
         ranges = list(json.loads(metadata.get("ranges", "[]")))

@@ -297,20 +297,6 @@ class ServedModel:
                 return InputError(f"{name}: expected finite values, not an infinity or NaN")
         return InputError(f"{self.input.name}: the values are so large that the model's output is not finite")
 
-    def predict(self, row: object) -> dict[str, Any]:
-        """Predict one row of nested lists.
-
-        Raises:
-            InputError: The row does not fit the model.
-        """
-        if len(self.inputs) != 1:
-            raise InputError(f"{self.name}: has {len(self.inputs)} inputs, not one")
-        inputs = self.signature.arrays_from_row({self.input.name: row})
-        outputs = self.run(inputs)
-        if self.non_finite_rows(outputs) is not None:
-            raise self.non_finite_error(inputs)
-        return self.prediction(outputs, 0)
-
     def prediction(self, outputs: Tensors, row: int) -> dict[str, Any]:
         """Return the label or labels and the probability of every class for a row, or all outputs as lists."""
         for name, output in outputs.items():
