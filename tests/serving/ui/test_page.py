@@ -6,14 +6,12 @@ from contextlib import ExitStack
 
 import httpx
 import numpy as np
-import onnx
 import pytest
 from playwright.sync_api import expect
 
 from penstock.core.paths import Project
 from penstock.io.processed_dataset import ProcessedDataset
 from tests.helpers.processes import wait_until
-from tests.serving import third_party_models
 from tests.serving.server_process import serving
 from tests.serving.ui.browser import VIEWPORTS, by_finger, by_mouse, chromium, watched
 from tests.serving.ui.inspection import CONTRASTS, FOCUSED, TOO_WIDE
@@ -278,16 +276,6 @@ def test_only_panels_of_served_models_are_shown(browser, site, tmp_path):
         shown = seen.page.evaluate("[...document.querySelectorAll('.panel')].filter(p => !p.hidden).map(p => p.id)")
         assert shown == ["flower"]
         expect(seen.page.get_by_role("navigation").get_by_role("link")).to_have_text(["Flower"])
-
-
-def test_models_of_other_exporters_have_no_panel_and_harm_no_other(browser, tmp_path):
-    for name, make in (("constant", third_party_models.without_inputs), ("sum", third_party_models.sum_of_two)):
-        onnx.save(make(), tmp_path / f"{name}.onnx")
-    with serving(tmp_path, str(tmp_path), "--allow-unvalidated") as served, watched(browser, served.url) as seen:
-        expect(seen.page.locator("#served")).to_have_text(
-            "This server has 2 models. Not validated: constant, sum. "
-            "This page has no panel for such models; use the API."
-        )
 
 
 def test_the_page_waits_for_a_stopped_server(browser, site, tmp_path):

@@ -7,15 +7,21 @@ const classifies = (model) => gives(model, "probabilities") && model.classes?.le
 const takesImages = (model) => input(model).datatype === "UINT8" && input(model).shape.length === 3;
 const takesNumbers = (model) => input(model).datatype === "FP32" && input(model).shape.length === 2;
 
-/** Classifiers of the most frequent image shape, because one drawing is sent to all. */
+const takesTexts = (model) => model.inputs.length === 1 && input(model).datatype === "BYTES";
+const hasDigits = (model) => model.classes.every((name) => /^\d$/.test(name));
+/** Whether the file's description of its input, or the name of a column, has a word. */
+const isOf = (model, word) => [model.parameters.input ?? "", ...model.columns.map(({ name }) => name)].some((said) => said.includes(word));
+
+/** Classifiers of digits, of the most frequent image shape, because one drawing is sent to all. */
 export function readers(models) {
-  const images = models.filter((model) => classifies(model) && takesImages(model));
+  const images = models.filter((model) => classifies(model) && takesImages(model) && hasDigits(model));
   const shapes = Map.groupBy(images, (model) => String(input(model).shape));
   return [...shapes.values()].sort((a, b) => b.length - a.length)[0] ?? [];
 }
 
-export const critics = (models) => models.filter((model) => classifies(model) && input(model).datatype === "BYTES");
-export const botanists = (models) => models.filter((model) => classifies(model) && takesNumbers(model));
+/** Classifiers of film reviews; the panel says so. */
+export const critics = (models) => models.filter((model) => classifies(model) && takesTexts(model) && isOf(model, "review"));
+export const botanists = (models) => models.filter((model) => classifies(model) && takesNumbers(model) && isOf(model, "petal"));
 /** Autoencoders with an input for the latent shift. */
 export const autoencoders = (models) =>
   models.filter(

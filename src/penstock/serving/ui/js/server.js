@@ -14,11 +14,14 @@ export class Unreachable extends Error {}
 const PATIENCE_MS = 20_000;
 const TOKEN = "token";
 
+/** @param body of a POST request: a value that is sent as JSON, or a file */
 async function ask(path, body) {
-  const asked = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const isFile = body instanceof Blob;
+  const asked = body === undefined ? {} : { method: "POST", body: isFile ? body : JSON.stringify(body) };
+  const type = isFile ? body.type : "application/json";
   let response, answer;
   try {
-    response = await fetch(path, { ...asked, headers: headers(), signal: AbortSignal.timeout(PATIENCE_MS) });
+    response = await fetch(path, { ...asked, headers: headers(type), signal: AbortSignal.timeout(PATIENCE_MS) });
     answer = await response.json();
   } catch {
     throw new Unreachable("The server does not answer.");
@@ -27,8 +30,8 @@ async function ask(path, body) {
   return answer;
 }
 
-function headers() {
-  return { "Content-Type": "application/json", ...(token() ? { Authorization: `Bearer ${token()}` } : {}) };
+function headers(type) {
+  return { "Content-Type": type, ...(token() ? { Authorization: `Bearer ${token()}` } : {}) };
 }
 
 /** The token of this tab, or null. */
@@ -46,6 +49,10 @@ export async function servedModels() {
 /** Predicts one row: label, probabilities, and the server's time in milliseconds. */
 export const predict = (model, value) =>
   ask(`predict/${encodeURIComponent(model.name)}`, { [model.inputs[0].name]: value });
+
+/** Predicts a row of columns by the name of each input, or an image file. */
+export const predictRow = (model, row, background = "dark") =>
+  ask(`predict/${encodeURIComponent(model.name)}?background=${background}`, row);
 
 /** Explains one row: the weight of each pixel or word. */
 export const explain = (model, value) =>
