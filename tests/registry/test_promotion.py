@@ -145,7 +145,9 @@ def test_a_promotion_by_hand_says_that_it_overrides_the_test(flowers, client, pe
     assert code == 0
     assert "champion moved from version 1 to 2: smaller petals next week" in output
     assert "against the comparison: worse by the paired test: accuracy 0.6842, champion 0.9474" in output
-    assert "against the comparison: worse" in penstock("history", "iris_mlp")[1]
+    history = penstock("history", "iris_mlp")[1]
+    assert "against the comparison: worse" in history
+    assert max(map(len, history.splitlines())) <= 100
     first, second = json.loads(penstock("history", "iris_mlp", "--json")[1])
     assert (first["by"], first["version"], first["previous"]) == ("register", "1", None)
     assert (second["by"], second["version"], second["previous"]) == ("promote", "2", "1")

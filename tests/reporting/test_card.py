@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from penstock.cli import main
 from penstock.data.datasets.iris import CLASSES
-from penstock.io.files import read_json, sha256
+from penstock.io.files import read_json, sha256, write_json
 from tests.helpers.compared_models import GOOD, threshold_classifier
 from tests.helpers.reported_project import add_sections, reported_project
 
@@ -45,6 +45,7 @@ def project(repository, tmp_path, monkeypatch):
     files.onnx.parent.mkdir(parents=True)
     onnx.save(threshold_classifier(GOOD, **METADATA), files.onnx)
     measured = {"onnx": {"bytes": files.onnx.stat().st_size, "sha256": sha256(files.onnx)}}
+    write_json(files.latency_report, {"median_milliseconds": {"1": 0.01, "256": 0.2}})
     flowers = np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)
     add_sections(project, "iris_mlp", {**measured, "behaviour": {"noise": BEHAVIOUR}}, example_inputs=flowers)
     return project
@@ -133,6 +134,19 @@ def test_an_unknown_model_is_named_with_the_nearest(project, capsys):
 def test_a_missing_file_is_named_with_the_command_that_makes_it(project, capsys, model, path, command):
     (project.root / path).unlink(missing_ok=True)
     assert refused(capsys, model) == (1, f"error: {path}: no such file; `{command}` makes it\n")
+
+
+DAMAGES = {"cut": lambda text: text.rpartition(",")[0], "empty": lambda _: "", "conflict": "<<<<<<< HEAD\n".__add__}
+
+
+@pytest.mark.parametrize("report", ["history", "per_class", "latency_report", "validation_report"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_report_is_named(project, capsys, report, damage):
+    path = getattr(project.model("iris_mlp", "models"), report)
+    path.write_text(damage(path.read_text()))
+    code, message = refused(capsys, "iris_mlp")
+    assert code == 1
+    assert message.startswith(f"error: {path}:")
 
 
 def test_a_report_of_another_file_is_refused(project, capsys):

@@ -17,7 +17,14 @@ def _as_tuple(words: object) -> object:
     return tuple(words) if isinstance(words, list) else words
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(not_empty)]
+def _no_blank(words: tuple[str, ...]) -> tuple[str, ...]:
+    for number, word in enumerate(words):
+        if not word.strip():
+            raise mistake("is empty", at=[str(number)])
+    return words
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(not_empty), AfterValidator(_no_blank)]
 
 
 def _at_least_two(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,7 +96,7 @@ class NameSwapTestConfig(_BehaviourTestConfig):
     """Texts in which names of people are exchanged keep their label."""
 
     kind: Literal["name_swap"] = Field(description="Exchange names in the list for one another; the label must stay.")
-    names: Annotated[tuple[str, ...], AfterValidator(_at_least_two)] = Field(
+    names: Annotated[tuple[str, ...], AfterValidator(_at_least_two), AfterValidator(_no_blank)] = Field(
         description="Names that say nothing about the class, at least two."
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imports MLflow
 MAX_REASON = 1000
 NAME_HELP = "name of the registered model: a model of params.yaml, or with .int8 its int8 file"
 ROLLED_BACK = "rolled back"
+REASON_WIDTH = 46  # so that `penstock history` fits into 100 columns
 
 
 def add_registry_commands(commands: Commands) -> None:
@@ -155,8 +156,10 @@ def _print_history(name: str, moves: Sequence[Move], champion: str) -> None:
     if not moves:
         return
     table = Table("#", "time", "champion", "by", "user", "reason", box=None, pad_edge=False, header_style="bold")
-    for column in table.columns:
+    *facts, reason_column = table.columns
+    for column in facts:
         column.no_wrap = True
+    reason_column.max_width = REASON_WIDTH
     for move in moves:
         reason = "\n".join(filter(None, (move.reason, comparison_text(move.evidence))))
         cells = [str(move.number or ""), _shown_time(move), _versions(move), move.kind, move.user, reason]

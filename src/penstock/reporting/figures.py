@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from penstock.core.errors import MissingFileError
 from penstock.io.files import read_csv
 
 if TYPE_CHECKING:
@@ -25,8 +26,32 @@ Figures = dict[str, bytes]
 
 
 def read_history(path: Path) -> History:
-    """Read the rows of a history.csv."""
-    return [{key: float(value) for key, value in row.items()} for row in read_csv(path)]
+    """Read the rows of a history.csv.
+
+    Raises:
+        MissingFileError: The file is damaged.
+    """
+    try:
+        return [{key: float(value) for key, value in row.items()} for row in read_table(path)]
+    except ValueError:
+        raise damaged(path) from None
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a report in CSV.
+
+    Raises:
+        MissingFileError: The file has no rows, or one of another length than its header.
+    """
+    rows = read_csv(path)
+    if not rows or any(None in row or None in row.values() for row in rows):
+        raise damaged(path)
+    return rows
+
+
+def damaged(path: Path) -> MissingFileError:
+    """Return the error of a report that is cut off, or has the marks of a merge conflict."""
+    return MissingFileError(f"{path}: not the whole report; `git restore` or `dvc repro -f` brings it back")
 
 
 def learning_curves(title: str, history: History) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -125,7 +124,7 @@ def read_result(name: str, model: ModelConfig, files: ModelFiles, seconds: float
 
 def _latency(files: ModelFiles) -> dict[str, float]:
     path = files.latency_report
-    return json.loads(path.read_text(encoding="utf-8"))["median_milliseconds"] if path.is_file() else {}
+    return read_json(path)["median_milliseconds"] if path.is_file() else {}
 
 
 def show(results: Iterable[Result]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from penstock.io.files import read_csv
 from penstock.reporting.charts import Series, line_chart, reliability_diagram
-from penstock.reporting.figures import History, read_history
+from penstock.reporting.figures import History, damaged, read_history, read_table
 from penstock.reporting.measures import measure, shown
 from penstock.reporting.mistakes import BehaviourTest, Mistake, Row, behaviour_tests, with_reconstructions, worst_errors
 from penstock.reporting.pixels import data_uri, ink, tiled
@@ -85,9 +85,8 @@ def view_of(result: Result, classes: Sequence[str]) -> ModelView:
         result: Results of the model.
         classes: Class names in the order of the labels.
     """
-    rows, examples, validation = read_csv(result.files.per_class), _examples(result), result.validation
-    is_classifier = "predicted" in rows[0]
-    counts = np.array([int(row["count"]) for row in rows]).reshape(len(classes), -1) if is_classifier else None
+    rows, examples, validation = read_table(result.files.per_class), _examples(result), result.validation
+    counts = _counts(result.files.per_class, rows, len(classes)) if "predicted" in rows[0] else None
     slices = [_slices(name, found) for name, found in validation.get("slices", {}).items() if found]
     return ModelView(
         result=result,
@@ -101,6 +100,13 @@ def view_of(result: Result, classes: Sequence[str]) -> ModelView:
         mistakes=worst_errors(validation, examples, classes),
         pictures=_pictures(examples),
     )
+
+
+def _counts(path: Path, rows: Sequence[Row], classes: int) -> np.ndarray[Any, Any]:
+    """Return the confusion matrix, int64 [actual, predicted]."""
+    if len(rows) != classes**2:
+        raise damaged(path)
+    return np.array([int(row["count"]) for row in rows]).reshape(classes, classes)
 
 
 def _examples(result: Result) -> dict[str, Any]:
