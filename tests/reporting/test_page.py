@@ -134,9 +134,16 @@ def test_every_text_is_readable_in_both_color_schemes(tab, scheme):
     assert (brightness == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+LONG_NAMES = (
+    "document.querySelectorAll('h3, tbody th[scope=row], summary').forEach(one => one.append('_name'.repeat(20)))"
+)
+
+
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(tab):
     opened = tab(**PHONE)
     opened.evaluate(OPEN_ALL)
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    opened.evaluate(LONG_NAMES)
     assert opened.evaluate("document.documentElement.scrollWidth") == 390
 
 
