@@ -115,6 +115,13 @@ def test_output_is_a_file(project, card, capsys):
     assert (project.root / "README.md").read_text() == card
 
 
+def test_a_folder_is_no_output(project, capsys):
+    assert refused(capsys, "iris_mlp", "--output", "reports") == (
+        2,
+        "error: --output reports: a folder; name a file, such as reports/README.md\n",
+    )
+
+
 def test_an_unknown_model_is_named_with_the_nearest(project, capsys):
     code, message = refused(capsys, "iris_mpl")
     assert code == 2

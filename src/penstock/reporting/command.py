@@ -16,11 +16,14 @@ def add_card_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 def _run(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
+    from penstock.core.errors import ConfigError
     from penstock.core.paths import Project
     from penstock.io.files import write_text
     from penstock.reporting.card import model_card
     from penstock.tracking.environment import git_commit
 
+    if chosen.output and chosen.output.is_dir():
+        raise ConfigError(f"--output {chosen.output}: a folder; name a file, such as {chosen.output / 'README.md'}")
     project = Project.find()
     commit = git_commit(project.root)
     card = model_card(project, load_config(project.params), chosen.model, None if commit == "none" else commit)

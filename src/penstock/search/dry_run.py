@@ -55,8 +55,9 @@ def _remark(job: SearchJob, values: dict[str, object], known: dict[str, Training
 def _show_search(job: SearchJob, left: int, known: dict[str, TrainingResult]) -> None:
     ranges = {key: _range(values) for key, values in job.settings.model_dump(mode="json")["space"].items()}
     console.output.print(f"{left} to choose by TPE from: {settings_text(ranges)}", markup=False)
-    text = "has these data; a trial with the same settings and code takes its score"
-    console.output.print(f"known: {len(known)} trainings of {job.model} in MLflow; {text}", markup=False)
+    count = "1 training" if len(known) == 1 else f"{len(known)} trainings"
+    text = "a trial with the same settings and code as one of them takes its score"
+    console.output.print(f"known: {count} of {job.model} on these data in MLflow; {text}", markup=False)
 
 
 def _range(values: object) -> str:
