@@ -161,6 +161,8 @@ def test_rows_of_an_int8_model_run_one_by_one(predict):
         ("fractions", "a,b\n2,1\n0,1\n2,1\n", "rows.csv:3: numbers: the values are so large that the model's output"),
         ("fractions", "a,b\n2,1\n2,9\n", "rows.csv:3: fractions: onnxruntime could not compute these inputs"),
         ("sides", "pixels\nnothing.png\n", "rows.csv:2: column 'pixels': nothing.png: No such file or directory"),
+        ("penguins", '"a";"b"\n1;2\n', "rows.csv:1: ',' expected after '\"'; double a quote within a field, or give"),
+        ("topics", "a,b,c\n1,2,3\n", "rows.csv:1: topics takes 2 numbers in their order, and the header has 3"),
         ("detector", "scores\n-3\n", "detector: its outputs have not one row per input row"),
     ],
 )

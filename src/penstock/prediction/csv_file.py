@@ -74,7 +74,8 @@ class CsvFile:
         try:
             return next(self._reader, None)
         except csv.Error as error:
-            raise self.error(self._before + 1, str(error)) from None
+            hint = "; double a quote within a field, or give the separator by --sep" if "after" in str(error) else ""
+            raise self.error(self._before + 1, f"{error}{hint}") from None
         except UnicodeError as error:
             raise self.error(self._lines + 1, f"not {self._form.encoding}: {error}; give --encoding") from None
 

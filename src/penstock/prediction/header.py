@@ -30,7 +30,10 @@ def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list
         raise file.error(1, f"expected a header, not numbers; the columns are {_names(columns)}")
     by_name = {_key(name): place for place, name in enumerate(file.header)}
     found = [_find(column, file.header, by_name) for column in columns]
-    if not has_names(columns) and len(file.header) == len(columns):
+    if not has_names(columns) and None in found:
+        if len(file.header) != len(columns):
+            count = len(file.header)
+            raise file.error(1, f"{model.name} takes {len(columns)} numbers in their order, and the header has {count}")
         return list(range(len(columns)))
     unknown = [name for place, name in enumerate(file.header) if place not in found]
     if unknown and not extra_columns:

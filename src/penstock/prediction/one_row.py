@@ -9,6 +9,7 @@ from typing import Any
 from penstock.core.errors import ConfigError, nearest
 from penstock.prediction.cells import CellError, arrays_of
 from penstock.serving.errors import RequestError
+from penstock.serving.runtime.columns import has_names
 from penstock.serving.runtime.model import ServedModel
 
 
@@ -46,7 +47,8 @@ def _values(model: ServedModel, words: Sequence[str]) -> list[str | None]:
     if all("=" in word for word in words):
         return _by_name(model, dict(word.split("=", 1) for word in words))
     if len(words) != len(names):
-        raise ConfigError(f"{model.name}: expected {len(names)} values, not {len(words)}: {', '.join(names)}")
+        shown = f": {', '.join(names)}" if has_names(model.columns) else ""
+        raise ConfigError(f"{model.name}: expected {len(names)} values, not {len(words)}{shown}")
     return list(words)
 
 

@@ -303,9 +303,9 @@ class ServedModel:
             self.check_json(name, output)
         if self.runs_whole:
             return {name: output.tolist() for name, output in outputs.items()}
-        if self.label_names:
-            return self._named({name: outputs[name][row].tolist() for name in ("labels", "probabilities")})
         if not self.classes:
+            if self.label_names:
+                return self._named({name: outputs[name][row].tolist() for name in ("labels", "probabilities")})
             # A slice, since an element of an array of texts is no array.
             return {name: output[row : row + 1].tolist()[0] for name, output in outputs.items()}
         probabilities = outputs["probabilities"][row].tolist()

@@ -33,7 +33,7 @@ class Form:
 
     @classmethod
     def of(cls, model: ServedModel) -> Form:
-        return cls(model.inputs, model.outputs, model.classes)
+        return cls(model.inputs, model.outputs, model.classes or model.label_names)
 
 
 @dataclass(frozen=True)
