@@ -43,8 +43,9 @@ def test_a_shift_goes_in_all_eight_directions_and_loses_nothing_inside(dots, gen
     assert (moved.sum(axis=(1, 2)) == 200).all()
 
 
-def test_a_shift_beyond_the_edge_leaves_the_background(dots, generator):
-    moved = perturbed_images(ShiftTestConfig(kind="shift", pixels=5), dots, generator)
+@pytest.mark.parametrize("pixels", [5, 9, 40])
+def test_a_shift_beyond_the_edge_leaves_the_background(dots, generator, pixels):
+    moved = perturbed_images(ShiftTestConfig(kind="shift", pixels=pixels), dots, generator)
     assert not moved.any()
 
 

@@ -47,6 +47,7 @@ def perturbed_images(test: ImageTestConfig, images: Images, generator: np.random
 
 def _shifted(image: Images, y: int, x: int) -> Images:
     height, width = image.shape
+    y, x = max(-height, min(y, height)), max(-width, min(x, width))
     moved = np.zeros_like(image)
     moved[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = image[
         max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)
