@@ -66,7 +66,9 @@ def _fill_schemas(schemas: Part, models: Models, elements: Part) -> None:
     )
     explainable = [model for model in models.values() if is_explainable(model)]
     schemas["ExplainableRow"] = _one_of(explainable, lambda model: _row(model, elements))
-    schemas["Prediction"] = _one_of(models.values(), lambda model: _prediction(model, elements))
+    one = _one_of(models.values(), lambda model: _prediction(model, elements))
+    # The first of one list, not of lists in lists: Swagger UI makes its example of it.
+    schemas["Prediction"] = {"anyOf": [*one.get("anyOf", [one]), {"$ref": "#/components/schemas/Predictions"}]}
     specs = [spec for model in models.values() for spec in model.specs.values()]
     schemas["InferenceRequest"]["properties"]["inputs"]["items"] = _one_of(specs, _input_tensor)
 
