@@ -155,6 +155,16 @@ REFUSED = {
         graph(IDENTITY, TensorProto.COMPLEX64),
         "it has no type tensor(complex64); export the model with float32",
     ),
+    "input of size 0": (
+        graph(IDENTITY, rows=0),
+        "x: has shape [0, 2], which holds no value; export the model with a larger size or an open dimension in place",
+    ),
+    "output of size 0": (
+        graph(
+            helper.make_node("Constant", [], ["y"], value=helper.make_tensor("empty", TensorProto.FLOAT, [2, 0], []))
+        ),
+        "y: has shape [2, 0], which holds no value; export the model with a larger size or an open dimension in place",
+    ),
     "sequence": (
         sequence(),
         "y: has type seq(tensor(float)), which is not served; export the model so that it takes and returns tensors",

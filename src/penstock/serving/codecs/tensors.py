@@ -91,6 +91,18 @@ class TensorSpec:
         shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
         return cls(node.name, DATATYPES[node.type], shape)
 
+    def require_values(self) -> None:
+        """Check that a tensor of this shape holds a value.
+
+        Raises:
+            PenstockError: A size is 0.
+        """
+        if 0 in self.shape:
+            raise PenstockError(
+                f"{self.name}: has shape {list(self.shape)}, which holds no value; export the model with a larger size "
+                "or an open dimension in place of 0"
+            )
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """numpy dtype; text is an array of `str` objects."""

@@ -46,7 +46,7 @@ class ServedModel:
         external_data: The bytes of the files that hold its weights, by their location.
 
     Raises:
-        PenstockError: A tensor has a type that is not served, or external data are missing.
+        PenstockError: A tensor has a type that is not served or a size of 0, or external data are missing.
     """
 
     def __init__(self, name: str, content: bytes, external_data: Mapping[str, bytes] | None = None) -> None:
@@ -64,6 +64,8 @@ class ServedModel:
         self.specs = {spec.name: spec for spec in self.inputs} | self.optional
         """All inputs by name."""
         self.outputs = [TensorSpec.of(node) for node in self.session.get_outputs()]
+        for spec in (*self.inputs, *self.outputs):  # optional inputs may be empty, as `roi` of Resize is
+            spec.require_values()
         self.map_outputs = [node.name for node in self.session.get_outputs() if node.type in MAP_TYPES]
         """Outputs of ZipMap, which are served as tensors [rows, classes]."""
         self.output_names = [spec.name for spec in self.outputs]
