@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.attestation.command import add_verify_command
 from penstock.config.command import add_config_command
@@ -32,6 +33,9 @@ from penstock.search.adopt_command import add_adopt_command
 from penstock.search.command import add_sweep_command
 from penstock.serving.options import add_options, config_from, shadows_from
 from penstock.validation.command import add_validate_command
+
+if TYPE_CHECKING:
+    from penstock.config.params import Config
 
 # Whose runs `penstock ui` shows itself; every other address is that of a server.
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -172,7 +176,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.orchestration.dvc_patches import repair_locks
     from penstock.orchestration.openlineage import repro_events
-    from penstock.orchestration.resources import shares_of_gpus, stages_at_once
+    from penstock.orchestration.resources import stages_at_once
     from penstock.registry.register import register_if_possible
     from penstock.reporting.plots_page import ensure_plots_page
     from penstock.tracking.shared_uploader import shared_uploader
@@ -183,21 +187,36 @@ def _repro(chosen: argparse.Namespace) -> None:
     repair_locks(project)
     ensure_plots_page(project)
     config = load_config(project.params)
-    jobs = chosen.jobs or stages_at_once(config.trainer)
-    epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
-    epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
     try:
         with shared_uploader(project, config), repro_events(project):
-            if jobs == 1:
-                _repro_by_dvc(project, chosen.target)
-            else:
-                from penstock.orchestration.scheduler import repro
-
-                repro(project.root, chosen.target, jobs, shares_of_gpus(config.trainer), epochs)
+            _run_stages(project, config, chosen.target, chosen.jobs or stages_at_once(config.trainer))
     except StageError:
         register_if_possible(project, config)  # the models that did not fail
         raise
     register_if_possible(project, config)
+
+
+def _run_stages(project: Project, config: Config, targets: Sequence[str], jobs: int) -> None:
+    """Run the stages that are not up to date.
+
+    Args:
+        project: The project.
+        config: Its settings.
+        targets: Stages or dvc.yaml files; empty for dvc.yaml.
+        jobs: Number of stages that run at once.
+
+    Raises:
+        StageError: A stage failed.
+    """
+    if jobs == 1:
+        _repro_by_dvc(project, targets)
+        return
+    from penstock.orchestration.resources import shares_of_gpus
+    from penstock.orchestration.scheduler import repro
+
+    epochs = {f"train@{name}": model.training.epochs for name, model in config.models.items()}
+    epochs |= {f"tuned/dvc.yaml:train@{name}": model.training.epochs for name, model in config.tuned.items()}
+    repro(project.root, targets, jobs, shares_of_gpus(config.trainer), epochs)
 
 
 def _repro_by_dvc(project: Project, targets: Sequence[str]) -> None:
@@ -255,24 +274,45 @@ def _print_comparison(chosen: argparse.Namespace) -> bool:
 
 def _ui(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
-    from penstock.tracking.moved_project import follow_moved_project
     from penstock.tracking.uri import tracking_uri
-    from penstock.tracking.view_links import show_view_links, start_view_links
+    from penstock.tracking.view_links import show_view_links
 
     project = Project.find()
     config = load_config(project.params)
-    uri = tracking_uri(project, config)
+    uri, datasets = tracking_uri(project, config), list(config.datasets)
     browser = has_browser() and not chosen.no_browser
-    if not uri.startswith(DATABASES):
-        server = without_credentials(uri)
-        print(f"the runs are at {server}", flush=True)
-        show_view_links(uri, server.rstrip("/"), list(config.datasets), browser=browser)
+    if uri.startswith(DATABASES):
+        _serve_ui(chosen, uri, datasets, browser=browser)
         return
+    server = without_credentials(uri)
+    print(f"the runs are at {server}", flush=True)
+    show_view_links(uri, server.rstrip("/"), datasets, browser=browser)
+
+
+def _serve_ui(chosen: argparse.Namespace, uri: str, datasets: Sequence[str], *, browser: bool) -> None:
+    """Replace this process by MLflow's server of a database.
+
+    Raises:
+        ConfigError: The port is in use.
+    """
+    from penstock.tracking.moved_project import follow_moved_project
+    from penstock.tracking.view_links import start_view_links
+
     follow_moved_project(uri)
     require_free_port(chosen.host, chosen.port)
     # Without this parameter MLflow 3 opens its pages for generative AI.
     page = f"http://{host_and_port(chosen.host, chosen.port)}/#/experiments?workflowType=machine_learning"
     print(f"MLflow in a few seconds at {page} (Ctrl-C to stop)", flush=True)
+    # Not an option, which every user of the machine could read in the list of processes.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri
+    # Disable the job workers for evaluating language models: they double the time to start and to stop.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    start_view_links(uri, chosen.host, chosen.port, datasets, browser=browser)
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_ui_options(chosen)])
+
+
+def _ui_options(chosen: argparse.Namespace) -> list[str]:
+    """Return the options of `mlflow ui`."""
     options = {
         "--host": chosen.host,
         "--port": str(chosen.port),
@@ -281,12 +321,7 @@ def _ui(chosen: argparse.Namespace) -> None:
     }
     if chosen.allowed_hosts:
         options["--allowed-hosts"] = chosen.allowed_hosts
-    # Not an option, which every user of the machine could read in the list of processes.
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri
-    # Disable the job workers for evaluating language models: they double the time to start and to stop.
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    start_view_links(uri, chosen.host, chosen.port, list(config.datasets), browser=browser)
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *chain.from_iterable(options.items())])
+    return list(chain.from_iterable(options.items()))
 
 
 def _serve(chosen: argparse.Namespace) -> None:
