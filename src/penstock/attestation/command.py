@@ -29,10 +29,11 @@ def _run(chosen: argparse.Namespace) -> None:
     from penstock.attestation.bundle import read_bundle
     from penstock.attestation.keys import load_public_key
     from penstock.attestation.verify import verify_bundle
+    from penstock.core.digests import file_digest
 
     keys = [load_public_key(path) for path in chosen.key]
     model = chosen.model or _file_beside(chosen.file)
-    checks = verify_bundle(read_bundle(chosen.file), keys, _sha256(model) if model else None)
+    checks = verify_bundle(read_bundle(chosen.file), keys, file_digest(model, "sha256") if model else None)
     words = {True: "passed", False: "FAILED", None: "not checked"}
     for name, passed, text in checks:
         print(f"{name:<9}  {words[passed]:<11}  {_printable(text)}")
@@ -50,10 +51,3 @@ def _file_beside(attestation: Path) -> Path | None:
 
     file = attestation.with_name(attestation.name.removesuffix(SUFFIX))
     return file if file != attestation and file.is_file() else None
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

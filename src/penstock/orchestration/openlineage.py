@@ -23,6 +23,7 @@ from uuid import uuid4
 from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.credentials import without_credentials
+from penstock.core.digests import file_digest
 from penstock.core.distributed import is_rank_zero
 from penstock.core.errors import MissingFileError, PenstockError, explain, first_line
 from penstock.core.paths import Project
@@ -309,7 +310,7 @@ def _dataset_facets(path: Path) -> dict[str, Any]:
 
     if not path.exists():
         return {}
-    version = dvc_directory_hash(path) if path.is_dir() else _md5(path)
+    version = dvc_directory_hash(path) if path.is_dir() else file_digest(path, "md5")
     return {"version": dataset_version_dataset.DatasetVersionDatasetFacet(version)} | _schema(path)
 
 
@@ -326,10 +327,3 @@ def _schema(path: Path) -> dict[str, Any]:
         schema_dataset.SchemaDatasetFacetFields("labels", "int64 [rows]", ", ".join(info.classes)),
     ]
     return {"schema": schema_dataset.SchemaDatasetFacet(fields)}
-
-
-def _md5(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
