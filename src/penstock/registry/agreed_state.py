@@ -56,7 +56,7 @@ class AgreedState:
         except MissingFileError:
             return None
         state = self.now()
-        return [Note(*note) for note in kept["notes"]] if state and kept["agreed"] == state else None
+        return [Note(*note) for note in kept["notes"]] if state and kept.get("agreed") == state else None
 
     def keep(self, state: str, notes: Sequence[Note]) -> None:
         """Keep a state, which `now` returned before nothing was left to do in the registry.

@@ -43,8 +43,8 @@ def _ratio(latencies: tuple[float, float]) -> float:
 def _measure(sessions: Sessions, inputs: Sequence[NDArray[Any]]) -> tuple[float, float]:
     pairs = list(zip(sessions, inputs, strict=True))
     calls: list[list[float]] = []
-    for _ in range(WARM_UP):
-        [_seconds(*pair) for pair in pairs]
+    for pair in WARM_UP * pairs:
+        _seconds(*pair)
     started = time.perf_counter()
     while len(calls) < MIN_CALLS or (len(calls) < MAX_CALLS and time.perf_counter() - started < SECONDS):
         calls.append([_seconds(*pair) for pair in pairs])

@@ -10,7 +10,6 @@ from pathlib import Path
 from penstock.core.errors import AttestationError, ConfigError
 
 OPTION = "--require-attestation"
-REMEDY = "`penstock lineage MODEL --attest FILE --key KEY.pem` writes one"
 
 
 def require_key(path: Path) -> Path:
@@ -40,7 +39,7 @@ def require_attested(file: Path, content: bytes, external_data: Mapping[str, byt
         AttestationError: There is none, the key has not signed it, or it is about other bytes.
     """
     from penstock.attestation.keys import load_public_key
-    from penstock.attestation.verify import require_attestation
+    from penstock.attestation.verify import REMEDY, require_attestation
 
     try:
         statement = require_attestation(file, hashlib.sha256(content).hexdigest(), load_public_key(key))
@@ -49,4 +48,5 @@ def require_attested(file: Path, content: bytes, external_data: Mapping[str, byt
         raise AttestationError(f"{file}: not served, as {OPTION} says: {reason}") from None
     for name, data in external_data.items():
         if hashlib.sha256(data).hexdigest() not in statement.subjects.values():
-            raise AttestationError(f"{file}: not served, as {OPTION} says: the attestation does not name {name}")
+            problem = f"the attestation does not name {name}; sign one with its sha256 as a subject too"
+            raise AttestationError(f"{file}: not served, as {OPTION} says: {problem}")
