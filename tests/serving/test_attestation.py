@@ -114,7 +114,9 @@ def test_attestations_of_registered_models_stand_beside_their_files_in_mlflow(fo
             attest(home / "model.onnx", key)
         client.create_registered_model(name)
         client.create_model_version(name, str(home), tags={"onnx.sha256": sha256(home / "model.onnx")})
-    wanted = ("models:/fractions/1", "models:/without/1", *required(key))
+    wanted = ("models:/fractions/1", "models:/without/1", "--registry-poll-seconds", "1", *required(key))
     with serving(tmp_path, *wanted, MLFLOW_TRACKING_URI=uri, XDG_CACHE_HOME=str(tmp_path / "cache")) as served:
         assert entry(served, "fractions")["state"] == "READY"
         assert entry(served, "without")["state"] == "UNAVAILABLE"
+        attest(tmp_path / "stored/without/model.onnx", key)
+        wait_until(lambda: entry(served, "without")["state"] == "READY")

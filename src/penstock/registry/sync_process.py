@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 
 from penstock.core import console
 from penstock.core.errors import PenstockError, first_line
+from penstock.core.model_files import ONNX, attestation_of
 from penstock.core.signals import SIGNALS
 from penstock.registry.download import download_attestation, download_version, find_version
 from penstock.registry.model_uri import ModelURI
@@ -108,10 +109,12 @@ class RegistrySync:
         with failures_of_storage():
             found = find_version(self._client, uri)
         version = download_version(found, self.cache)
-        if self._linked.get(link) == version:
-            return
-        if self._attestations:
+        is_linked = self._linked.get(link) == version
+        # Again and again until there is one: it may be signed later, and a download may fail.
+        if self._attestations and not (is_linked and attestation_of(version / ONNX).is_file()):
             download_attestation(found, version)
+        if is_linked:
+            return
         link.parent.mkdir(exist_ok=True)
         new = link.with_name(f".{link.name}.new")
         new.unlink(missing_ok=True)  # left by a failed attempt
