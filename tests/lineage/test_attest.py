@@ -64,6 +64,17 @@ def test_a_broken_chain_is_not_attested(traced, key):
     assert not (traced.root / FILE).exists()
 
 
+def test_the_source_files_are_those_of_the_commit_where_they_differ_here(traced, key):
+    name = "src/penstock/models/mlp.py"
+    trained = sha256(traced.root / name)
+    with (traced.root / name).open("a") as file:
+        file.write("# not committed\n")
+    assert traced.shown("models:/iris_mlp@champion", "--attest", FILE, "--key", key).code == 0
+    statement = json.loads(base64.b64decode(json.loads((traced.root / FILE).read_text())["payload"]))
+    materials = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert {one["name"]: one["digest"] for one in materials}[name] == {"sha256": trained}
+
+
 def test_what_was_not_computed_again_is_not_attested(traced, key):
     traced.files.weights.unlink()
     shown = traced.shown("iris_mlp", "--attest", FILE, "--key", key)

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from penstock.io.files import read_json, write_json
 from tests.lookup.conftest import git
+from tests.serving import third_party_models
 
 LINKS = [
     "source files",
@@ -267,6 +268,16 @@ def test_a_registered_version_is_traced_by_the_commit_of_its_run(traced):
     assert traced.broken("models:/iris_mlp@champion") == []
 
 
+def test_the_file_of_a_sha256_is_that_of_any_version_that_still_has_it(traced):
+    digest = traced.sha256
+    value_in_onnx(traced)
+    MlflowClient(traced.uri).create_model_version("iris_mlp", str(traced.root / "gone"), tags={"onnx.sha256": digest})
+    found = traced.lineage(digest)
+    assert (found.code, found.sha256) == (1, digest)
+    assert found.links["registered"]["status"] == "broken"
+    assert found.links["ONNX file"]["status"] != "broken"
+
+
 def test_a_setting_that_differs_is_named_with_both_values_and_the_remedy(traced):
     setting(traced)
     (check,) = traced.lineage("iris_mlp").links["parameters"]["checks"]
@@ -305,6 +316,13 @@ def test_a_file_alone_shows_its_metadata(traced, tmp_path, monkeypatch):
     assert {name: found.links[name]["what"] for name in ("model", "data", "parameters", "code")} == {
         name: provenance[name] for name in ("model", "data", "parameters", "code")
     }
+
+
+def test_a_file_that_penstock_did_not_export_shows_its_metadata_in_a_project_too(traced, tmp_path):
+    onnx.save(third_party_models.double("n", 2), tmp_path / "foreign.onnx")
+    shown = traced.shown(tmp_path / "foreign.onnx")
+    assert (shown.code, shown.err) == (0, "")
+    assert "Penstock did not export this file; below is what its metadata say" in shown.out
 
 
 def test_a_name_outside_a_project_is_an_error(traced, tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """The file of a running server is traced, and named where it is another one."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
 import pytest
 
 from tests.helpers.processes import free_port
@@ -25,6 +28,28 @@ def test_the_file_of_a_server_is_traced(traced):
         found = traced.lineage(address)
         assert (found.code, found.sha256) == (0, served)
         assert found.links["registered"]["status"] == "ok"
+
+
+def test_a_server_is_compared_with_a_file_outside_a_project(traced, tmp_path, monkeypatch):
+    with serving(traced.root, "models/iris_mlp") as server:
+        monkeypatch.chdir(tmp_path)
+        assert traced.lineage(traced.files.onnx, "--server", server.url).links["served"]["status"] == "ok"
+        value_in_onnx(traced)
+        assert traced.broken(traced.files.onnx, "--server", server.url) == ["served"]
+
+
+def test_a_server_that_tells_no_hash_of_its_file_is_named(traced):
+    class OtherServer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"name": "iris_mlp", "versions": ["1"], "parameters": {}}')
+
+    with HTTPServer(("127.0.0.1", 0), OtherServer) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        shown = traced.shown(f"http://127.0.0.1:{server.server_port}/v2/models/iris_mlp")
+    assert shown.code == 1
+    assert "not a server of Penstock: it names no file" in shown.err
 
 
 def test_a_server_with_a_token_is_asked_with_it(traced):

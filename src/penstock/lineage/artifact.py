@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors import safe_open
 
+from penstock.core.digests import file_digest
 from penstock.core.errors import MissingFileError, PenstockError
 from penstock.core.model_files import DIGESTS, INT8, ONNX
 from penstock.core.paths import ModelFiles
@@ -20,7 +21,6 @@ from penstock.evaluation.gates import registration_checks
 from penstock.export.onnx_file import read_model
 from penstock.io.files import read_json, sha256
 from penstock.io.weights import read_provenance
-from penstock.lineage.files import md5_of
 from penstock.lineage.links import Check, Link, compared, short, unchecked
 from penstock.lineage.trace import Trace
 
@@ -137,7 +137,8 @@ def _locked_file(trace: Trace, path: Path) -> Iterator[Check]:
     named = place.project.shown(place.files.int8 if trace.subject.is_int8 else place.files.onnx)
     if md5 := place.lock.md5(stage, "outs", named):
         remedy = f"`dvc checkout {named}` or `dvc repro {stage}` writes it again"
-        yield compared(f"md5 as in dvc.lock {place.shown}, output of {stage}", md5_of(path), md5, remedy)
+        text = f"md5 as in dvc.lock {place.shown}, output of {stage}"
+        yield compared(text, file_digest(path, "md5"), md5, remedy)
 
 
 def validation(trace: Trace) -> Link:
@@ -169,7 +170,8 @@ def _record(trace: Trace, files: ModelFiles) -> Iterator[Check]:
         yield compared(f"{shown}: it names the same {name}", str(record.get(name, "")), expected, remedy)
     stage = f"register@{trace.provenance.model}"
     if md5 := trace.here.lock.md5(stage, "outs", shown):
-        yield compared(f"{shown}: md5 as in dvc.lock, output of {stage}", md5_of(files.validation), md5, remedy)
+        found = file_digest(files.validation, "md5")
+        yield compared(f"{shown}: md5 as in dvc.lock, output of {stage}", found, md5, remedy)
 
 
 def _report(trace: Trace, files: ModelFiles) -> Iterator[Check]:
@@ -194,10 +196,13 @@ def _gates(trace: Trace, files: ModelFiles) -> Iterator[Check]:
     except KeyError as error:
         yield unchecked(f"the reports have no {error}, which a gate needs")
         return
+    remedy = f"`dvc repro register@{trace.provenance.model}` says which gates fail"
     for name, gate in gates.items():
-        remedy = f"`dvc repro register@{trace.provenance.model}` says which gates fail"
-        yield Check("ok" if gate.passed else "broken", f"gate {name}: {gate}", "" if gate.passed else f"{gate.value:g}",
-                    "" if gate.passed else f"{gate.limit:g}", "" if gate.passed else remedy)  # fmt: skip
+        text = f"gate {name}: {gate}"
+        if gate.passed:
+            yield Check("ok", text)
+        else:
+            yield Check("broken", text, f"{gate.value:g}", f"{gate.limit:g}", remedy)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -77,10 +77,16 @@ def _require_computed(chain: Chain) -> tuple[Place, Trace]:
     place = chain.trace.place if chain.trace else None
     for link in chain.links:
         if link.status == "broken" or (link.name in REQUIRED and link.status != "ok"):
-            reason = next(check.text for check in link.checks if check.status != "ok")
+            others = [check for check in link.checks if check.status != "ok"]
+            reason = next(iter(link.broken or others)).text
             raise AttestationError(f"not attested, since the link {link.name} is {link.status}: {reason}")
     if chain.trace is None or place is None:
         raise AttestationError("not attested: only a model of a Penstock project, in this project, can be")
+    if place.hashes.get("code") != chain.trace.provenance.code:
+        raise AttestationError(
+            f"not attested: the source files {place.shown} are not those of the training, though the settings are; "
+            "`git checkout` a commit that has both"
+        )
     return place, chain.trace
 
 

@@ -30,7 +30,8 @@ def chain_of(found: Found, servers: Sequence[ServedFile]) -> Chain:
     """
     trace = open_trace(found)
     if trace is None:
-        return Chain(found.subject, list(_of_metadata(found)), None)
+        of_servers = [records.served(found.subject, servers)] if servers else []
+        return Chain(found.subject, [*_of_metadata(found), *of_servers], None)
     asked = [*([found.subject.served] if found.subject.served else []), *servers]
     links = [
         data.source_files(trace),
@@ -43,7 +44,7 @@ def chain_of(found: Found, servers: Sequence[ServedFile]) -> Chain:
         artifact.onnx_file(trace),
         artifact.validation(trace),
         records.registered(trace),
-        records.served(trace, asked),
+        records.served(found.subject, asked),
     ]
     return Chain(found.subject, links, trace)
 

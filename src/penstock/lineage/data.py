@@ -90,8 +90,7 @@ def _processed(trace: Trace, folder: Path, expected: str) -> Check:
 def _cached(trace: Trace, shown: str, expected: str) -> Check:
     """Check the dataset in DVC's cache: its listing, and each file that this names."""
     cache = _cache_of(trace.project.root)
-    listing = _object(cache, expected) if cache else None
-    if listing is None or not listing.is_file():
+    if cache is None or not (listing := _object(cache, expected)).is_file():
         return unchecked(f"{shown} is other data or not here, and DVC's cache does not have {expected}; `dvc pull`")
     content = listing.read_bytes()
     if f"{_md5(content)}.dir" != expected:
@@ -99,8 +98,8 @@ def _cached(trace: Trace, shown: str, expected: str) -> Check:
             "broken", f"DVC's cache: {expected}", f"{_md5(content)}.dir", expected, "`dvc pull` after deleting it"
         )
     for entry in json.loads(content):
-        path = _object(cache, entry["md5"]) if cache else None
-        if path is None or not path.is_file():
+        path = _object(cache, entry["md5"])
+        if not path.is_file():
             return unchecked(f"DVC's cache does not have {shown}/{entry['relpath']} of {expected}; `dvc pull`")
         if (found := _md5(path.read_bytes())) != entry["md5"]:
             text = f"DVC's cache: {shown}/{entry['relpath']}"

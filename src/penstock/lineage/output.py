@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
+
 from penstock.core.console import output
 from penstock.core.credentials import without_credentials
 from penstock.lineage.chain import Chain
@@ -72,7 +74,7 @@ def _broken(check: Check) -> Iterator[str]:
 def _plain(text: str) -> str:
     """Return a text without credentials, control characters and rich's markup."""
     shown = "".join(one if one.isprintable() else "?" for one in without_credentials(text))
-    return shown.replace("[", "\\[")
+    return escape(shown)
 
 
 def document(chain: Chain) -> dict[str, Any]:

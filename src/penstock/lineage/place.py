@@ -167,7 +167,7 @@ class Lock:
         """Read dvc.lock of a project, and that of the pipeline in `home`; a missing or damaged one has no stages."""
         prefix = "" if home == root else f"{home.relative_to(root).as_posix()}/"
         stages: dict[str, Any] = {}
-        for path in {root / "dvc.lock", home / "dvc.lock"}:
+        for path in dict.fromkeys((root / "dvc.lock", home / "dvc.lock")):
             try:
                 content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
             except (OSError, YAMLError, UnicodeDecodeError):

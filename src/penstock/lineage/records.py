@@ -8,11 +8,13 @@ from penstock.core.errors import PenstockError
 from penstock.io.files import sha256
 from penstock.lineage.links import Check, Link, compared, unchecked
 from penstock.lineage.server import ServedFile
+from penstock.lineage.subject import Subject
 from penstock.lineage.trace import Trace
 from penstock.registry.stored_models import StoredVersion
 from penstock.tracking.run import flatten
 from penstock.tracking.tags import DATA, ONNX_SHA256, PARAMETERS, RESTORED, identity_tags
 
+IDENTITY = ("model", "data", "parameters", "code")  # in which the metadata of a file and a server must agree
 CORRECT = "the run is of another training, or its record was changed; `penstock register` restores a missing run"
 
 
@@ -115,29 +117,25 @@ def _stored_file(trace: Trace, version: StoredVersion, remedy: str) -> Check:
     return compared(f"{version.uri}: sha256 of its file in MLflow", sha256(path), trace.subject.sha256, remedy)
 
 
-def served(trace: Trace, servers: Sequence[ServedFile]) -> Link:
+def served(subject: Subject, servers: Sequence[ServedFile]) -> Link:
     """Check that servers have this very file, and say the same of it."""
     if not servers:
         return Link("served", "unknown", [unchecked("name servers to ask: --server http://HOST:PORT/v2/models/NAME")])
-    checks = [check for server in servers for check in _server(trace, server)]
+    checks = [check for server in servers for check in _server(subject, server)]
     facts = {"servers": [{"address": one.address, "sha256": one.sha256} for one in servers]}
     return Link("served", ", ".join(one.address for one in servers), checks, facts)
 
 
-def _server(trace: Trace, server: ServedFile) -> Iterator[Check]:
+def _server(subject: Subject, server: ServedFile) -> Iterator[Check]:
     remedy = f"the server has another file: `penstock lineage {server.address}` traces it"
     digits = len(server.sha256)
-    if trace.subject.path is None:
+    if subject.path is None:
         yield unchecked(f"{server.address} serves {server.sha256}; no such file is here to compare it with")
         return
     text = f"{server.address} serves these bytes"
-    yield compared(text, server.sha256, trace.subject.sha256[:digits], remedy)
-    if server.sha256 != trace.subject.sha256[:digits]:
+    yield compared(text, server.sha256, subject.sha256[:digits], remedy)
+    if server.sha256 != subject.sha256[:digits]:
         return
-    for key, expected in identity_of(trace).items():
-        yield compared(f"{server.address} names the same {key}", server.metadata.get(key, ""), expected, remedy)
-
-
-def identity_of(trace: Trace) -> dict[str, str]:
-    """Return what the metadata of the file and a server must agree in."""
-    return {key: trace.subject.metadata[key] for key in ("model", "data", "parameters", "code")}
+    for key in filter(subject.metadata.__contains__, IDENTITY):
+        found, expected = server.metadata.get(key, ""), subject.metadata[key]
+        yield compared(f"{server.address} names the same {key}", found, expected, remedy)

@@ -15,6 +15,7 @@ from penstock.core.errors import ConfigError, PenstockError, first_line
 from penstock.core.network import open_client
 
 SECONDS = 10
+DIGEST = re.compile(r"\A[0-9a-f]{12,64}\Z")
 MODEL = re.compile(r"(.*)/v2/models/([^/]+)(/versions/[^/]+)?/?")
 
 
@@ -50,9 +51,9 @@ def ask(address: str, token: str | None) -> ServedFile:
         content = _json(client, f"{base}/v2/models/{name}{match[3] or '' if match else ''}")
     try:
         metadata = {key: str(value) for key, value in content["parameters"].items()}
-        digest = metadata.pop("sha256", content["versions"][0])
+        (digest,) = DIGEST.findall(metadata.pop("sha256", content["versions"][0]))
         return ServedFile(f"{without_credentials(base)}/v2/models/{name}", str(content["name"]), digest, metadata)
-    except (KeyError, TypeError, IndexError, AttributeError):
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
         raise PenstockError(f"{without_credentials(address)}: not a server of Penstock: it names no file") from None
 
 

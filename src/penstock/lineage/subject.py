@@ -11,7 +11,7 @@ from pathlib import Path
 from penstock.comparison.candidate import Candidate
 from penstock.config.loading import load_config
 from penstock.config.params import Config
-from penstock.core.errors import ComparisonError, ConfigError
+from penstock.core.errors import ComparisonError, ConfigError, PenstockError
 from penstock.core.model_files import ORIGIN
 from penstock.core.paths import ModelFiles, Project
 from penstock.io.files import read_json, sha256
@@ -156,9 +156,15 @@ def _of_sha256(reference: str, digest: str, locator: Locator, project: Project, 
     store = locator.store
     versions = store.versions_of_file(digest) if store else []
     runs = store.runs_of_file(digest) if store else []
+    problem: PenstockError = ComparisonError(
+        f"{reference}: no file here, registered version or run of MLflow has this sha256"
+    )
     for text in [*(one.uri for one in versions), *(run.run_id for run in runs)]:
-        return replace(_located(text, locator, project, config), reference=reference)
-    raise ComparisonError(f"{reference}: no file here, registered version or run of MLflow has this sha256")
+        try:
+            return replace(_located(text, locator, project, config), reference=reference)
+        except PenstockError as error:  # its file was deleted or changed; another one may have it
+            problem = error
+    raise problem
 
 
 def _of_server(served: ServedFile, locator: Locator, project: Project, config: Config) -> Subject:

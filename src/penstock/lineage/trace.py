@@ -88,9 +88,13 @@ class Trace:
 
     @cached_property
     def place(self) -> Place | None:
-        """The first place with the parameters of the file, or else the first one."""
-        fitting = (one for one in self.places if one.hashes.get("parameters") == self.provenance.parameters)
-        return next(fitting, next(iter(self.places), None))
+        """The first place with the parameters and the code of the file, else with its parameters, else the first."""
+        return max(self.places, key=self._fits, default=None)
+
+    def _fits(self, place: Place) -> tuple[bool, bool]:
+        """Return whether a place has the parameters, and the code, of the file."""
+        hashes, made = place.hashes, self.provenance
+        return hashes.get("parameters") == made.parameters, hashes.get("code") == made.code
 
     @property
     def locked(self) -> Place | None:

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Literal
 
 from penstock.config.resolved import resolved_settings
+from penstock.core.digests import file_digest
 from penstock.core.errors import MissingFileError
 from penstock.io.weights import read_provenance
-from penstock.lineage.files import md5_of
 from penstock.lineage.links import Check, Link, compared, short, unchecked
 from penstock.lineage.place import SHORT, Place
 from penstock.lineage.trace import Trace
@@ -138,7 +138,7 @@ def weights(trace: Trace) -> Link:
         return Link("weights", shown, [Check("broken", str(error), remedy=remedy)])
     if header != asdict(trace.provenance) and not trace.is_here:
         return Link("weights", shown, [unchecked(f"{shown} is of another training")])
-    facts = {"path": shown, "md5": md5_of(path)}
+    facts = {"path": shown, "md5": file_digest(path, "md5")}
     return Link("weights", shown, [*_header(trace, shown, header), *_locked_weights(trace, shown, facts["md5"])], facts)
 
 

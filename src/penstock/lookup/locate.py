@@ -122,7 +122,7 @@ class Locator:
 
     def _files_of(self, candidate: Candidate) -> ModelFiles | None:
         """Return the files of the model that a file names, if the project has it."""
-        name = candidate.provenance.model
+        name = candidate.metadata.get("model")
         if name not in self._config.every_model:
             return None
         return self._project.model(name, self._config.block_of_model(name))
