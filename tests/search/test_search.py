@@ -52,7 +52,9 @@ def test_a_study_describes_the_experiment_before_any_training_does(searched):
     with track_study(searched.project, config, "iris_mlp", "s"):
         pass
     searched.upload()
-    tags = MlflowClient(searched.uri).get_experiment_by_name("iris").tags
+    experiment = MlflowClient(searched.uri).get_experiment_by_name("iris")
+    assert experiment
+    tags = experiment.tags
     assert "Models trained on **iris**" in tags[DESCRIPTION]
     assert EXPERIMENT_KIND.items() <= tags.items()
 

@@ -48,7 +48,8 @@ def body_mass() -> onnx.ModelProto:
     rows = np.concatenate([table[:, :1], table[:, 2:3]], axis=1)
     model = make_pipeline(transformer, LinearRegression()).fit(rows, 100 * numbers[:, 0])
     types = [("bill_length", FloatTensorType([None, 1])), ("island", StringTensorType([None, 1]))]
-    return to_onnx(model, initial_types=types)
+    proto: onnx.ModelProto = to_onnx(model, initial_types=types)
+    return proto
 
 
 def two_targets() -> onnx.ModelProto:

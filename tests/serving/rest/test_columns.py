@@ -99,9 +99,9 @@ def test_an_image_in_colour_of_any_size(url, size):
     pixels[..., 1] = 200
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
-    content = {"content": file.getvalue(), "headers": {"Content-Type": "image/png"}}
-    assert httpx.post(f"{url}/predict/colours", **content).json()["label"] == "green"
-    assert httpx.post(f"{url}/explain/colours", **content).status_code == 400
+    image, headers = file.getvalue(), {"Content-Type": "image/png"}
+    assert httpx.post(f"{url}/predict/colours", content=image, headers=headers).json()["label"] == "green"
+    assert httpx.post(f"{url}/explain/colours", content=image, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize(
