@@ -1,6 +1,7 @@
 """Fixtures of many tests: the repository's own settings, and small runs of the whole pipeline."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,12 @@ def threads_of_a_stage(config):
 
 @pytest.fixture(autouse=True)
 def own_tracking_uri(monkeypatch):
-    """Undo what MLflow does when a test sets a tracking URI: it also sets the variable, for all later processes."""
+    """Undo what MLflow does when a test sets a tracking URI: it keeps it, and sets the variable for all processes."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    yield
+    if "mlflow" in sys.modules:  # it takes seconds to import
+        sys.modules["mlflow"].set_tracking_uri(None)
 
 
 @pytest.fixture
