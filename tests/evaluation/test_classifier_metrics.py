@@ -48,6 +48,16 @@ def test_the_bins_of_the_reliability_diagram_give_the_calibration_error(answers)
     assert classifier_metrics(*answers)["expected_calibration_error"] == pytest.approx(sum(gaps) / 500, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:No positive samples")
+def test_one_infinity_changes_the_metrics_of_its_own_row_only(answers):
+    shares, predicted, labels = answers
+    certain = shares.copy()
+    certain[0], certain[0, labels[0]] = 0, 1
+    infinite = certain.copy()
+    infinite[0, labels[0]] = np.inf
+    assert classifier_metrics(infinite, predicted, labels) == classifier_metrics(certain, predicted, labels)
+
+
 def test_probabilities_that_are_not_finite_are_measured():
     shares = np.full((4, 2), np.nan, np.float32)
     found = classifier_metrics(shares, np.zeros(4, np.int64), np.array([0, 1, 0, 1]))

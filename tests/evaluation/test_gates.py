@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.core.errors import GateError
-from penstock.evaluation.gates import require_passed, score_checks
+from penstock.evaluation.gates import int8_checks, require_passed, score_checks
 
 TRAINING = {"cv": {"mean": 0.97}}
 CLASSIFIED = {
@@ -82,4 +82,10 @@ def test_a_value_that_the_reports_do_not_have_fails(config):
         require_passed(checks, "gates")
     macro_f1, noise = str(raised.value).splitlines()
     assert macro_f1 == "gates.macro_f1: not measured (run the stage validate again), must be at least 0"
-    assert noise.startswith("gates.behaviour.noise: not measured")
+    assert noise.startswith("gates.behaviour.noise: not measured (it changes no test row;")
+
+
+def test_sizes_in_bytes_have_all_their_digits(config):
+    model = config.model("mnist_cnn")
+    validation = {"test": {"accuracy": 1.0}, "onnx": {"bytes": 1234567}, "int8": {"accuracy": 1.0, "bytes": 1234567}}
+    assert str(int8_checks(model, validation)["int8 (bytes)"]) == "1234567, must be at most 1234566"

@@ -37,7 +37,8 @@ def classifier_metrics(probabilities_NC: Probabilities, predicted: Labels, label
         Metrics by name, rounded to 6 digits.
     """
     classes = probabilities_NC.shape[1]
-    shares = torch.from_numpy(np.nan_to_num(probabilities_NC))
+    # torchmetrics takes values outside 0..1 for logits, and would apply softmax to all rows.
+    shares = torch.from_numpy(np.clip(np.nan_to_num(probabilities_NC), 0, 1))
     found, truth, present = map(torch.from_numpy, (predicted, labels, np.unique(labels)))
     metrics = {
         "macro_f1": multiclass_f1_score(found, truth, classes, average="none")[present].mean(),
@@ -72,7 +73,8 @@ def class_metrics(predicted: Labels, labels: Labels, classes: Sequence[str]) -> 
 def reliability(probabilities_NC: Probabilities, labels: Labels) -> list[dict[str, Any]]:
     """Compute the bins of the reliability diagram: mean confidence and accuracy of the rows in each bin with rows.
 
-    The confidence is the highest probability of a row. The bins are those of the expected calibration error.
+    The confidence is the highest probability of a row. The bins are those of the expected calibration error, but for
+    a confidence of exactly 1, which torchmetrics gives a bin of its own.
     """
     shares = np.nan_to_num(probabilities_NC)
     confidence, correct = shares.max(axis=1), shares.argmax(axis=1) == labels

@@ -60,8 +60,9 @@ class _Answers:
                 one, other = map(self.probability_of_true_class, (self.before, self.after))
                 return np.asarray(other < one)
             case "valid probabilities":
-                sums = self.after["probabilities"].astype(np.float64).sum(axis=1)
-                return np.asarray(np.abs(sums - 1) <= LARGEST_ERROR_OF_SUM)  # false for NaN and infinity
+                shares = self.after["probabilities"].astype(np.float64)
+                error = np.maximum(np.abs(shares.sum(axis=1) - 1), -shares.min(axis=1))
+                return np.asarray(error <= LARGEST_ERROR_OF_SUM)  # false for NaN and infinity
 
 
 def run_behaviour_tests(

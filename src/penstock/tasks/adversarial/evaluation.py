@@ -69,8 +69,9 @@ def _distance(predictions: Predictions, classified: Outputs) -> float:
 
 def _precision_and_recall(predictions: Predictions, generated: Outputs) -> dict[str, float]:
     """Compare a part of the generated images with real test images, evenly spread over the split."""
-    step = max(1, len(predictions.test.inputs) // ROWS)
-    real = _classified(predictions, predictions.test.inputs[::step][:ROWS])
+    count = len(predictions.test.inputs)
+    rows = np.arange(min(count, ROWS)) * max(count, ROWS) // ROWS
+    real = _classified(predictions, predictions.test.inputs[rows])
     return precision_and_recall(real["features"], generated["features"][:ROWS])
 
 
