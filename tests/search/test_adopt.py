@@ -112,6 +112,19 @@ def test_nothing_is_written_without_an_improvement(finished, adopt, params, tria
     assert params.read_bytes() == before
 
 
+def test_a_study_without_a_score_says_why(finished, adopt, searched):
+    finished()
+    study = optuna.load_study(study_name="s", storage=searched.storage)
+    study.add_trial(optuna.create_trial(state=TrialState.FAIL, user_attrs={"reason": "the loss is nan"}))
+    study.add_trial(optuna.create_trial(state=TrialState.PRUNED))
+    code, output = adopt("s")
+    assert (code, output) == (
+        2,
+        "error: s: none of 2 trials has a score (1: the loss is nan; 1: pruned); change the space, the pruner or the "
+        "settings\n",
+    )
+
+
 def test_the_mean_over_further_seeds_decides(finished, adopt, params):
     finished((PRESENT, 0.8), (WINNING, 0.95), seeds=(0.7, 0.8))
     code, output = adopt("s")

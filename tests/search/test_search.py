@@ -9,11 +9,13 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from penstock.config.loading import load_config
+from penstock.core.errors import ConfigError
 from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.search import studies
 from penstock.search.claims import Claims, worker_name
 from penstock.search.dry_run import show_plan
 from penstock.search.status import StudyStatus
+from penstock.search.sweep import _require_same_search
 from penstock.tracking.study_run import track_study
 from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, PARENT, TRIAL
 from tests.search.search_project import MODEL
@@ -89,6 +91,31 @@ def test_settings_that_fail_are_a_failed_trial_with_its_reason(searched):
     assert good.state is TrialState.COMPLETE
     assert bad.state is TrialState.FAIL
     assert "no longer a finite number" in bad.user_attrs["reason"]
+
+
+def test_a_trial_whose_workers_are_all_killed_early_fails_and_does_not_end_the_next_one(searched):
+    job = searched.job(["training.optimizer.learning_rate=0.01"])
+    study = searched.study(job)
+    study.fill(1)
+    for _ in range(3):
+        study.count_death(study.trials()[0])
+    (trial,) = searched.search(job).trials()
+    assert trial.state is TrialState.FAIL
+    assert trial.user_attrs["reason"].startswith("3 workers were killed before the first checkpoint")
+
+
+def test_a_study_of_other_settings_or_of_another_program_is_not_continued(searched):
+    job = searched.job(study="s")
+    study = searched.study(job)
+    _require_same_search(study, job)
+    _require_same_search(study, searched.job(study="s", trials=2))
+    searched.edit(l2=0.5)
+    with pytest.raises(ConfigError, match=r"--study s: searches something else \(other settings\)"):
+        _require_same_search(study, searched.job(study="s"))
+    foreign = searched.study(searched.job(study="foreign"))
+    foreign.optuna.ask()
+    with pytest.raises(ConfigError, match="--study foreign: was not made by `penstock sweep`"):
+        _require_same_search(foreign, searched.job(study="foreign"))
 
 
 def test_pruned_trials_count_as_finished(searched):

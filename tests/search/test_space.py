@@ -106,6 +106,21 @@ def test_a_wrong_option_is_named_with_its_remedy(grid, option, says):
     assert says in str(raised.value)
 
 
+def test_a_setting_inside_another_one_is_refused(space):
+    with pytest.raises(ConfigError, match=r"space.yaml:2: .*learning_rate and training.optimizer overlap; vary one"):
+        space("optimizer: [{kind: sgd, learning_rate: 0.1}]\ntraining.optimizer.learning_rate: [0.1, 0.2]\n")
+
+
+def test_a_model_without_a_score_has_no_space(grid):
+    with pytest.raises(ConfigError, match="mnist_gan: a model of task adversarial has no validation score"):
+        grid("batch_size=8,16", model="mnist_gan")
+
+
+def test_a_space_file_that_is_missing_is_named(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"--space .*space.yaml: no such file$"):
+        SearchSpace.of_file(tmp_path / "space.yaml", config, "iris_mlp")
+
+
 def test_one_setting_is_named_once(grid):
     with pytest.raises(ConfigError, match=r"training\.batch_size is given twice"):
         grid("batch_size=8", "training.batch_size=16")

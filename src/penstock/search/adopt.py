@@ -98,7 +98,7 @@ def adopt(project: Project, study: Study, name: str | None, *, force: bool) -> N
 def _winner(study: Study) -> Winner:
     best = study.best()
     if best is None:
-        raise ConfigError(f"{study.name}: no trial has finished; run `penstock sweep` again")
+        raise ConfigError(f"{study.name}: {study.no_winner()}")
     plan, stored = study.optuna.user_attrs[studies.PLAN], study.optuna.user_attrs.get(studies.WINNER) or {}
     seeds = stored.get("seeds", ()) if stored.get("number") == best.number else ()
     attributes = best.user_attrs

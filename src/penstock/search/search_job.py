@@ -14,8 +14,9 @@ from penstock.config.search import SearchConfig
 from penstock.core.paths import Project
 from penstock.io.files import canonical_hash
 from penstock.io.provenance import Provenance, training_provenance, training_relevant_settings
+from penstock.search.objectives import objective_of
 from penstock.search.space import SearchSpace, apply
-from penstock.search.studies import objective_of, study_name
+from penstock.search.studies import other_settings, study_name
 from penstock.tracking.metric_names import Score
 from penstock.tracking.training_result import TrainingResult
 
@@ -61,6 +62,20 @@ class SearchJob:
     def provenance(self) -> Provenance:
         """That of the model with the settings of params.yaml."""
         return training_provenance(self.project, self.config, self.model)
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """What all trials of the study have in common."""
+        space = self.settings.model_dump(mode="json")["space"]
+        return {
+            "model": self.model,
+            "objective": self.objective.validation,
+            "data": self.provenance.data,
+            "code": self.provenance.code,
+            "settings": canonical_hash(other_settings(training_relevant_settings(self.config, self.model), space)),
+            "space": space,
+            "grid": self.is_grid,
+        }
 
     @cached_property
     def study(self) -> str:

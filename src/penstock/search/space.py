@@ -21,6 +21,7 @@ from penstock.config.models import ModelConfig
 from penstock.config.params import Config
 from penstock.config.search import Dimension, Dimensions, NumberRangeConfig
 from penstock.core.errors import ConfigError, nearest
+from penstock.search.objectives import objective_of
 
 if TYPE_CHECKING:
     import optuna
@@ -55,8 +56,8 @@ class SearchSpace:
         Raises:
             ConfigError: params.yaml has none for this model, or it does not fit the model; one line for each mistake.
         """
+        objective_of(config, model)
         if model not in config.search:
-            config.model(model)
             raise ConfigError(f"{params.name}: search: no entry '{model}'; add one, or use `--grid KEY=a,b`")
         return _checked(config, model, config.search[model].space, _place_in_params(params, model))
 
@@ -67,6 +68,8 @@ class SearchSpace:
         Raises:
             ConfigError: The file has mistakes; one line for each of them.
         """
+        if not path.exists():
+            raise ConfigError(f"--space {path}: no such file")
         document = read_document(path)
 
         def place(key: str) -> str:
@@ -181,6 +184,11 @@ def require_valid_spaces(params: Path, config: Config) -> None:
             lines.append(f"{place_of(params, place)}: unknown model '{name}'{nearest(name, config.every_model)}")
             continue
         try:
+            objective_of(config, name)
+        except ConfigError as error:
+            lines.append(f"{place_of(params, place)}: {error}")
+            continue
+        try:
             SearchSpace.of_params(params, config, name)
         except ConfigError as error:
             lines += str(error).splitlines()
@@ -216,9 +224,10 @@ def _checked(config: Config, name: str, written: Mapping[str, Dimension], place:
     """Return the space, with whole keys.
 
     Raises:
-        ConfigError: A key or a value is wrong; one line for each mistake.
+        ConfigError: The model has no score to search by, or a key or a value is wrong; one line for each mistake.
     """
     model = config.model(name)
+    objective_of(config, name)
     lines: list[str] = []
     keys: dict[str, str] = {}
     for key in sorted(written, key=lambda key: not key.endswith("kind")):
@@ -229,6 +238,8 @@ def _checked(config: Config, name: str, written: Mapping[str, Dimension], place:
             continue
         if whole in keys.values():
             lines.append(f"{place(key)}: {whole} is given twice")
+        if outer := [one for one in keys.values() if whole.startswith(f"{one}.") or one.startswith(f"{whole}.")]:
+            lines.append(f"{place(key)}: {whole} and {outer[0]} overlap; vary one of them")
         keys[key] = whole
     dimensions = {keys[key]: written[key] for key in written if key in keys}
     space = SearchSpace(model, dimensions, model_keys(model, _kinds_in(dimensions)))

@@ -48,6 +48,7 @@ class StudyStatus:
         for trial, state in self.states():
             if state == "interrupted" and trial.state is TrialState.RUNNING:
                 with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    self.study.count_death(trial)
                     self.study.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def states(self) -> list[tuple[FrozenTrial, str]]:
@@ -164,7 +165,7 @@ def show_status(job: SearchJob, storage: str) -> None:
     """
     with open_storage(storage) as opened:
         names = studies_of(opened, job.model)
-        if job.study in names:
+        if job.study in names or job.chosen_name:
             study = load_study(opened, job.study)
             status = StudyStatus(study, Claims(opened.engine, worker_name(), job.lease_seconds))
             status.settle()

@@ -18,20 +18,28 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from penstock.core.credentials import without_credentials
-from penstock.core.errors import ConfigError, first_line
+from penstock.core.errors import ConfigError, SearchError, first_line
 from penstock.core.paths import Project
 from penstock.search import claims, results
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BUSY_SECONDS = 60.0
 CREATION_LOCK = 7_308_327  # number of PostgreSQL's advisory lock; any number that no other program uses
+# Errors of a database that is out of reach for a moment. Optuna wraps those of SQLAlchemy.
+UNREACHABLE = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 VARIABLE = "OPTUNA_STORAGE"  # Optuna's own variable
 
 
 def storage_url(project: Project, chosen: str | None) -> str:
     """Return the URL of the database: `--storage`, else OPTUNA_STORAGE, else a file in the project's folder."""
     url = chosen or os.environ.get(VARIABLE)
-    return url or f"sqlite:///{project.original.scratch / 'studies.db'}"
+    if not url:
+        return f"sqlite:///{project.original.scratch / 'studies.db'}"
+    address = _parse(url)
+    if address.get_backend_name() != SQLITE or str(address.database).startswith("file:"):
+        return url
+    absolute = Path(str(address.database)).absolute()  # workers run in the project's folder
+    return address.set(database=str(absolute)).render_as_string()
 
 
 @contextmanager
@@ -42,6 +50,7 @@ def open_storage(url: str) -> Iterator[RDBStorage]:
         ConfigError: It is of another kind, cannot be used, or belongs to MLflow.
     """
     address = _parse(url)
+    shown = without_credentials(url)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -52,9 +61,12 @@ def open_storage(url: str) -> Iterator[RDBStorage]:
             storage = _open(address)
     except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        raise ConfigError(f"--storage {without_credentials(url)}: cannot be used: {first_line(cause)}") from None
+        raise ConfigError(f"--storage {shown}: cannot be used: {first_line(cause)}") from None
     try:
         yield storage
+    except UNREACHABLE as error:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise SearchError(f"--storage {shown}: failed: {first_line(cause)}; the same command goes on") from None
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -67,6 +79,8 @@ def _parse(url: str) -> URL:
         raise ConfigError(f"--storage {without_credentials(url)}: no URL of a database; {_EXAMPLES}") from None
     if address.get_backend_name() not in (SQLITE, POSTGRESQL):
         raise ConfigError(f"--storage {without_credentials(url)}: neither SQLite nor PostgreSQL; {_EXAMPLES}")
+    if address.get_backend_name() == SQLITE and address.database in (None, "", ":memory:"):
+        raise ConfigError(f"--storage {url}: is no file, which workers could share; {_EXAMPLES}")
     return address.set(drivername="postgresql+psycopg") if address.get_backend_name() == POSTGRESQL else address
 
 

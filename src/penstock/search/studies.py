@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,8 @@ from penstock.tracking.metric_names import SCORES, Score
 PLAN, WINNER = "penstock", "winner"
 KEY, VALUES, KNOWN, REASON = "key", "values", "known", "reason"
 LOSS, EPOCH, EPOCHS, SECONDS = "loss", "epoch", "epochs", "seconds"
-
-OBJECTIVES = {"classification": "accuracy", "reconstruction": "mean_squared_error"}
+DEATHS = "deaths"
+MOST_REASONS = 3
 
 
 def trial_items(study: str) -> str:
@@ -40,18 +41,6 @@ def training_item(key: str) -> str:
     return f"training {key}"
 
 
-def objective_of(config: Config, model: str) -> Score:
-    """Return the validation score of a model's task.
-
-    Raises:
-        ConfigError: The task has none.
-    """
-    task = config.model(model).task
-    if task not in OBJECTIVES:
-        raise ConfigError(f"{model}: a model of task {task} has no validation score to search by")
-    return next(score for score in SCORES if score.name == OBJECTIVES[task])
-
-
 def study_name(config: Config, provenance: Provenance, space: Mapping[str, Any], objective: Score) -> str:
     """Return the name that the same search of the same data, code and other settings always has.
 
@@ -61,12 +50,12 @@ def study_name(config: Config, provenance: Provenance, space: Mapping[str, Any],
         space: Space of the search, by dotted key.
         objective: What is searched for.
     """
-    others = _without(training_relevant_settings(config, provenance.model), space)
+    others = other_settings(training_relevant_settings(config, provenance.model), space)
     parts = [provenance.model, objective.validation, dict(space), others, provenance.data, provenance.code]
     return f"{provenance.model}-{canonical_hash(parts)[:8]}"
 
 
-def _without(settings: Mapping[str, Any], keys: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def other_settings(settings: Mapping[str, Any], keys: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return settings without those that a space varies, so that adopting the winner does not rename the study.
 
     A `kind` selects which other keys its block has, so the whole block is left out.
@@ -76,7 +65,7 @@ def _without(settings: Mapping[str, Any], keys: Mapping[str, Any], prefix: str =
         dotted = f"{prefix}{key}"
         if dotted in keys or f"{dotted}.kind" in keys:
             continue
-        left[key] = _without(value, keys, f"{dotted}.") if isinstance(value, dict) else value
+        left[key] = other_settings(value, keys, f"{dotted}.") if isinstance(value, dict) else value
     return left
 
 
@@ -116,10 +105,23 @@ class Study:
         for _ in range(count - len(self.trials())):
             self.optuna.enqueue_trial({})
 
+    def count_death(self, trial: FrozenTrial) -> None:
+        """Record that the worker of a trial has died."""
+        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, trial.user_attrs.get(DEATHS, 0) + 1)
+
     def best(self, count: int | None = None) -> FrozenTrial | None:
         """Return the trial with the best score; among equal scores that with the lowest loss, then the first one."""
         complete = [trial for trial in self.finished(count) if trial.state is TrialState.COMPLETE]
         return min(complete, key=self._rank, default=None)
+
+    def no_winner(self, count: int | None = None) -> str:
+        """Say why there is no best trial, and what to do."""
+        finished = self.finished(count)
+        if not finished:
+            return "no trial has finished; run `penstock sweep` again"
+        reasons = Counter(trial.user_attrs.get(REASON, "pruned") for trial in finished)
+        listed = "; ".join(f"{number}: {reason}" for reason, number in reasons.most_common(MOST_REASONS))
+        return f"none of {len(finished)} trials has a score ({listed}); change the space, the pruner or the settings"
 
     def _rank(self, trial: FrozenTrial) -> tuple[float, float, int]:
         score = trial.values[0]
@@ -156,7 +158,7 @@ def load_study(storage: RDBStorage, name: str) -> Study:
         raise ConfigError(f"unknown study '{name}'{hint}")
     found = optuna.load_study(study_name=name, storage=storage)
     if PLAN not in found.user_attrs:
-        raise ConfigError(f"the study '{name}' was not made by `penstock sweep`")
+        raise ConfigError(f"the study '{name}' was not made by `penstock sweep`; choose another name")
     metric = found.user_attrs[PLAN]["objective"]
     return Study(found, next(score for score in SCORES if score.validation == metric))
 

@@ -76,6 +76,8 @@ class Sweep:
             ending.enter_context(shared_uploader(job.project, job.config))
             run = ending.enter_context(track_study(job.project, job.config, job.model, job.study))
             self._work(study, claims, run)
+        if study.best(job.count) is None:
+            raise SearchError(f"study {study.name}: {study.no_winner(job.count)}")
         print_winner(study)
 
     def _work(self, study: Study, claims: Claims, run: StudyRun) -> None:
@@ -162,7 +164,8 @@ def _seed_metrics(scores: list[float]) -> dict[str, float]:
 
 def _left_text(progress: SearchProgress) -> str:
     left = progress.job.count - len(progress.study.finished(progress.job.count))
-    return f"{left} trials are to be finished" if left else "seeds of the winner are to be trained"
+    trials = "1 trial is" if left == 1 else f"{left} trials are"
+    return f"{trials} to be finished" if left else "seeds of the winner are to be trained"
 
 
 @contextmanager
@@ -185,20 +188,15 @@ def _require_same_search(study: Study, job: SearchJob) -> None:
     """Store what a study searches, or compare it with what it did before.
 
     Raises:
-        ConfigError: The study of this name searches something else.
+        ConfigError: The study of this name searches something else, or another program made it.
     """
-    plan = {
-        "model": job.model,
-        "objective": job.objective.validation,
-        "data": job.provenance.data,
-        "space": job.settings.model_dump(mode="json")["space"],
-        "grid": job.is_grid,
-    }
     before = study.optuna.user_attrs.get(studies.PLAN)
+    if before is None and study.trials():
+        raise ConfigError(f"--study {study.name}: was not made by `penstock sweep`; choose another name")
     if before is None:
-        study.optuna.set_user_attr(studies.PLAN, plan)
+        study.optuna.set_user_attr(studies.PLAN, job.plan)
         return
-    different = [name for name, value in plan.items() if before.get(name) != value]
+    different = [name for name, value in job.plan.items() if before.get(name) != value]
     if different:
         raise ConfigError(
             f"--study {study.name}: searches something else (other {', '.join(different)}); choose another name"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
-from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.config.params import Config
 from penstock.core.paths import Project
@@ -18,6 +17,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance, training_relevant_settings
 from penstock.search.claims import Claim, HeldClaims, LostClaimError
 from penstock.search.samplers import report_interval
+from penstock.search.storage import UNREACHABLE
 from penstock.tasks.build import build_module
 from penstock.tracking.logger import SpoolLogger
 from penstock.tracking.metric_names import VAL_LOSS
@@ -26,9 +26,6 @@ from penstock.tracking.tags import TRIAL
 from penstock.tracking.training_result import TrainingResult
 from penstock.training.checkpoint_files import LAST, PREVIOUS, CheckpointFiles
 from penstock.training.fit import FitResult, TrainingSetup, fit
-
-# Errors of a database that is out of reach for a moment. Optuna wraps those of SQLAlchemy.
-UNREACHABLE = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
 class ClaimCallback(Callback):
@@ -143,6 +140,11 @@ class SearchTraining:
                 with suppress(FileNotFoundError):
                     shutil.copy2(with_checkpoint[-1] / name, own / name)
         return CheckpointFiles(own, self.config.checkpoints)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether any worker has written a checkpoint."""
+        return any(self._home.glob(f"*/{LAST}"))
 
     def remove_checkpoints(self) -> None:
         """Remove the checkpoints of all claims, after the result is stored."""

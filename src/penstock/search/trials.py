@@ -20,8 +20,9 @@ from penstock.search.claims import Claim, HeldClaims, LostClaimError
 from penstock.search.progress import SearchProgress
 from penstock.search.samplers import make_sampler
 from penstock.search.search_job import SearchJob
+from penstock.search.storage import UNREACHABLE
 from penstock.search.studies import Study, training_item, trial_item, trial_items
-from penstock.search.trainings import UNREACHABLE, SearchTraining
+from penstock.search.trainings import SearchTraining
 from penstock.tracking.metric_names import VAL_LOSS
 from penstock.tracking.run import ChildRun, track_model
 from penstock.tracking.study_run import study_key
@@ -31,6 +32,9 @@ from penstock.tracking.training_result import TrainingResult
 Returned = TypeVar("Returned")
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_WITHOUT_DATABASE = 120.0
+MOST_DEATHS = 3
+# Of settings that do not work; torch and numpy raise them, such as RuntimeError and MemoryError out of memory.
+FAILURES = (PenstockError, RuntimeError, ValueError, ArithmeticError, MemoryError)
 
 
 @retry(
@@ -113,6 +117,8 @@ class TrialRunner:
             if claim is None:
                 continue
             if self._is_to_run(trial._trial_id):
+                if trial.state is TrialState.RUNNING:
+                    self.study.count_death(trial)
                 return claim, trial
             self.held.release(claim)
         return None
@@ -169,7 +175,7 @@ class TrialRunner:
         try:
             if found := patiently(lambda: self.progress.found(key)):
                 return found
-            result = self._result_of(training, claim, trial)
+            result = self._killer(training, trial) or self._result_of(training, claim, trial)
             patiently(lambda: self.progress.results.put(key, result))
             training.remove_checkpoints()
         except optuna.TrialPruned:
@@ -183,12 +189,20 @@ class TrialRunner:
         finally:
             patiently(lambda: self.held.release(claim))
 
+    def _killer(self, training: SearchTraining, trial: optuna.Trial | None) -> TrainingResult | None:
+        """Return a failure if each worker of a trial was killed before it could write a checkpoint."""
+        deaths = trial.user_attrs.get(studies.DEATHS, 0) if trial else 0
+        if deaths < MOST_DEATHS or training.has_checkpoint:
+            return None
+        reason = f"{deaths} workers were killed before the first checkpoint; is the memory too small?"
+        return TrainingResult(None, reason=reason)
+
     def _result_of(self, training: SearchTraining, claim: Claim, trial: optuna.Trial | None) -> TrainingResult:
         try:
             return training.run(self.held, claim, self.job.objective.validation, trial)
         except optuna.TrialPruned:
             raise
-        except (PenstockError, RuntimeError) as error:  # RuntimeError: torch, such as out of memory
+        except FAILURES as error:
             return TrainingResult(None, reason=first_line(error))
 
     def _log_known(

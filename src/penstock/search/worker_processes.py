@@ -39,7 +39,8 @@ class WorkerProcess:
         code = self.process.poll()
         if code and not self.was_reported:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            console.warn(f"worker {self.number} {how}; another one takes up its trial from the last checkpoint")
+            cause = " (is the memory too small?)" if code == -signal.SIGKILL else ""
+            console.warn(f"worker {self.number} {how}{cause}; its trial can go on from the last checkpoint")
             self.was_reported = True
 
 
