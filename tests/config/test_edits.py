@@ -132,6 +132,19 @@ def test_the_last_entry_needs_no_line_end():
     assert with_copy(text, ["a", "b"], "e") == f"{text}\n  e:\n    c: 1"
 
 
+@pytest.mark.parametrize(
+    ("text", "old", "new", "expected"),
+    [
+        ("a: {b: 1,\n  c: [1, 2]}  # why\n", {"c": [1, 2]}, {"c": [1, 2, 3]}, "a: {b: 1,\n  c: [1, 2, 3]}  # why\n"),
+        ("a:\n  b: 1\n  c:\n", {"c": None}, {"c": 0.5}, "a:\n  b: 1\n  c: 0.5\n"),
+        ("a:\n  b: 1\n  c: 'x'\n", {"c": "x"}, {"c": "it's"}, "a:\n  b: 1\n  c: it's\n"),
+        ("a:\n  b: 1\n  c: 'x'\n", {"c": "x"}, {"c": "a: b"}, "a:\n  b: 1\n  c: 'a: b'\n"),
+    ],
+)
+def test_unusual_places_of_a_value_stay_valid(text, old, new, expected):
+    assert edited(text, ["a"], {"b": 1} | old, {"b": 1} | new) == expected
+
+
 def test_dvc_leaves_an_edited_file_as_it_is(tmp_path):
     """Otherwise the next `dvc exp run -S` would change other lines, too."""
     path, model = tmp_path / "params.yaml", CONFIG.model("mnist_cnn_deep")

@@ -1,5 +1,6 @@
 """The winner of a study is written into params.yaml, where nothing else changes."""
 
+import json
 import re
 
 import optuna
@@ -109,6 +110,19 @@ def test_nothing_is_written_without_an_improvement(finished, adopt, params, tria
     code, output = adopt(*arguments)
     assert code == 2
     assert says in output
+    assert params.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_edited_names_what_to_set_by_hand(finished, adopt, params):
+    text = params.read_text()
+    models = load_config(params).model_dump(mode="json", exclude_unset=True)["models"]
+    block = text[text.index("\nmodels:") : text.index("\ntuned:")]
+    params.write_text(text.replace(block, f"\nmodels: {json.dumps(models)}\n"))
+    finished((PRESENT, 0.8), (WINNING, 0.9))
+    before = params.read_bytes()
+    code, output = adopt("s", "--as", "iris_two")
+    assert code == 2
+    assert "params.yaml: cannot be edited line by line; set by hand: learning_rate 0.03" in output
     assert params.read_bytes() == before
 
 

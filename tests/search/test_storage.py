@@ -2,8 +2,9 @@
 
 import pytest
 
-from penstock.core.errors import ConfigError
-from penstock.search.storage import open_storage
+from penstock.core.errors import ConfigError, SearchError
+from penstock.core.paths import Project
+from penstock.search.storage import open_storage, storage_url
 
 
 def test_the_database_of_mlflow_is_refused(empty_database):
@@ -15,6 +16,7 @@ def test_the_database_of_mlflow_is_refused(empty_database):
     ("url", "problem"),
     [
         ("mysql://user@host/studies", "neither SQLite nor PostgreSQL"),
+        ("sqlite://", "is no file, which workers could share"),
         ("studies.db", "no URL of a database"),
         ("postgresql://user:secret@localhost:1/studies", "postgresql://localhost:1/studies: cannot be used"),
     ],
@@ -24,6 +26,17 @@ def test_a_storage_that_cannot_be_used_is_named_without_its_password(url, proble
         open_storage(url).__enter__()
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_workers_get_the_whole_path_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert storage_url(Project(tmp_path), "sqlite:///s.db") == f"sqlite:///{tmp_path}/s.db"
+
+
+def test_a_database_that_fails_meanwhile_is_named(tmp_path):
+    message = r"studies.db: failed: .*no such table.*goes on"
+    with pytest.raises(SearchError, match=message), open_storage(f"sqlite:///{tmp_path}/studies.db") as storage:
+        storage.engine.connect().exec_driver_sql("SELECT 1 FROM nowhere")
 
 
 def test_a_storage_is_opened_again(tmp_path):

@@ -50,7 +50,7 @@ def _node_at(text: str, keys: Sequence[str]) -> tuple[Node, Node]:
     """Return the nodes of a key and of its value."""
     key, node = None, YAML(typ="safe", pure=True).compose(text)
     for name in keys:
-        key, node = next((key, value) for key, value in node.value if key.value == name)
+        key, node = {key.value: (key, value) for key, value in node.value}[name]
     assert key is not None
     return key, node
 
@@ -77,11 +77,11 @@ class _Edits:
         entries = {key.value: (key, value) for key, value in node.value}
         for name, value in new.items():
             if name in entries and name in old:
-                self._replace(entries[name], old[name], value)
+                self._replace(entries[name], old[name], value, in_flow=not _is_block(node))
         self._drop(node, [name for name in entries if name not in new])
         self._add(node, {name: value for name, value in new.items() if name not in entries}, set(entries) & set(new))
 
-    def _replace(self, entry: tuple[Node, Node], old: Any, new: Any) -> None:  # noqa: ANN401
+    def _replace(self, entry: tuple[Node, Node], old: Any, new: Any, *, in_flow: bool) -> None:  # noqa: ANN401
         """Replace a value, or those of its parts that differ."""
         key, node = entry
         if old == new and isinstance(old, bool) == isinstance(new, bool):
@@ -90,12 +90,15 @@ class _Edits:
             self.update(node, old, new)
         elif isinstance(node, SequenceNode) and _are_as_long(old, new):
             for one, before, after in zip(node.value, old, new, strict=True):
-                self._replace((key, one), before, after)
-        elif _is_block(node) or (isinstance(new, list) and new and not _is_in_flow(self.text, key, node)):
+                self._replace((key, one), before, after, in_flow=True)
+        elif _is_block(node) or (isinstance(new, list) and new and not in_flow):
             self._replace_block(key, node, new)
+        elif node.start_mark.index == node.end_mark.index:  # nothing stands behind the key
+            place = self.text.index(":", key.end_mark.index) + 1
+            self.replacements.append((place, place, f" {_flow(new)}"))
         else:
-            quote = node.style if isinstance(node, ScalarNode) and node.style in QUOTES and isinstance(new, str) else ""
-            self.replacements.append((node.start_mark.index, node.end_mark.index, f"{quote}{_flow(new)}{quote}"))
+            style = node.style if isinstance(node, ScalarNode) and node.style in QUOTES else None
+            self.replacements.append((node.start_mark.index, node.end_mark.index, _quoted(new, style)))
 
     def _replace_block(self, key: Node, node: Node, new: object) -> None:
         """Replace a value that stands below its key, or shall stand there."""
@@ -145,12 +148,6 @@ def _is_block(node: Node) -> bool:
     return isinstance(node, CollectionNode) and not node.flow_style
 
 
-def _is_in_flow(text: str, key: Node, node: Node) -> bool:
-    """Return whether a value is inside brackets: then only its own line may change."""
-    line = text[_line_start(text, key.start_mark.index) : key.start_mark.index]
-    return bool(line.strip(" -")) or node.start_mark.index < key.start_mark.index
-
-
 def _end(node: Node) -> int:
     """Return where the text of a node ends; the mark of a block is behind the comments that follow it."""
     if _is_block(node) and node.value:
@@ -180,6 +177,13 @@ def _entry(value: object, column: int) -> str:
         lines = [f"{name}:{_after_key(one, column)}" for name, one in value.items()]
         return f"\n{' ' * column}".join(lines)
     return _flow(value)
+
+
+def _quoted(value: object, style: str | None) -> str:
+    """Return a value on one line; a text in the quotes that were there, if they change none of its characters."""
+    written = _flow(value)
+    needs_none = written == value and not set(written) & set("'\"\\")
+    return f"{style}{written}{style}" if style and needs_none else written
 
 
 def _flow(value: object) -> str:

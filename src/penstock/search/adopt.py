@@ -14,6 +14,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from penstock.config.base import NAME_PATTERN
 from penstock.config.edits import edited, with_copy
@@ -158,13 +159,16 @@ def _present_score(project: Project, config: Config, study: Study, model: str) -
 
 def _change(text: str, config: Config, winner: Winner, name: str | None) -> Change:
     model, block = config.model(winner.model), config.block_of_model(winner.model)
-    new = with_copy(text, [block, winner.model], name) if name else text
     old_entry = model.model_dump(mode="json", exclude_unset=True)
-    new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, _needed(config, winner)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        path.write_text(new, encoding="utf-8")
-        return Change(text, new, load_config(path))
+        try:
+            new = with_copy(text, [block, winner.model], name) if name else text
+            new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, _needed(config, winner)))
+            path.write_text(new, encoding="utf-8")
+            return Change(text, new, load_config(path))
+        except (YAMLError, ConfigError, KeyError):
+            raise _not_editable(winner) from None
 
 
 def _needed(config: Config, winner: Winner) -> dict[str, Any]:
@@ -187,7 +191,11 @@ def _require_only(old: Config, new: Config, winner: Winner, name: str | None) ->
     expected = apply(old, winner.model, winner.values).model(winner.model)
     models = {**getattr(old, block), name or winner.model: expected}
     if new != old.model_copy(update={block: models}):
-        raise ConfigError(f"params.yaml: cannot be edited line by line; set by hand: {settings_text(winner.values)}")
+        raise _not_editable(winner)
+
+
+def _not_editable(winner: Winner) -> ConfigError:
+    return ConfigError(f"params.yaml: cannot be edited line by line; set by hand: {settings_text(winner.values)}")
 
 
 def _write(params: Path, change: Change) -> None:
