@@ -47,7 +47,7 @@ serve: $(venv)/.pipeline ## serve the validated models
 check: lint ## lint, types, contracts and the fast tests; under 3 minutes
 	@pytest $(workers) -m "not pipeline and not integration and not slow"
 
-test: lint ## everything that proves the product; about 15 minutes
+test: lint ## everything that proves the product; about 30 minutes on 2 cores
 	@pytest $(workers) --durations 30 -m "not slow"
 
 test-slow: $(venv)/.test ## the slow tests: second full runs, long kills, browsers on three sizes
