@@ -16,6 +16,7 @@ from penstock.search.claims import Claims, worker_name
 from penstock.search.dry_run import show_plan
 from penstock.search.status import StudyStatus
 from penstock.search.sweep import _require_same_search
+from penstock.search.trials import MOST_DEATHS
 from penstock.tracking.study_run import track_study
 from penstock.tracking.tags import DESCRIPTION, EXPERIMENT_KIND, KEY, PARENT, TRIAL
 from tests.search.search_project import MODEL
@@ -97,11 +98,11 @@ def test_a_trial_whose_workers_are_all_killed_early_fails_and_does_not_end_the_n
     job = searched.job(["training.optimizer.learning_rate=0.01"])
     study = searched.study(job)
     study.fill(1)
-    for _ in range(3):
+    for _ in range(MOST_DEATHS):
         study.count_death(study.trials()[0])
     (trial,) = searched.search(job).trials()
     assert trial.state is TrialState.FAIL
-    assert trial.user_attrs["reason"].startswith("3 workers were killed before the first checkpoint")
+    assert trial.user_attrs["reason"].startswith(f"{MOST_DEATHS} workers were killed before the first checkpoint")
 
 
 def test_a_study_of_other_settings_or_of_another_program_is_not_continued(searched):

@@ -32,7 +32,8 @@ from penstock.tracking.training_result import TrainingResult
 Returned = TypeVar("Returned")
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_WITHOUT_DATABASE = 120.0
-MOST_DEATHS = 3
+# More than a machine that ends workers at random reaches: a trial of more than 30 s has a checkpoint.
+MOST_DEATHS = 10
 # Of settings that do not work; torch and numpy raise them, such as RuntimeError and MemoryError out of memory.
 FAILURES = (PenstockError, RuntimeError, ValueError, ArithmeticError, MemoryError)
 
