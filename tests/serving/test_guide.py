@@ -101,7 +101,7 @@ def test_another_onnx_file_is_exported_validated_served_and_asked(tmp_path):
 
 
 def test_the_shown_response_has_the_keys_of_a_real_one(here):
-    (shown,) = [line for line in TEXT.splitlines() if line.startswith('{"label"')]
+    shown = next(line for line in TEXT.splitlines() if line.startswith('{"label"'))
     assert json.loads(shown).keys() == json.loads(here(*shlex.split(CURLS[0]))).keys()
 
 

@@ -74,8 +74,8 @@ def test_images_are_explained_like_their_pixels(client):
     ("model", "body", "status", "says"),
     [
         ("nothing", {}, 404, "no model 'nothing'"),
-        ("mnist_autoencoder", {"pixels": []}, 400, "only classifiers of images and texts can be explained"),
-        ("iris_mlp", {"features": [1, 2, 3, 4]}, 400, "only classifiers of images and texts can be explained"),
+        ("mnist_autoencoder", {"pixels": []}, 400, "only classifiers of grey images and texts can be explained"),
+        ("iris_mlp", {"features": [1, 2, 3, 4]}, 400, "only classifiers of grey images and texts can be explained"),
         ("mnist_cnn", {"text": "no"}, 400, 'expected {"pixels": ...}'),
         ("mnist_cnn", {"pixels": [[0]]}, 400, "expected UINT8 of shape [-1, 28, 28]"),
         ("imdb_lstm", {"text": "x" * (MAX_TEXT_LENGTH + 1)}, 400, "at most 20000 can be explained"),
