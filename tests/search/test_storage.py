@@ -1,10 +1,14 @@
 """The database of studies."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from penstock.core.errors import ConfigError, SearchError
 from penstock.core.paths import Project
-from penstock.search.storage import open_storage, storage_url
+from penstock.search.storage import locked_storage, open_storage, storage_url
+from penstock.search.studies import open_study
+from penstock.tracking.metric_names import SCORES
 
 
 def test_the_database_of_mlflow_is_refused(empty_database):
@@ -44,3 +48,18 @@ def test_a_storage_is_opened_again(tmp_path):
     for _ in range(2):
         with open_storage(url) as storage:
             assert storage.get_all_studies() == []
+
+
+def test_sweeps_that_start_at_once_do_not_add_their_trials_twice(tmp_path):
+    url = f"sqlite:///{tmp_path}/studies.db"
+
+    def fill(_):
+        with open_storage(url) as storage:
+            study = open_study(storage, "s", objective=SCORES[0])
+            with locked_storage(url):
+                study.fill(6)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(fill, range(4)))
+    with open_storage(url) as storage:
+        assert len(open_study(storage, "s", objective=SCORES[0]).trials()) == 6

@@ -24,7 +24,7 @@ from penstock.search import claims, results
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BUSY_SECONDS = 60.0
-CREATION_LOCK = 7_308_327  # number of PostgreSQL's advisory lock; any number that no other program uses
+LOCK = 7_308_327  # number of PostgreSQL's advisory lock; any number that no other program uses
 # Errors of a database that is out of reach for a moment. Optuna wraps those of SQLAlchemy.
 UNREACHABLE = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 VARIABLE = "OPTUNA_STORAGE"  # Optuna's own variable
@@ -57,7 +57,7 @@ def open_storage(url: str) -> Iterator[RDBStorage]:
         if address.get_backend_name() == SQLITE and address.database:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         _require_own_database(address)
-        with _creation_lock(address):
+        with _lock(address):
             storage = _open(address)
     except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
@@ -108,8 +108,14 @@ def _require_own_database(address: URL) -> None:
 
 
 @contextmanager
-def _creation_lock(address: URL) -> Iterator[None]:
-    """Let one process at a time create tables: two would both find none."""
+def locked_storage(url: str) -> Iterator[None]:
+    """Let one process at a time add what may be there already: two would both find nothing."""
+    with _lock(_parse(url)):
+        yield
+
+
+@contextmanager
+def _lock(address: URL) -> Iterator[None]:
     if address.get_backend_name() == SQLITE:
         with FileLock(f"{address.database}.lock"):
             yield
@@ -117,7 +123,7 @@ def _creation_lock(address: URL) -> Iterator[None]:
     engine = create_engine(address)
     try:
         with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": CREATION_LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
             yield
     finally:
         engine.dispose()

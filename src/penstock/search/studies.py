@@ -98,10 +98,7 @@ class Study:
         return [trial for trial in self.trials(count) if trial.state.is_finished()]
 
     def fill(self, count: int) -> None:
-        """Add trials that wait for a worker until there are `count`.
-
-        A trial is run only if its number is below `count`, so it does no harm if two processes add too many.
-        """
+        """Add trials that wait for a worker until there are `count`; of one process at a time."""
         for _ in range(count - len(self.trials())):
             self.optuna.enqueue_trial({})
 

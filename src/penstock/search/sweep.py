@@ -23,7 +23,7 @@ from penstock.search.progress import SearchProgress
 from penstock.search.results import Results
 from penstock.search.search_job import SearchJob, WorkerOrder
 from penstock.search.status import StudyStatus, print_winner, settings_text, trial_text
-from penstock.search.storage import open_storage
+from penstock.search.storage import locked_storage, open_storage
 from penstock.search.studies import Study, open_study
 from penstock.search.worker_processes import WorkerProcess, worker_processes
 from penstock.tracking.known_results import finish_runs, known_results
@@ -66,9 +66,10 @@ class Sweep:
 
     def _run(self, study: Study, claims: Claims) -> None:
         job = self.job
-        _require_same_search(study, job)
+        with locked_storage(self.storage):
+            _require_same_search(study, job)
+            study.fill(job.count)
         StudyStatus(study, claims, job.count).settle()
-        study.fill(job.count)
         console.note(_plan_text(job, study, self.jobs))
         interrupt_at_once()
         with ExitStack() as ending, _said_how_to_go_on():
