@@ -161,7 +161,7 @@ class RunWriter:
         worked = worked.add(self._began - self._created, at - self._created)
         self._set_tags({WORKED: str(worked)})
         self._client.set_terminated(self._run_id, status, end_time=self._created + worked.total)
-        self._save_views()  # images are many, so they are looked at once
+        self._save_views()  # once for all images
         self._ended = True
 
     def _description(self, event: Event) -> None:

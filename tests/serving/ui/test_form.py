@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.serving import table_models, third_party_models, tiny_models
 from tests.serving.server_process import serving
-from tests.serving.ui.browser import chromium, watched
+from tests.serving.ui.browser import watched
 from tests.serving.ui.inspection import CONTRASTS, TOO_WIDE
 
 MODELS = (
@@ -34,12 +34,6 @@ def url(tmp_path_factory):
     onnx.save(table_models.colours(tmp_path_factory.mktemp("torch")), folder / "colours.onnx")
     with serving(folder, str(folder), "--allow-unvalidated") as running:
         yield running.url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

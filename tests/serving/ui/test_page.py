@@ -13,7 +13,7 @@ from penstock.core.paths import Project
 from penstock.io.processed_dataset import ProcessedDataset
 from tests.helpers.processes import wait_until
 from tests.serving.server_process import serving
-from tests.serving.ui.browser import VIEWPORTS, by_finger, by_mouse, chromium, watched
+from tests.serving.ui.browser import VIEWPORTS, by_finger, by_mouse, watched
 from tests.serving.ui.inspection import CONTRASTS, FOCUSED, TOO_WIDE
 from tests.serving.ui.trained_models import trained_models
 
@@ -32,12 +32,6 @@ def site(small_run, config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(site):
     return site[0].url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

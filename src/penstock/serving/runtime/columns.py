@@ -9,8 +9,8 @@ JSON; docs/serving.md documents them. An entry that is malformed is ignored, as 
     targets    a list with an object for each number of the output `prediction`: `name`, `unit`, `description`
     classes    the names of the classes of `label` and `probabilities`, or of `labels` and `probabilities`
 
-Without `columns`, one input of numbers [rows, n] takes its names and its unit from `input` ("a, b and c in cm"), and
-its ranges from `ranges` [[low, high], ...].
+Without `columns`, one input of numbers [rows, n] takes its names and its unit from `input` ("a, b and c in cm"). Its
+ranges are those of `ranges` [[low, high], ...].
 """
 
 from __future__ import annotations

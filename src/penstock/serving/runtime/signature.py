@@ -122,8 +122,12 @@ class Signature:
         return array.reshape(len(flat), *spec.shape[1:])
 
     @cached_property
-    def _names(self) -> set[str]:
-        return {spec.name for spec in self.inputs}
+    def _names(self) -> list[str]:
+        return [spec.name for spec in self.inputs]
+
+    @cached_property
+    def _name_set(self) -> set[str]:
+        return set(self._names)
 
     @cached_property
     def _missing(self) -> dict[str, Any]:
@@ -139,19 +143,15 @@ class Signature:
         """
         if not isinstance(row, dict):
             raise InputError(f"expected {self.expected_row}")
-        if row.keys() == self._names and None not in row.values():
+        if row.keys() == self._name_set and None not in row.values():
             return row
-        for name in row.keys() - self._names:
+        for name in row.keys() - self._name_set:
             hint = match if "did you mean" in (match := nearest(name, self._names)) else ""
             raise InputError(f"no column '{name}'{hint}; expected {self.expected_row}")
-        missing = [name for name in self._names_in_order if row.get(name) is None]
+        missing = [name for name in self._names if row.get(name) is None]
         if required := [name for name in missing if name not in self._missing]:
             raise InputError(f"missing: {', '.join(required)}; expected {self.expected_row}")
         return row | dict.fromkeys(missing)
-
-    @property
-    def _names_in_order(self) -> list[str]:
-        return [spec.name for spec in self.inputs]
 
     def needs_cut(self, inputs: Tensors) -> bool:
         """Return whether a text is too long to be run as it is."""
