@@ -22,8 +22,8 @@ from benchmarks.results import Row
 from penstock.config.data import TextConfig
 from penstock.config.params import Config
 from penstock.core.paths import Project
-from penstock.data.datasets.base import load_dataset
 from penstock.data.preprocessing import text
+from penstock.data.sources.read import read_dataset
 
 PAIRS = 5
 NAME = "imdb"
@@ -31,9 +31,10 @@ Texts = dict[str, NDArray[Any]]
 
 
 def measure(project: Project, config: Config) -> Iterator[Row]:
-    settings = config.dataset(NAME).inputs
+    dataset = config.dataset(NAME)
+    settings = dataset.inputs
     assert isinstance(settings, TextConfig)
-    texts = {part: rows.inputs for part, rows in load_dataset(NAME).read(project.raw(NAME)).items()}
+    texts = {part: rows.inputs for part, rows in read_dataset(dataset, project.raw(NAME)).items()}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "texts.json"
         path.write_text(json.dumps({part: list(inputs) for part, inputs in texts.items()}))

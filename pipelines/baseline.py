@@ -15,7 +15,8 @@ from penstock.orchestration.stage_runner import run_stage
 def main(project: Project, config: Config, name: str) -> None:
     settings = config.baseline(name)
     measure = import_module(f"penstock.baselines.{settings.kind}").measure
-    found = measure(settings, ProcessedDataset(project.processed(settings.dataset)), project.raw(settings.dataset))
+    dataset, processed = config.dataset(settings.dataset), ProcessedDataset(project.processed(settings.dataset))
+    found = measure(settings, dataset, processed, project.raw(settings.dataset))
     folder = project.baseline(name)
     write_json(folder / "baseline.json", found)
     stage_line("baseline", name, f"test {format_metrics(found)} -> {project.shown(folder)}")

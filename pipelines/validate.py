@@ -10,10 +10,12 @@ from itertools import islice
 from typing import Any
 
 import workspace  # noqa: F401
+from numpy.typing import NDArray
 
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import ModelFiles, Project
+from penstock.data.sources.rows import by_column
 from penstock.evaluation.evaluate import Evaluation, evaluate
 from penstock.evaluation.gates import parity_checks, require_passed
 from penstock.evaluation.results import EvaluationInputs
@@ -26,7 +28,7 @@ from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.run_results import run_images, run_tables
 from penstock.tracking.run import track_model
 
-EXAMPLE_ROWS = 3
+EXAMPLE, EXAMPLE_ROWS = "example_inputs", 3
 SHOWN_METRICS = 2  # of `test`, in the line of the stage
 
 
@@ -39,9 +41,9 @@ def main(project: Project, config: Config, name: str) -> None:
     provenance = load_weights(files.weights, network)
     inputs = EvaluationInputs(
         processed=processed,
+        dataset=config.dataset(model.dataset),
         raw=project.raw(model.dataset),
         baseline=project.baseline(model.baseline),
-        behaviour=config.dataset(model.dataset).behaviour,
         artifacts={artifact: tensor.numpy() for artifact, tensor in read_shown(files.weights).items()},
     )
     task = import_module(f"penstock.tasks.{model.task}.evaluation")
@@ -73,9 +75,13 @@ def _write(files: ModelFiles, evaluation: Evaluation) -> None:
     write_json(files.validation_report, evaluation.report)
     write_json(files.test_metrics, {primary: evaluation.report["test"][primary]})
     write_csv(files.per_class, evaluation.per_class)
-    example = evaluation.inputs[:EXAMPLE_ROWS]
-    example_inputs = example.astype(str) if example.dtype == object else example  # numpy would pickle objects
-    write_arrays(files.examples, {**evaluation.examples, "example_inputs": example_inputs})
+    write_arrays(files.examples, {**evaluation.examples, **_example_inputs(evaluation.inputs[:EXAMPLE_ROWS])})
+
+
+def _example_inputs(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return rows as arrays that NumPy need not pickle; each column of a mixed table is one."""
+    columns = {f"{EXAMPLE}/{name}": values for name, values in by_column(rows).items()} or {EXAMPLE: rows}
+    return {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
 
 
 def _metrics(evaluation: Evaluation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:

@@ -158,7 +158,6 @@ def _add_package(package: argparse.ArgumentParser) -> None:
 
 def _check(_chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
-    from penstock.data.datasets.base import load_dataset
     from penstock.orchestration.conflicts import require_no_conflicts
     from penstock.search.space import require_valid_spaces
 
@@ -166,8 +165,6 @@ def _check(_chosen: argparse.Namespace) -> None:
     require_no_conflicts(project)
     config = load_config(project.params)
     require_valid_spaces(project.params, config)
-    for name in config.datasets:
-        load_dataset(name)
     counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
     print(f"{project.params.name}: {counts}, no mistakes")
 

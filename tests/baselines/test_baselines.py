@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from penstock.data.datasets.iris import official_bytes
 
 from penstock.baselines import linear, pca
 from penstock.baselines.linear import _features
 from penstock.config.models import LinearBaselineConfig, PcaBaselineConfig
 from penstock.core.errors import WrongSettingError
-from penstock.data.datasets.iris import official_bytes
 from penstock.evaluation.fid_reference import ReferenceClassifier
 from penstock.io.processed_dataset import ProcessedDataset, save_array
 from penstock.models.common.build import build_network

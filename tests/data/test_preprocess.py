@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from penstock.data.datasets.base import RawDataset, RawSplit, load_dataset
+from penstock.data.datasets.iris import official_bytes, read
 
 from penstock.config.data import (
     ChecksConfig,
@@ -17,8 +19,6 @@ from penstock.config.data import (
     TextConfig,
 )
 from penstock.core.errors import ConfigError, DataCheckError, WrongSettingError
-from penstock.data.datasets.base import RawDataset, RawSplit, load_dataset
-from penstock.data.datasets.iris import official_bytes, read
 from penstock.data.preprocessing import checks
 from penstock.data.preprocessing.preprocess import preprocess, split_rows
 from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset

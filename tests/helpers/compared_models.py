@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from penstock.data.datasets.iris import CLASSES, FILE, official_bytes
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
-from penstock.data.datasets.iris import CLASSES, FILE, official_bytes
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import canonical_hash, dvc_directory_hash, sha256, write_bytes, write_json
 from penstock.io.processed_dataset import save_array

@@ -9,9 +9,8 @@ import sys
 from copy import deepcopy
 
 import pytest
-from sklearn.datasets import load_wine
-
 from penstock.data.datasets.iris import official_bytes
+from sklearn.datasets import load_wine
 
 READER = '''
 """Wine: 178 wines of three growers, each thirteen measurements."""

@@ -8,10 +8,10 @@ import sys
 import httpx
 import numpy as np
 import pytest
+from penstock.data.datasets.base import load_dataset, raw_split_for
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
-from penstock.data.datasets.base import load_dataset, raw_split_for
 from penstock.evaluation.parity import network_outputs
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights

@@ -12,10 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from penstock.config.data import DatasetConfig
 from penstock.config.models import LinearBaselineConfig
 from penstock.core.errors import WrongSettingError
-from penstock.data.datasets.base import load_dataset, raw_split_for
 from penstock.data.preprocessing.text import words
+from penstock.data.sources.read import read_dataset
+from penstock.data.sources.rows import raw_split_for
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
 
@@ -24,13 +26,16 @@ ITERATIONS = 200
 TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
-def measure(settings: LinearBaselineConfig, processed: ProcessedDataset, raw: Path) -> dict[str, Any]:
+def measure(
+    settings: LinearBaselineConfig, dataset: DatasetConfig, processed: ProcessedDataset, raw: Path
+) -> dict[str, Any]:
     """Fit a logistic regression on the training rows.
 
     Tables are standardized. Pixels are divided by 255. Words are weighted by TF-IDF with 1 + log(count).
 
     Args:
         settings: The entry of `baselines`.
+        dataset: The entry of `datasets`.
         processed: The splits.
         raw: Folder of the official files.
 
@@ -40,7 +45,7 @@ def measure(settings: LinearBaselineConfig, processed: ProcessedDataset, raw: Pa
     Raises:
         WrongSettingError: The training rows cannot be fitted.
     """
-    parts = load_dataset(settings.dataset).read(raw)
+    parts = read_dataset(dataset, raw)
     train = raw_split_for(parts, "train")[processed.rows("train")]
     test = raw_split_for(parts, "test")[processed.rows("test")]
     info = processed.info

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from penstock.config.data import DatasetConfig
 from penstock.config.models import PcaBaselineConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
 
-def measure(settings: PcaBaselineConfig, processed: ProcessedDataset, _raw: Path) -> dict[str, Any]:
+def measure(
+    settings: PcaBaselineConfig, _dataset: DatasetConfig, processed: ProcessedDataset, _raw: Path
+) -> dict[str, Any]:
     """Fit a PCA on the training rows.
 
     Args:

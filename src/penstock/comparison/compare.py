@@ -105,7 +105,7 @@ def compare(project: Project, config: Config, candidates: Sequence[Candidate], a
     Raises:
         ComparisonError: The models are not of the same test rows, or cannot be run.
     """
-    rows = load_test_rows(project, candidates)
+    rows = load_test_rows(project, config, candidates)
     task = candidates[0].task
     if task == "generation":
         measured, shares = measure_generators(project, config, candidates, rows)

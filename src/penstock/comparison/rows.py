@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.comparison.candidate import Candidate
+from penstock.config.params import Config
 from penstock.core.errors import ComparisonError
 from penstock.core.paths import Project
-from penstock.data.datasets.base import RawSplit, load_dataset, raw_split_for
+from penstock.data.sources.read import read_dataset
+from penstock.data.sources.rows import RawSplit, raw_split_for
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import dvc_directory_hash
 
@@ -36,12 +38,12 @@ class TestRows:
 
     dataset: str
     kind: str
-    """table, image or text."""
+    """table, columns, image or text."""
     classes: Sequence[str]
     inputs: NDArray[Any]
-    """Raw inputs [rows, ...]."""
-    labels: NDArray[np.int64]
-    """int64 [rows], indices into `classes`."""
+    """Raw inputs."""
+    labels: NDArray[Any]
+    """As `RawSplit.labels`."""
     source_rows: NDArray[np.int64]
     """Row of the official file, int64 [rows]."""
 
@@ -49,7 +51,7 @@ class TestRows:
         return len(self.labels)
 
 
-def load_test_rows(project: Project, candidates: Sequence[Candidate]) -> TestRows:
+def load_test_rows(project: Project, config: Config, candidates: Sequence[Candidate]) -> TestRows:
     """Return the test rows that all models have in common.
 
     Raises:
@@ -60,7 +62,7 @@ def load_test_rows(project: Project, candidates: Sequence[Candidate]) -> TestRow
         _require_same(first, other, "dataset", first.dataset, other.dataset)
         _require_same(first, other, "task", first.task, other.task)
         _require_same(first, other, "classes", ", ".join(first.classes), ", ".join(other.classes))
-    data = _Data(project, first.dataset)
+    data = _Data(project, config, first.dataset)
     for other in candidates[1:]:
         data.require_same_test_rows(first, other)
     return data.load(first)
@@ -79,11 +81,13 @@ class _Data:
 
     Args:
         project: The project.
+        config: Content of params.yaml.
         dataset: Name of the dataset.
     """
 
-    def __init__(self, project: Project, dataset: str) -> None:
+    def __init__(self, project: Project, config: Config, dataset: str) -> None:
         self._project = project
+        self._settings = config.dataset(dataset)
         self._dataset = dataset
         self._processed = project.processed(dataset)
         for folder in (self._processed, project.raw(dataset)):
@@ -108,13 +112,13 @@ class _Data:
     def load(self, candidate: Candidate) -> TestRows:
         """Return the test rows of a model, with the raw inputs of the project."""
         rows = np.load(io.BytesIO(self._read(candidate, ROWS)), allow_pickle=False)
-        info, dataset = DatasetInfo.load(self._processed), load_dataset(self._dataset)
-        split = raw_split_for(dataset.read(self._project.raw(self._dataset)), "test")
+        info = DatasetInfo.load(self._processed)
+        split = raw_split_for(read_dataset(self._settings, self._project.raw(self._dataset)), "test")
         chosen: RawSplit = split[rows]
         return TestRows(
             dataset=self._dataset,
             kind=info.kind,
-            classes=dataset.classes,
+            classes=info.classes,
             inputs=chosen.inputs,
             labels=chosen.labels,
             source_rows=rows,

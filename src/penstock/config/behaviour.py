@@ -129,6 +129,7 @@ BehaviourConfig = dict[Name, Annotated[BehaviourTestConfig, Field(discriminator=
 # Kinds of behaviour tests by the kind of inputs.
 BEHAVIOUR_KINDS = {
     "table": ("noise", "out_of_range"),
+    "columns": (),
     "image": ("shift", "rotation", "noise", "inversion"),
     "text": ("typos", "case", "name_swap", "negation", "sentence"),
 }

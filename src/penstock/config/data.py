@@ -19,6 +19,10 @@ from penstock.config.base import (
     not_empty,
 )
 from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig
+from penstock.config.columns import ColumnConfigs
+from penstock.config.sources import SourceConfig, files_of
+from penstock.config.targets import ClassTargetConfig, TargetConfig
+from penstock.core.errors import nearest
 
 
 def folder_or_web(mirror: str) -> str:
@@ -57,19 +61,41 @@ class FileConfig(BaseConfig):
 class TableConfig(BaseConfig):
     """Inputs are rows of numbers."""
 
-    kind: Literal["table"] = Field(description="Rows of numbers.")
+    kind: Literal["table"] = Field(description="Rows of numbers: one input of the exported file, `features`.")
+    columns: Annotated[tuple[str, ...], AfterValidator(not_empty)] = Field(
+        description="Columns of the source, in the order of the features."
+    )
+
+
+class ColumnsConfig(BaseConfig):
+    """Inputs are rows of a mixed table."""
+
+    kind: Literal["columns"] = Field(
+        description="Rows of a mixed table (numbers, categories, booleans, dates): one input of the exported file for "
+        "each column. Values may be missing."
+    )
+    columns: ColumnConfigs = Field(description="Columns of the source that the model reads, by name, in order.")
 
 
 class ImageConfig(BaseConfig):
-    """Inputs are greyscale images of uint8 pixels."""
+    """Inputs are images of uint8 pixels."""
 
-    kind: Literal["image"] = Field(description="Greyscale images of uint8 pixels.")
+    kind: Literal["image"] = Field(description="Images of uint8 pixels.")
+    column: str = Field(default="image", description="Column of the source that has the images.")
+    mode: Literal["grey", "rgb"] = Field(
+        default="grey", description="grey: [height, width]; rgb: [height, width, 3]. Other images are converted."
+    )
+    size: tuple[Positive, Positive] | None = Field(
+        default=None,
+        description="[height, width] that images of files are resized to. None: all must have the same size.",
+    )
 
 
 class TextConfig(BaseConfig):
     """Inputs are texts, stored as word ids. A network reads at most this much (`network.tokens`)."""
 
     kind: Literal["text"] = Field(description="Texts, stored as word ids.")
+    column: str = Field(default="text", description="Column of the source that has the texts.")
     vocab_size: Annotated[int, Field(ge=3)] = Field(
         description="Number of word ids: padding, unknown, and the most frequent words of the training texts."
     )
@@ -82,22 +108,35 @@ class TextConfig(BaseConfig):
     )
 
 
-InputsConfig = Annotated[TableConfig | ImageConfig | TextConfig, Field(discriminator="kind")]
+KINDS = ("table", "columns", "image", "text")
+InputsConfig = TableConfig | ColumnsConfig | ImageConfig | TextConfig
 
 
 class SplitConfig(BaseConfig):
     """How rows are divided into train, validation and test, and into folds."""
 
     test: ProperShare | None = Field(
-        default=None, description="Share of all rows for test, 0..1. None uses the official test set."
+        default=None, description="Share of all rows for test, 0..1. None uses the part `test` of the files."
     )
-    validation: ProperShare = Field(
-        description="Share of the remaining rows (or groups) for validation, 0..1, stratified by class."
+    validation: ProperShare | None = Field(
+        default=None,
+        description="Share of the remaining rows (or groups) for validation, 0..1, stratified by class. None uses the "
+        "part `validation` of the files.",
     )
     group_size: Positive = Field(
         default=1,
         description="Consecutive rows of the official file that are never split (scikit-learn's groups). A group "
         "counts as the class of its first row. 1 splits row by row.",
+    )
+    group: str | None = Field(
+        default=None,
+        description="Column whose value is on one side of every split only, such as a patient. The split is not "
+        "stratified then.",
+    )
+    time: str | None = Field(
+        default=None,
+        description="Column that orders the rows, a number or a date: the last rows are test, those before them "
+        "validation.",
     )
     seed: Seed = Field(description="Seed of the split and of `max_rows`, 0 or more.")
     folds: Annotated[int, Field(ge=2, le=100)] = Field(
@@ -132,12 +171,27 @@ class ShareRangeConfig(RangeConfig):
     max: Share = Field(description="Largest allowed share, 0..1.")
 
 
+class ColumnCheckConfig(BaseConfig):
+    """What must be true of a column."""
+
+    range: RangeConfig | None = Field(default=None, description="Smallest and largest number. None checks none.")
+    missing: Share = Field(default=0.0, description="Largest share of rows without a value, 0..1.")
+
+
 class ChecksConfig(BaseConfig):
     """What must be true of the data. The preprocess stage fails where one check does not hold."""
 
-    rows: dict[str, Positive] = Field(description="Number of rows of each official file.")
-    class_share: ShareRangeConfig = Field(description="Range of the share of every class in every official file.")
-    values: RangeConfig = Field(description="Smallest and largest value of the processed inputs.")
+    rows: dict[str, Positive] = Field(description="Number of rows of each part of the files.")
+    class_share: ShareRangeConfig | None = Field(
+        default=None,
+        description="Range of the share of every class (or label) in every part. None checks none.",
+    )
+    values: RangeConfig | None = Field(
+        default=None, description="Smallest and largest value of the processed inputs. None checks none."
+    )
+    columns: dict[str, ColumnCheckConfig] = Field(
+        default={}, description="Of the columns of a mixed table, and of a target of numbers, by name."
+    )
     leakage: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Most training or validation rows that may also be in test."
     )
@@ -146,25 +200,73 @@ class ChecksConfig(BaseConfig):
 class DatasetConfig(BaseConfig):
     """One entry of `datasets`."""
 
-    urls: Annotated[tuple[WebAddress, ...], AfterValidator(not_empty)] = Field(
-        description="Addresses of the official source; the file names are appended. Tried in order, after the mirrors."
+    urls: tuple[WebAddress, ...] = Field(
+        default=(),
+        description="Addresses of the official source; the file names are appended. Tried in order, after the mirrors.",
+    )
+    folder: str | None = Field(
+        default=None, description="Folder of the files, relative to params.yaml, tried first. None has none."
     )
     files: Annotated[dict[str, FileConfig], AfterValidator(not_empty)] = Field(
         description="Size and hash of each file, by file name."
     )
-    inputs: InputsConfig = Field(description="Kind of inputs: table, image or text.")
+    description: str = Field(default="", description="What one row is, for users.")
+    source: SourceConfig = Field(description="How the files are read.")
+    inputs: Annotated[InputsConfig, Field(discriminator="kind")] = Field(
+        description="What a model reads: table, columns, image or text."
+    )
+    target: TargetConfig = Field(description="What a model predicts: a class, several labels, or numbers.")
     split: SplitConfig = Field(description="Division into train, validation, test and folds.")
     checks: ChecksConfig = Field(description="What must be true of the data.")
     behaviour: BehaviourConfig = Field(
+        default={},
         description="Behaviour tests of the dataset's classifiers, by name; {} has none. `gates.behaviour` of a model "
-        "sets the share of rows that must pass."
+        "sets the share of rows that must pass.",
     )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the source that are read, without duplicates."""
+        others = (*self.target.columns, self.split.group, self.split.time)
+        return tuple(dict.fromkeys([*self.input_columns, *(name for name in others if name is not None)]))
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """Columns of the source that a model reads."""
+        if isinstance(self.inputs, TableConfig | ColumnsConfig):
+            return tuple(self.inputs.columns)
+        return (self.inputs.column,)
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if not self.urls and self.folder is None:
+            raise mistake("missing key: urls or folder, where the files are", at=["urls"])
+        for key, file in files_of(self.source):
+            if file not in self.files:
+                raise mistake(f"'{file}' is not in `files`{nearest(file, self.files)}", at=["source", *key.split(".")])
+        return self
+
+    @model_validator(mode="after")
+    def _source_of_the_inputs(self) -> Self:
+        kinds = {"idx": ("image",), "folder": ("image", "text")}.get(self.source.kind, KINDS)
+        if self.inputs.kind not in kinds:
+            raise mistake(f"{self.source.kind} has inputs of kind {' or '.join(kinds)}", at=["inputs", "kind"])
+        for name in self.target.columns:
+            if name in self.input_columns:
+                raise mistake(f"'{name}' is the target; a model must not read it", at=["inputs", "columns"])
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> Self:
+        if self.split.group is not None and self.split.time is not None:
+            raise mistake("only one of group and time", at=["split", "time"])
+        return self
 
     @model_validator(mode="after")
     def _behaviour_of_the_inputs(self) -> Self:
         known = BEHAVIOUR_KINDS[self.inputs.kind]
         for name, test in self.behaviour.items():
-            if test.kind not in known:
+            if test.kind not in known or not isinstance(self.target, ClassTargetConfig):
                 message = f"{test.kind} is not for inputs of kind {self.inputs.kind}, but {', '.join(known)} are"
                 raise mistake(message, at=["behaviour", name, "kind"])
         return self

@@ -16,23 +16,45 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from penstock.config.behaviour import BehaviourTestConfig
+from penstock.config.columns import ColumnConfig
 from penstock.config.data import ChecksConfig, InputsConfig, SplitConfig
-from penstock.config.models import AdversarialConfig, ClassificationConfig, ReconstructionConfig
-from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
+from penstock.config.models import (
+    AdversarialConfig,
+    ClassificationConfig,
+    MultilabelConfig,
+    ReconstructionConfig,
+    RegressionConfig,
+)
+from penstock.config.networks import AutoencoderConfig, GanConfig, PredictorNetworkConfig
 from penstock.config.params import TrainerConfig
+from penstock.config.sources import SourceConfig
+from penstock.config.targets import TargetConfig
 from penstock.core.errors import ConfigError
 
 FILE = Path(__file__).with_name("defaults.json")
-TASKS: tuple[type[BaseModel], ...] = (ClassificationConfig, ReconstructionConfig, AdversarialConfig)
+TASKS: tuple[type[BaseModel], ...] = (
+    ClassificationConfig,
+    RegressionConfig,
+    MultilabelConfig,
+    ReconstructionConfig,
+    AdversarialConfig,
+)
 
 Blocks = dict[str, str]
 
 
 def defaults() -> dict[str, Any]:
     """Return the defaults by the part of params.yaml, and there by the network's kind or the task."""
-    networks: list[type[BaseModel]] = [*_classes(ClassifierNetworkConfig), AutoencoderConfig, GanConfig]
+    networks: list[type[BaseModel]] = [*_classes(PredictorNetworkConfig), AutoencoderConfig, GanConfig]
     return {
         "trainer": _of_class(TrainerConfig),
+        "source": {
+            _literal(kind, "kind"): _of_class(kind)
+            for kind in _classes(SourceConfig)
+            if _has_kind(kind) and _of_class(kind)
+        },
+        "columns": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(ColumnConfig)},
+        "target": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(TargetConfig) if _of_class(kind)},
         "inputs": {_literal(kind, "kind"): _of_class(kind) for kind in _classes(InputsConfig) if _of_class(kind)},
         "split": _of_class(SplitConfig),
         "checks": _of_class(ChecksConfig),

@@ -1,16 +1,22 @@
-"""One entry of `models` or `tuned`, of one of three tasks, and what its score is compared with: `baselines`."""
+"""One entry of `models` or `tuned`, of one of five tasks, and what its score is compared with: `baselines`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from penstock.config.base import BaseConfig, Name, NotNegative, Positive, PositiveFloat, Share, mistake, not_empty
-from penstock.config.networks import AutoencoderConfig, ClassifierNetworkConfig, GanConfig
-from penstock.config.training import AdversarialTrainingConfig, TrainingConfig
+from penstock.config.networks import AutoencoderConfig, GanConfig, PredictorNetworkConfig
+from penstock.config.training import (
+    AdversarialTrainingConfig,
+    MultilabelTrainingConfig,
+    RegressionTrainingConfig,
+    TrainingConfig,
+)
 
 Reference = Annotated[tuple[str, ...], AfterValidator(not_empty)]
+_Model = TypeVar("_Model", bound="ClassificationConfig | RegressionConfig | MultilabelConfig")
 PARITY = "Largest difference between outputs of the trained network and of the exported file."
 DATASET = "One of `datasets`."
 REFERENCE = "What the source of the model documents: architecture, training and score. Shown in reports; has no effect."
@@ -48,6 +54,40 @@ class ReconstructionGatesConfig(BaseConfig):
     ssim: Share | None = Field(default=None, description="Lowest mean structural similarity of images, 0..1.")
     parity: PositiveFloat = Field(default=1.0e-4, description=f"{PARITY} Unit: pixels scaled to 0..1.")
     int8: NotNegative = Field(default=0.0003, description="Most mean squared error that the int8 file may add.")
+
+
+class RegressionGatesConfig(BaseConfig):
+    """What a regression must reach on the whole test set to be registered and served. None has no such gate."""
+
+    r2: float = Field(description="Lowest coefficient of determination (R^2), the mean over the targets; at most 1.")
+    mean_squared_error: PositiveFloat | None = Field(
+        default=None, description="Largest mean squared error, in the unit of the target, squared."
+    )
+    mean_absolute_error: PositiveFloat | None = Field(
+        default=None, description="Largest mean absolute error, in the unit of the target."
+    )
+    cross_validation: float | None = Field(
+        default=None, description="Lowest mean R^2 over the folds. None has no such gate."
+    )
+    parity: PositiveFloat = Field(
+        default=1.0e-4, description=f"{PARITY} Unit: standard deviation of the target in the training rows."
+    )
+    int8: NotNegative = Field(default=0.02, description="Most R^2 that the int8 file may lose.")
+
+
+class MultilabelGatesConfig(BaseConfig):
+    """What a multi-label classifier must reach on the whole test set to be registered and served."""
+
+    macro_f1: Share = Field(description="Lowest mean of the F1 scores of all labels, 0..1.")
+    micro_f1: Share | None = Field(default=None, description="Lowest F1 score over all labels of all rows, 0..1.")
+    exact_match: Share | None = Field(default=None, description="Lowest share of rows with all labels correct, 0..1.")
+    auroc: Share | None = Field(default=None, description="Lowest area under the ROC curve, mean over labels, 0..1.")
+    loss: PositiveFloat | None = Field(default=None, description="Largest mean binary cross-entropy.")
+    cross_validation: Share | None = Field(
+        default=None, description="Lowest mean macro F1 over the folds, 0..1. None has no such gate."
+    )
+    parity: PositiveFloat = Field(default=1.0e-4, description=f"{PARITY} Unit: probability.")
+    int8: NotNegative = Field(default=0.01, description="Most macro F1 that the int8 file may lose, 0..1.")
 
 
 class AdversarialGatesConfig(BaseConfig):
@@ -96,7 +136,7 @@ class Int8Config(BaseConfig):
 class _ModelConfig(BaseConfig):
     """What every model has, whatever its task."""
 
-    task: str = Field(description="classification, reconstruction or adversarial.")
+    task: str = Field(description="classification, regression, multilabel, reconstruction or adversarial.")
     dataset: str = Field(description=DATASET)
     baseline: str = Field(description="What the score is compared with.")
     reference: Reference = Field(description=REFERENCE)
@@ -108,20 +148,23 @@ class _ModelConfig(BaseConfig):
         return ". ".join(line.rstrip(".") for line in self.reference) + "."
 
 
+def _require_cross_validation(model: _Model) -> _Model:
+    """Require cross-validation where a gate is on it."""
+    if model.gates.cross_validation is not None and not model.training.cross_validation:
+        raise mistake("needs training.cross_validation: true", at=["gates", "cross_validation"])
+    return model
+
+
 class ClassificationConfig(_ModelConfig):
     """A classifier."""
 
     task: Literal["classification"] = Field(description="Classification.")
-    baseline: str = Field(description="One of `baselines` of kind linear, of the same dataset.")
-    network: ClassifierNetworkConfig = Field(description="Architecture.")
+    baseline: str = Field(description="One of `baselines` of kind linear or boosting, of the same dataset.")
+    network: PredictorNetworkConfig = Field(description="Architecture.")
     training: TrainingConfig = Field(description="Training.")
     gates: ClassificationGatesConfig = Field(description="Thresholds of registration and serving.")
 
-    @model_validator(mode="after")
-    def _gate_of_cross_validation(self) -> Self:
-        if self.gates.cross_validation is not None and not self.training.cross_validation:
-            raise mistake("needs training.cross_validation: true", at=["gates", "cross_validation"])
-        return self
+    _gate = model_validator(mode="after")(_require_cross_validation)
 
 
 class ReconstructionConfig(_ModelConfig):
@@ -134,6 +177,30 @@ class ReconstructionConfig(_ModelConfig):
     gates: ReconstructionGatesConfig = Field(description="Thresholds of registration and serving.")
 
 
+class RegressionConfig(_ModelConfig):
+    """A network that predicts one or several numbers."""
+
+    task: Literal["regression"] = Field(description="Regression.")
+    baseline: str = Field(description="One of `baselines` of kind linear or boosting, of the same dataset.")
+    network: PredictorNetworkConfig = Field(description="Architecture.")
+    training: RegressionTrainingConfig = Field(description="Training.")
+    gates: RegressionGatesConfig = Field(description="Thresholds of registration and serving.")
+
+    _gate = model_validator(mode="after")(_require_cross_validation)
+
+
+class MultilabelConfig(_ModelConfig):
+    """A network that predicts any number of labels."""
+
+    task: Literal["multilabel"] = Field(description="Multi-label classification.")
+    baseline: str = Field(description="One of `baselines` of kind linear or boosting, of the same dataset.")
+    network: PredictorNetworkConfig = Field(description="Architecture.")
+    training: MultilabelTrainingConfig = Field(description="Training.")
+    gates: MultilabelGatesConfig = Field(description="Thresholds of registration and serving.")
+
+    _gate = model_validator(mode="after")(_require_cross_validation)
+
+
 class AdversarialConfig(_ModelConfig):
     """A generative adversarial network."""
 
@@ -144,15 +211,23 @@ class AdversarialConfig(_ModelConfig):
     gates: AdversarialGatesConfig = Field(description="Thresholds of registration and serving.")
 
 
-SupervisedModelConfig = ClassificationConfig | ReconstructionConfig
+PredictorConfig = ClassificationConfig | RegressionConfig | MultilabelConfig
+SupervisedModelConfig = PredictorConfig | ReconstructionConfig
 ModelConfig = SupervisedModelConfig | AdversarialConfig
 ModelConfigs = dict[Name, Annotated[ModelConfig, Field(discriminator="task")]]
 
 
 class LinearBaselineConfig(BaseConfig):
-    """Logistic regression on the raw inputs: standardised numbers, pixels / 255, TF-IDF of words."""
+    """Logistic regression (numbers: ridge regression) on standardised numbers, pixels / 255, TF-IDF of words."""
 
-    kind: Literal["linear"] = Field(description="Logistic regression on the raw inputs.")
+    kind: Literal["linear"] = Field(description="Logistic or ridge regression on the raw inputs.")
+    dataset: str = Field(description=DATASET)
+
+
+class BoostingBaselineConfig(BaseConfig):
+    """scikit-learn's gradient boosting (HistGradientBoosting) with its defaults, on tables."""
+
+    kind: Literal["boosting"] = Field(description="Gradient boosting of decision trees.")
     dataset: str = Field(description=DATASET)
 
 
@@ -165,8 +240,16 @@ class PcaBaselineConfig(BaseConfig):
 
 
 # The kind of baseline that each task's score is compared with.
-BASELINE_KINDS = {"classification": "linear", "reconstruction": "pca", "adversarial": "fid_reference"}
-BaselineConfig = LinearBaselineConfig | PcaBaselineConfig
+BASELINE_KINDS = {
+    "classification": ("linear", "boosting"),
+    "regression": ("linear", "boosting"),
+    "multilabel": ("linear", "boosting"),
+    "reconstruction": ("pca",),
+    "adversarial": ("fid_reference",),
+}
+# The kind of target that each task predicts; the others predict none.
+TARGET_KINDS = {"classification": "class", "regression": "number", "multilabel": "labels"}
+BaselineConfig = LinearBaselineConfig | BoostingBaselineConfig | PcaBaselineConfig
 BaselineConfigs = dict[Name, Annotated[BaselineConfig, Field(discriminator="kind")]]
 
 

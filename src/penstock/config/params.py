@@ -11,6 +11,7 @@ from penstock.config.base import BaseConfig, Name, Positive, PositiveFloat, Shar
 from penstock.config.data import DatasetConfig, DownloadConfig
 from penstock.config.models import (
     BASELINE_KINDS,
+    TARGET_KINDS,
     BaselineConfig,
     BaselineConfigs,
     ClassificationConfig,
@@ -140,6 +141,7 @@ class Config(BaseConfig):
         for block, models in (("models", self.models), ("tuned", self.tuned)):
             for name, model in models.items():
                 _require(model.dataset, self.datasets, "dataset", block, name)
+                self._check_target(model, block, name)
                 self._check_baseline(model, block, name)
                 self._check_batch_size(model, block, name)
                 self._check_behaviour_gates(model, block, name)
@@ -168,8 +170,17 @@ class Config(BaseConfig):
         if baseline.dataset != model.dataset:
             raise mistake(f"{model.baseline} is of another dataset, {baseline.dataset}", at=key)
         kind = "fid_reference" if isinstance(baseline, FidReferenceConfig) else baseline.kind
-        if kind != (needed := BASELINE_KINDS[model.task]):
-            raise mistake(f"{model.baseline} is of kind {kind}; {model.task} is compared with {needed}", at=key)
+        if kind not in (needed := BASELINE_KINDS[model.task]):
+            raise mistake(
+                f"{model.baseline} is of kind {kind}; {model.task} is compared with {' or '.join(needed)}", at=key
+            )
+
+    def _check_target(self, model: ModelConfig, block: str, name: str) -> None:
+        target = self.datasets[model.dataset].target.kind
+        if model.task in TARGET_KINDS and TARGET_KINDS[model.task] != target:
+            tasks = [task for task, kind in TARGET_KINDS.items() if kind == target]
+            message = f"{model.dataset} has a target of kind {target}; its models have the task {tasks[0]}"
+            raise mistake(message, at=[block, name, "task"])
 
     def _check_batch_size(self, model: ModelConfig, block: str, name: str) -> None:
         """Batch normalization needs two rows in each process; `devices: auto` is known when the training starts."""

@@ -101,16 +101,12 @@ class AugmentationConfig(BaseConfig):
     )
 
 
-class TrainingConfig(BaseConfig):
-    """How a classifier or an autoencoder is trained."""
+class _SupervisedTrainingConfig(BaseConfig):
+    """What the trainings of all tasks but the adversarial one have in common."""
 
     seed: Seed = Field(default=1, description="Seed of weights, order of rows, dropout and augmentation; 0 or more.")
     epochs: Positive = Field(description="Most passes over the training rows; at least 1.")
     batch_size: Positive = Field(default=64, description="Rows in each batch.")
-    loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"] = Field(
-        default="cross_entropy",
-        description="cross_entropy (softmax), binary_cross_entropy (sigmoids) or mean_squared_error.",
-    )
     optimizer: OptimizerConfig = Field(default=AdamConfig(kind="adam"), description="Optimiser and learning rate.")
     schedule: ScheduleConfig = Field(
         default=OneCycleScheduleConfig(kind="one_cycle"), description="Learning-rate schedule, stepped every batch."
@@ -120,9 +116,6 @@ class TrainingConfig(BaseConfig):
     )
     l2: NotNegative = Field(
         default=0.0, description="L2 penalty on the weights, not the biases: l2 times the sum of squares."
-    )
-    label_smoothing: Dropout = Field(
-        default=0.0, description="Share of the target that is spread over all classes, 0..1 (Szegedy et al., 2016)."
     )
     augmentation: AugmentationConfig | None = Field(
         default=None, description="Random changes of training images; None trains on the images as they are."
@@ -142,6 +135,50 @@ class TrainingConfig(BaseConfig):
     cross_validation: bool = Field(
         default=False,
         description="Also train once for each fold, and report mean and standard deviation of the scores.",
+    )
+
+
+class TrainingConfig(_SupervisedTrainingConfig):
+    """How a classifier or an autoencoder is trained."""
+
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"] = Field(
+        default="cross_entropy",
+        description="cross_entropy (softmax), binary_cross_entropy (sigmoids) or mean_squared_error.",
+    )
+    label_smoothing: Dropout = Field(
+        default=0.0, description="Share of the target that is spread over all classes, 0..1 (Szegedy et al., 2016)."
+    )
+    class_weights: Literal["balanced"] | None = Field(
+        default=None,
+        description="balanced weights the loss of a row by the inverse of the share of its class in the training rows. "
+        "None weights all rows alike.",
+    )
+
+
+class RegressionTrainingConfig(_SupervisedTrainingConfig):
+    """How a regression is trained. The targets are standardised for the loss."""
+
+    loss: Literal["mean_squared_error", "mean_absolute_error", "huber"] = Field(
+        default="mean_squared_error", description="mean_squared_error, mean_absolute_error or huber."
+    )
+    huber_delta: PositiveFloat = Field(
+        default=1.0,
+        description="Error above which huber is linear, in standard deviations of the target.",
+    )
+
+
+class MultilabelTrainingConfig(_SupervisedTrainingConfig):
+    """How a multi-label classifier is trained."""
+
+    loss: Literal["binary_cross_entropy"] = Field(
+        default="binary_cross_entropy", description="Mean binary cross-entropy over all labels."
+    )
+    label_smoothing: Dropout = Field(
+        default=0.0, description="Share of the target that is spread over all classes, 0..1 (Szegedy et al., 2016)."
+    )
+    class_weights: Literal["balanced"] | None = Field(
+        default=None,
+        description="balanced weights the rows with a label as much as those without it. None weights all rows alike.",
     )
 
 

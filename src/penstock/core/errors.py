@@ -6,6 +6,7 @@ PenstockError               exit code 1
 ├── ComparisonError         exit code 2: models cannot be compared; 1 says that one is worse
 ├── DownloadError           no source had a file with the declared sha256
 ├── AttestationError        an attestation is missing, not signed by the key, or of another file
+├── DataFileError           a file of a dataset is not as declared: file, line, column and problem
 ├── DataCheckError          the data do not pass the `checks` in params.yaml
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
@@ -60,6 +61,10 @@ class DownloadError(PenstockError):
 
 class AttestationError(PenstockError):
     """An attestation is missing, malformed, not signed by the key, or of another file."""
+
+
+class DataFileError(PenstockError):
+    """A file of a dataset is not as params.yaml declares it."""
 
 
 class DataCheckError(PenstockError):

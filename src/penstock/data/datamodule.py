@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     inputs: Tensor
     """[N, *shape], in the dtype of the dataset."""
     labels: Tensor
-    """int64 [N]."""
+    """int64 [N]; several labels or numbers: float32 [N, labels]."""
     rows: int
     """Number of valid rows: N, or 0 if the batch has fewer rows than processes."""
     loss_weight: float

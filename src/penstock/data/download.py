@@ -1,8 +1,8 @@
 """Download official files from the first source that has the declared sha256.
 
-The order of sources is: mirrors (folders or URLs), the official URLs, an installed library. An incomplete file stays in
-`scratch`. A range request (RFC 9110, section 14) resumes an interrupted transfer. A file moves to its final path only
-after its sha256 is verified.
+The order of sources is: the folder of the dataset, mirrors (folders or URLs), the official URLs, an installed library.
+An incomplete file stays in `scratch`. A range request (RFC 9110, section 14) resumes an interrupted transfer. A file
+moves to its final path only after its sha256 is verified.
 
 This module uses httpx and tenacity because pooch and fsspec do not resume transfers.
 """
@@ -23,7 +23,7 @@ from penstock.config.data import DatasetConfig, DownloadConfig, FileConfig
 from penstock.core import console
 from penstock.core.errors import ConfigError, DownloadError
 from penstock.core.network import open_client, set_variables
-from penstock.data.datasets.base import load_dataset
+from penstock.data.sources.offline import OFFLINE_FILES
 from penstock.io.files import sha256
 
 CHUNK = 1 << 16
@@ -71,7 +71,7 @@ def download(
         for file_name, file in dataset.files.items():
             task = progress.add_task(file_name, total=file.bytes)
             transfer = _Transfer(name, file_name, file, settings, folder, scratch, progress, task)
-            yield transfer.run(dataset.urls, root)
+            yield transfer.run(dataset.urls, dataset.folder, root)
             progress.update(task, completed=file.bytes)
 
 
@@ -91,12 +91,12 @@ class _Transfer:
     progress: Progress
     task: TaskID
 
-    def run(self, official: tuple[str, ...], root: Path) -> Fetched:
+    def run(self, official: tuple[str, ...], own_folder: str | None, root: Path) -> Fetched:
         if self._is_right(self.folder / self.name):
             return Fetched(self.name, "already there")
         self.scratch.mkdir(parents=True, exist_ok=True)
         reasons = []
-        for source, fetch in self._sources(official, root):
+        for source, fetch in self._sources(official, own_folder, root):
             unfinished = self._unfinished(source)
             try:
                 fetch(unfinished)
@@ -114,7 +114,9 @@ class _Transfer:
         """Return the path of the incomplete file. Each source has its own, because its bytes can differ."""
         return self.scratch / f"{self.file.sha256}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
-    def _sources(self, official: tuple[str, ...], root: Path) -> Iterator[tuple[str, Fetch]]:
+    def _sources(self, official: tuple[str, ...], own_folder: str | None, root: Path) -> Iterator[tuple[str, Fetch]]:
+        if own_folder is not None:
+            yield str(Path(own_folder) / self.name), partial(_copy, root / own_folder / self.name)
         for mirror in self.settings.mirrors:
             if mirror.startswith(("http://", "https://")):
                 url = f"{mirror.rstrip('/')}/{self.dataset}/{self.name}"
@@ -125,10 +127,10 @@ class _Transfer:
         for address in official:
             url = f"{address.rstrip('/')}/{self.name}"
             yield url, partial(self._from_url, url)
-        offline = load_dataset(self.dataset).offline
+        offline = OFFLINE_FILES.get(self.file.sha256)
         if offline is not None:
             read = offline.read
-            yield offline.library, lambda unfinished: _write(unfinished, read(self.name))
+            yield offline.library, lambda unfinished: _write(unfinished, read())
 
     def _from_url(self, url: str, unfinished: Path) -> None:
         self._retry(lambda: self._stream(url, unfinished))

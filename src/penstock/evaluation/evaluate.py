@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from penstock.config.models import ModelConfig
 from penstock.core.paths import ModelFiles
-from penstock.data.datasets.base import load_dataset, raw_split_for
+from penstock.data.sources.read import read_dataset
+from penstock.data.sources.rows import raw_split_for
 from penstock.evaluation import tokenizer_parity
 from penstock.evaluation.int8 import evaluate_int8
 from penstock.evaluation.parity import agreement, max_abs_diff, network_outputs
@@ -32,7 +33,7 @@ class Evaluation:
     per_class: Sequence[Mapping[str, Any]]
     """Rows of per_class.csv."""
     inputs: NDArray[Any]
-    """Raw test inputs [rows, ...]."""
+    """Raw test inputs."""
     examples: Mapping[str, NDArray[Any]]
     """Arrays for figures."""
 
@@ -54,7 +55,7 @@ def evaluate(
         evaluation_inputs: Dataset, baseline and training artifacts.
     """
     processed = evaluation_inputs.processed
-    parts = load_dataset(model.dataset).read(evaluation_inputs.raw)
+    parts = read_dataset(evaluation_inputs.dataset, evaluation_inputs.raw)
     test = raw_split_for(parts, "test")[processed.rows("test")]
     inputs, processed_inputs = task.eval_inputs(test, processed.split("test"), network)
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 import onnxruntime
 from numpy.typing import NDArray
 
-from penstock.config.behaviour import BehaviourTestConfig
+from penstock.config.data import DatasetConfig
 from penstock.config.models import ModelConfig
-from penstock.data.datasets.base import RawSplit
+from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.session import Outputs
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import read_json
@@ -33,14 +33,14 @@ class EvaluationInputs:
 
     processed: ProcessedDataset
     """Processed dataset."""
+    dataset: DatasetConfig
+    """Settings of the dataset."""
     raw: Path
     """Folder of the raw files of the dataset."""
     baseline: Path
     """Folder of the baseline."""
     artifacts: Mapping[str, NDArray[Any]]
     """Arrays for reports, saved by training."""
-    behaviour: Mapping[str, BehaviourTestConfig]
-    """Behaviour tests of the dataset's classifiers, by name."""
 
     def baseline_metrics(self) -> dict[str, Any]:
         return read_json(self.baseline / "baseline.json")
@@ -61,7 +61,7 @@ class Predictions:
     test: RawSplit
     """Raw test split."""
     inputs: NDArray[Any]
-    """Raw inputs of the file [rows, ...]."""
+    """Raw inputs of the file."""
     outputs: Outputs
     """Outputs of the file by name, each [rows, ...]."""
 

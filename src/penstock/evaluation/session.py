@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from penstock.core.errors import MissingFileError
+from penstock.data.sources.rows import by_column
 
 BATCH_SIZES = (1, 7, 256)
 # Calls per batch size, limited by time: one batch of a recurrent network takes a fifth of the time limit.
@@ -48,11 +49,15 @@ def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
 
 
 def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], batch_size: int) -> Outputs:
-    """Run all rows of raw inputs [rows, ...] through the session, in batches of `batch_size` rows."""
-    name = session.get_inputs()[0].name
+    """Run all rows of raw inputs [rows, ...] through the session, in batches of `batch_size` rows.
+
+    The columns of a mixed table, a structured array, are one input each.
+    """
+    feed = by_column(inputs) or {session.get_inputs()[0].name: inputs}
     names = [output.name for output in session.get_outputs()]
     batches = [
-        session.run(names, {name: inputs[start : start + batch_size]}) for start in range(0, len(inputs), batch_size)
+        session.run(names, {name: values[start : start + batch_size] for name, values in feed.items()})
+        for start in range(0, len(inputs), batch_size)
     ]
     return {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches, strict=True), strict=True)}
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.files import read_json, write_json
 from penstock.io.text_rules import WordRule
 
 FILE = "dataset_info.json"
+TargetKind = Literal["class", "labels", "number"]
 # Word ids: left padding of a short text, a word outside the vocabulary, the first word of the vocabulary.
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
@@ -20,24 +22,31 @@ class DatasetInfo:
 
     dataset: str
     """Name of the dataset."""
-    kind: Literal["table", "image", "text"]
+    kind: Literal["table", "columns", "image", "text"]
     """Kind of inputs. It selects the first layer of a network and the first nodes of an exported graph."""
     shape: tuple[int, ...]
     """Shape of one processed input, without the row dimension."""
     vocab_size: int
     """Number of word ids for texts, 0 otherwise."""
     classes: tuple[str, ...]
-    """Class names, in the order of the labels."""
+    """Class names, in the order of the labels; empty if the target is numbers."""
     description: str
     """Description of one raw input, for users."""
     word_rule: WordRule = "ascii"
     """What a word of a text is. Only another rule than ascii is in the file."""
+    target: TargetKind = "class"
+    """What is predicted: a class, several labels, or numbers. Only another target than a class is in the file."""
+    columns: tuple[ColumnInfo, ...] = ()
+    """Columns of a mixed table, in the order of the processed inputs. Only in the file if there are any."""
+    targets: tuple[TargetInfo, ...] = ()
+    """Numbers that are predicted, in the order of the labels. Only in the file if there are any."""
 
     def save(self, folder: Path) -> None:
         """Write dataset_info.json."""
         content = asdict(self)
-        if self.word_rule == "ascii":
-            del content["word_rule"]
+        for name, default in (("word_rule", "ascii"), ("target", "class"), ("columns", ()), ("targets", ())):
+            if content[name] == default:
+                del content[name]
         write_json(folder / FILE, content)
 
     @classmethod
@@ -48,4 +57,10 @@ class DatasetInfo:
             MissingFileError: The file is missing or damaged.
         """
         content = read_json(folder / FILE)
-        return cls(**content | {"shape": tuple(content["shape"]), "classes": tuple(content["classes"])})
+        converted: dict[str, Any] = {
+            "shape": tuple(content["shape"]),
+            "classes": tuple(content["classes"]),
+            "columns": tuple(ColumnInfo.parse(column) for column in content.get("columns", ())),
+            "targets": tuple(TargetInfo(**target) for target in content.get("targets", ())),
+        }
+        return cls(**content | converted)

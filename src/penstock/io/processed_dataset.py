@@ -3,7 +3,7 @@
 data/processed/<dataset>/
     dataset_info.json
     <split>/inputs.npy     [rows, *shape]; float32, uint8 or int32
-    <split>/labels.npy     int64 [rows]
+    <split>/labels.npy     int64 [rows]; several labels or numbers: float32 [rows, labels]
     <split>/rows.npy       int64 [rows]: source row in the official file
     folds.npy              int8 [repeats, train rows + validation rows]: the fold that holds out the row
     vocabulary.txt         texts only: one word per line, in the order of the ids
@@ -32,8 +32,8 @@ class ArraySplit:
 
     inputs: NDArray[Any]
     """[rows, *shape], float32, uint8 or int32."""
-    labels: NDArray[np.int64]
-    """int64 [rows]."""
+    labels: NDArray[Any]
+    """int64 [rows]; several labels or numbers: float32 [rows, labels]."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -18,7 +18,8 @@ from torch.nn import functional
 from penstock.config.networks import NgramsConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import UNKNOWN, DatasetInfo
-from penstock.models.common.inputs import FittedLayer, read
+from penstock.models.common.fitted import FittedLayer
+from penstock.models.common.inputs import read
 
 # Two linear hashes of an n-gram: its bucket in the table, and a fingerprint that detects collisions in the bucket. The
 # first factor is for the last word, the next for the word before it. Ids are below 2^21 (config/networks.py), so sums

@@ -25,7 +25,8 @@ from penstock.core.errors import ConfigError, WrongSettingError
 from penstock.data.datamodule import ArrayDataModule
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
-from penstock.models.common.inputs import FittedLayer, WordEmbedding
+from penstock.models.common.fitted import FittedLayer
+from penstock.models.common.inputs import WordEmbedding
 from penstock.training.checkpoint_files import CheckpointFiles, StreamingCheckpointIO, is_finished
 from penstock.training.ema import EMA
 from penstock.training.history import Epoch, HistoryCallback

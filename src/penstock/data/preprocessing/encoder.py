@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from penstock.config.data import ImageConfig, TableConfig, TextConfig
+from penstock.config.data import InputsConfig
 
 
 class Encoder(Protocol):
@@ -28,7 +28,7 @@ class Encoder(Protocol):
         """Number of word ids for texts, 0 otherwise."""
         ...
 
-    def encode(self, inputs: NDArray[Any]) -> NDArray[Any]:
+    def encode(self, inputs: Any) -> NDArray[Any]:  # noqa: ANN401  (NDArray[Any] of the encoder's kind)
         """Encode raw inputs [rows, ...] as an array [rows, *shape]."""
         ...
 
@@ -36,14 +36,12 @@ class Encoder(Protocol):
         """Write the files that later stages need to apply the same encoding, if any."""
         ...
 
-    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
+    def describe(self, inputs: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return statistics of raw inputs of this kind, for data.json."""
         ...
 
 
-def fit_encoder(
-    settings: TableConfig | ImageConfig | TextConfig, training: NDArray[Any]
-) -> tuple[Encoder, NDArray[Any]]:
+def fit_encoder(settings: InputsConfig, training: NDArray[Any]) -> tuple[Encoder, NDArray[Any]]:
     """Fit the encoder for a kind of input on the training rows only.
 
     Args:
@@ -57,9 +55,3 @@ def fit_encoder(
         settings, training
     )
     return fitted
-
-
-def find_problem(settings: TableConfig | ImageConfig | TextConfig, inputs: NDArray[Any]) -> str | None:
-    """Say which raw inputs are not of the declared kind, where, and what to do; None if all are."""
-    problem: str | None = import_module(f"penstock.data.preprocessing.{settings.kind}").find_problem(inputs)
-    return problem

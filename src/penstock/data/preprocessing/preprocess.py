@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config.data import DatasetConfig, SplitConfig
-from penstock.core.errors import WrongSettingError
-from penstock.data.datasets.base import RawSplit, load_dataset, raw_split_for
+from penstock.config.data import ColumnsConfig, DatasetConfig
+from penstock.config.targets import NumberTargetConfig, class_names
 from penstock.data.preprocessing import checks
-from penstock.data.preprocessing.encoder import fit_encoder
+from penstock.data.preprocessing.encoder import Encoder, fit_encoder
+from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
+from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
+from penstock.data.sources.read import read_dataset
+from penstock.data.sources.rows import RawSplit, raw_split_for
+from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
-from penstock.io.processed_dataset import SPLITS, ArraySplit, SplitName, save_array
-
-Rows = dict[SplitName, NDArray[np.int64]]
+from penstock.io.processed_dataset import SPLITS, ArraySplit, save_array
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
@@ -34,16 +32,17 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         folder: Output folder of the processed dataset.
 
     Raises:
+        DataFileError: A file is not as declared.
         DataCheckError: The data fail `datasets.<name>.checks`.
-        WrongSettingError: `split` does not match the official parts, or `split.max_rows` leaves too few rows.
+        WrongSettingError: `split` does not match the parts, or `split.max_rows` leaves too few rows.
     """
-    dataset = load_dataset(name)
-    parts = dataset.read(raw)
-    checks.require_valid_parts(name, dataset, parts, settings.inputs)
-    checks.require(name, checks.of_raw(settings.checks, parts, len(dataset.classes)))
-    training, test, rows, repeated = split_rows(parts, settings)
+    parts = read_dataset(settings, raw)
+    checks.require_same_shape(name, parts)
+    checks.require(name, checks.of_raw(settings, parts))
+    found = split_rows(parts, settings)
+    rows = found.rows
 
-    of_split = _split_parts(training, test, rows)
+    of_split = {split: raw_split_for(parts, split)[rows[split]] for split in SPLITS}
     encoder, encoded_training = fit_encoder(settings.inputs, of_split["train"].inputs)
     encoded = {
         split: ArraySplit(
@@ -51,31 +50,22 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         )
         for split, part in of_split.items()
     }
-    leaked = _leaked(training, test, rows)
+    leaked = count_leaked(of_split)
     checks.require(name, checks.of_processed(settings.checks, encoded, leaked))
 
-    not_test = np.concatenate([rows["train"], rows["validation"]])
-    folds = _folds(not_test, training.labels[not_test], settings.split)
-    info = DatasetInfo(
-        dataset=name,
-        kind=settings.inputs.kind,
-        shape=encoder.shape,
-        vocab_size=encoder.vocab_size,
-        classes=dataset.classes,
-        description=dataset.description,
-        word_rule=settings.inputs.word_rule if settings.inputs.kind == "text" else "ascii",
-    )
+    info = _info(name, settings, encoder)
+    folds = _folds(found.rows, parts, settings)
     report = {
         "dataset": name,
         "kind": info.kind,
         "shape": list(info.shape),
         "vocab_size": info.vocab_size,
-        "splits": {split: _describe(encoded[split], dataset.classes) for split in SPLITS},
+        "splits": {split: _describe(encoded[split], info) for split in SPLITS},
         "training_inputs": encoder.describe(of_split["train"].inputs),
         "duplicates": {
-            "official": _duplicates(parts),
-            "splits": _duplicates(of_split),
-            "dropped_from_training": repeated,
+            "official": count_duplicates(parts),
+            "splits": count_duplicates(of_split),
+            "dropped_from_training": found.dropped,
             "leaked": leaked,
         },
     }
@@ -90,158 +80,74 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
     return report
 
 
-@contextmanager
-def _enough_rows() -> Iterator[None]:
-    """Convert scikit-learn's error about too few rows into one that names the setting."""
-    try:
-        yield
-    except ValueError as error:
-        raise WrongSettingError("split", f"too few rows for it: {error}") from None
+def _folds(rows: Rows, parts: Mapping[str, RawSplit], settings: DatasetConfig) -> NDArray[np.int8]:
+    """Return the fold of each training and validation row; with given validation rows, each part has its own folds."""
+    if "validation" in parts:
+        found = [fold_numbers(rows[split], parts[split], settings) for split in ("train", "validation")]
+        return np.concatenate(found, axis=1)
+    return fold_numbers(np.concatenate([rows["train"], rows["validation"]]), raw_split_for(parts, "train"), settings)
 
 
-def split_rows(parts: Mapping[str, RawSplit], settings: DatasetConfig) -> tuple[RawSplit, RawSplit, Rows, int]:
-    """Split the rows into train, validation and test.
+def _info(name: str, settings: DatasetConfig, encoder: Encoder) -> DatasetInfo:
+    inputs, target = settings.inputs, settings.target
+    return DatasetInfo(
+        dataset=name,
+        kind=inputs.kind,
+        shape=encoder.shape,
+        vocab_size=encoder.vocab_size,
+        classes=class_names(target),
+        description=settings.description,
+        word_rule=inputs.word_rule if inputs.kind == "text" else "ascii",
+        target=target.kind,
+        columns=_columns(inputs) if isinstance(inputs, ColumnsConfig) else (),
+        targets=_targets(target) if isinstance(target, NumberTargetConfig) else (),
+    )
 
-    Returns:
-        A tuple of the official part with the training rows, the official part with the test rows, the rows of each
-        split (int64, ascending), and the number of training rows dropped as duplicates.
 
-    Raises:
-        WrongSettingError: `split.test` is set but an official test part exists, or it is missing and none exists. Also
-            raised if too few rows remain for every class in every split.
-    """
-    split = settings.split
-    if (split.test is None) != ("test" in parts):
-        raise WrongSettingError(
-            "split.test",
-            "must be left out: there is an official test part" if split.test else "is needed: all is one part",
+def _columns(inputs: ColumnsConfig) -> tuple[ColumnInfo, ...]:
+    return tuple(
+        ColumnInfo(
+            name=name,
+            kind=column.kind,
+            categories=column.values if column.kind == "category" else (),
+            required=column.required,
+            unit=column.unit if column.kind == "number" else "",
+            description=column.description,
         )
-    training, test = raw_split_for(parts, "train"), raw_split_for(parts, "test")
-    candidates, test_rows = _sample(training, settings), _sample(test, settings)
-    if split.test is not None:
-        candidates, test_rows = _divide(candidates, training.labels, split.test, split)
-    kept = _without_duplicates(training, candidates, test[test_rows]) if split.drop_duplicates else candidates
-    train_rows, validation_rows = _divide(kept, training.labels, split.validation, split)
-    rows: Rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
-    return training, test, rows, len(candidates) - len(kept)
+        for name, column in inputs.columns.items()
+    )
 
 
-def _sample(part: RawSplit, settings: DatasetConfig) -> NDArray[np.int64]:
-    """Return all rows, or `split.max_rows` random rows, int64 in ascending order.
-
-    The sample is random because official files are often sorted by class.
-    """
-    rows = np.arange(len(part.labels))
-    if settings.split.max_rows is None:
-        return rows
-    return np.sort(np.random.default_rng(settings.split.seed).permutation(rows)[: settings.split.max_rows])
+def _targets(target: NumberTargetConfig) -> tuple[TargetInfo, ...]:
+    return tuple(TargetInfo(name=column, unit=target.unit) for column in target.columns)
 
 
-def _split_parts(training: RawSplit, test: RawSplit, rows: Rows) -> dict[SplitName, RawSplit]:
-    return {split: (test if split == "test" else training)[rows[split]] for split in SPLITS}
-
-
-def _divide(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], share: float, settings: SplitConfig
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split `rows` in two, stratified by class.
-
-    Args:
-        rows: int64, rows of an official part.
-        labels: int64, labels of the whole official part.
-        share: Fraction of rows in the second result, 0..1.
-        settings: Seed and group size.
-
-    Returns:
-        The remaining rows and the held-out rows.
-    """
-    from sklearn.model_selection import train_test_split
-
-    group_of_row, first = _groups(rows, settings)
-    with _enough_rows():
-        _, taken = train_test_split(
-            np.arange(len(first)), test_size=share, random_state=settings.seed, stratify=labels[rows[first]]
-        )
-    is_taken = np.isin(group_of_row, taken)
-    return rows[~is_taken], rows[is_taken]
-
-
-def _folds(rows: NDArray[np.int64], labels: NDArray[np.int64], settings: SplitConfig) -> NDArray[np.int8]:
-    """Return the fold that holds out each row.
-
-    Args:
-        rows: int64 [rows], row numbers, for grouping.
-        labels: int64 [rows], for stratification.
-        settings: Number of folds and repeats, seed and group size.
-
-    Returns:
-        int8 [repeats, rows].
-    """
-    from sklearn.model_selection import RepeatedStratifiedKFold
-
-    splitter = RepeatedStratifiedKFold(n_splits=settings.folds, n_repeats=settings.repeats, random_state=settings.seed)
-    group_of_row, first = _groups(rows, settings)
-    fold_of_group = np.empty((settings.repeats, len(first)), dtype=np.int8)
-    with _enough_rows():
-        held_out_groups = [held_out for _, held_out in splitter.split(first, labels[first])]
-    for number, held_out in enumerate(held_out_groups):
-        repeat, fold = divmod(number, settings.folds)
-        fold_of_group[repeat, held_out] = fold
-    return fold_of_group[:, group_of_row]
-
-
-def _groups(rows: NDArray[np.int64], settings: SplitConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the group of each row, and the index in `rows` of the first row of each group.
-
-    A split never divides a group. The class of a group is the class of its first row.
-    """
-    _, first, group_of_row = np.unique(rows // settings.group_size, return_index=True, return_inverse=True)
-    return group_of_row, first
-
-
-def _fingerprints(part: RawSplit) -> list[bytes]:
-    """Return a 128-bit BLAKE2b hash of each input, to find equal inputs."""
-    rows = part.inputs
-    contents = (row.encode() if isinstance(row, str) else row.tobytes() for row in rows)
-    return [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
-
-
-def _without_duplicates(training: RawSplit, candidates: NDArray[np.int64], test: RawSplit) -> NDArray[np.int64]:
-    """Return the candidate rows without duplicates of test rows or of earlier candidates."""
-    seen = set(_fingerprints(test))
-    kept = []
-    for row, fingerprint in zip(candidates, _fingerprints(training[candidates]), strict=True):
-        if fingerprint not in seen:
-            kept.append(row)
-            seen.add(fingerprint)
-    return np.array(kept, dtype=np.int64)
-
-
-def _leaked(training: RawSplit, test: RawSplit, rows: Rows) -> int:
-    in_test = set(_fingerprints(test[rows["test"]]))
-    trained_on = np.concatenate([rows["train"], rows["validation"]])
-    return sum(fingerprint in in_test for fingerprint in _fingerprints(training[trained_on]))
-
-
-def _duplicates(parts: Mapping[Any, RawSplit]) -> dict[str, Any]:
-    """Count duplicates.
-
-    Returns:
-        `within`: number of rows that repeat an earlier row of the same part. `across`: number of distinct inputs that
-        two parts share.
-    """
-    names = {part: Counter(_fingerprints(content)) for part, content in parts.items()}
-    pairs = itertools.combinations(names, 2)
-    return {
-        "within": {part: sum(counts.values()) - len(counts) for part, counts in names.items()},
-        "across": {f"{a}_and_{b}": len(names[a].keys() & names[b].keys()) for a, b in pairs},
-    }
-
-
-def _describe(split: ArraySplit, classes: tuple[str, ...]) -> dict[str, Any]:
-    counts = np.bincount(split.labels, minlength=len(classes))
+def _describe(split: ArraySplit, info: DatasetInfo) -> dict[str, Any]:
+    """Describe a split: rows, labels, and the range of the inputs; NaN, a missing value, has no part in the range."""
+    low, high = np.nanmin(split.inputs).item(), np.nanmax(split.inputs).item()
     return {
         "rows": len(split),
-        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
-        "values": [round(split.inputs.min().item(), 4), round(split.inputs.max().item(), 4)],
+        **_describe_labels(split.labels, info),
+        "values": [round(low, 4), round(high, 4)],
     }
+
+
+def _describe_labels(labels: NDArray[Any], info: DatasetInfo) -> dict[str, Any]:
+    match info.target:
+        case "class":
+            counts = np.bincount(labels, minlength=len(info.classes))
+            return {"classes": {name: int(count) for name, count in zip(info.classes, counts, strict=True)}}
+        case "labels":
+            sums = labels.sum(axis=0)
+            return {"classes": {name: int(count) for name, count in zip(info.classes, sums, strict=True)}}
+        case "number":
+            return {
+                "targets": {
+                    target.name: {
+                        "mean": round(float(values.mean(dtype=np.float64)), 4),
+                        "standard_deviation": round(float(values.std(dtype=np.float64)), 4),
+                        "range": [round(float(values.min()), 4), round(float(values.max()), 4)],
+                    }
+                    for target, values in zip(info.targets, labels.T, strict=True)
+                }
+            }

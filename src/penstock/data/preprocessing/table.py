@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from penstock.config.data import TableConfig
 
-# Sums of squares of larger values exceed float32, and with them the standard deviation of the feature.
-LARGEST = 1e15
-
 
 @dataclass(frozen=True)
 class TableEncoder:
@@ -43,19 +40,3 @@ def fit(_settings: TableConfig, training: NDArray[Any]) -> tuple[TableEncoder, N
     """Return the encoder and the encoded training rows, float32 [rows, features]."""
     encoder = TableEncoder(shape=training.shape[1:])
     return encoder, encoder.encode(training)
-
-
-def find_problem(inputs: NDArray[Any]) -> str | None:
-    """Say which raw inputs are no table of finite numbers, or return None."""
-    if inputs.ndim != 2 or not inputs.shape[1]:
-        return f"inputs have the shape {list(inputs.shape)}; return a table, [rows, features]"
-    if inputs.dtype.kind not in "biuf":
-        return f"inputs have the dtype {inputs.dtype}; return numbers, float32 [rows, features]"
-    allowed = np.abs(inputs.astype(np.float64)) <= LARGEST
-    if allowed.all():
-        return None
-    row, column = np.argwhere(~allowed)[0]
-    return (
-        f"row {row}, column {column}: {inputs[row, column]} is not a number of at most {LARGEST:g}; "
-        f"{np.count_nonzero(~allowed.all(axis=1))} such rows; drop them, or replace the values"
-    )

@@ -199,18 +199,6 @@ def _frequent(blocks: Sequence[_Block], most: int) -> list[str]:
     return [word.rstrip() for word in frequent.slice(0, most).to_pylist()]
 
 
-def find_problem(inputs: NDArray[Any]) -> str | None:
-    """Say which raw inputs are no texts, or return None. A text may be empty."""
-    if inputs.ndim != 1 or inputs.dtype.kind not in "OU":
-        return f"inputs have the shape {list(inputs.shape)} and the dtype {inputs.dtype}; return texts, object [rows]"
-    for row, text in enumerate(inputs):
-        if not isinstance(text, str):
-            return f"row {row}: {text!r} is not a text; drop such rows, or return str"
-        if not _is_unicode(text):
-            return f"row {row}: half of a surrogate pair, which is not Unicode; decode the file with its encoding"
-    return None
-
-
 def _is_unicode(text: str) -> bool:
     try:
         text.isascii() or text.encode()

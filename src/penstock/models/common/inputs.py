@@ -11,22 +11,8 @@ from penstock.config.networks import EmbeddingConfig, TokensConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import PADDING, UNKNOWN, DatasetInfo
 from penstock.models.common.base import InputSpec
-
-
-class FittedLayer(nn.Module):
-    """Estimate statistics of the training rows before training.
-
-    They are buffers, so they are saved with the weights and become part of the exported graph.
-    """
-
-    def fit(self, inputs: Tensor, labels: Tensor) -> None:
-        """Estimate the statistics.
-
-        Args:
-            inputs: Training rows, [N, ...], as `forward` receives them.
-            labels: Their classes, int64 [N].
-        """
-        raise NotImplementedError
+from penstock.models.common.columns import ROW, ColumnFeatures
+from penstock.models.common.fitted import FittedLayer
 
 
 class Standardize(FittedLayer):
@@ -115,6 +101,8 @@ def input_spec(info: DatasetInfo) -> InputSpec:
     match info.kind:
         case "table":
             return InputSpec("features", info.shape, torch.float32)
+        case "columns":
+            return InputSpec(ROW, info.shape, torch.float32)
         case "image":
             return InputSpec("pixels", info.shape, torch.uint8)
         case "text":
@@ -126,6 +114,8 @@ def input_layer(info: DatasetInfo) -> nn.Module:
     match info.kind:
         case "table":
             return Standardize(info.shape[0])
+        case "columns":
+            return ColumnFeatures(info.columns)
         case "image":
             return Pixels()
         case "text":

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from penstock.config.models import AdversarialConfig
-from penstock.data.datasets.base import RawSplit
+from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.frechet import REFERENCE, Statistics, class_shares, frechet_distance, image_quality
 from penstock.evaluation.parity import network_outputs
 from penstock.evaluation.results import Metric, Predictions, TaskResult

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.config.models import ClassificationConfig
-from penstock.data.datasets.base import RawSplit
+from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.behaviour.run import BehaviourResult, run_behaviour_tests
 from penstock.evaluation.classifier_metrics import class_metrics, classifier_metrics, reliability
 from penstock.evaluation.results import Metric, Predictions, TaskResult
@@ -36,7 +36,7 @@ def evaluate(_model: ClassificationConfig, predictions: Predictions) -> TaskResu
     probabilities = predictions.outputs["probabilities"]
     name, accuracy = primary_metric(predictions)
     mistakes = _mistakes(predictions)
-    behaviour = run_behaviour_tests(predictions.evaluation_inputs.behaviour, predictions)
+    behaviour = run_behaviour_tests(predictions.evaluation_inputs.dataset.behaviour, predictions)
     return TaskResult(
         test={
             name: accuracy,

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from penstock.config.models import ReconstructionConfig
-from penstock.data.datasets.base import RawSplit
+from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.image_similarity import structural_similarity
 from penstock.evaluation.parity import max_abs_diff
 from penstock.evaluation.results import Metric, Predictions, TaskResult

@@ -1,0 +1,45 @@
+"""Regressor: a network whose outputs are standardized targets, and their unit in the exported file."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from penstock.models.common.base import ExportableModel, InputSpec
+
+
+class Regressor(ExportableModel):
+    """Apply an input layer, then a network. `forward` maps processed inputs [N, *shape] to standardized targets.
+
+    Args:
+        takes: The processed inputs.
+        inputs: The input layer.
+        network: The layers after it, float32 [N, targets].
+        targets: Number of targets.
+    """
+
+    outputs = ("prediction",)
+
+    def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module, targets: int) -> None:
+        super().__init__(takes)
+        self.inputs = inputs
+        self.network = network
+        self.mean: Tensor
+        self.standard_deviation: Tensor
+        self.register_buffer("mean", torch.zeros(targets))
+        self.register_buffer("standard_deviation", torch.ones(targets))
+
+    def fit_targets(self, labels: Tensor) -> None:
+        """Estimate mean and standard deviation of the targets of the training rows, float32 [N, targets]."""
+        exact = labels.double()
+        deviation = exact.std(dim=0, correction=0)
+        self.mean.copy_(exact.mean(dim=0))
+        self.standard_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        standardized: Tensor = self.network(self.inputs(inputs))
+        return standardized
+
+    def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the targets in their units, float32 [N, targets]."""
+        return (self(inputs) * self.standard_deviation + self.mean,)
