@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pyarrow import parquet
@@ -18,8 +19,9 @@ def batches(source: ParquetConfig, folder: Path, part: str, columns: Sequence[st
     with parquet.ParquetFile(folder / name) as file:
         known = [column for column in columns if column in file.schema_arrow.names]
         for batch in file.iter_batches(BATCH_ROWS, columns=known):
-            yield SourceBatch(
-                dict(zip(batch.schema.names, batch.columns, strict=True)),
-                lambda row, column, first=first: f"{name}: row {first + row}" + (f": {column}" if column else ""),
-            )
+            yield SourceBatch(dict(zip(batch.schema.names, batch.columns, strict=True)), partial(_place, name, first))
             first += len(batch)
+
+
+def _place(name: str, first: int, row: int, column: str | None) -> str:
+    return f"{name}: row {first + row}" + (f": {column}" if column else "")
