@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def batches(source: IdxConfig, folder: Path, part: str, _columns: Sequence[str])
     """Yield all rows of a part: the columns `image` and `label`.
 
     Raises:
-        DataFileError: The two files have not the same number of rows.
+        DataFileError: A file is damaged, or the two have not the same number of rows.
     """
     files = source.parts[part]  # type: ignore[index]
     images, labels = _read(folder / files.images), _read(folder / files.labels)
@@ -32,8 +33,14 @@ def _read(path: Path) -> NDArray[Any]:
     """Read one file.
 
     Byte 3 is the number of dimensions. The size of each dimension follows as big-endian uint32.
+
+    Raises:
+        DataFileError: It is damaged.
     """
-    content = gzip.decompress(path.read_bytes())
-    dimensions = content[3]
-    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    try:
+        content = gzip.decompress(path.read_bytes())
+        dimensions = content[3]
+        shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
+        return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
+        raise DataFileError(f"{path.name}: the file is damaged: {error}") from None

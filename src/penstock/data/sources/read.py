@@ -7,9 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from penstock.config.data import DatasetConfig
+from penstock.config.sources import CsvConfig, IdxPartConfig
+from penstock.config.targets import ClassTargetConfig
+from penstock.core.errors import DataFileError
 from penstock.data.sources.batch import SourceBatch
 from penstock.data.sources.inputs import raw_inputs
+from penstock.data.sources.named_images import with_images
 from penstock.data.sources.rows import RawSplit, joined
 from penstock.data.sources.targets import labels_of
 
@@ -33,13 +39,46 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
     """Yield the rows of a part in chunks, so that memory does not grow with the file.
 
     Raises:
-        DataFileError: As `read_dataset`.
+        DataFileError: As `read_dataset`; at the end, if there was no row, or none of a class.
     """
-    batches: Batches = import_module(f"penstock.data.sources.{settings.source.kind}").batches
-    for batch in batches(settings.source, folder, part, settings.columns):
-        group = settings.split.group or settings.split.time
-        yield RawSplit(
-            inputs=raw_inputs(settings.inputs, batch),
-            labels=labels_of(settings.target, batch),
-            groups=None if group is None else batch.texts(group),
-        )
+    group = settings.split.group or settings.split.time
+    rows = 0
+    shape: tuple[int, ...] | None = None
+    classes: set[int] = set()
+    for batch in _source_batches(settings, folder, part):
+        if not len(batch):
+            continue
+        inputs = raw_inputs(settings.inputs, batch, shape)
+        labels = labels_of(settings.target, batch)
+        shape = inputs.shape[1:]
+        rows += len(labels)
+        if isinstance(settings.target, ClassTargetConfig):
+            classes.update(np.unique(labels).tolist())
+        yield RawSplit(inputs=inputs, labels=labels, groups=None if group is None else batch.texts(group))
+    if rows == 0:
+        raise DataFileError(f"{_file(settings, part)}: the file has no rows")
+    if part in ("all", "train"):
+        _require_every_class(settings, part, classes)
+
+
+def _source_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[SourceBatch]:
+    source = settings.source
+    read: Batches = import_module(f"penstock.data.sources.{source.kind}").batches
+    batches = read(source, folder, part, settings.columns)
+    if isinstance(source, CsvConfig) and source.images and settings.inputs.kind == "image":
+        return with_images(batches, folder / source.images, settings.inputs.column)
+    return batches
+
+
+def _require_every_class(settings: DatasetConfig, part: str, found: set[int]) -> None:
+    if not isinstance(settings.target, ClassTargetConfig):
+        return
+    missing = [name for number, name in enumerate(settings.target.classes) if number not in found]
+    if missing:
+        file = _file(settings, part)
+        raise DataFileError(f"{file}: no row has the class '{missing[0]}'; every class of `target` needs rows")
+
+
+def _file(settings: DatasetConfig, part: str) -> str:
+    file = settings.source.parts[part]  # type: ignore[index]
+    return file.labels if isinstance(file, IdxPartConfig) else file

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from penstock.config.targets import ClassTargetConfig, LabelsTargetConfig, NumberTargetConfig
 from penstock.core.errors import nearest
 from penstock.data.sources.batch import SourceBatch
-from penstock.data.sources.values import booleans, numbers
+from penstock.data.sources.values import booleans, index_in, numbers
 
 
 def labels_of(target: ClassTargetConfig | LabelsTargetConfig | NumberTargetConfig, batch: SourceBatch) -> NDArray[Any]:
@@ -31,12 +32,12 @@ def labels_of(target: ClassTargetConfig | LabelsTargetConfig | NumberTargetConfi
 
 def _classes(target: ClassTargetConfig, batch: SourceBatch) -> NDArray[np.int64]:
     values = target.values or target.classes
-    index = {value: number for number, value in enumerate(values)}
-    texts = batch.texts(target.column)
-    found = np.array([index.get(text, -1) for text in texts], dtype=np.int64)
-    for row in np.flatnonzero(found < 0).tolist():
-        text = texts[row]
-        if text is None:
+    texts = batch.arrow_texts(target.column)
+    found = index_in(texts, values)
+    if (found < 0).any():
+        row = int((found < 0).argmax())
+        text = texts[row].as_py()
+        if not text:
             batch.fail(row, target.column, "the label is missing")
         batch.fail(row, target.column, f"'{text}' is no class of `target`{nearest(text, values)}")
     return found
@@ -47,11 +48,16 @@ def _labels(target: LabelsTargetConfig, batch: SourceBatch) -> NDArray[np.float3
         columns = [booleans(batch, name, required=True) for name in target.columns]
         return np.stack(columns, axis=1)
     column, names = target.columns[0], target.names
-    index = {name: number for number, name in enumerate(names)}
+    lists = pc.split_pattern(pc.fill_null(batch.arrow_texts(column), ""), target.separator)
+    labels = pc.utf8_trim_whitespace(lists.flatten())
+    rows = pc.list_parent_indices(lists).to_numpy()
+    label_numbers = index_in(labels, names)
+    unknown = (label_numbers < 0) & pc.not_equal(labels, "").to_numpy(zero_copy_only=False)
+    if unknown.any():
+        first = int(unknown.argmax())
+        text = labels[first].as_py()
+        batch.fail(int(rows[first]), column, f"'{text}' is no label of `target`{nearest(text, names)}")
     found = np.zeros((len(batch), len(names)), dtype=np.float32)
-    for row, text in enumerate(batch.texts(column)):
-        for label in filter(None, (part.strip() for part in (text or "").split(target.separator))):
-            if label not in index:
-                batch.fail(row, column, f"'{label}' is no label of `target`{nearest(label, names)}")
-            found[row, index[label]] = 1
+    known = label_numbers >= 0
+    found[rows[known], label_numbers[known]] = 1
     return found

@@ -1,12 +1,17 @@
-"""Convert a column of a source to numbers, booleans, categories or dates."""
+"""Convert a column of a source to numbers, booleans, categories or dates.
+
+A whole column is converted at once. Only where that fails, the first wrong row is looked for.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from penstock.core.errors import nearest
@@ -14,33 +19,72 @@ from penstock.data.sources.batch import SourceBatch
 
 TRUE, FALSE = ("true", "1", "yes", "t", "y"), ("false", "0", "no", "f", "n")
 LARGEST = 1e15  # sums of squares of larger values exceed float32
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?\Z", re.ASCII)
 
 
 def numbers(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.float32]:
     """Return a column of numbers, float32 [rows]; NaN for a missing value.
 
+    Blanks around a number are ignored. NaN in a column of floats is a missing value.
+
     Raises:
         DataFileError: A value is no number of at most `LARGEST`, or is missing though required.
     """
-    values = batch.column(column)
-    array = pa.array(values) if isinstance(values, np.ndarray) else values
-    found = np.array([_number(value) for value in array.to_pylist()], dtype=np.float64)
-    for row in np.flatnonzero(~(np.abs(found) <= LARGEST)).tolist():
-        value = array[row].as_py()
-        if value is not None:
-            batch.fail(row, column, f"{_shown(value)} is not a number of at most {LARGEST:g}")
-        if required:
-            batch.fail(row, column, "the value is missing")
-    return found.astype(np.float32)
+    array = batch.arrow(column)
+    floats = _floats_of_texts(batch, column) if _is_text(array) else _floats(batch, column, array)
+    missing = floats.is_null(nan_is_null=not _is_text(array)).to_numpy(zero_copy_only=False)
+    if required:
+        _require(batch, column, missing)
+    found: NDArray[np.float64] = floats.to_numpy(zero_copy_only=False)
+    wrong = ~missing & ~(np.abs(found) <= LARGEST)
+    if wrong.any():
+        _fail_number(batch, column, int(wrong.argmax()))
+    return np.where(missing, np.nan, found).astype(np.float32)
 
 
-def _number(value: object) -> float:
-    if value is None:
-        return np.nan
+def _is_text(array: pa.Array) -> bool:
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
+
+
+def _floats(batch: SourceBatch, column: str, array: pa.Array) -> pa.Array:
+    kind = array.type
+    if not any(
+        check(kind)
+        for check in (
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
+            pa.types.is_boolean,
+            pa.types.is_null,
+        )
+    ):
+        batch.fail(0, column, f"the column is of type {kind}; expected numbers")
+    return array.cast(pa.float64(), safe=False)
+
+
+def _floats_of_texts(batch: SourceBatch, column: str) -> pa.Array:
+    texts = pc.utf8_trim_whitespace(batch.arrow_texts(column))
+    if batch.decimal != ".":
+        points = pc.fill_null(pc.match_substring(texts, "."), False).to_numpy(zero_copy_only=False)
+        if points.any():
+            _fail_number(batch, column, int(points.argmax()))
+        texts = pc.replace_substring(texts, batch.decimal, ".")
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return np.inf
+        return texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        _fail_number(batch, column, next(row for row in range(len(texts)) if not _parses(texts.slice(row, 1))))
+
+
+def _parses(text: pa.Array) -> bool:
+    try:
+        text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _fail_number(batch: SourceBatch, column: str, row: int) -> NoReturn:
+    batch.fail(row, column, f"{_shown(batch.arrow(column)[row].as_py())} is not a number of at most {LARGEST:g}")
 
 
 def booleans(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.float32]:
@@ -49,16 +93,14 @@ def booleans(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.f
     Raises:
         DataFileError: A value is neither, or is missing though required.
     """
-    found = np.full(len(batch), np.nan, dtype=np.float32)
-    for row, text in enumerate(batch.texts(column)):
-        if text is None:
-            if required:
-                batch.fail(row, column, "the value is missing")
-        elif text.lower() in TRUE or text.lower() in FALSE:
-            found[row] = text.lower() in TRUE
-        else:
-            batch.fail(row, column, f"{_shown(text)} is neither true nor false")
-    return found
+    texts = batch.arrow_texts(column)
+    found = index_in(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), TRUE + FALSE)
+    missing = _missing(batch, column, texts, required=required)
+    wrong = ~missing & (found < 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        batch.fail(row, column, f"{_shown(texts[row].as_py())} is neither true nor false")
+    return np.where(missing, np.nan, found < len(TRUE)).astype(np.float32)
 
 
 def categories(batch: SourceBatch, column: str, values: tuple[str, ...], *, required: bool) -> NDArray[Any]:
@@ -67,36 +109,71 @@ def categories(batch: SourceBatch, column: str, values: tuple[str, ...], *, requ
     Raises:
         DataFileError: A text is none of `values`, or is missing though required.
     """
-    known = set(values)
-    texts = batch.texts(column)
-    for row, text in enumerate(texts):
-        if text is None:
-            if required:
-                batch.fail(row, column, "the value is missing")
-            texts[row] = ""
-        elif text not in known:
-            batch.fail(row, column, f"{_shown(text)} is no category{nearest(text, values)}")
-    return texts
+    texts = batch.arrow_texts(column)
+    found = index_in(texts, values)
+    missing = _missing(batch, column, texts, required=required)
+    wrong = ~missing & (found < 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        text = texts[row].as_py()
+        batch.fail(row, column, f"{_shown(text)} is no category{nearest(text, values)}")
+    return _objects([*values, ""])[found]  # -1, a missing value, is the last
 
 
 def dates(batch: SourceBatch, column: str, *, required: bool) -> NDArray[Any]:
     """Return a column of dates, object [rows] of str, YYYY-MM-DD; an empty text for a missing value.
 
+    The time of a timestamp is cut off, without a conversion between time zones.
+
     Raises:
         DataFileError: A value is no date, or is missing though required.
     """
-    texts = batch.texts(column)
-    for row, text in enumerate(texts):
-        if text is None:
-            if required:
-                batch.fail(row, column, "the value is missing")
-            texts[row] = ""
-            continue
-        try:
-            texts[row] = date.fromisoformat(text[:10]).isoformat()
-        except ValueError:
-            batch.fail(row, column, f"{_shown(text)} is no date; write YYYY-MM-DD")
-    return texts
+    array = batch.arrow(column)
+    if pa.types.is_timestamp(array.type):
+        array = (pc.local_timestamp(array) if array.type.tz else array).cast(pa.date32(), safe=False)
+    texts = array.cast(pa.string()) if pa.types.is_date(array.type) else batch.arrow_texts(column)
+    missing = _missing(batch, column, texts, required=required)
+    encoded = pc.utf8_trim_whitespace(texts).dictionary_encode()
+    days = [_day(text) for text in encoded.dictionary.to_pylist()]
+    found = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    wrong = ~missing & np.array([day is None for day in days] + [False])[found]
+    if wrong.any():
+        row = int(wrong.argmax())
+        batch.fail(row, column, f"{_shown(texts[row].as_py())} is no date; write YYYY-MM-DD")
+    return _objects([*days, ""])[found]
+
+
+def _day(text: str) -> str | None:
+    """Return the day of an ISO date or timestamp; None if it is neither."""
+    if not DATE.match(text):
+        return None
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        return None
+
+
+def index_in(texts: pa.Array, values: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the index of each text in `values`, int64 [rows]; -1 for another text and for a missing value."""
+    found = pc.index_in(texts, value_set=pa.array(values, pa.string()), skip_nulls=True)
+    indices: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return indices
+
+
+def _missing(batch: SourceBatch, column: str, array: pa.Array, *, required: bool) -> NDArray[np.bool_]:
+    missing: NDArray[np.bool_] = array.is_null().to_numpy(zero_copy_only=False)
+    if required:
+        _require(batch, column, missing)
+    return missing
+
+
+def _require(batch: SourceBatch, column: str, missing: NDArray[np.bool_]) -> None:
+    if missing.any():
+        batch.fail(int(missing.argmax()), column, "the value is missing")
+
+
+def _objects(texts: list[Any]) -> NDArray[Any]:
+    return np.array(texts, dtype=object)
 
 
 def _shown(value: object) -> str:
