@@ -20,7 +20,7 @@ from penstock.config.base import (
 )
 from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig
 from penstock.config.columns import ColumnConfigs
-from penstock.config.sources import SourceConfig, files_of
+from penstock.config.sources import CsvConfig, SourceConfig, files_of
 from penstock.config.targets import ClassTargetConfig, TargetConfig
 from penstock.core.errors import nearest
 
@@ -83,11 +83,14 @@ class ImageConfig(BaseConfig):
     kind: Literal["image"] = Field(description="Images of uint8 pixels.")
     column: str = Field(default="image", description="Column of the source that has the images.")
     mode: Literal["grey", "rgb"] = Field(
-        default="grey", description="grey: [height, width]; rgb: [height, width, 3]. Other images are converted."
+        default="grey",
+        description="grey: [height, width]; rgb: [height, width, 3]. Other images are converted; "
+        "transparent pixels are shown on white.",
     )
     size: tuple[Positive, Positive] | None = Field(
         default=None,
-        description="[height, width] that images of files are resized to. None: all must have the same size.",
+        description="[height, width] that images of files are resized to (bilinear, antialiased). None: all must have the "
+        "same size.",
     )
 
 
@@ -109,6 +112,7 @@ class TextConfig(BaseConfig):
 
 
 KINDS = ("table", "columns", "image", "text")
+NOT_IMAGES = ("table", "columns", "text")
 InputsConfig = TableConfig | ColumnsConfig | ImageConfig | TextConfig
 
 
@@ -248,7 +252,10 @@ class DatasetConfig(BaseConfig):
 
     @model_validator(mode="after")
     def _source_of_the_inputs(self) -> Self:
-        kinds = {"idx": ("image",), "folder": ("image", "text")}.get(self.source.kind, KINDS)
+        kinds = {"idx": ("image",), "folder": ("image", "text"), "json_lines": NOT_IMAGES}.get(self.source.kind, KINDS)
+        if isinstance(self.source, CsvConfig) and (self.source.images is None) == (self.inputs.kind == "image"):
+            problem = "names the archive of the images; inputs of kind image need it, and no others do"
+            raise mistake(problem, at=["source", "images"])
         if self.inputs.kind not in kinds:
             raise mistake(f"{self.source.kind} has inputs of kind {' or '.join(kinds)}", at=["inputs", "kind"])
         for name in self.target.columns:

@@ -5,9 +5,10 @@ A source gives rows of named columns. `inputs` and `target` say which columns a 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import codecs
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from penstock.config.base import BaseConfig, mistake
 
@@ -21,6 +22,24 @@ def complete_parts(parts: dict[PartName, object]) -> dict[PartName, object]:
     return parts
 
 
+def one_character(text: str) -> str:
+    """Require one ASCII character that does not end a line."""
+    if len(text) != 1 or not text.isascii() or text in "\r\n\0":
+        raise mistake("must be one ASCII character, other than a line end", at=[])
+    return text
+
+
+def known_encoding(name: str) -> str:
+    """Require an encoding of texts that Python knows."""
+    try:
+        codecs.getincrementaldecoder(name)
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise mistake(f"'{name}' is no encoding that Python knows; such as utf-8, utf-16, cp1252", at=[]) from None
+    return name
+
+
+Character = Annotated[str, AfterValidator(one_character)]
 Parts = Annotated[dict[PartName, str], AfterValidator(complete_parts)]
 PARTS = "File of each part, by the names of `files`: `all`, or `train` and `test`, with or without `validation`."
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
@@ -31,14 +50,14 @@ class CsvConfig(BaseConfig):
 
     kind: Literal["csv"] = Field(description="Text files of separated values (CSV, TSV).")
     parts: Parts = Field(description=PARTS)
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        default=",", description='Character between two values; "\\t" for TSV.'
-    )
-    quote: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+    separator: Character = Field(default=",", description='Character between two values; "\\t" for TSV.')
+    quote: Character | None = Field(
         default='"', description="Character around values that contain the separator or a line end. None has none."
     )
     decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers.")
-    encoding: str = Field(default="utf-8", description="Encoding, by its Python name. A byte order mark is skipped.")
+    encoding: Annotated[str, AfterValidator(known_encoding)] = Field(
+        default="utf-8", description="Encoding, by its Python name. A byte order mark is skipped."
+    )
     header: tuple[str, ...] | None = Field(
         default=None, description="Names of the columns of a file without a header. None: they are in the first line."
     )
@@ -46,6 +65,14 @@ class CsvConfig(BaseConfig):
     images: str | None = Field(
         default=None, description="Archive (.zip, one of `files`) of the images whose paths are in `inputs.column`."
     )
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.separator == self.quote:
+            raise mistake("must differ from quote", at=["separator"])
+        if self.separator == self.decimal and self.quote is None:
+            raise mistake("must differ from decimal, as there are no quotes", at=["separator"])
+        return self
 
 
 class ParquetConfig(BaseConfig):
