@@ -65,8 +65,8 @@ ANCHORS = (
     "changes other models. Write out the keys of each model that differ from the defaults"
 )
 NOT_DESCRIBED = (
-    "no file in src/penstock/data/datasets/ reads it any more; add {keys}, which describe how its files are read and what "
-    "is predicted (README.md, Add a dataset)"
+    "no file in src/penstock/data/datasets/ reads it any more; add {keys}, which describe how its files are read and "
+    "what is predicted (README.md, Add a dataset)"
 )
 # Quick, and sometimes wrong: text in a comment or a string looks the same.
 LIKE_ANCHOR = re.compile(r"(?m)(?:^|[\s\[{,])(?:[&*][\w-]|<<\s*:)")
