@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from penstock.data.datasets.iris import official_bytes
 
 from penstock.baselines import linear, pca
 from penstock.baselines.linear import _features
 from penstock.config.models import LinearBaselineConfig, PcaBaselineConfig
 from penstock.core.errors import WrongSettingError
+from penstock.data.sources.offline import iris_bytes
 from penstock.evaluation.fid_reference import ReferenceClassifier
 from penstock.io.processed_dataset import ProcessedDataset, save_array
 from penstock.models.common.build import build_network
@@ -32,16 +32,16 @@ def processed(tmp_path):
 
 
 @pytest.mark.parametrize(("components", "has_error"), [(1, True), (2, False)])
-def test_pca_with_all_components_has_no_reconstruction_error(processed, tmp_path, components, has_error):
+def test_pca_with_all_components_has_no_reconstruction_error(config, processed, tmp_path, components, has_error):
     settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=components)
-    error = pca.measure(settings, processed, tmp_path)["mean_squared_error"]
+    error = pca.measure(settings, config.dataset("mnist"), processed, tmp_path)["mean_squared_error"]
     assert (error > 1e-4) == has_error
 
 
-def test_pca_rejects_more_components_than_training_rows(processed, tmp_path):
+def test_pca_rejects_more_components_than_training_rows(config, processed, tmp_path):
     settings = PcaBaselineConfig(kind="pca", dataset="mnist", components=51)
     with pytest.raises(WrongSettingError, match="components: 51; must be at most 50, the number of training rows"):
-        pca.measure(settings, processed, tmp_path)
+        pca.measure(settings, config.dataset("mnist"), processed, tmp_path)
 
 
 def test_reference_returns_predictions_and_last_layer_features(config):
@@ -65,14 +65,14 @@ def test_words_of_any_script_are_features_of_the_linear_baseline():
     assert features[-1].get_feature_names_out().tolist() == ["плохо", "хорошо"]
 
 
-def test_rows_that_scikit_learn_cannot_fit_are_an_error_about_the_dataset(tmp_path):
+def test_rows_that_scikit_learn_cannot_fit_are_an_error_about_the_dataset(config, tmp_path):
     """Two flowers of one class; texts without a common word end likewise."""
     folder = tmp_path / "raw"
     folder.mkdir()
-    (folder / "bezdekIris.data").write_bytes(official_bytes("bezdekIris.data"))
+    (folder / "bezdekIris.data").write_bytes(iris_bytes())
     for split, rows in (("train", [0, 1]), ("test", [2])):
         save_array(tmp_path, f"{split}/rows", np.array(rows))
     DATA["iris"].save(tmp_path)
     settings = LinearBaselineConfig(kind="linear", dataset="iris")
     with pytest.raises(WrongSettingError, match=r"^dataset: scikit-learn cannot fit iris: .* at least 2 classes"):
-        linear.measure(settings, ProcessedDataset(tmp_path), folder)
+        linear.measure(settings, config.dataset("iris"), ProcessedDataset(tmp_path), folder)

@@ -8,11 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from penstock.data.datasets.iris import FILE
 
 from penstock.comparison.paired_tests import mcnemar
 from penstock.io.files import sha256
-from tests.helpers.compared_models import GOOD, LENGTH, POOR
+from tests.helpers.compared_models import FILE, GOOD, LENGTH, POOR
 
 SAME = (2.5, 4.8)
 

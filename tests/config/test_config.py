@@ -75,7 +75,7 @@ def test_the_shipped_file_is_valid(config):
             "\n    - https://archive.ics.uci.edu/ml/machine-learning-databases/iris/",
             " []",
             "datasets.iris.urls",
-            "at least one entry",
+            "missing key: urls or folder, where the files are",
         ),
         ("embedding_dim: 100", "embedding_dim: 30000", "network.tokens.embedding_dim", "at most vocab_size"),
         (

@@ -82,6 +82,31 @@ def test_anchors_and_merge_keys_are_rejected_with_their_lines_and_the_reason():
     assert line.endswith("(lines 11, 17)")
 
 
+DESCRIBED = """\
+datasets:
+  iris:
+    files: {a.csv: {}}
+    inputs: {kind: table}
+    split: {seed: 1}
+  mnist:
+    inputs: {kind: image}
+  wine:
+    source: {kind: csv}
+    inputs: {kind: table}
+"""
+
+
+def test_an_entry_without_source_and_target_is_one_line_that_says_what_to_add():
+    assert outdated("params.yaml", DESCRIBED) == [
+        f"params.yaml:{line}: datasets.{name}: no file in src/penstock/data/datasets/ reads it any more; add {keys}, "
+        "which describe how its files are read and what is predicted (README.md, Add a dataset)"
+        for line, name, keys in [
+            (2, "iris", "`source`, `inputs.columns` and `target`"),
+            (6, "mnist", "`source` and `target`"),
+        ]
+    ]
+
+
 def test_the_shipped_file_has_no_old_key(repository):
     assert outdated("params.yaml", (repository / "params.yaml").read_text()) == []
 

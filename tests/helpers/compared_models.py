@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from penstock.data.datasets.iris import CLASSES, FILE, official_bytes
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
+from penstock.data.sources.offline import CLASSES, iris_bytes
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import canonical_hash, dvc_directory_hash, sha256, write_bytes, write_json
 from penstock.io.processed_dataset import save_array
 from penstock.io.provenance import training_relevant_settings
 
+FILE = "bezdekIris.data"
 # Petal lengths in cm that part the three species; a classifier of Fisher's flowers.
 GOOD = (2.5, 4.85)
 POOR = (2.5, 5.95)
@@ -72,7 +73,7 @@ class ComparedProject:
         """Write params.yaml, the raw file and the test rows to an empty folder."""
         for name in ("params.yaml", "dvc.yaml"):
             shutil.copy(repository / name, root)
-        write_bytes(root / "data/raw/iris" / FILE, official_bytes(FILE))
+        write_bytes(root / "data/raw/iris" / FILE, iris_bytes())
         project = cls(root)
         project.write_test_rows(np.arange(0, 150, 4))
         return project

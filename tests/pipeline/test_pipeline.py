@@ -21,7 +21,8 @@ from penstock.io.files import dvc_directory_hash
 from penstock.io.processed_dataset import ProcessedDataset
 from tests.conftest import REPOSITORY, SMALL_MODELS, lookups_of, of_each_model
 
-ALL = load_config(REPOSITORY / "params.yaml").models
+CONFIG = load_config(REPOSITORY / "params.yaml")
+ALL = CONFIG.models
 MODELS = {name: model.dataset for name, model in ALL.items()}
 CLASSIFIERS = [name for name, model in ALL.items() if model.task == "classification"]
 ON_MNIST = {name for name, dataset in MODELS.items() if dataset == "mnist"}
@@ -354,8 +355,11 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
         ("src/penstock/training/fit.py", stages_of(MODELS, "train")),
         ("src/penstock/models/common/layers.py", stages_of(MODELS) | {"fid_reference@mnist_fid_reference"}),
         (
-            "src/penstock/data/datasets/iris.py",
-            {"download@iris", "preprocess@iris", "baseline@iris_linear", "validate@iris_mlp", "report"},
+            "src/penstock/data/sources/csv.py",
+            {f"preprocess@{name}" for name in CONFIG.datasets}
+            | {f"baseline@{name}" for name in CONFIG.baselines if CONFIG.baselines[name].kind == "linear"}
+            | stages_of(MODELS, "validate")
+            | {"report"},
         ),
         ("src/penstock/config/networks.py", set()),
         ("src/penstock/tracking/run.py", set()),

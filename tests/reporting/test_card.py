@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
-from penstock.data.datasets.iris import CLASSES
 from ruamel.yaml import YAML
 
 from penstock.cli import main
+from penstock.data.sources.offline import CLASSES
 from penstock.io.files import read_json, sha256, write_json
 from tests.helpers.compared_models import GOOD, threshold_classifier
 from tests.helpers.reported_project import add_sections, reported_project

@@ -8,10 +8,11 @@ import sys
 import httpx
 import numpy as np
 import pytest
-from penstock.data.datasets.base import load_dataset, raw_split_for
 
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
+from penstock.data.sources.read import read_dataset
+from penstock.data.sources.rows import raw_split_for
 from penstock.evaluation.parity import network_outputs
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
@@ -53,7 +54,7 @@ def test_served_outputs_equal_the_trained_network(server, small_run, name, batch
     processed = ProcessedDataset(project.processed(model.dataset))
     network = build_network(model, processed.info)
     load_weights(project.model(name, "models").weights, network)
-    raw = load_dataset(model.dataset).read(project.raw(model.dataset))
+    raw = read_dataset(config.dataset(model.dataset), project.raw(model.dataset))
     rows = raw_split_for(raw, "test")[processed.rows("test")].inputs[:batch_size]
     trained = network_outputs(network, processed.split("test").inputs[: len(rows)])
 

@@ -64,6 +64,10 @@ ANCHORS = (
     "anchors and merge keys are not supported: DVC expands them when it writes the file, so that `dvc exp run -S` "
     "changes other models. Write out the keys of each model that differ from the defaults"
 )
+NOT_DESCRIBED = (
+    "no file in src/penstock/data/datasets/ reads it any more; add {keys}, which describe how its files are read and "
+    "what is predicted (README.md, Add a dataset)"
+)
 # Quick, and sometimes wrong: text in a comment or a string looks the same.
 LIKE_ANCHOR = re.compile(r"(?m)(?:^|[\s\[{,])(?:[&*][\w-]|<<\s*:)")
 
@@ -80,7 +84,9 @@ def outdated(file: str, text: str) -> list[str]:
         file: Name of the file, for the messages.
         text: Its content, valid YAML.
     """
-    problems = [(line, f"{key}: {problem}") for line, key, problem in _old_keys(_compose(text), (), set())]
+    node = _compose(text)
+    found = [*_old_keys(node, (), set()), *_old_datasets(node)]
+    problems = [(line, f"{key}: {problem}") for line, key, problem in found]
     if lines := _anchor_lines(text):
         others = f" (lines {', '.join(map(str, lines))})" if len(lines) > 1 else ""
         problems.append((lines[0], f"{ANCHORS}{others}"))
@@ -120,6 +126,27 @@ def _old_keys(node: Node | None, keys: tuple[str, ...], seen: set[int]) -> Itera
             yield key.start_mark.line + 1, ".".join(below), problem
         if below != ("common",):
             yield from _old_keys(value, below, seen)
+
+
+def _old_datasets(node: Node | None) -> Iterator[tuple[int, str, str]]:
+    """Yield line, dotted key and problem of every entry of `datasets` that a Python file was to read."""
+    for key, entry in _pairs(_pairs_by_name(node).get("datasets")):
+        blocks = _pairs_by_name(entry)
+        if "inputs" in blocks and not blocks.keys() & {"source", "target"}:
+            inputs = _pairs_by_name(blocks["inputs"])
+            is_table = "kind" in inputs and inputs["kind"].value == "table" and "columns" not in inputs
+            keys = "`source`, `inputs.columns` and `target`" if is_table else "`source` and `target`"
+            yield key.start_mark.line + 1, f"datasets.{key.value}", NOT_DESCRIBED.format(keys=keys)
+
+
+def _pairs(node: Node | None) -> list[tuple[ScalarNode, Node]]:
+    """Return the keys of a block with their values; none if it is no block."""
+    pairs = node.value if isinstance(node, MappingNode) else []
+    return [(key, value) for key, value in pairs if isinstance(key, ScalarNode)]
+
+
+def _pairs_by_name(node: Node | None) -> dict[str, Node]:
+    return {key.value: value for key, value in _pairs(node)}
 
 
 def _problem(keys: tuple[str, ...], value: Node, kind: str | None) -> str | None:

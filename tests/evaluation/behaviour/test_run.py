@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from penstock.data.datasets.base import RawSplit
 
 from penstock.config.behaviour import NegationTestConfig, NoiseTestConfig, OutOfRangeTestConfig
 from penstock.core.errors import ConfigError
+from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.behaviour.run import run_behaviour_tests
 from penstock.evaluation.results import Predictions
 from penstock.evaluation.session import onnx_outputs, open_session
