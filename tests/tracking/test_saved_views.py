@@ -7,6 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from penstock.tracking.saved_views import SavedView
+from penstock.tracking.view_links import show_view_links
 from penstock.tracking.views import VIEWS, Content
 from tests.tracking.tracked_runs import TrackedRuns
 
@@ -137,3 +138,8 @@ def test_a_run_is_logged_although_mlflow_rejects_the_views(runs):
     (run,) = MlflowClient(runs.uri).search_runs([runs.find_experiment().experiment_id])
     assert run.data.metrics.keys() >= {"test/accuracy", *too_many}
     assert run.info.status == "FINISHED"
+
+
+def test_an_unreachable_server_is_said(capsys):
+    show_view_links("http://127.0.0.1:1", "http://127.0.0.1:1", ["iris"], browser=False)
+    assert "the saved views are not known" in capsys.readouterr().err

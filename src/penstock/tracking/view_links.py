@@ -14,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
+from penstock.core import console
 from penstock.core.addresses import host_and_port
 from penstock.core.browser import open_page
+from penstock.core.errors import first_line
 from penstock.core.signals import SIGNALS
 from penstock.tracking.uri import URI
 
@@ -52,8 +53,10 @@ def show_view_links(uri: str, base: str, experiments: Sequence[str], *, browser:
     from penstock.tracking.client import UNREACHABLE
 
     links: list[tuple[str, str, str]] = []
-    with suppress(*UNREACHABLE):  # its page says what is wrong
+    try:
         links = list(_links(uri, base, experiments))
+    except UNREACHABLE as error:
+        console.warn(f"{base}: the saved views are not known ({first_line(error)})")
     for experiment, view, url in links:
         print(f"  {experiment:<12} {view:<16} {url}", flush=True)
     if browser:

@@ -275,7 +275,10 @@ class ServedModel:
             return None
         arrays = [outputs[name] for name in self._float_outputs]
         # The fast path: an infinity or NaN anywhere makes the sum of squares one. Large values may do so as well.
-        if all(isfinite(np.vdot(array, array)) for array in arrays):
+        for array in arrays:
+            if not isfinite(np.vdot(array, array)):
+                break
+        else:
             return None
         if self.runs_whole:
             return np.array([not all(np.isfinite(array).all() for array in arrays)])
