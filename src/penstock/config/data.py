@@ -89,8 +89,8 @@ class ImageConfig(BaseConfig):
     )
     size: tuple[Positive, Positive] | None = Field(
         default=None,
-        description="[height, width] that images of files are resized to (bilinear, antialiased). None: all must have the "
-        "same size.",
+        description="[height, width] that images of files are resized to (bilinear, antialiased). None: all must have "
+        "the same size.",
     )
 
 

@@ -17,7 +17,7 @@ from penstock.data.sources.read import read_dataset
 from penstock.data.sources.rows import raw_split_for
 from penstock.evaluation import tokenizer_parity
 from penstock.evaluation.int8 import evaluate_int8
-from penstock.evaluation.parity import agreement, max_abs_diff, network_outputs
+from penstock.evaluation.parity import LABELS, agreement, in_deviations, max_abs_diff, network_outputs
 from penstock.evaluation.results import EvaluationInputs, Predictions, TaskEvaluation
 from penstock.evaluation.session import BATCH_SIZES, Outputs, onnx_outputs, open_model
 from penstock.io.files import sha256
@@ -62,7 +62,9 @@ def evaluate(
     trained = network_outputs(network, processed_inputs)
     session = open_model(files.onnx)
     exported = {size: onnx_outputs(session, inputs, size) for size in BATCH_SIZES}
-    parity = _parity(list(exported.values()), trained)
+    parity = _parity(
+        [in_deviations(outputs, network) for outputs in exported.values()], in_deviations(trained, network)
+    )
     if processed.info.kind == "text":
         extremes = tokenizer_parity.difference_at_extremes(session, network, processed)
         parity["max_abs_diff"] = max(parity["max_abs_diff"], extremes)
@@ -86,6 +88,6 @@ def evaluate(
 def _parity(exported: Sequence[Outputs], trained: Outputs) -> dict[str, float]:
     """Compare the outputs at every batch size with those of the network, and return the worst values."""
     found = {"max_abs_diff": max(max_abs_diff(outputs, trained) for outputs in exported)}
-    if "label" in trained:
+    if trained.keys() & LABELS:
         found["agreement"] = min(agreement(outputs, trained) for outputs in exported)
     return found

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from penstock.evaluation.parity import agreement, max_abs_diff
+from penstock.evaluation.parity import LABELS, agreement, in_deviations, max_abs_diff
 from penstock.evaluation.results import Metric, Predictions
 from penstock.evaluation.session import onnx_outputs, open_model
 from penstock.io.files import sha256
@@ -33,6 +33,6 @@ def evaluate_int8(path: Path, exact: Predictions, primary_metric: Callable[[Pred
         metric.name: metric.value,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
-        "max_abs_diff": max_abs_diff(outputs, exact.outputs),
+        "max_abs_diff": max_abs_diff(*(in_deviations(one, exact.network) for one in (outputs, exact.outputs))),
     }
-    return measured | ({"agreement": agreement(outputs, exact.outputs)} if "label" in outputs else {})
+    return measured | ({"agreement": agreement(outputs, exact.outputs)} if outputs.keys() & LABELS else {})

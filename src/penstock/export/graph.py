@@ -4,10 +4,13 @@ Input by kind of dataset:
     table: `features` float32 [batch, features]
     image: `pixels` uint8 [batch, height, width]
     text: `text` string [batch]
+    columns: one input per column, [batch]: float32 for numbers, string for categories, booleans and dates
     A generator takes `noise` float32 [batch, latent dimension] instead.
 
 Outputs by task:
     Classifier: `probabilities` float32 [batch, classes] and `label` int64 [batch]
+    Multi-label classifier: `probabilities` float32 [batch, labels] and `labels` int64 [batch, labels] of 0 and 1
+    Regression: `prediction` float32 [batch, targets]
     Autoencoder: `latent` and `reconstruction`
     Generator: `image`
 
@@ -27,17 +30,22 @@ from typing import Any, cast
 
 import onnx
 import torch
+from onnx import helper
 from torch import Tensor, nn
 
 from penstock.config.models import ModelConfig
 from penstock.core.errors import PenstockError
+from penstock.export.columns_graph import columns_graph, free_prefix
+from penstock.export.description import described
 from penstock.export.latent_shift import LATENT, with_latent_shift
 from penstock.export.onnx_file import write_model
 from penstock.export.tokenizer_graph import IR_VERSION, OPSETS, text_graph
+from penstock.io.column_info import ColumnInfo
 from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
 from penstock.models.common.base import ExportableModel, InputSpec
+from penstock.models.common.columns import ROW
 
 TEXT, TOKEN_IDS = "text", "token_ids"
 
@@ -94,9 +102,11 @@ def export(
     )
     if network.input_spec.name == TOKEN_IDS:
         proto = _with_words(proto, processed, network)
+    if network.input_spec.name == ROW:
+        proto = _with_columns(proto, info.columns)
     if LATENT in network.outputs:
         proto = with_latent_shift(proto)
-    onnx.helper.set_model_props(proto, _metadata(name, network, info, provenance) | _ranges(processed))
+    onnx.helper.set_model_props(proto, _metadata(name, network, info, provenance) | described(processed))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -129,10 +139,24 @@ def _with_words(proto: onnx.ModelProto, processed: ProcessedDataset, network: Ex
     vocabulary = processed.vocabulary()[: network.input_spec.vocab_size - FIRST_WORD]
     words = text_graph(vocabulary, length, TEXT, TOKEN_IDS, processed.info.word_rule)
     merged: onnx.ModelProto = onnx.compose.merge_models(words, proto, io_map=[(TOKEN_IDS, TOKEN_IDS)])
-    # Merging duplicates the import of the standard operators, which is in both graphs.
-    del merged.opset_import[:]
-    merged.opset_import.extend(words.opset_import)
+    _import_standard_operators_once(merged)
     return merged
+
+
+def _with_columns(proto: onnx.ModelProto, columns: Sequence[ColumnInfo]) -> onnx.ModelProto:
+    """Prepend the graph of the columns to the graph of a network, whose names get a prefix."""
+    prefix = free_prefix("network", columns)
+    onnx.compose.add_prefix(proto, prefix, rename_inputs=True, rename_outputs=False, inplace=True)
+    row = prefix + ROW
+    merged: onnx.ModelProto = onnx.compose.merge_models(columns_graph(columns, row), proto, io_map=[(row, row)])
+    _import_standard_operators_once(merged)
+    return merged
+
+
+def _import_standard_operators_once(merged: onnx.ModelProto) -> None:
+    """Drop the second import of the standard operators, which is in both graphs that were merged."""
+    del merged.opset_import[:]
+    merged.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in OPSETS.items())
 
 
 def _by_dynamo(module: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> onnx.ModelProto:
@@ -183,7 +207,8 @@ def strip(proto: onnx.ModelProto) -> None:
 
 
 def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance: Provenance) -> dict[str, str]:
-    classes = {"classes": json.dumps(info.classes)} if "label" in network.outputs else {}
+    has_classes = {"label", "labels"} & set(network.outputs)
+    classes = {"classes": json.dumps(info.classes)} if has_classes else {}
     # The server splits texts into words to explain a prediction; without this entry, by the rule ascii.
     rule = {"word_rule": info.word_rule} if info.kind == "text" and info.word_rule != "ascii" else {}
     return (
@@ -198,12 +223,3 @@ def _metadata(name: str, network: ExportableModel, info: DatasetInfo, provenance
             "code": provenance.code,
         }
     )
-
-
-def _ranges(processed: ProcessedDataset) -> dict[str, str]:
-    """Return the minimum and maximum training value of each table feature, for sliders in user interfaces."""
-    if processed.info.kind != "table":
-        return {}
-    inputs = processed.split("train").inputs
-    ranges = zip(inputs.min(axis=0), inputs.max(axis=0), strict=True)
-    return {"ranges": json.dumps([[round(float(low), 4), round(float(high), 4)] for low, high in ranges])}
