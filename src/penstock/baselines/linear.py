@@ -1,4 +1,4 @@
-"""Logistic regression on raw inputs."""
+"""Linear models on raw inputs: logistic regression, and ridge regression for numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from penstock.baselines.features import columns_transformer, scores
 from penstock.config.data import DatasetConfig
 from penstock.config.models import LinearBaselineConfig
 from penstock.core.errors import WrongSettingError
@@ -23,13 +25,13 @@ from penstock.io.processed_dataset import ProcessedDataset
 
 ITERATIONS = 200
 # Fitting stops below this gradient. Text needs a lower value: TF-IDF features are small, and so is their gradient.
-TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
+TOLERANCE = {"table": 1e-3, "columns": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
 def measure(
     settings: LinearBaselineConfig, dataset: DatasetConfig, processed: ProcessedDataset, raw: Path
 ) -> dict[str, Any]:
-    """Fit a logistic regression on the training rows.
+    """Fit a linear model on the training rows.
 
     Tables are standardized. Pixels are divided by 255. Words are weighted by TF-IDF with 1 + log(count).
 
@@ -40,7 +42,7 @@ def measure(
         raw: Folder of the official files.
 
     Returns:
-        `accuracy` on the test rows, 0..1.
+        The primary metric of the target on the test rows: `accuracy`, `macro_f1`, or `r2` with the errors.
 
     Raises:
         WrongSettingError: The training rows cannot be fitted.
@@ -49,12 +51,22 @@ def measure(
     train = raw_split_for(parts, "train")[processed.rows("train")]
     test = raw_split_for(parts, "test")[processed.rows("test")]
     info = processed.info
-    model = make_pipeline(_features(info), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[info.kind]))
+    inputs, test_inputs = train.inputs, test.inputs
+    if info.kind == "columns":
+        inputs, test_inputs = processed.split("train").inputs, processed.split("test").inputs
+    model = make_pipeline(_features(info), _linear(info))
     try:
-        model.fit(train.inputs, train.labels)
+        model.fit(inputs, train.labels)
     except ValueError as error:  # such as texts without a common word
         raise WrongSettingError("dataset", f"scikit-learn cannot fit {settings.dataset}: {error}") from None
-    return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}
+    return scores(info, model.predict(test_inputs), test.labels)
+
+
+def _linear(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
+    if info.target == "number":
+        return Ridge()
+    logistic = LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[info.kind])
+    return logistic if info.target == "class" else OneVsRestClassifier(logistic)
 
 
 def _features(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
@@ -64,6 +76,8 @@ def _features(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyp
             return make_pipeline(FunctionTransformer(words, kw_args={"rule": info.word_rule}), weights)
         case "image":
             return FunctionTransformer(_flat_shares)
+        case "columns":
+            return columns_transformer(info)
         case _:
             return StandardScaler()
 

@@ -52,9 +52,22 @@ def _cross_entropy(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
 
 def _squared_error(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
     """Return the mean squared error of each image's pixels, on a scale of 0..1."""
-    errors = np.square(outputs["reconstruction"].astype(np.float64) - rows.inputs / 255)
+    errors: NDArray[np.float64] = np.square(outputs["reconstruction"].astype(np.float64) - rows.inputs / 255)
     means: NDArray[np.float64] = errors.reshape(len(rows), -1).mean(axis=1)
     return means
+
+
+def _squared_distance(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
+    """Return the squared error of each row's numbers, in their variances over the test rows: their mean is 1 - R^2."""
+    actual = rows.labels.astype(np.float64)
+    variance = actual.var(axis=0)
+    errors = np.square(outputs["prediction"].astype(np.float64) - actual) / np.where(variance > 0, variance, 1)
+    means: NDArray[np.float64] = errors.mean(axis=1)
+    return means
+
+
+def _all_right(outputs: Outputs, rows: TestRows) -> NDArray[np.bool_]:
+    return np.asarray((outputs["labels"] == rows.labels).all(axis=1))
 
 
 # The first score of a task decides which model is better. A generator has no score per row.
@@ -64,5 +77,7 @@ SCORES: dict[Task, Sequence[Score]] = {
         Score("loss", False, _cross_entropy, "loss"),
     ),
     "reconstruction": (Score("mean_squared_error", False, _squared_error, "mean squared error"),),
+    "regression": (Score("unexplained_variance", False, _squared_distance, "unexplained variance"),),
+    "multilabel": (Score("exact_match", True, _all_right, "exact match"),),
     "generation": (),
 }

@@ -22,7 +22,11 @@ SCORE_GATES = {
     "smallest_class_precision": ("test", "smallest_class_precision", True),
     "smallest_class_recall": ("test", "smallest_class_recall", True),
     "cross_validation": ("cv", "mean", True),
+    "r2": ("test", "r2", True),
     "mean_squared_error": ("test", "mean_squared_error", False),
+    "mean_absolute_error": ("test", "mean_absolute_error", False),
+    "micro_f1": ("test", "micro_f1", True),
+    "exact_match": ("test", "exact_match", True),
     "ssim": ("test", "ssim", True),
     "frechet_distance": ("test", "frechet_distance", False),
     "frechet_ratio": ("test", "frechet_ratio", False),
@@ -33,7 +37,7 @@ SCORE_GATES = {
 }
 NOT_MEASURED = math.nan
 # Primary metrics to maximize. All others are minimized.
-HIGHER_IS_BETTER = frozenset({"accuracy"})
+HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "r2"})
 # Keys of `parity` in validation.json. These shares of test rows must be exactly 1.
 SHARES = ("agreement", "token_ids")
 

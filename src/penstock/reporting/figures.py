@@ -111,6 +111,8 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
     files = {}
     if "predicted" in per_class[0]:
         files["confusion_matrix.png"] = png(confusion_matrix(_counts(per_class, classes), classes))
+    if "prediction" in per_class[0]:
+        files["predictions.png"] = png(predicted_against_actual(per_class))
     if "predicted" in examples and "images" in examples and len(examples["images"]):
         files["mistakes.png"] = png(mistakes(examples, classes))
     if "reconstructions" in examples:
@@ -119,6 +121,22 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
         files["samples.png"] = png(grid(examples["images"], columns=16))
         files["samples_per_epoch.gif"] = animation(examples["samples"])
     return files
+
+
+def predicted_against_actual(per_class: Sequence[Mapping[str, Any]]) -> Figure:
+    """Plot predicted against actual numbers, one panel per target. On the line, both are equal."""
+    targets = list(dict.fromkeys(row["target"] for row in per_class))
+    figure = _empty((3.8 * len(targets), 3.6))
+    for axes, target in zip(figure.subplots(1, len(targets), squeeze=False)[0], targets, strict=True):
+        points = np.array(
+            [(float(row["actual"]), float(row["prediction"])) for row in per_class if row["target"] == target]
+        )
+        low, high = points.min(), points.max()
+        axes.plot([low, high], [low, high], color=TRAINING, linewidth=1)
+        axes.scatter(points[:, 0], points[:, 1], s=9, alpha=0.5, color=VALIDATION, linewidths=0)
+        axes.set(xlabel=f"{target}, actual", ylabel="predicted")
+        _plain(axes)
+    return figure
 
 
 def _counts(per_class: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> NDArray[np.int64]:

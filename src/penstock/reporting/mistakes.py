@@ -16,6 +16,8 @@ ARROW = "\N{RIGHTWARDS ARROW}"
 LINE_BREAK = re.compile(r"(<br\s*/?>\s*)+")  # reviews of IMDB have them
 
 Row = Mapping[str, Any]
+# Figures of an error, and digits behind the point.
+FIGURES = {"probability": 3, "mean_squared_error": 4, "error": 4}
 
 
 class Mistake(NamedTuple):
@@ -98,7 +100,7 @@ def worst_errors(validation: Row, examples: Mapping[str, Any], classes: Sequence
         Mistake(
             row=row["row"],
             title=f"{row['actual']} {ARROW} {row['predicted']}" if "predicted" in row else row["actual"],
-            figure=f"{row['probability']:.3f}" if "probability" in row else f"{row['mean_squared_error']:.4f}",
+            figure=next(f"{row[name]:.{places}f}" for name, places in FIGURES.items() if name in row),
             image=data_uri(ink(images[number])) if images is not None and number < len(images) else "",
             text=_text(row),
         )
@@ -118,6 +120,8 @@ def _mistakes_of_examples(examples: Mapping[str, Any], classes: Sequence[str]) -
 
 def _text(row: Row) -> str:
     """Return the input of a row, if the report has it."""
+    if "columns" in row:
+        return ", ".join(f"{name} {value}" for name, value in row["columns"].items() if value is not None)
     if "input" in row:
         return ", ".join(f"{number:g}" for number in row["input"])
     return LINE_BREAK.sub(" ", row.get("text", ""))

@@ -24,11 +24,26 @@ from penstock.reporting.template import environment
 from penstock.reporting.tuned import TunedResult, tuned_results
 from penstock.reporting.views import view_of
 
-TASKS = {"classification": "Classifiers", "reconstruction": "Autoencoders", "adversarial": "Generators"}
+TASKS = {
+    "classification": "Classifiers",
+    "regression": "Regressions",
+    "multilabel": "Multi-label classifiers",
+    "reconstruction": "Autoencoders",
+    "adversarial": "Generators",
+}
 EXPLAINED = {
     "classification": "The baseline is the accuracy of logistic regression on the same rows.",
+    "regression": "The baseline is the error of ridge regression or of gradient boosting on the same rows.",
+    "multilabel": "The baseline is the F1 score of logistic regression or of gradient boosting on the same rows.",
     "reconstruction": "The baseline is the error of as many principal components.",
     "adversarial": "Measured on the features of a reference classifier, CLASSIFIERS.",
+}
+
+WORST_ERRORS = {
+    "classification": "The wrong answers of the highest confidence: actual → predicted class, confidence.",
+    "regression": "The rows of the largest error: actual → predicted, error in standard deviations of the test rows.",
+    "multilabel": "The wrong rows of the largest loss: actual → predicted labels, loss.",
+    "reconstruction": "The images of the largest error, and below them their reconstructions: class, mean squared error.",
 }
 
 # In the section of each model only: tables of more columns need a wider screen.
@@ -50,7 +65,7 @@ class Group(NamedTuple):
 def write_page(project: Project, config: Config, results: Sequence[Result]) -> Path:
     """Write results/index.html, and return its path."""
     data = {name: read_json(project.data_report(name)) for name in config.datasets}
-    classes = {name: list(report["splits"]["test"]["classes"]) for name, report in data.items()}
+    classes = {name: list(report["splits"]["test"].get("classes", ())) for name, report in data.items()}
     tuned = tuned_results(project, config, results)
     page = project.results / "index.html"
     content = (
@@ -59,6 +74,7 @@ def write_page(project: Project, config: Config, results: Sequence[Result]) -> P
         .render(
             TASKS=TASKS,
             EXPLAINED=EXPLAINED,
+            WORST_ERRORS=WORST_ERRORS,
             config=config,
             data=data,
             checks=data_checks(config, data),

@@ -77,7 +77,7 @@ class Result:
         return all(check.passed for check in self.checks.values())
 
 
-SHORT = {"mean_squared_error": "mse ", "frechet_distance": "fd "}
+SHORT = {"r2": "R\N{SUPERSCRIPT TWO} ", "macro_f1": "F1 ", "mean_squared_error": "mse ", "frechet_distance": "fd "}
 
 
 def gather(project: Project, config: Config, seconds: dict[str, float]) -> list[Result]:

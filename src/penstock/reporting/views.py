@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from penstock.reporting.charts import Series, line_chart, reliability_diagram
-from penstock.reporting.figures import History, damaged, read_history, read_table
+from penstock.reporting.figures import History, damaged, png, predicted_against_actual, read_history, read_table
 from penstock.reporting.measures import measure, shown
 from penstock.reporting.mistakes import BehaviourTest, Mistake, Row, behaviour_tests, with_reconstructions, worst_errors
 from penstock.reporting.pixels import data_uri, ink, tiled
@@ -20,6 +21,7 @@ from penstock.reporting.results import Result
 SPLITS = {"train": "training", "val": "validation"}
 SHOWN_SAMPLES = 10  # images of each epoch
 SHOWN_EPOCHS = 5
+PLOT_WIDTH = 380
 
 
 class ClassScore(NamedTuple):
@@ -98,8 +100,18 @@ def view_of(result: Result, classes: Sequence[str]) -> ModelView:
         reliability=_reliability(validation),
         behaviour=behaviour_tests(result, examples),
         mistakes=worst_errors(validation, examples, classes),
-        pictures=_pictures(examples),
+        pictures=[*_pictures(examples), *_predictions(rows)],
     )
+
+
+def _predictions(rows: Sequence[Row]) -> list[Picture]:
+    """Return the plot of predicted against actual numbers of a regression."""
+    if "prediction" not in rows[0]:
+        return []
+    content = png(predicted_against_actual(rows))
+    title = "Predicted against actual numbers of the test rows"
+    address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return [Picture(title, title, address, PLOT_WIDTH)]
 
 
 def _counts(path: Path, rows: Sequence[Row], classes: int) -> np.ndarray[Any, Any]:
@@ -158,6 +170,8 @@ def _confusion(counts: np.ndarray[Any, Any], classes: Sequence[str]) -> list[tup
 
 def _by_class(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return one row per class; a generator's has the shares among real and generated images."""
+    if "class" not in rows[0]:  # a regression, or labels, which have slices
+        return []
     if "images" not in rows[0]:
         return [{"class": row["class"], "MSE": f"{float(row['mean_squared_error']):.5f}"} for row in rows]
     found: dict[str, dict[str, Any]] = {}

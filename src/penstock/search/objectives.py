@@ -6,7 +6,12 @@ from penstock.config.params import Config
 from penstock.core.errors import ConfigError
 from penstock.tracking.metric_names import SCORES, Score
 
-OBJECTIVES = {"classification": "accuracy", "reconstruction": "mean_squared_error"}
+OBJECTIVES = {
+    "classification": "accuracy",
+    "regression": "r2",
+    "multilabel": "macro_f1",
+    "reconstruction": "mean_squared_error",
+}
 
 
 def objective_of(config: Config, model: str) -> Score:

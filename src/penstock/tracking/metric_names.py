@@ -44,6 +44,8 @@ class Score:
 # In the order of their columns; the first one that an experiment has sorts its runs.
 SCORES = (
     Score("accuracy", "Accuracy", higher_is_better=True),
+    Score("r2", "R\N{SUPERSCRIPT TWO}", higher_is_better=True),
+    Score("macro_f1", "Macro F1", higher_is_better=True),
     Score("mean_squared_error", "Mean squared error", higher_is_better=False),
     Score("frechet_distance", "Frechet distance", higher_is_better=False),
 )

@@ -12,13 +12,13 @@ from penstock.config.models import ClassificationConfig
 from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.behaviour.run import BehaviourResult, run_behaviour_tests
 from penstock.evaluation.classifier_metrics import class_metrics, classifier_metrics, reliability
+from penstock.evaluation.readable_input import readable_input
 from penstock.evaluation.results import Metric, Predictions, TaskResult
 from penstock.evaluation.slices import length_slices
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.base import ExportableModel
 
 SHOWN_MISTAKES = 24
-EXCERPT = 300  # characters at the end of a text, which every network reads
 
 
 def eval_inputs(test: RawSplit, processed: ArraySplit, _network: ExportableModel) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -113,19 +113,9 @@ def _described(mistakes: Mapping[str, NDArray[Any]], predictions: Predictions) -
     columns = (mistakes[name].tolist() for name in ("rows", "labels", "predicted", "confidence"))
     return [
         {"row": row, "actual": classes[label], "predicted": classes[predicted], "probability": round(confidence, 6)}
-        | _readable_input(predictions, row)
+        | readable_input(predictions, row)
         for row, label, predicted, confidence in zip(*columns, strict=True)
     ]
-
-
-def _readable_input(predictions: Predictions, row: int) -> dict[str, Any]:
-    match predictions.info.kind:
-        case "text":
-            return {"text": predictions.inputs[row][-EXCERPT:]}
-        case "table":
-            return {"input": [round(float(number), 6) for number in predictions.inputs[row]]}
-        case "image":
-            return {}
 
 
 def _behaviour_images(behaviour: Mapping[str, BehaviourResult]) -> dict[str, NDArray[Any]]:

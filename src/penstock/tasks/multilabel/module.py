@@ -39,7 +39,8 @@ def macro_f1_of_counts(mean: Tensor) -> Tensor:
     """
     both, only_predicted, only_there = mean
     whole = 2 * both + only_predicted + only_there
-    return (2 * both / torch.where(whole > 0, whole, 1)).mean()
+    scores: Tensor = 2 * both / torch.where(whole > 0, whole, 1)
+    return scores.mean()
 
 
 class LabelWeights(FittedLayer):

@@ -1,0 +1,29 @@
+"""Describe a test row for readers of a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.evaluation.results import Predictions
+
+EXCERPT = 300  # characters at the end of a text, which every network reads
+
+
+def readable_input(predictions: Predictions, row: int) -> dict[str, Any]:
+    """Return the input of a test row for validation.json; images are in examples.npz."""
+    value = predictions.inputs[row]
+    match predictions.info.kind:
+        case "text":
+            return {"text": value[-EXCERPT:]}
+        case "table":
+            return {"input": [round(float(number), 6) for number in value]}
+        case "columns":
+            return {"columns": {name: _readable(value[name]) for name in value.dtype.names}}
+        case "image":
+            return {}
+
+
+def _readable(value: Any) -> str | float | None:  # noqa: ANN401  (a number or text of NumPy)
+    if isinstance(value, str):
+        return value or None
+    return None if value != value else round(float(value), 6)  # noqa: PLR0124  (NaN)
