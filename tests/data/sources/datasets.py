@@ -12,7 +12,7 @@ SPLIT = {"test": 0.2, "validation": 0.2, "seed": 1}
 
 
 def dataset(source, inputs, target):
-    files = {name for name in source["parts"].values()} | ({source["images"]} if source.get("images") else set())
+    files = set(source["parts"].values()) | ({source["images"]} if source.get("images") else set())
     return DatasetConfig.model_validate(
         {
             "folder": "here",

@@ -42,9 +42,9 @@ def batches(source: CsvConfig, folder: Path, part: str, columns: Sequence[str]) 
 
 
 def _header(path: Path, source: CsvConfig) -> list[str]:
+    next(decoded(path, source.encoding))  # a wrong encoding is named as such, not as another header
     first = next(_rows(path, source), None)
     if first is None:
-        # The whole file is read, so that a wrong encoding is named as such.
         raise DataFileError(f"{path.name}: the file is empty")
     line, names = first
     header = list(source.header or names)
@@ -125,9 +125,11 @@ def _require_closed_quotes(path: Path, source: CsvConfig) -> None:
 def _rows(path: Path, source: CsvConfig) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line and the values of each row; blank lines are skipped."""
     csv.field_size_limit(BLOCK_BYTES)
-    quoting = csv.QUOTE_NONE if source.quote is None else csv.QUOTE_MINIMAL
     text = lines(path, source.encoding)
-    reader = csv.reader(text, delimiter=source.separator, quotechar=source.quote, quoting=quoting)
+    if source.quote is None:
+        reader = csv.reader(text, delimiter=source.separator, quotechar=None, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(text, delimiter=source.separator, quotechar=source.quote)
     before = 0
     try:
         for row in reader:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.Image import Resampling
 
 from penstock.config.data import ImageConfig
@@ -60,7 +60,7 @@ def _image(settings: ImageConfig, batch: SourceBatch, row: int, content: bytes |
     try:
         return decode(content, settings)
     except DECODE_ERRORS as error:
-        reason = "of no known format" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
         batch.fail(row, settings.column, f"the image cannot be decoded: {reason}")
 
 

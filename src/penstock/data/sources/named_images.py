@@ -31,7 +31,7 @@ def with_images(batches: Iterable[SourceBatch], path: Path, column: str) -> Iter
 
 def _with_images(batch: SourceBatch, start: int, archive: Archive, column: str) -> SourceBatch:
     found = {name: values[start : start + BATCH_FILES] for name, values in batch.columns.items()}
-    members = found[column].to_pylist()
+    members = batch.arrow_texts(column).slice(start, BATCH_FILES).to_pylist()
     for row, member in enumerate(members, start):
         if member is None:
             batch.fail(row, column, "the path is missing")

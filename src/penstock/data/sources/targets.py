@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.config.targets import ClassTargetConfig, LabelsTargetConfig, NumberTargetConfig
 from penstock.core.errors import nearest
 from penstock.data.sources.batch import SourceBatch
-from penstock.data.sources.values import booleans, index_in, numbers
+from penstock.data.sources.values import booleans, index_in, numbers, shown
 
 
 def labels_of(target: ClassTargetConfig | LabelsTargetConfig | NumberTargetConfig, batch: SourceBatch) -> NDArray[Any]:
@@ -39,7 +39,7 @@ def _classes(target: ClassTargetConfig, batch: SourceBatch) -> NDArray[np.int64]
         text = texts[row].as_py()
         if not text:
             batch.fail(row, target.column, "the label is missing")
-        batch.fail(row, target.column, f"'{text}' is no class of `target`{nearest(text, values)}")
+        batch.fail(row, target.column, f"{shown(text)} is no class of `target`{nearest(text, values)}")
     return found
 
 
@@ -56,7 +56,7 @@ def _labels(target: LabelsTargetConfig, batch: SourceBatch) -> NDArray[np.float3
     if unknown.any():
         first = int(unknown.argmax())
         text = labels[first].as_py()
-        batch.fail(int(rows[first]), column, f"'{text}' is no label of `target`{nearest(text, names)}")
+        batch.fail(int(rows[first]), column, f"{shown(text)} is no label of `target`{nearest(text, names)}")
     found = np.zeros((len(batch), len(names)), dtype=np.float32)
     known = label_numbers >= 0
     found[rows[known], label_numbers[known]] = 1

@@ -84,7 +84,7 @@ def _parses(text: pa.Array) -> bool:
 
 
 def _fail_number(batch: SourceBatch, column: str, row: int) -> NoReturn:
-    batch.fail(row, column, f"{_shown(batch.arrow(column)[row].as_py())} is not a number of at most {LARGEST:g}")
+    batch.fail(row, column, f"{shown(batch.arrow(column)[row].as_py())} is not a number of at most {LARGEST:g}")
 
 
 def booleans(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.float32]:
@@ -99,7 +99,7 @@ def booleans(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.f
     wrong = ~missing & (found < 0)
     if wrong.any():
         row = int(wrong.argmax())
-        batch.fail(row, column, f"{_shown(texts[row].as_py())} is neither true nor false")
+        batch.fail(row, column, f"{shown(texts[row].as_py())} is neither true nor false")
     return np.where(missing, np.nan, found < len(TRUE)).astype(np.float32)
 
 
@@ -116,8 +116,8 @@ def categories(batch: SourceBatch, column: str, values: tuple[str, ...], *, requ
     if wrong.any():
         row = int(wrong.argmax())
         text = texts[row].as_py()
-        batch.fail(row, column, f"{_shown(text)} is no category{nearest(text, values)}")
-    return _objects([*values, ""])[found]  # -1, a missing value, is the last
+        batch.fail(row, column, f"{shown(text)} is no category{nearest(text, values)}")
+    return _taken([*values, ""], found)
 
 
 def dates(batch: SourceBatch, column: str, *, required: bool) -> NDArray[Any]:
@@ -139,8 +139,8 @@ def dates(batch: SourceBatch, column: str, *, required: bool) -> NDArray[Any]:
     wrong = ~missing & np.array([day is None for day in days] + [False])[found]
     if wrong.any():
         row = int(wrong.argmax())
-        batch.fail(row, column, f"{_shown(texts[row].as_py())} is no date; write YYYY-MM-DD")
-    return _objects([*days, ""])[found]
+        batch.fail(row, column, f"{shown(texts[row].as_py())} is no date; write YYYY-MM-DD")
+    return _taken([*days, ""], found)
 
 
 def _day(text: str) -> str | None:
@@ -172,10 +172,13 @@ def _require(batch: SourceBatch, column: str, missing: NDArray[np.bool_]) -> Non
         batch.fail(int(missing.argmax()), column, "the value is missing")
 
 
-def _objects(texts: list[Any]) -> NDArray[Any]:
-    return np.array(texts, dtype=object)
+def _taken(texts: list[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    """Return the text of each index, object [rows]; -1 is the last."""
+    taken: NDArray[Any] = np.array(texts, dtype=object)[indices]
+    return taken
 
 
-def _shown(value: object) -> str:
-    text = str(value)
+def shown(value: object) -> str:
+    """Return a value for a message of one line."""
+    text = str(value).encode("unicode_escape").decode() if not str(value).isprintable() else str(value)
     return f"'{text if len(text) <= 60 else text[:60] + '…'}'"
