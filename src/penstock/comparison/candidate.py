@@ -16,8 +16,14 @@ from penstock.evaluation.session import open_session
 from penstock.io.files import sha256
 from penstock.io.provenance import Provenance
 
-Task = Literal["classification", "reconstruction", "generation"]
-TASKS: dict[str, Task] = {"label": "classification", "reconstruction": "reconstruction", "image": "generation"}
+Task = Literal["classification", "regression", "multilabel", "reconstruction", "generation"]
+TASKS: dict[str, Task] = {
+    "label": "classification",
+    "labels": "multilabel",
+    "prediction": "regression",
+    "reconstruction": "reconstruction",
+    "image": "generation",
+}
 """Task by an output that only its models have."""
 
 

@@ -35,7 +35,8 @@ class Score:
 
 
 def _is_right(outputs: Outputs, rows: TestRows) -> NDArray[np.bool_]:
-    return np.asarray(outputs["label"] == rows.labels)
+    right: NDArray[np.bool_] = outputs["label"] == rows.labels
+    return right
 
 
 def probability_of_label(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
@@ -67,7 +68,8 @@ def _squared_distance(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
 
 
 def _all_right(outputs: Outputs, rows: TestRows) -> NDArray[np.bool_]:
-    return np.asarray((outputs["labels"] == rows.labels).all(axis=1))
+    right: NDArray[np.bool_] = (outputs["labels"] == rows.labels).all(axis=1)
+    return right
 
 
 # The first score of a task decides which model is better. A generator has no score per row.

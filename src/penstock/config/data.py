@@ -214,7 +214,7 @@ class DatasetConfig(BaseConfig):
     files: Annotated[dict[str, FileConfig], AfterValidator(not_empty)] = Field(
         description="Size and hash of each file, by file name."
     )
-    description: str = Field(default="", description="What one row is, for users.")
+    description: str = Field(description="What one row is, for users; shown in reports, and by the server.")
     source: SourceConfig = Field(description="How the files are read.")
     inputs: Annotated[InputsConfig, Field(discriminator="kind")] = Field(
         description="What a model reads: table, columns, image or text."
@@ -223,7 +223,6 @@ class DatasetConfig(BaseConfig):
     split: SplitConfig = Field(description="Division into train, validation, test and folds.")
     checks: ChecksConfig = Field(description="What must be true of the data.")
     behaviour: BehaviourConfig = Field(
-        default={},
         description="Behaviour tests of the dataset's classifiers, by name; {} has none. `gates.behaviour` of a model "
         "sets the share of rows that must pass.",
     )

@@ -110,7 +110,7 @@ def _days(texts: str, name: str, prefix: str) -> Iterator[onnx.NodeProto]:
     A year begins in March, so that the leap day is its last; then the days before a month are (153 m + 2) / 5.
     """
 
-    def node(operator: str, inputs: Sequence[str], output: str, **attributes: object) -> onnx.NodeProto:
+    def node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx.NodeProto:  # noqa: ANN401
         found = [prefix + one if one in CONSTANTS else one if one == texts else f"{name}/{one}" for one in inputs]
         return helper.make_node(operator, found, [f"{name}/{output}"], **attributes)
 

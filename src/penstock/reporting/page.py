@@ -43,7 +43,8 @@ WORST_ERRORS = {
     "classification": "The wrong answers of the highest confidence: actual → predicted class, confidence.",
     "regression": "The rows of the largest error: actual → predicted, error in standard deviations of the test rows.",
     "multilabel": "The wrong rows of the largest loss: actual → predicted labels, loss.",
-    "reconstruction": "The images of the largest error, and below them their reconstructions: class, mean squared error.",
+    "reconstruction": "The images of the largest error, and below them their reconstructions: class, mean "
+    "squared error.",
 }
 
 # In the section of each model only: tables of more columns need a wider screen.
