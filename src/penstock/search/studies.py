@@ -21,6 +21,7 @@ from penstock.tracking.metric_names import SCORES, Score
 # User attributes of a study and of a trial.
 PLAN, WINNER = "penstock", "winner"
 KEY, VALUES, KNOWN, REASON = "key", "values", "known", "reason"
+BEGUN = "begun"  # whether the trial itself was trained, also by a worker that was killed
 LOSS, EPOCH, EPOCHS, SECONDS = "loss", "epoch", "epochs", "seconds"
 DEATHS = "deaths"
 MOST_REASONS = 3

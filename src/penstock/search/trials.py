@@ -176,6 +176,8 @@ class TrialRunner:
         try:
             if found := patiently(lambda: self.progress.found(key)):
                 return found
+            if trial is not None:
+                patiently(lambda: trial.set_user_attr(studies.BEGUN, True))
             result = self._killer(training, trial) or self._result_of(training, claim, trial)
             patiently(lambda: self.progress.results.put(key, result))
             training.remove_checkpoints()
@@ -210,6 +212,8 @@ class TrialRunner:
         self, config: Config, provenance: Provenance, child: ChildRun, trial: optuna.Trial, result: TrainingResult
     ) -> None:
         """Record in the trial where its result comes from; copy the result of a run that is no trial of this study."""
+        if trial.user_attrs.get(studies.BEGUN):  # its worker was killed between the result and the end of the trial
+            return
         patiently(lambda: trial.set_user_attr(studies.KNOWN, result.run or "this storage"))
         others = [one for one in self.study.trials() if one.number != trial.number]
         if result.score is None or result.study == self.study.name:
