@@ -79,9 +79,14 @@ def error_table(errors: Rows, examples: Examples) -> list[dict[str, Any]]:
         if any(name in examples for name in names)
     }
     return [
-        dict(error) | {column: _png(Image.fromarray(_gray(of_column[number]))) for column, of_column in images.items()}
+        _flat(error) | {column: _png(Image.fromarray(_gray(of_column[number]))) for column, of_column in images.items()}
         for number, error in enumerate(errors)
     ]
+
+
+def _flat(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error with the columns of its input as columns of their own."""
+    return {key: value for key, value in error.items() if key != "columns"} | error.get("columns", {})
 
 
 def _gray(image: NDArray[Any]) -> NDArray[np.uint8]:
