@@ -26,6 +26,7 @@ from penstock.core.errors import ComparisonError, ConfigError, PenstockError, St
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.lineage.command import add_lineage_command
+from penstock.new.command import add_new_command
 from penstock.prediction.command import add_predict_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
     check.set_defaults(run=_check)
     add_config_command(commands)
+    add_new_command(commands)
 
     repro = commands.add_parser("repro", help="run the stages that are not up to date, in parallel")
     repro.add_argument(

@@ -46,6 +46,28 @@ def with_copy(text: str, keys: Sequence[str], name: str) -> str:
     return f"{text[:end]}\n{copy}{text[end:]}"
 
 
+def with_entry(text: str, block: str, entry: str) -> str:
+    """Return a YAML text in which an entry is the last one of a block at the top level.
+
+    Args:
+        text: The text. A block that is missing is added at its end, and an empty one, `{}`, is replaced.
+        block: Key of the block.
+        entry: The entry as YAML, with its key in the first column.
+    """
+    lines = "".join(f"  {line}" if line.strip() else line for line in entry.splitlines(keepends=True))
+    document = YAML(typ="safe", pure=True).compose(text)
+    blocks = {key.value: (key, value) for key, value in document.value} if document else {}
+    if block not in blocks:
+        return f"{text.rstrip()}\n\n{block}:\n{lines}"
+    key, value = blocks[block]
+    if isinstance(value, MappingNode) and _is_block(value):
+        place = _line_end(text, _end(value)) + 1
+        return text[:place] + lines + text[place:]
+    start, end = text.index(":", key.end_mark.index) + 1, int(value.end_mark.index)
+    rest = text[end:] if value.start_mark.index != value.end_mark.index else text[start:]
+    return f"{text[:start]}\n{lines.rstrip()}{rest}"
+
+
 def _node_at(text: str, keys: Sequence[str]) -> tuple[Node, Node]:
     """Return the nodes of a key and of its value."""
     key, node = None, YAML(typ="safe", pure=True).compose(text)

@@ -1,0 +1,151 @@
+"""Look at the values of each column of a file, batch by batch: memory does not grow with the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+from penstock.data.sources.batch import SourceBatch
+
+MAX_CATEGORIES = 1000
+LONGEST_CATEGORY = 60  # characters; longer texts are read word by word
+WORDS_OF_TEXT = 4  # mean number of words from which a column is free text
+DATE = r"^\d{4}-\d{2}-\d{2}([T ].*)?$"
+BOOLEANS = ("true", "false", "yes", "no", "t", "f", "y", "n")
+
+Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant", "empty"]
+
+
+@dataclass
+class ColumnProfile:
+    """What the values of a column are."""
+
+    name: str
+    rows: int = 0
+    missing: int = 0
+    numbers: bool = True
+    dates: bool = True
+    booleans: bool = True
+    integers: bool = True
+    ascending: bool = True
+    """Whether the numbers are integers that follow one another."""
+    low: float = math.inf
+    high: float = -math.inf
+    characters: int = 0
+    words: int = 0
+    longest: int = 0
+    counts: dict[str, int] | None = field(default_factory=dict)
+    """Rows of each text; None if there are too many."""
+    distinct_texts: bool = True
+    _last: float = math.nan
+
+    def add(self, texts: pa.Array, decimal: str) -> None:
+        """Look at the values of a batch; null is a missing value."""
+        self.rows += len(texts)
+        self.missing += texts.null_count
+        present = texts.drop_null()
+        if not len(present):
+            return
+        self._count(present)
+        self._measure(present)
+        if self.numbers:
+            self._add_numbers(present, decimal)
+        self.dates = self.dates and _all(compute.match_substring_regex(present, DATE))
+        self.booleans = self.booleans and _all(compute.is_in(compute.utf8_lower(present), pa.array(BOOLEANS)))
+
+    def _count(self, present: pa.Array) -> None:
+        if self.counts is None:
+            return
+        for pair in compute.value_counts(present).to_pylist():
+            before = self.counts.get(pair["values"], 0)
+            self.counts[pair["values"]] = before + pair["counts"]
+            self.distinct_texts = self.distinct_texts and before == 0 and pair["counts"] == 1
+        if len(self.counts) > MAX_CATEGORIES:
+            self.counts = None
+
+    def _measure(self, present: pa.Array) -> None:
+        lengths = compute.utf8_length(present)
+        self.characters += compute.sum(lengths).as_py()
+        self.longest = max(self.longest, compute.max(lengths).as_py())
+        self.words += compute.sum(compute.add(compute.count_substring_regex(present, r"\s+"), 1)).as_py()
+
+    def _add_numbers(self, present: pa.Array, decimal: str) -> None:
+        texts = compute.utf8_trim_whitespace(present)
+        if decimal == ",":
+            texts = compute.replace_substring(texts, ",", ".")
+        try:
+            values = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            self.numbers = False
+            return
+        if not np.isfinite(values).all():
+            self.numbers = False
+            return
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        self.integers = self.integers and bool((values == np.rint(values)).all())
+        steps = np.diff(np.concatenate([[self._last] if not math.isnan(self._last) else [], values]))
+        self.ascending = self.ascending and self.integers and bool((steps == 1).all())
+        self._last = float(values[-1])
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the column."""
+        present = self.rows - self.missing
+        if not present:
+            return "empty"
+        if self.counts is not None and len(self.counts) == 1 and not self.missing:
+            return "constant"
+        if self.numbers:
+            return "identifier" if self.ascending and present == self.rows > 2 else "number"
+        if self.booleans:
+            return "boolean"
+        if self.dates:
+            return "date"
+        if self.words / present >= WORDS_OF_TEXT or self.longest > LONGEST_CATEGORY:
+            return "text"
+        if self.counts is None or (self.distinct_texts and present > 2):
+            return "identifier"
+        return "category"
+
+    @property
+    def values(self) -> list[str]:
+        """The texts, sorted."""
+        return sorted(self.counts or ())
+
+    @property
+    def missing_share(self) -> float:
+        return self.missing / self.rows if self.rows else 0.0
+
+    @property
+    def seen(self) -> str:
+        """What was seen, for people."""
+        if self.kind in ("number", "identifier") and self.numbers:
+            return f"{self.low:g} to {self.high:g}"
+        if self.counts is None:
+            return f"more than {MAX_CATEGORIES} texts"
+        shown = ", ".join(self.values[:4])
+        more = f" and {len(self.counts) - 4} more" if len(self.counts) > 4 else ""
+        return f"{shown}{more}" if self.longest <= LONGEST_CATEGORY else f"{len(self.counts)} texts"
+
+
+def profiles_of(batches: Iterable[SourceBatch], columns: Iterable[str]) -> dict[str, ColumnProfile]:
+    """Return the profile of each column.
+
+    Raises:
+        DataFileError: A file cannot be read; the message names the file and the line.
+    """
+    profiles = {name: ColumnProfile(name) for name in columns}
+    for batch in batches:
+        for name, profile in profiles.items():
+            profile.add(batch.arrow_texts(name), batch.decimal)
+    return profiles
+
+
+def _all(values: pa.Array) -> bool:
+    return bool(compute.all(values).as_py())

@@ -1,0 +1,166 @@
+"""Find out how a file of a new dataset is read: separator, encoding, header, archive."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pyarrow import parquet
+
+from penstock.config.sources import CsvConfig, FolderConfig, JsonLinesConfig, ParquetConfig
+from penstock.core.errors import ConfigError, DataFileError
+
+SEPARATORS = (",", ";", "\t", "|")
+SAMPLE_BYTES = 2**20
+SAMPLE_ROWS = 100
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+PARQUET, JSON_LINES, TABLES = (".parquet",), (".jsonl", ".ndjson"), (".csv", ".tsv", ".txt", ".data")
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file, and how it is read."""
+
+    settings: dict[str, Any]
+    """Keys of `source` besides `parts`."""
+    columns: Sequence[str]
+    """Columns that can be read."""
+    notes: Sequence[str] = field(default=())
+    """What was assumed, for people."""
+
+    def source(self, parts: dict[str, str]) -> Any:  # noqa: ANN401  (one of the sources)
+        """Return the settings of a source with these parts."""
+        kinds = {"csv": CsvConfig, "parquet": ParquetConfig, "json_lines": JsonLinesConfig, "folder": FolderConfig}
+        return kinds[self.settings["kind"]].model_validate({**self.settings, "parts": parts})
+
+
+def look_at(path: Path) -> SeenFile:
+    """Return how a file is read.
+
+    Raises:
+        ConfigError: Its kind is not known.
+        DataFileError: It is empty or damaged.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PARQUET:
+        return SeenFile({"kind": "parquet"}, _parquet_columns(path))
+    if suffix in JSON_LINES:
+        return SeenFile({"kind": "json_lines"}, _json_columns(path))
+    if suffix == ".zip":
+        return _archive(path)
+    if suffix in TABLES:
+        return _csv(path)
+    known = ", ".join((*TABLES, *PARQUET, *JSON_LINES, ".zip"))
+    raise ConfigError(f"{path}: the kind of file is not known by its name; known are a folder per class, and {known}")
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        return list(parquet.read_schema(path).names)
+    except (OSError, ValueError) as error:
+        raise DataFileError(f"{path.name}: not a Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _json_columns(path: Path) -> list[str]:
+    names: dict[str, None] = {}
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(islice(file, SAMPLE_ROWS), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataFileError(f"{path.name}:{number}: not JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise DataFileError(f"{path.name}:{number}: expected an object")
+            names |= dict.fromkeys(row)
+    if not names:
+        raise DataFileError(f"{path.name}: the file is empty")
+    return list(names)
+
+
+def _archive(path: Path) -> SeenFile:
+    """Return an archive of a folder per class, with the kind of its files as its one column."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataFileError(f"{path.name}: not a .zip archive: {error}") from None
+    images = [name for name in names if name.lower().endswith(IMAGES)]
+    column = "image" if 2 * len(images) > len(names) else "text"
+    return SeenFile({"kind": "folder"}, [column, "label"], [f"the class of a file is its folder ({column}s)"])
+
+
+def _csv(path: Path) -> SeenFile:
+    encoding = _encoding(path)
+    with path.open(encoding=encoding, newline="") as file:
+        sample = file.read(SAMPLE_BYTES)
+    lines = [line for line in sample.splitlines() if line.strip()]
+    if not lines:
+        raise DataFileError(f"{path.name}: the file is empty")
+    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(sample)
+    rows = list(islice(csv.reader(sample.splitlines(keepends=True), delimiter=separator), SAMPLE_ROWS))
+    rows = [row for row in rows if row]
+    settings: dict[str, Any] = {"kind": "csv"}
+    notes = [f"values are separated by {_named(separator)}, encoded as {encoding}"]
+    if separator != ",":
+        settings["separator"] = separator
+    if encoding != "utf-8":
+        settings["encoding"] = encoding
+    if separator != "," and _has_decimal_commas(rows):
+        settings["decimal"] = ","
+        notes.append("numbers have a decimal comma")
+    columns = rows[0]
+    if all(_is_number(cell) for cell in columns if cell):
+        columns = [f"column_{place}" for place in range(1, len(columns) + 1)]
+        settings["header"] = tuple(columns)
+        notes.append("the file has no header; its columns are called column_1 and so on")
+    return SeenFile(settings, columns, notes)
+
+
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        begin = file.read(SAMPLE_BYTES)
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        begin.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return "utf-8" if error.start > len(begin) - 4 else "cp1252"
+    return "utf-8"
+
+
+def _separator(sample: str) -> str:
+    """Return the separator that splits the first rows into the same number of values, more than one."""
+    best, columns = ",", 1
+    for separator in SEPARATORS:
+        rows = [row for row in islice(csv.reader(sample.splitlines(keepends=True), delimiter=separator), 20) if row]
+        widths = {len(row) for row in rows}
+        if len(widths) == 1 and (width := widths.pop()) > columns:
+            best, columns = separator, width
+    return best
+
+
+def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
+    cells = [cell for row in rows[1:] for cell in row]
+    return any(_is_number(cell.replace(",", ".")) for cell in cells if cell.count(",") == 1) and not any(
+        _is_number(cell) for cell in cells if "." in cell
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(separator: str) -> str:
+    return {",": "commas", ";": "semicolons", "\t": "tabs"}.get(separator, repr(separator))
