@@ -10,7 +10,16 @@ from penstock.config.loading import load_config
 from penstock.core.paths import Project
 from penstock.orchestration.resources import use_threads
 
-ALL = ("training_step", "keras_epochs", "seconds_to_score", "preprocessing", "memory", "noop_repro", "search")
+ALL = (
+    "training_step",
+    "keras_epochs",
+    "seconds_to_score",
+    "preprocessing",
+    "memory",
+    "noop_repro",
+    "search",
+    "own_tables",
+)
 
 OF_EACH_MODEL = {"training_step", "keras_epochs", "search"}
 

@@ -35,7 +35,7 @@ class Score:
 
 
 def _is_right(outputs: Outputs, rows: TestRows) -> NDArray[np.bool_]:
-    right: NDArray[np.bool_] = outputs["label"] == rows.labels
+    right: NDArray[np.bool_] = np.equal(outputs["label"], rows.labels)
     return right
 
 

@@ -19,8 +19,8 @@ def add_new_command(commands: argparse._SubParsersAction[argparse.ArgumentParser
 
 def _add_dataset(dataset: argparse.ArgumentParser) -> None:
     dataset.description = (
-        "Look at data, and write into params.yaml: the dataset with all that was seen, a baseline, and a first model. It "
-        "shows what it assumed, overwrites nothing, and writes nothing if something is wrong."
+        "Look at data, and write into params.yaml: the dataset with all that was seen, a baseline, and a first model. "
+        "It shows what it assumed, overwrites nothing, and writes nothing if something is wrong."
     )
     add = dataset.add_argument
     add("name", metavar="NAME", help="name of the dataset")
@@ -29,12 +29,10 @@ def _add_dataset(dataset: argparse.ArgumentParser) -> None:
         dest="source",
         required=True,
         metavar="PATH_OR_URL",
-        help="a table (.csv, .tsv, .parquet, .jsonl), or a folder or .zip with a folder of images or texts for each class",
+        help="a table (.csv, .tsv, .parquet, .jsonl), or a folder or .zip with a folder of images or texts per class",
     )
     add("--test", metavar="PATH", help="file of the test rows, beside the other one (default: 20 %% of the rows)")
-    add(
-        "--target", type=_names, default=(), metavar="COLUMN", help="what is predicted; several are separated by commas"
-    )
+    add("--target", type=_names, default=(), metavar="COLUMN", help="what is predicted; several with commas between")
     add("--kind", choices=KINDS, help="what is read (default: as the data look)")
     add("--leave-out", type=_names, default=(), metavar="COLUMN,...", help="columns that no model reads")
     add("--group", metavar="COLUMN", help="rows of one value, such as a patient, stay on one side of the split")

@@ -29,7 +29,7 @@ class NewModel:
     settings: dict[str, Any]
 
 
-def model_entry(
+def model_entry(  # noqa: PLR0913  (each is one fact of the dataset)
     dataset: str,
     settings: Mapping[str, Any],
     baseline: str,
@@ -106,7 +106,7 @@ def _baseline(config: Config, dataset: str) -> str:
     found = [name for name, one in config.baselines.items() if one.dataset == dataset and one.kind != "pca"]
     if not found:
         raise ConfigError(
-            f"params.yaml: baselines: none is of {dataset}; add `{dataset}_linear: {{kind: linear, dataset: {dataset}}}`"
+            f"params.yaml: baselines: none is of {dataset}; add {dataset}_linear: {{kind: linear, dataset: {dataset}}}"
         )
     return found[0]
 

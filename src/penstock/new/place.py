@@ -1,4 +1,4 @@
-"""Bring the files of a new dataset to one folder: what is local stays there, folders are packed, URLs are downloaded."""
+"""Find the files of a new dataset: local ones stay where they are, folders are packed, URLs are downloaded."""
 
 from __future__ import annotations
 

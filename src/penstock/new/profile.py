@@ -103,15 +103,14 @@ class ColumnProfile:
             return "constant"
         if self.numbers:
             return "identifier" if self.ascending and present == self.rows > 2 else "number"
-        if self.booleans:
-            return "boolean"
-        if self.dates:
-            return "date"
+        if self.booleans or self.dates:
+            return "boolean" if self.booleans else "date"
+        return self._kind_of_texts(present)
+
+    def _kind_of_texts(self, present: int) -> Kind:
         if self.words / present >= WORDS_OF_TEXT or self.longest > LONGEST_CATEGORY:
             return "text"
-        if self.counts is None or (self.distinct_texts and present > 2):
-            return "identifier"
-        return "category"
+        return "identifier" if self.counts is None or (self.distinct_texts and present > 2) else "category"
 
     @property
     def values(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyarrow import parquet
 
+from penstock.config.base import BaseConfig
 from penstock.config.sources import CsvConfig, FolderConfig, JsonLinesConfig, ParquetConfig
 from penstock.core.errors import ConfigError, DataFileError
 
@@ -36,7 +37,12 @@ class SeenFile:
 
     def source(self, parts: dict[str, str]) -> Any:  # noqa: ANN401  (one of the sources)
         """Return the settings of a source with these parts."""
-        kinds = {"csv": CsvConfig, "parquet": ParquetConfig, "json_lines": JsonLinesConfig, "folder": FolderConfig}
+        kinds: dict[str, type[BaseConfig]] = {
+            "csv": CsvConfig,
+            "parquet": ParquetConfig,
+            "json_lines": JsonLinesConfig,
+            "folder": FolderConfig,
+        }
         return kinds[self.settings["kind"]].model_validate({**self.settings, "parts": parts})
 
 
@@ -99,7 +105,8 @@ def _archive(path: Path) -> SeenFile:
 
 def _csv(path: Path) -> SeenFile:
     encoding = _encoding(path)
-    with path.open(encoding=encoding, newline="") as file:
+    # A byte order mark is no part of the first name.
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         sample = file.read(SAMPLE_BYTES)
     lines = [line for line in sample.splitlines() if line.strip()]
     if not lines:

@@ -86,7 +86,8 @@ def error_table(errors: Rows, examples: Examples) -> list[dict[str, Any]]:
 
 def _flat(error: Mapping[str, Any]) -> dict[str, Any]:
     """Return an error with the columns of its input as columns of their own."""
-    return {key: value for key, value in error.items() if key != "columns"} | error.get("columns", {})
+    columns: Mapping[str, Any] = error.get("columns", {})
+    return {**{key: value for key, value in error.items() if key != "columns"}, **columns}
 
 
 def _gray(image: NDArray[Any]) -> NDArray[np.uint8]:
