@@ -1,33 +1,30 @@
-"""Test splits, which are disjoint, stratified and reproducible, and the checks of params.yaml."""
+"""Test splits, which are disjoint and reproducible, the checks of params.yaml, and the processed folder."""
 
-import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penstock.data.datasets.base import RawDataset, RawSplit, load_dataset
-from penstock.data.datasets.iris import official_bytes, read
+from pydantic import ValidationError
 
-from penstock.config.data import (
-    ChecksConfig,
-    DatasetConfig,
-    ImageConfig,
-    RangeConfig,
-    ShareRangeConfig,
-    TableConfig,
-    TextConfig,
-)
-from penstock.core.errors import ConfigError, DataCheckError, WrongSettingError
-from penstock.data.preprocessing import checks
-from penstock.data.preprocessing.preprocess import preprocess, split_rows
-from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset
+from penstock.config.data import DatasetConfig, RangeConfig, ShareRangeConfig
+from penstock.core.errors import DataCheckError, DataFileError, WrongSettingError
+from penstock.data.preprocessing import parts as reading
+from penstock.data.preprocessing.fingerprints import fingerprints
+from penstock.data.preprocessing.parts import PartRows
+from penstock.data.preprocessing.preprocess import preprocess
+from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
+from penstock.data.sources import csv as csv_reader
+from penstock.data.sources.offline import iris_bytes
+from penstock.data.sources.read import read_dataset
+from penstock.io.processed_dataset import SPLITS, ProcessedDataset
 
 
 @pytest.fixture(scope="module")
 def iris_raw(tmp_path_factory):
     folder = tmp_path_factory.mktemp("iris")
-    (folder / "bezdekIris.data").write_bytes(official_bytes("bezdekIris.data"))
+    (folder / "bezdekIris.data").write_bytes(iris_bytes())
     return folder
 
 
@@ -37,36 +34,25 @@ def iris(config, iris_raw, tmp_path):
 
     def run(**changes):
         settings = config.dataset("iris").model_copy(update=changes)
-        return preprocess("iris", settings, raw=iris_raw, folder=tmp_path), ProcessedDataset(tmp_path)
+        return preprocess("iris", settings, raw=iris_raw, folder=tmp_path / "iris"), ProcessedDataset(tmp_path / "iris")
 
     return run
 
 
-def test_iris_equals_scikit_learn(iris_raw):
-    from sklearn.datasets import load_iris
-
-    part = read(iris_raw)["all"]
-    assert np.array_equal(part.inputs, load_iris().data.astype(np.float32))
-    assert np.array_equal(part.labels, load_iris().target)
-
-
 def test_iris_split_sizes_match_documentation(iris):
     report, processed = iris()
-    assert {split: one["rows"] for split, one in report["splits"].items()} == {
-        "train": 96,
-        "validation": 24,
-        "test": 30,
-    }
+    sizes = {split: one["rows"] for split, one in report["splits"].items()}
+    assert sizes == {"train": 96, "validation": 24, "test": 30}
     assert set(np.bincount(processed.split("test").labels)) == {10}
-    rows = np.concatenate([processed.rows(split) for split in ("train", "validation", "test")])
+    rows = np.concatenate([processed.rows(split) for split in SPLITS])
     assert sorted(rows) == list(range(150))
 
 
-def test_arrays_are_memory_mapped_and_match_raw_rows(iris, iris_raw):
+def test_arrays_are_memory_mapped_and_match_raw_rows(iris, iris_raw, config):
     _, processed = iris()
-    split = processed.split("validation")
+    split, raw = processed.split("validation"), read_dataset(config.dataset("iris"), iris_raw)["all"]
     assert isinstance(split.inputs, np.memmap)
-    assert np.array_equal(split.inputs, read(iris_raw)["all"].inputs[processed.rows("validation")])
+    assert np.array_equal(split.inputs, raw.inputs[processed.rows("validation")])
 
 
 def test_duplicates_are_counted_in_official_parts_and_splits(iris):
@@ -84,7 +70,7 @@ def test_each_fold_repeat_holds_out_every_training_row_once(iris):
         assert list(np.bincount(repeat)) == [24] * 5
 
 
-def test_folds_never_divide_a_group(config, iris):
+def test_folds_never_divide_a_group_of_consecutive_rows(config, iris):
     split = config.dataset("iris").split.model_copy(update={"group_size": 5})
     _, processed = iris(split=split)
     groups = np.concatenate([processed.rows(name) for name in ("train", "validation")]) // 5
@@ -104,11 +90,21 @@ def test_folds_never_divide_a_group(config, iris):
         ({"values": RangeConfig(min=0.1, max=7.0)}, "datasets.iris.checks.values: declared 0.1 to 7, found 0.1 to 7.9"),
     ],
 )
-def test_failed_check_raises_and_names_the_setting(config, iris, changes, message):
-    changed_checks: ChecksConfig = config.dataset("iris").checks.model_copy(update=changes)
+def test_failed_check_names_the_setting_and_leaves_the_folder_as_it_was(config, iris, tmp_path, changes, message):
+    (tmp_path / "iris").mkdir()
+    (tmp_path / "iris" / "earlier").touch()
     with pytest.raises(DataCheckError) as raised:
-        iris(checks=changed_checks)
+        iris(checks=config.dataset("iris").checks.model_copy(update=changes))
     assert str(raised.value) == message
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["iris", "iris/earlier"]
+
+
+def test_the_folder_is_replaced_as_a_whole(iris, tmp_path):
+    (tmp_path / "iris").mkdir()
+    (tmp_path / "iris" / "earlier").touch()
+    iris()
+    assert {path.name for path in (tmp_path / "iris").iterdir()} == {*SPLITS, "folds.npy", "dataset_info.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["iris"]
 
 
 def test_training_row_equal_to_test_row_is_leakage(config, iris):
@@ -130,20 +126,22 @@ def test_split_drops_duplicates_and_never_divides_a_group(config, seed, group, t
     half = len(texts) // 2
     parts = {name: _part(texts[rows]) for name, rows in (("train", slice(half)), ("test", slice(half, None)))}
     split = config.dataset("imdb").split.model_copy(update={"seed": seed, "group_size": group})
-    settings: DatasetConfig = config.dataset("imdb").model_copy(update={"split": split})
+    settings = config.dataset("imdb").model_copy(update={"split": split})
     try:
-        training, test, rows, dropped = split_rows(parts, settings)
+        found = split_rows(parts, settings)
     except WrongSettingError:  # too few rows remain for every class in every split
         return
-    kept = [*training.inputs[rows["train"]], *training.inputs[rows["validation"]]]
+    train, validation = found.rows["train"], found.rows["validation"]
+    kept = [*parts["train"].inputs[train], *parts["train"].inputs[validation]]
     assert len(kept) == len(set(kept))
-    assert not set(kept) & set(test.inputs)
-    assert len(kept) + dropped == half
-    assert not set(rows["train"] // group) & set(rows["validation"] // group)
+    assert not set(kept) & set(parts["test"].inputs)
+    assert len(kept) + found.dropped == half
+    assert not set(train // group) & set(validation // group)
 
 
 def _part(texts):
-    return RawSplit(inputs=np.array(texts, dtype=object), labels=np.arange(len(texts), dtype=np.int64) % 2)
+    inputs = np.array(list(texts), dtype=object)
+    return PartRows(inputs=inputs, labels=np.arange(len(inputs), dtype=np.int64) % 2, fingerprints=fingerprints(inputs))
 
 
 def test_too_few_rows_raise_an_error_about_split(iris, config):
@@ -160,115 +158,229 @@ def test_split_test_is_required_only_without_official_test_part(config, parts, s
         split_rows({name: _part("abcdefgh") for name in parts}, settings)
 
 
-def test_unknown_dataset_suggests_nearest_name():
-    with pytest.raises(ConfigError, match=r"datasets/ has no file mnst\.py; did you mean 'mnist'"):
-        load_dataset("mnst")
+# A mixed table of visits: each patient has three, on different days.
+HEADER = "patient,day,age,ward,weight,ill\n"
+INPUTS = {
+    "kind": "columns",
+    "columns": {"age": {"kind": "number"}, "ward": {"kind": "category", "values": ["a", "b"]}},
+}
+CLASS = {"kind": "class", "column": "ill", "classes": ["no", "yes"]}
+NUMBER = {"kind": "number", "columns": ["weight"]}
 
 
-def table(values=(1.0, 2.0), rows=4, dtype=np.float32):
-    return np.array([values] * rows, dtype=dtype)
+def visits(rows, *, first=0):
+    """Rows of a CSV file. Every tenth age is missing; of two following rows one is ill."""
+    lines = []
+    for row in range(first, first + rows):
+        age = "" if row % 10 == 0 else f"{row / 7:.3f}"
+        day = np.datetime64("2024-01-01") + (row * 37) % 101 // 2
+        lines.append(f"p{row // 3},{day},{age},{'ab'[row % 2]},{50 + row},{('no', 'yes')[row // 2 % 2]}\n")
+    return lines
 
 
-def images(dtype=np.uint8, shape=(4, 3, 3), value=9):
-    return np.full(shape, value, dtype=dtype)
+@pytest.fixture
+def table(tmp_path):
+    """Preprocess a mixed table of some files; return the settings, the report and the arrays."""
+
+    def run(files, *, target=CLASS, split=None, checks=None):
+        for part, lines in files.items():
+            (tmp_path / f"{part}.csv").write_text(HEADER + "".join(lines))
+        settings = DatasetConfig.model_validate(
+            {
+                "folder": "here",
+                "description": "a visit",
+                "behaviour": {},
+                "files": {f"{part}.csv": {"bytes": 1, "sha256": "0" * 64} for part in files},
+                "source": {"kind": "csv", "parts": {part: f"{part}.csv" for part in files}},
+                "inputs": INPUTS,
+                "target": target,
+                "split": {"validation": 0.2, "seed": 1, "folds": 3, "drop_duplicates": False} | (split or {}),
+                "checks": {"rows": {part: len(lines) for part, lines in files.items()}, "leakage": 100}
+                | (checks or {}),
+            }
+        )
+        report = preprocess("visits", settings, raw=tmp_path, folder=tmp_path / "processed")
+        return settings, report, ProcessedDataset(tmp_path / "processed")
+
+    return run
 
 
-def changed(array, place, value):
-    array[place] = value
-    return array
+def column(lines, number, rows):
+    return np.array([lines[row].strip().split(",")[number] for row in rows])
 
 
-def objects(*rows):
-    filled = np.empty(len(rows), dtype=object)
-    filled[:] = rows
-    return filled
+def test_a_group_is_on_one_side_of_the_split_and_of_every_fold(table):
+    lines = visits(90)
+    _, _, processed = table({"all": lines}, split={"test": 0.2, "group": "patient", "repeats": 2})
+    patients = {split: column(lines, 0, processed.rows(split)) for split in SPLITS}
+    assert sum(len(set(found)) for found in patients.values()) == 30
+    both = np.concatenate([patients["train"], patients["validation"]])
+    for repeat in processed.folds():
+        assert set(repeat) == {0, 1, 2}
+        assert all(len(set(repeat[both == patient])) == 1 for patient in both)
 
 
-LABELS = np.array([0, 1, 0, 1])
-DATASET = RawDataset(classes=("no", "yes"), description="rows", read=lambda folder: {})
-TABLE, IMAGE = TableConfig(kind="table"), ImageConfig(kind="image")
-TEXT = TextConfig(kind="text", vocab_size=10, max_length=3)
+def test_rows_without_a_group_are_groups_of_their_own(table):
+    lines = [line if row < 30 else "," + line.partition(",")[2] for row, line in enumerate(visits(90))]
+    _, _, processed = table({"all": lines}, split={"test": 0.3, "group": "patient"})
+    without = [int((processed.rows(split) >= 30).sum()) for split in SPLITS]
+    assert all(0 < rows < 60 for rows in without)
+
+
+def test_later_splits_have_later_times_and_folds_are_blocks_of_time(table):
+    lines = visits(90)
+    _, _, processed = table({"all": lines}, target=NUMBER, split={"test": 0.2, "time": "day"})
+    days = {split: column(lines, 1, processed.rows(split)) for split in SPLITS}
+    assert max(days["train"]) < min(days["validation"])
+    assert max(days["validation"]) < min(days["test"])
+    assert 18 <= len(days["test"]) <= 20
+    both = np.concatenate([days["train"], days["validation"]])
+    (folds,) = processed.folds()
+    blocks = [both[folds == fold] for fold in range(3)]
+    assert all(max(earlier) < min(later) for earlier, later in pairwise(blocks))
+    assert min(map(len, blocks)) >= 20
+
+
+def test_numbers_order_rows_by_value(table):
+    lines = visits(60)  # weights of 50 to 109: as texts, 100 is before 50
+    _, _, processed = table({"all": lines}, split={"test": 0.2, "time": "weight"})
+    assert list(processed.rows("test")) == list(range(48, 60))
 
 
 @pytest.mark.parametrize(
-    ("kind", "inputs", "labels", "problem"),
-    [
-        (TABLE, changed(table(), (2, 1), np.nan), LABELS, "row 2, column 1: nan is not a number of at most 1e+15; 1"),
-        (TABLE, changed(table(), 3, -np.inf), LABELS, "row 3, column 0: -inf is not a numbe"),
-        (TABLE, table((1, 1e300), dtype=float), LABELS, "row 0, column 1: 1e+300 is not a number of at most 1e+15; 4"),
-        (TABLE, table(("1", "x"), dtype=object), LABELS, "inputs have the dtype object; return numbers, float32"),
-        (TABLE, np.ones(4), LABELS, "inputs have the shape [4]; return a table, [rows, features]"),
-        (TABLE, np.ones((4, 0)), LABELS, "no inputs: their shape is [4, 0]"),
-        (TABLE, [[1.0]], LABELS, "inputs or labels are no NumPy arrays"),
-        (TABLE, table(), np.array([0, 1, np.nan, 1]), "labels have the dtype float64; return int64"),
-        (TABLE, table(), LABELS.astype(np.uint8), "labels have the dtype uint8; return int64"),
-        (TABLE, table(), LABELS[:3], "labels have the shape [3], inputs [4, 2]; return one label for each"),
-        (TABLE, table(), np.eye(4, 2, dtype=np.int64), "labels have the shape [4, 2]"),
-        (TABLE, table(), LABELS + 1, "row 1: the label 2 is not an index into"),
-        (TABLE, table(), LABELS - 1, "row 0: the label -1 is not an index into"),
-        (IMAGE, images(np.float32, value=0.5), LABELS, "dtype float32 and values of 0.5 to 0.5; return uint8"),
-        (IMAGE, images(np.float64, value=np.nan), LABELS, "dtype float64 and values of nan to nan"),
-        (IMAGE, images(bool), LABELS, "dtype bool and values of True to True"),
-        (IMAGE, images(np.uint16, value=1023), LABELS, "image 0, pixel [0, 0]: 1023 is not 0 to 255"),
-        (IMAGE, changed(images(np.int16), (1, 2, 0), -1), LABELS, "image 1, pixel [2, 0]: -1 is not 0 to 255"),
-        (IMAGE, images(shape=(4, 3, 3, 3)), LABELS, "shape [4, 3, 3, 3]; convert colour images to grey"),
-        (IMAGE, images(shape=(4, 9)), LABELS, "shape [4, 9]; return grey images, [rows, height, width]"),
-        (IMAGE, images(shape=(4, 0, 3)), LABELS, "no inputs: their shape is [4, 0, 3]"),
-        (IMAGE, objects(*(np.ones((size, 3)) for size in (1, 2, 3, 4))), LABELS, "the images have different sizes"),
-        (TEXT, objects("a", "b", None, "d"), LABELS, "row 2: None is not a text"),
-        (TEXT, objects("a", float("nan"), "c", "d"), LABELS, "row 1: nan is not a text"),
-        (TEXT, objects("a", "b", "c", "\ud83d"), LABELS, "row 3: half of a surrogate pai"),
-        (TEXT, np.array([b"a"] * 4), LABELS, "shape [4] and the dtype |S1; return texts"),
-        (TEXT, np.array([], dtype=object), LABELS[:0], "no inputs: their shape is [0]"),
-    ],
+    ("times", "folds", "expected"),
+    [([1, 2, 3, 4], 2, [0, 0, 1, 1]), ([5, 5, 5, 5, 6, 7], 3, [0, 0, 0, 0, 1, 2]), ([3, 1, 2], 3, [2, 0, 1])],
 )
-def test_unusable_rows_of_any_part_are_one_line_with_the_file_and_the_row(kind, inputs, labels, problem):
-    valid = {"table": table(), "image": images(), "text": objects(*"abcd")}[kind.kind]
-    parts = {"train": RawSplit(inputs=valid, labels=LABELS), "test": RawSplit(inputs=inputs, labels=labels)}
-    with pytest.raises(DataCheckError, match=re.escape(problem)) as raised:
-        checks.require_valid_parts("mine", DATASET, parts, kind)
-    assert str(raised.value).startswith("src/penstock/data/datasets/mine.py: read: 'test': ")
-    assert "\n" not in str(raised.value)
+def test_every_fold_by_time_has_rows(table, times, folds, expected):
+    settings, *_ = table({"all": visits(60)}, split={"test": 0.2, "time": "day"})
+    settings = settings.model_copy(update={"split": settings.split.model_copy(update={"folds": folds})})
+    part = PartRows(
+        inputs=np.zeros((len(times), 2)),
+        labels=np.zeros(len(times), dtype=np.int64),
+        fingerprints=np.zeros(len(times), dtype=np.uint64),
+        groups=np.array(times, dtype=np.float64),
+    )
+    rows: Rows = {"train": np.arange(len(times)), "validation": np.arange(0), "test": np.arange(0)}
+    assert fold_numbers(rows, {"all": part}, settings).tolist() == [expected]
+
+
+def test_given_files_are_the_splits(table):
+    files = {"train": visits(30), "validation": visits(9, first=30), "test": visits(12, first=39)}
+    _, report, processed = table(files, split={"validation": None, "group": "patient"})
+    assert [report["splits"][split]["rows"] for split in SPLITS] == [30, 9, 12]
+    assert processed.folds().shape == (1, 39)
+    assert [len(set(folds)) for folds in (processed.folds()[0, :30], processed.folds()[0, 30:])] == [3, 3]
+
+
+def same_patient(lines):
+    return ["p," + line.partition(",")[2] for line in lines]
 
 
 @pytest.mark.parametrize(
-    ("kind", "inputs"),
+    ("files", "split", "message"),
     [
-        (TABLE, table(dtype=np.int64)),
-        (TABLE, table(dtype=bool)),
-        (IMAGE, images(np.int64)),
-        (TEXT, objects("", "\u0434\u043e\u043c", "\U0001f600", "a")),
-        (TEXT, np.array(list("abcd"))),
+        (
+            {"all": same_patient(visits(30))},
+            {"test": 0.2, "group": "patient"},
+            r"^split\.group: all rows have the same",
+        ),
+        ({"all": visits(12)}, {"test": 0.3, "group": "patient"}, r"^split\.folds: 3 folds need as many groups; there "),
+        ({"all": visits(3)}, {"test": 0.3, "time": "day"}, r"^split\.(time|folds): "),
+        ({"train": visits(30), "test": visits(9, first=28)}, {"group": "patient"}, r"^split\.group: 'p9' is in the pa"),
+        (
+            {"train": visits(30), "test": visits(9)},
+            {"time": "day"},
+            r"^split\.time: the part test begins at 2024-01-01",
+        ),
     ],
 )
-def test_other_dtypes_without_loss_and_empty_texts_are_valid(kind, inputs):
-    parts = {"all": RawSplit(inputs=inputs, labels=LABELS)}
-    checks.require_valid_parts("mine", DATASET, parts, kind)
+def test_a_split_that_is_impossible_is_named_by_its_key(table, files, split, message):
+    with pytest.raises(WrongSettingError, match=message):
+        table(files, target=NUMBER, split=split)
+
+
+def test_a_class_of_one_row_is_named(table):
+    lines = [line.replace("yes", "no") for line in visits(30)]
+    lines[4] = lines[4].replace("no\n", "yes\n")
+    with pytest.raises(WrongSettingError, match=r"^target\.classes: 'yes' has one row to divide"):
+        table({"all": lines}, split={"test": 0.2})
+
+
+def test_a_class_that_comes_too_late_to_be_learned_is_named(table):
+    lines = sorted((line.replace("yes", "no") for line in visits(30)), key=lambda line: line.split(",")[1])
+    lines[-1] = lines[-1].replace("no\n", "yes\n")
+    with pytest.raises(WrongSettingError, match=r"^split\.time: no training row has the class 'yes'"):
+        table({"all": lines}, split={"test": 0.2, "time": "day"})
+
+
+@pytest.mark.parametrize("time", ["", "yesterday"])
+def test_a_time_that_orders_nothing_is_named_by_file_and_line(table, time):
+    lines = visits(30)
+    lines[3] = f"p1,{time},1,a,50,no\n"
+    with pytest.raises(DataFileError, match=r"all\.csv:5: day: "):
+        table({"all": lines}, split={"test": 0.2, "time": "day"})
 
 
 @pytest.mark.parametrize(
-    ("parts", "problem"),
+    ("columns", "problem"),
     [
-        ({"train": table()}, "the parts are 'train'; return 'all', or 'train' and 'test'"),
-        ({"train": table(), "test": table((1.0,))}, r"'test': inputs have the shape \[1\], those of 'train' \[2\]"),
+        ({"age": {"missing": 0.05}}, "columns.age.missing: declared a share of at most 0.05, found 0.1"),
+        (
+            {"age": {"missing": 0.1, "range": {"min": 1.0, "max": 2.0}}},
+            "columns.age.range: declared 1 to 2, found 0.143 to 4.143",
+        ),
+        ({"weight": {"range": {"min": 50.0, "max": 70.0}}}, "columns.weight.range: declared 50 to 70, found 50 to 79"),
     ],
 )
-def test_parts_must_be_official_and_of_one_shape(parts, problem):
-    read = {name: RawSplit(inputs=inputs, labels=LABELS) for name, inputs in parts.items()}
-    with pytest.raises(DataCheckError, match=problem):
-        checks.require_valid_parts("mine", DATASET, read, TABLE)
+def test_columns_and_targets_of_numbers_are_checked(table, columns, problem):
+    with pytest.raises(DataCheckError) as raised:
+        table({"all": visits(30)}, target=NUMBER, split={"test": 0.2}, checks={"columns": columns})
+    assert str(raised.value) == f"datasets.visits.checks.{problem}"
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_nan_in_any_split_fails_the_check_of_values(config, split):
-    splits = {name: ArraySplit(inputs=table(), labels=LABELS) for name in SPLITS}
-    splits[split].inputs[1, 1] = np.nan
-    values, _ = checks.of_processed(config.dataset("iris").checks, splits, leaked=0)
-    assert not values.passed
+def test_columns_that_are_as_declared_pass(table):
+    columns = {"age": {"missing": 0.1, "range": {"min": 0.143, "max": 4.143}}, "ward": {}}
+    table({"all": visits(30)}, split={"test": 0.2}, checks={"columns": columns})
 
 
-def test_nothing_is_written_before_every_check_has_passed(iris, config, tmp_path):
-    split = config.dataset("iris").split.model_copy(update={"folds": 99})
-    with pytest.raises(WrongSettingError, match=r"^split: too few rows"):
-        iris(split=split)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(
+    ("target", "split", "checks", "problem"),
+    [
+        (CLASS, {}, {"columns": {"weigth": {}}}, "no column of the inputs"),
+        (CLASS, {}, {"columns": {"ward": {"range": {"min": 0.0, "max": 1.0}}}}, "only columns of numbers have a range"),
+        (NUMBER, {}, {"class_share": {"min": 0.1, "max": 0.9}}, "a target of numbers has no classes"),
+        (CLASS, {"time": "day", "repeats": 2}, {}, "folds by time are always the same"),
+    ],
+)
+def test_settings_that_check_nothing_are_rejected(table, target, split, checks, problem):
+    with pytest.raises(ValidationError, match=problem):
+        table({"all": visits(30)}, target=target, split={"test": 0.2} | split, checks=checks)
+
+
+def test_a_table_of_many_batches_has_the_same_bytes(table, tmp_path, monkeypatch):
+    def contents():
+        return {path.name: path.read_bytes() for path in sorted((tmp_path / "processed").rglob("*.*"))}
+
+    table({"all": visits(90)}, split={"test": 0.2})
+    of_one = contents()
+    monkeypatch.setattr(csv_reader, "BATCH_ROWS", 7)
+    batches = []
+
+    def counted(rows):
+        batches.append(len(rows))
+        return fingerprints(rows)
+
+    monkeypatch.setattr(reading, "fingerprints", counted)
+    table({"all": visits(90)}, split={"test": 0.2})
+    assert len(batches) == 13
+    assert contents() == of_one
+
+
+def test_missing_values_and_categories_are_described(table):
+    _, report, processed = table({"all": visits(90)}, split={"test": 0.2})
+    train = processed.split("train").inputs
+    age, ward = report["training_inputs"]["age"], report["training_inputs"]["ward"]
+    assert age["missing"] == np.isnan(train[:, 0]).sum()
+    assert age["mean"] == pytest.approx(np.nanmean(train[:, 0], dtype=np.float64), abs=1e-4)
+    assert age["standard_deviation"] == pytest.approx(np.nanstd(train[:, 0], dtype=np.float64), abs=1e-4)
+    assert ward["counts"] == {"a": (train[:, 1] == 0).sum(), "b": (train[:, 1] == 1).sum()}

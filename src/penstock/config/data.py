@@ -140,7 +140,7 @@ class SplitConfig(BaseConfig):
     time: str | None = Field(
         default=None,
         description="Column that orders the rows, a number or a date: the last rows are test, those before them "
-        "validation.",
+        "validation. Rows of equal time stay together. Folds are blocks of consecutive times.",
     )
     seed: Seed = Field(description="Seed of the split and of `max_rows`, 0 or more.")
     folds: Annotated[int, Field(ge=2, le=100)] = Field(
@@ -194,7 +194,7 @@ class ChecksConfig(BaseConfig):
         default=None, description="Smallest and largest value of the processed inputs. None checks none."
     )
     columns: dict[str, ColumnCheckConfig] = Field(
-        default={}, description="Of the columns of a mixed table, and of a target of numbers, by name."
+        default={}, description="Of the columns of a table or mixed table, and of a target of numbers, by name."
     )
     leakage: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Most training or validation rows that may also be in test."
@@ -266,6 +266,26 @@ class DatasetConfig(BaseConfig):
     def _one_way_to_split(self) -> Self:
         if self.split.group is not None and self.split.time is not None:
             raise mistake("only one of group and time", at=["split", "time"])
+        if self.split.time is not None and self.split.repeats > 1:
+            raise mistake("folds by time are always the same; leave it out", at=["split", "repeats"])
+        return self
+
+    @model_validator(mode="after")
+    def _checks_of_the_data(self) -> Self:
+        if self.target.kind == "number" and self.checks.class_share is not None:
+            raise mistake("a target of numbers has no classes; leave it out", at=["checks", "class_share"])
+        numbers = set(self.target.columns) if self.target.kind == "number" else set()
+        columns = self.input_columns if isinstance(self.inputs, TableConfig | ColumnsConfig) else ()
+        if isinstance(self.inputs, TableConfig):
+            numbers |= set(columns)
+        elif isinstance(self.inputs, ColumnsConfig):
+            numbers |= {name for name, column in self.inputs.columns.items() if column.kind == "number"}
+        for name, check in self.checks.columns.items():
+            if name not in numbers | set(columns):
+                problem = f"no column of the inputs, nor a number of the target{nearest(name, numbers | set(columns))}"
+                raise mistake(problem, at=["checks", "columns", name])
+            if check.range is not None and name not in numbers:
+                raise mistake("only columns of numbers have a range", at=["checks", "columns", name, "range"])
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import atomic_write
 
 SplitName = Literal["train", "validation", "test"]
+ROWS_AT_ONCE = 10_000
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
@@ -91,3 +92,23 @@ def save_array(folder: Path, name: str, array: NDArray[Any]) -> None:
     """Write an array to `<folder>/<name>.npy`."""
     with atomic_write(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
         np.save(file, array)
+
+
+def save_rows(folder: Path, name: str, array: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Write some rows of an array, as `save_array`, but without all of them in memory.
+
+    Args:
+        folder: Folder of the processed dataset.
+        name: Name of the array.
+        array: [all rows, ...], memory-mapped if it is large.
+        rows: int64 [rows], the rows to write, in order.
+    """
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": (len(rows), *array.shape[1:]),
+    }
+    with atomic_write(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for begin in range(0, len(rows), ROWS_AT_ONCE):
+            file.write(np.ascontiguousarray(array[rows[begin : begin + ROWS_AT_ONCE]]).data)

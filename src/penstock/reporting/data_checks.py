@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from penstock.config.data import RangeConfig
 from penstock.config.params import Config
 
 TOLERANCE = 1e-6  # float32 cannot represent 7.9
@@ -34,22 +33,23 @@ def data_checks(config: Config, data: Mapping[str, Mapping[str, Any]]) -> list[D
     return [check for name, report in data.items() for check in _of_dataset(name, config, report)]
 
 
-def _of_dataset(name: str, config: Config, report: Mapping[str, Any]) -> list[DataCheck]:
+def _of_dataset(name: str, config: Config, report: Mapping[str, Any]) -> Iterator[DataCheck]:
     checks = config.dataset(name).checks
     rows = ", ".join(f"{part} {count:,}" for part, count in checks.rows.items())
-    found = [DataCheck(name, "rows of the official files", rows, "as declared", True)]
+    yield DataCheck(name, "rows of the official files", rows, "as declared", True)
     if checks.class_share is not None:
         share = f"{checks.class_share.min:g} to {checks.class_share.max:g}"
-        found.append(DataCheck(name, "share of each class in the official files", share, "as declared", True))
-    if checks.values is not None:
-        found.append(_values(name, checks.values, report))
+        yield DataCheck(name, "share of each class in the official files", share, "as declared", True)
+    for column, check in checks.columns.items():
+        limits = f"{check.range.min:g} to {check.range.max:g}, " if check.range is not None else ""
+        declared = f"{limits}at most {100 * check.missing:g} % missing"
+        yield DataCheck(name, f"column {column} in the official files", declared, "as declared", True)
+    values = [value for split in report["splits"].values() for value in split["values"] if value is not None]
+    if checks.values is not None and values:
+        low, high = min(values), max(values)
+        in_range = checks.values.min - TOLERANCE <= low and high <= checks.values.max + TOLERANCE
+        limits = f"{checks.values.min:g} to {checks.values.max:g}"
+        yield DataCheck(name, "values", limits, f"{low:g} to {high:g}", in_range)
     leaked = report["duplicates"]["leaked"]
-    passed = leaked <= checks.leakage
-    return [*found, DataCheck(name, "rows that are also in test", f"at most {checks.leakage}", str(leaked), passed)]
-
-
-def _values(name: str, declared: RangeConfig, report: Mapping[str, Any]) -> DataCheck:
-    values = [value for split in report["splits"].values() for value in split["values"]]
-    low, high = min(values), max(values)
-    in_range = declared.min - TOLERANCE <= low and high <= declared.max + TOLERANCE
-    return DataCheck(name, "values", f"{declared.min:g} to {declared.max:g}", f"{low:g} to {high:g}", in_range)
+    most = f"at most {checks.leakage}"
+    yield DataCheck(name, "rows that are also in test", most, str(leaked), leaked <= checks.leakage)

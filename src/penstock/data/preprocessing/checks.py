@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from penstock.config.data import ChecksConfig, DatasetConfig
 from penstock.config.targets import class_names
 from penstock.core.errors import DataCheckError
-from penstock.data.sources.rows import RawSplit
+from penstock.data.preprocessing.parts import PartRows
+from penstock.data.preprocessing.statistics import column_statistics
 from penstock.io.processed_dataset import ArraySplit, SplitName
 
 
@@ -30,27 +31,14 @@ class CheckResult:
     """Measured value, for messages."""
 
 
-def require_same_shape(name: str, parts: Mapping[str, RawSplit]) -> None:
-    """Raise a DataCheckError unless the inputs of all parts have the same shape and every part has rows."""
-    shapes = {
-        part: content.inputs.shape[1:] for part, content in parts.items() if isinstance(content.inputs, np.ndarray)
-    }
-    first = next(iter(shapes), "")
-    for part, shape in shapes.items():
-        if shape != shapes[first]:
-            raise DataCheckError(
-                f"datasets.{name}: the inputs of {part} have the shape {list(shape)}, those of {first} "
-                f"{list(shapes[first])}"
-            )
-
-
-def of_raw(settings: DatasetConfig, parts: Mapping[str, RawSplit]) -> list[CheckResult]:
-    """Check the number of rows and the balance of the classes (or labels) of all parts."""
+def of_raw(settings: DatasetConfig, parts: Mapping[str, PartRows]) -> list[CheckResult]:
+    """Check of all parts the number of rows, the balance of the classes (or labels), and the columns."""
     checks = settings.checks
     found_rows = {name: len(part) for name, part in parts.items()}
     rows = CheckResult("rows", found_rows == checks.rows, str(checks.rows), str(found_rows))
-    if checks.class_share is None or settings.target.kind == "number":
-        return [rows]
+    columns = _of_columns(settings, parts) if checks.columns else []
+    if checks.class_share is None:
+        return [rows, *columns]
     smallest, largest = checks.class_share.min, checks.class_share.max
     shares = [_class_shares(part.labels, len(class_names(settings.target))) for part in parts.values()]
     lowest, highest = float(np.min(shares)), float(np.max(shares))
@@ -62,7 +50,58 @@ def of_raw(settings: DatasetConfig, parts: Mapping[str, RawSplit]) -> list[Check
             f"{smallest} to {largest}",
             f"{lowest:.4f} to {highest:.4f}",
         ),
+        *columns,
     ]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What all parts have in a column."""
+
+    low: float
+    high: float
+    missing: float
+    """Share of rows without a value."""
+
+
+def _of_columns(settings: DatasetConfig, parts: Mapping[str, PartRows]) -> list[CheckResult]:
+    found = _found_columns(settings, parts)
+    results = []
+    for name, declared in settings.checks.columns.items():
+        column = found[name]
+        results.append(
+            CheckResult(
+                f"columns.{name}.missing",
+                column.missing <= declared.missing,
+                f"a share of at most {declared.missing:g}",
+                f"{column.missing:.4g}",
+            )
+        )
+        if declared.range is not None:
+            # As float32, like the data: it cannot represent 7.9.
+            low, high = np.float32(declared.range.min), np.float32(declared.range.max)
+            # A column without any value is in every range; `missing` says whether it may be.
+            in_range = bool(np.isnan(column.low)) or bool(low <= column.low and column.high <= high)
+            bounds = f"{declared.range.min:g} to {declared.range.max:g}"
+            results.append(CheckResult(f"columns.{name}.range", in_range, bounds, f"{column.low:g} to {column.high:g}"))
+    return results
+
+
+def _found_columns(settings: DatasetConfig, parts: Mapping[str, PartRows]) -> dict[str, _Column]:
+    found: dict[str, _Column] = {}
+    if settings.inputs.kind in ("table", "columns"):
+        found |= _statistics(settings.input_columns, [part.inputs for part in parts.values()])
+    if settings.target.kind == "number":
+        found |= _statistics(settings.target.columns, [part.labels for part in parts.values()])
+    return found
+
+
+def _statistics(names: Sequence[str], tables: Sequence[NDArray[Any]]) -> dict[str, _Column]:
+    found = [column_statistics(table) for table in tables]
+    rows = sum(len(table) for table in tables)
+    low, high = np.fmin.reduce([one.low for one in found]), np.fmax.reduce([one.high for one in found])
+    missing = 1 - np.sum([one.present for one in found], axis=0) / rows
+    return {name: _Column(float(low[i]), float(high[i]), float(missing[i])) for i, name in enumerate(names)}
 
 
 def _class_shares(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
@@ -83,9 +122,9 @@ def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], l
     if checks.values is None:
         return [leakage]
     smallest, largest = checks.values.min, checks.values.max
-    # NumPy's, since Python's min and max drop a NaN that is not the first value.
-    lowest = float(np.min([split.inputs.min() for split in splits.values()]))
-    highest = float(np.max([split.inputs.max() for split in splits.values()]))
+    # NaN is a missing value of a mixed table; `columns` declares how many may be.
+    lowest = float(np.fmin.reduce([np.fmin.reduce(split.inputs, axis=None) for split in splits.values()]))
+    highest = float(np.fmax.reduce([np.fmax.reduce(split.inputs, axis=None) for split in splits.values()]))
     return [
         CheckResult(
             "values",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,36 +9,27 @@ from numpy.typing import NDArray
 
 from penstock.config.columns import CategoryColumnConfig, ColumnConfig
 from penstock.config.data import ColumnsConfig
+from penstock.data.preprocessing.statistics import column_statistics, counts_of
 
 
-@dataclass(frozen=True)
-class ColumnsEncoder:
-    """An `Encoder` of mixed tables."""
-
-    settings: ColumnsConfig
-    vocab_size: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.settings.columns),)
-
-    def encode(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        columns = [encoded(column, inputs[name]) for name, column in self.settings.columns.items()]
-        return np.stack(columns, axis=1)
-
-    def save(self, folder: Path) -> None:
-        """Do nothing: this encoder has no fitted state."""
-
-    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        return {
-            name: _described(column, encoded(column, inputs[name])) for name, column in self.settings.columns.items()
-        }
+def encode(settings: ColumnsConfig, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    """Encode a mixed table (a structured array [rows]), float32 [rows, columns]."""
+    return np.stack([encoded(column, inputs[name]) for name, column in settings.columns.items()], axis=1)
 
 
-def fit(settings: ColumnsConfig, training: NDArray[Any]) -> tuple[ColumnsEncoder, NDArray[np.float32]]:
-    """Return the encoder and the encoded training rows, float32 [rows, columns]."""
-    encoder = ColumnsEncoder(settings)
-    return encoder, encoder.encode(training)
+def describe(settings: ColumnsConfig, training: NDArray[np.float32]) -> dict[str, Any]:
+    """Return of each column the number of missing values, and the mean and deviation or the counts of its values."""
+    found = column_statistics(training)
+    described: dict[str, Any] = {}
+    for i, (name, column) in enumerate(settings.columns.items()):
+        described[name] = {"missing": len(training) - int(found.present[i])}
+        if isinstance(column, CategoryColumnConfig):
+            counts = counts_of(training[:, i], len(column.values))
+            described[name]["counts"] = {value: int(n) for value, n in zip(column.values, counts, strict=True)}
+        elif found.present[i]:
+            described[name]["mean"] = round(float(found.mean[i]), 4)
+            described[name]["standard_deviation"] = round(float(found.deviation[i]), 4)
+    return described
 
 
 def encoded(column: ColumnConfig, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -60,17 +49,3 @@ def encoded(column: ColumnConfig, values: NDArray[Any]) -> NDArray[np.float32]:
 
 def _looked_up(values: NDArray[Any], index: dict[str, float], default: float) -> NDArray[np.float32]:
     return np.array([index.get(value, default) for value in values], dtype=np.float32)
-
-
-def _described(column: ColumnConfig, values: NDArray[np.float32]) -> dict[str, Any]:
-    present = values[~np.isnan(values)]
-    missing = {"missing": len(values) - len(present)}
-    if not len(present):
-        return missing
-    if isinstance(column, CategoryColumnConfig):
-        counts = np.bincount(present.astype(np.int64), minlength=len(column.values))
-        return missing | {"counts": {name: int(count) for name, count in zip(column.values, counts, strict=False)}}
-    return missing | {
-        "mean": round(float(present.mean(dtype=np.float64)), 4),
-        "standard_deviation": round(float(present.std(dtype=np.float64)), 4),
-    }

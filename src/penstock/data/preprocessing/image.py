@@ -5,34 +5,17 @@ The first layer of a network divides by 255.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config.data import ImageConfig
+
+def encode(inputs: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the pixels, uint8 [rows, height, width] or [rows, height, width, 3]."""
+    return inputs.astype(np.uint8, copy=False)
 
 
-@dataclass(frozen=True)
-class ImageEncoder:
-    """An `Encoder` of uint8 pixels."""
-
-    shape: tuple[int, ...]
-    vocab_size: int = 0
-
-    def encode(self, inputs: NDArray[Any]) -> NDArray[np.uint8]:
-        return inputs.astype(np.uint8)
-
-    def save(self, folder: Path) -> None:
-        """Do nothing: this encoder has no fitted state."""
-
-    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        return {"mean_pixel": round(float(inputs.mean()), 4)}
-
-
-def fit(_settings: ImageConfig, training: NDArray[Any]) -> tuple[ImageEncoder, NDArray[np.uint8]]:
-    """Return the encoder and the encoded training images, uint8 [rows, height, width]."""
-    encoder = ImageEncoder(shape=training.shape[1:])
-    return encoder, encoder.encode(training)
+def describe(training: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return the mean pixel."""
+    return {"mean_pixel": round(float(training.mean()), 4)}

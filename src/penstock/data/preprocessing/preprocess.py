@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.config.data import ColumnsConfig, DatasetConfig
+from penstock.config.data import ColumnsConfig, DatasetConfig, TextConfig
 from penstock.config.targets import NumberTargetConfig, class_names
-from penstock.data.preprocessing import checks
-from penstock.data.preprocessing.encoder import Encoder, fit_encoder
+from penstock.data.preprocessing import checks, text
+from penstock.data.preprocessing.encoder import described
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
+from penstock.data.preprocessing.parts import PartRows, part_for, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
-from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import RawSplit, raw_split_for
 from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
-from penstock.io.processed_dataset import SPLITS, ArraySplit, save_array
+from penstock.io.files import atomic_folder
+from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset, save_array, save_rows
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
     """Write the processed dataset and return the content of data.json.
+
+    Tables and images are read and written by batches; memory holds a few numbers of every row. The texts of a dataset
+    are in memory as a whole. `folder` is replaced once all checks have passed and all arrays are written.
 
     Args:
         name: Name of the dataset.
@@ -34,67 +38,65 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
     Raises:
         DataFileError: A file is not as declared.
         DataCheckError: The data fail `datasets.<name>.checks`.
-        WrongSettingError: `split` does not match the parts, or `split.max_rows` leaves too few rows.
+        WrongSettingError: `split` does not match the parts or the data, or `split.max_rows` leaves too few rows.
     """
-    parts = read_dataset(settings, raw)
-    checks.require_same_shape(name, parts)
-    checks.require(name, checks.of_raw(settings, parts))
-    found = split_rows(parts, settings)
-    rows = found.rows
+    with atomic_folder(folder) as unfinished, TemporaryDirectory(dir=unfinished) as scratch:
+        parts = read_parts(name, settings, raw, Path(scratch))
+        checks.require(name, checks.of_raw(settings, parts))
+        found = split_rows(parts, settings)
+        folds = fold_numbers(found.rows, parts, settings)
+        for split in SPLITS:
+            save_array(unfinished, f"{split}/labels", part_for(parts, split).labels[found.rows[split]])
+            save_array(unfinished, f"{split}/rows", found.rows[split])
+        save_array(unfinished, "folds", folds)
+        info, training_inputs = _save_inputs(name, settings, parts, found.rows, unfinished)
+        info.save(unfinished)
 
-    of_split = {split: raw_split_for(parts, split)[rows[split]] for split in SPLITS}
-    encoder, encoded_training = fit_encoder(settings.inputs, of_split["train"].inputs)
-    encoded = {
-        split: ArraySplit(
-            inputs=encoded_training if split == "train" else encoder.encode(part.inputs), labels=part.labels
-        )
-        for split, part in of_split.items()
-    }
-    leaked = count_leaked(of_split)
-    checks.require(name, checks.of_processed(settings.checks, encoded, leaked))
+        of_split = {split: part_for(parts, split).fingerprints[found.rows[split]] for split in SPLITS}
+        leaked = count_leaked(of_split)
+        processed = {split: ProcessedDataset(unfinished).split(split) for split in SPLITS}
+        checks.require(name, checks.of_processed(settings.checks, processed, leaked))
+        return {
+            "dataset": name,
+            "kind": info.kind,
+            "shape": list(info.shape),
+            "vocab_size": info.vocab_size,
+            "splits": {split: _describe(processed[split], info) for split in SPLITS},
+            "training_inputs": training_inputs,
+            "duplicates": {
+                "official": count_duplicates({part: rows.fingerprints for part, rows in parts.items()}),
+                "splits": count_duplicates(of_split),
+                "dropped_from_training": found.dropped,
+                "leaked": leaked,
+            },
+        }
 
-    info = _info(name, settings, encoder)
-    folds = _folds(found.rows, parts, settings)
-    report = {
-        "dataset": name,
-        "kind": info.kind,
-        "shape": list(info.shape),
-        "vocab_size": info.vocab_size,
-        "splits": {split: _describe(encoded[split], info) for split in SPLITS},
-        "training_inputs": encoder.describe(of_split["train"].inputs),
-        "duplicates": {
-            "official": count_duplicates(parts),
-            "splits": count_duplicates(of_split),
-            "dropped_from_training": found.dropped,
-            "leaked": leaked,
-        },
-    }
-    # Nothing is written before all checks have passed.
+
+def _save_inputs(
+    name: str, settings: DatasetConfig, parts: Mapping[str, PartRows], rows: Rows, folder: Path
+) -> tuple[DatasetInfo, dict[str, Any]]:
+    """Write the inputs of each split; return the description of the dataset, and statistics of the training inputs."""
+    if isinstance(settings.inputs, TextConfig):
+        texts = {split: part_for(parts, split).inputs[rows[split]] for split in SPLITS}
+        encoder, encoded_training = text.fit(settings.inputs, texts["train"])
+        for split in SPLITS:
+            encoded = encoded_training if split == "train" else encoder.encode(texts[split])
+            save_array(folder, f"{split}/inputs", encoded)
+        encoder.save(folder)
+        return _info(name, settings, encoder.shape, encoder.vocab_size), encoder.describe(texts["train"])
     for split in SPLITS:
-        save_array(folder, f"{split}/inputs", encoded[split].inputs)
-        save_array(folder, f"{split}/labels", encoded[split].labels)
-        save_array(folder, f"{split}/rows", rows[split])
-    save_array(folder, "folds", folds)
-    encoder.save(folder)
-    info.save(folder)
-    return report
+        save_rows(folder, f"{split}/inputs", part_for(parts, split).inputs, rows[split])
+    training = ProcessedDataset(folder).split("train").inputs
+    return _info(name, settings, training.shape[1:], 0), described(settings.inputs, training)
 
 
-def _folds(rows: Rows, parts: Mapping[str, RawSplit], settings: DatasetConfig) -> NDArray[np.int8]:
-    """Return the fold of each training and validation row; with given validation rows, each part has its own folds."""
-    if "validation" in parts:
-        found = [fold_numbers(rows[split], parts[split], settings) for split in ("train", "validation")]
-        return np.concatenate(found, axis=1)
-    return fold_numbers(np.concatenate([rows["train"], rows["validation"]]), raw_split_for(parts, "train"), settings)
-
-
-def _info(name: str, settings: DatasetConfig, encoder: Encoder) -> DatasetInfo:
+def _info(name: str, settings: DatasetConfig, shape: tuple[int, ...], vocab_size: int) -> DatasetInfo:
     inputs, target = settings.inputs, settings.target
     return DatasetInfo(
         dataset=name,
         kind=inputs.kind,
-        shape=encoder.shape,
-        vocab_size=encoder.vocab_size,
+        shape=shape,
+        vocab_size=vocab_size,
         classes=class_names(target),
         description=settings.description,
         word_rule=inputs.word_rule if inputs.kind == "text" else "ascii",
@@ -123,12 +125,15 @@ def _targets(target: NumberTargetConfig) -> tuple[TargetInfo, ...]:
 
 
 def _describe(split: ArraySplit, info: DatasetInfo) -> dict[str, Any]:
-    """Describe a split: rows, labels, and the range of the inputs; NaN, a missing value, has no part in the range."""
-    low, high = np.nanmin(split.inputs).item(), np.nanmax(split.inputs).item()
+    """Describe a split: rows, labels, and the range of the inputs; NaN, a missing value, has no part in the range.
+
+    The range is None where every value is missing.
+    """
+    ends = [reduce(split.inputs, axis=None).item() for reduce in (np.fmin.reduce, np.fmax.reduce)]
     return {
         "rows": len(split),
         **_describe_labels(split.labels, info),
-        "values": [round(low, 4), round(high, 4)],
+        "values": [None if np.isnan(end) else round(end, 4) for end in ends],
     }
 
 

@@ -14,6 +14,7 @@ from penstock.config.sources import CsvConfig, IdxPartConfig
 from penstock.config.targets import ClassTargetConfig
 from penstock.core.errors import DataFileError
 from penstock.data.sources.batch import SourceBatch
+from penstock.data.sources.groups import groups_of
 from penstock.data.sources.inputs import raw_inputs
 from penstock.data.sources.named_images import with_images
 from penstock.data.sources.rows import RawSplit, joined
@@ -41,7 +42,6 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
     Raises:
         DataFileError: As `read_dataset`; at the end, if there was no row, or none of a class.
     """
-    group = settings.split.group or settings.split.time
     rows = 0
     shape: tuple[int, ...] | None = None
     classes: set[int] = set()
@@ -54,7 +54,7 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
         rows += len(labels)
         if isinstance(settings.target, ClassTargetConfig):
             classes.update(np.unique(labels).tolist())
-        yield RawSplit(inputs=inputs, labels=labels, groups=None if group is None else batch.texts(group))
+        yield RawSplit(inputs=inputs, labels=labels, groups=groups_of(settings.split, batch))
     if rows == 0:
         raise DataFileError(f"{_file(settings, part)}: the file has no rows")
     if part in ("all", "train"):

@@ -24,7 +24,8 @@ class RawSplit:
     """A class: int64 [rows], index into the classes. Several labels: float32 [rows, labels] of 0 and 1. Numbers:
     float32 [rows, numbers]."""
     groups: NDArray[Any] | None = None
-    """Values of the column that a split keeps together or orders by, object [rows]; None without such a column."""
+    """Values of the column that a split keeps together, object [rows] of str, None for a missing value; or by which it
+    orders the rows, float64 or datetime64[us] [rows]. None without such a column."""
 
     def __len__(self) -> int:
         return len(self.labels)
