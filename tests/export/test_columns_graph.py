@@ -12,7 +12,7 @@ from penstock.config.columns import (
     NumberColumnConfig,
 )
 from penstock.config.data import ColumnsConfig
-from penstock.data.preprocessing.columns import ColumnsEncoder
+from penstock.data.preprocessing.columns import encode
 from penstock.data.sources.rows import by_column
 from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.export.columns_graph import columns_graph, free_prefix
@@ -51,7 +51,7 @@ def table(rows):
 @settings(deadline=None)
 def test_the_graph_equals_preprocessing(session, rows, batch_size):
     inputs = table(rows)
-    expected = ColumnsEncoder(ColumnsConfig(kind="columns", columns=COLUMNS)).encode(inputs)
+    expected = encode(ColumnsConfig(kind="columns", columns=COLUMNS), inputs)
     assert set(by_column(inputs)) == {one.name for one in session.get_inputs()}
     np.testing.assert_array_equal(onnx_outputs(session, inputs, batch_size)["processed"], expected)
 

@@ -42,7 +42,8 @@ def _is_right(outputs: Outputs, rows: TestRows) -> NDArray[np.bool_]:
 def probability_of_label(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:
     """Return the probability of each row's true class, float64 [rows]; NaN counts as 0."""
     found = outputs["probabilities"][np.arange(len(rows)), rows.labels]
-    return np.nan_to_num(found.astype(np.float64))
+    shares: NDArray[np.float64] = np.nan_to_num(found.astype(np.float64))
+    return shares
 
 
 def _cross_entropy(outputs: Outputs, rows: TestRows) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ def dataset(source, inputs, target):
         {
             "folder": "here",
             "files": {name: {"bytes": 1, "sha256": "0" * 64} for name in files},
+            "description": "rows",
+            "behaviour": {},
             "source": source,
             "inputs": inputs,
             "target": target,
