@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
+    check.add_argument(
+        "model", nargs="*", help="models to try as well: overfit 32 rows, export, compare with onnxruntime"
+    )
     check.set_defaults(run=_check)
     add_config_command(commands)
     add_new_command(commands)
@@ -158,7 +161,7 @@ def _add_package(package: argparse.ArgumentParser) -> None:
     package.set_defaults(run=_package)
 
 
-def _check(_chosen: argparse.Namespace) -> None:
+def _check(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.orchestration.conflicts import require_no_conflicts
     from penstock.search.space import require_valid_spaces
@@ -168,7 +171,17 @@ def _check(_chosen: argparse.Namespace) -> None:
     config = load_config(project.params)
     require_valid_spaces(project.params, config)
     counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
-    print(f"{project.params.name}: {counts}, no mistakes")
+    print(f"{project.params.name}: {counts}, no mistakes", flush=True)
+    for name in chosen.model:
+        _check_model(project, config, name)
+
+
+def _check_model(project: Project, config: Config, name: str) -> None:
+    from penstock.new.check_model import check_model
+    from penstock.orchestration.resources import use_threads
+
+    use_threads(config.trainer.threads)
+    check_model(project, config, name)
 
 
 def _repro(chosen: argparse.Namespace) -> None:
