@@ -43,6 +43,8 @@ class ColumnProfile:
     counts: dict[str, int] | None = field(default_factory=dict)
     """Rows of each text; None if there are too many."""
     distinct_texts: bool = True
+    first_day: str = "9999-99-99"
+    last_day: str = ""
     _last: float = math.nan
 
     def add(self, texts: pa.Array, decimal: str) -> None:
@@ -57,6 +59,10 @@ class ColumnProfile:
         if self.numbers:
             self._add_numbers(present, decimal)
         self.dates = self.dates and _all(compute.match_substring_regex(present, DATE))
+        if self.dates:
+            days = compute.min_max(compute.utf8_slice_codeunits(present, 0, len("YYYY-MM-DD")))
+            self.first_day = min(self.first_day, days["min"].as_py())
+            self.last_day = max(self.last_day, days["max"].as_py())
         self.booleans = self.booleans and _all(compute.is_in(compute.utf8_lower(present), pa.array(BOOLEANS)))
 
     def _count(self, present: pa.Array) -> None:
@@ -126,6 +132,8 @@ class ColumnProfile:
         """What was seen, for people."""
         if self.kind in ("number", "identifier") and self.numbers:
             return f"{self.low:g} to {self.high:g}"
+        if self.kind == "date":
+            return f"{self.first_day} to {self.last_day}"
         if self.counts is None:
             return f"more than {MAX_CATEGORIES} texts"
         shown = ", ".join(self.values[:4])

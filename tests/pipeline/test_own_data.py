@@ -1,0 +1,44 @@
+"""Data of one's own go from a file to a served answer by the commands of docs/your-own-data.md."""
+
+import json
+
+import onnxruntime
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+
+from benchmarks.own_tables import write_csv
+from penstock.io.files import read_json
+
+pytestmark = pytest.mark.pipeline
+
+
+def test_wine_goes_from_a_csv_file_to_an_answer(changed_run):
+    write_csv(changed_run.root / "wine.csv", load_wine())
+    changed_run.run("penstock", "new", "dataset", "wine", "--from", "wine.csv")
+    changed_run.run("dvc", "repro", "register@wine_tabular")
+    checked = changed_run.run("penstock", "check", "wine_tabular").stdout
+    assert "the exported file agrees at batch 1, 3, 32" in checked
+    report = read_json(changed_run.root / "reports/wine_tabular/validation.json")
+    assert report["test"]["accuracy"] >= 0.9
+    assert report["parity"]["agreement"] == 1
+
+    path = changed_run.root / "models/wine_tabular/model.onnx"
+    inputs = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()
+    assert [(one.name, one.shape) for one in inputs[:2]] == [("alcohol", ["batch"]), ("malic_acid", ["batch"])]
+    rows = (changed_run.root / "wine.csv").read_text().splitlines()
+    given = [f"{name}={value}" for name, value in zip(rows[0].split(","), rows[1].split(","), strict=True)][:-1]
+    answer = json.loads(changed_run.run("penstock", "predict", "wine_tabular", *given).stdout)
+    assert answer["label"] == "class_0"
+    answers = changed_run.run("penstock", "predict", "wine_tabular", "--csv", "wine.csv", "--extra-columns").stdout
+    assert answers.count("class_0") >= 59
+
+
+@pytest.mark.slow
+def test_a_regression_is_trained_validated_and_compared(changed_run):
+    write_csv(changed_run.root / "diabetes.csv", load_diabetes())
+    changed_run.run("penstock", "new", "dataset", "diabetes", "--from", "diabetes.csv")
+    changed_run.run("dvc", "repro", "register@diabetes_tabular")
+    report = read_json(changed_run.root / "reports/diabetes_tabular/validation.json")
+    assert report["test"]["r2"] > report["baseline"]["r2"] - 0.01
+    compared = changed_run.run("penstock", "compare", "diabetes_tabular", "diabetes_tabular.int8").stdout
+    assert "unexplained variance" in compared
