@@ -1,9 +1,12 @@
 """Data of one's own go from a file to a served answer by the commands of docs/your-own-data.md."""
 
+import io
 import json
 
+import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 from sklearn.datasets import load_diabetes, load_wine
 
 from benchmarks.own_tables import write_csv
@@ -42,3 +45,29 @@ def test_a_regression_is_trained_validated_and_compared(changed_run):
     assert report["test"]["r2"] > report["baseline"]["r2"] - 0.01
     compared = changed_run.run("penstock", "compare", "diabetes_tabular", "diabetes_tabular.int8").stdout
     assert "unexplained variance" in compared
+
+
+def coloured(colour, size, random):
+    """Return a picture of noise in one colour, as PNG."""
+    content = io.BytesIO()
+    pixels = random.integers(0, 80, (*size, 3)) + np.eye(3)[colour] * 150
+    Image.fromarray(pixels.astype(np.uint8)).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_a_folder_of_colour_images_becomes_a_file_that_takes_rgb(changed_run):
+    random = np.random.default_rng(0)
+    for place in range(90):
+        file = changed_run.root / "pictures" / ("red", "green", "blue")[place % 3] / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(coloured(place % 3, (12, 16), random))
+    changed_run.run("penstock", "new", "dataset", "pictures", "--from", "pictures")
+    changed_run.run("dvc", "repro", "register@pictures_convolutional")
+    report = read_json(changed_run.root / "reports/pictures_convolutional/validation.json")
+    assert report["test"]["accuracy"] == 1
+    (taken,) = onnxruntime.InferenceSession(
+        changed_run.root / "models/pictures_convolutional/model.onnx", providers=["CPUExecutionProvider"]
+    ).get_inputs()
+    assert (taken.name, taken.type, taken.shape) == ("pixels", "tensor(uint8)", ["batch", 12, 16, 3])
+    answer = changed_run.run("penstock", "predict", "pictures_convolutional", "pictures/red/0.png").stdout
+    assert json.loads(answer)["label"] == "red"

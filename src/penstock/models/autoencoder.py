@@ -14,7 +14,7 @@ from penstock.config.networks import AutoencoderConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.base import ExportableModel
-from penstock.models.common.inputs import Pixels, input_spec
+from penstock.models.common.inputs import Pixels, input_spec, require_grey
 from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
@@ -31,6 +31,7 @@ class Autoencoder(ExportableModel):
         super().__init__(input_spec(info))
         if info.kind != "image":
             raise WrongSettingError("network.kind", f"autoencoder needs images, {info.dataset} has {info.kind} inputs")
+        require_grey("autoencoder", info)
         pixels, activation = prod(info.shape), settings.activation
         self.inputs = nn.Sequential(Pixels(), nn.Flatten())
         encoder = dense_layers(pixels, settings.hidden_sizes, settings.latent_dim, activation=activation)

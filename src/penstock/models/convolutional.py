@@ -15,7 +15,7 @@ from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
 def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.Module:
-    """Build blocks of convolution, pooling and activation, then dense layers: [N, 1, height, width] -> [N, outputs].
+    """Build blocks of convolution, pooling and activation, then dense layers: [N, channels, height, width] -> [N, outputs].
 
     With valid padding, as in the documented model, each convolution reduces height and width by kernel_size - 1.
 
@@ -25,7 +25,7 @@ def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.
     if info.kind != "image":
         raise WrongSettingError("network.kind", f"convolutional needs images, {info.dataset} has {info.kind} inputs")
     layers: list[nn.Module] = []
-    channels, (height, width) = 1, info.shape
+    height, width, channels = (*info.shape, 1)[:3]
     lost = settings.kernel_size - 1 if settings.padding == "valid" else 0
     for number, block in enumerate(settings.blocks):
         layers.append(nn.Conv2d(channels, block.filters, settings.kernel_size, padding=settings.padding))

@@ -17,6 +17,7 @@ from penstock.config.networks import GanConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.base import ExportableModel, InputSpec, count_parameters
+from penstock.models.common.inputs import require_grey
 
 
 class Gan(ExportableModel):
@@ -36,6 +37,7 @@ class Gan(ExportableModel):
         super().__init__(InputSpec("noise", (settings.latent_dim,), torch.float32, description))
         if info.kind != "image":
             raise WrongSettingError("network.kind", f"gan needs images, {info.dataset} has {info.kind} inputs")
+        require_grey("gan", info)
         self.shape = info.shape
         pixels = prod(info.shape)
         self.generator = nn.Sequential(

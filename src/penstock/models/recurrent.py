@@ -20,7 +20,7 @@ from torch.nn import functional
 from penstock.config.networks import RecurrentConfig
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import PADDING, DatasetInfo
-from penstock.models.common.inputs import WordEmbedding
+from penstock.models.common.inputs import WordEmbedding, require_grey
 from penstock.models.common.layers import glorot_dense, masked_max, masked_mean
 
 Cell = Literal["rnn", "gru", "lstm"]
@@ -32,8 +32,9 @@ def build(settings: RecurrentConfig, info: DatasetInfo, outputs: int) -> nn.Modu
     Raises:
         WrongSettingError: The inputs are a table, which is not a sequence.
     """
-    if info.kind == "table":
+    if info.kind in ("table", "columns"):
         raise WrongSettingError("network.kind", f"recurrent needs texts or images, {info.dataset} has table inputs")
+    require_grey("recurrent", info)
     return RecurrentNetwork(settings, info.shape[-1], outputs)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from penstock.reporting.figures import Examples, evaluation_figures, squares
+from penstock.reporting.pixels import ink, to_bytes
 from penstock.tracking.image_names import CONFUSION_MATRIX, GENERATED, SAMPLES, WORST_ERRORS
 
 Rows = Sequence[Mapping[str, Any]]
@@ -79,7 +80,8 @@ def error_table(errors: Rows, examples: Examples) -> list[dict[str, Any]]:
         if any(name in examples for name in names)
     }
     return [
-        _flat(error) | {column: _png(Image.fromarray(_gray(of_column[number]))) for column, of_column in images.items()}
+        _flat(error)
+        | {column: _png(Image.fromarray(_shown(of_column[number]))) for column, of_column in images.items()}
         for number, error in enumerate(errors)
     ]
 
@@ -90,10 +92,9 @@ def _flat(error: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in error.items() if key != "columns"}, **columns}
 
 
-def _gray(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return an image [height, width] as uint8, whether its pixels are bytes or 0..1, black on white."""
-    pixels = image if image.dtype == np.uint8 else np.rint(image * 255).astype(np.uint8)
-    return 255 - pixels
+def _shown(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image as uint8, whether its pixels are bytes or 0..1; grey ones are black on white."""
+    return ink(image if image.dtype == np.uint8 else to_bytes(image))
 
 
 def _png(image: Image.Image) -> bytes:

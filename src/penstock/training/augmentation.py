@@ -20,13 +20,13 @@ def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
     Parameters are drawn uniformly per image, from torch's global random state. Pixels from outside the image are 0.
 
     Args:
-        images: Images, [N, height, width].
+        images: Images, [N, height, width], or with colours [N, height, width, 3].
         settings: Largest rotation, scale, shear, shift and elastic deformation.
 
     Returns:
-        Images, float32 [N, height, width], in the same range.
+        Images, float32, of the same shape and in the same range.
     """
-    rows, height, width = images.shape
+    rows, height, width = images.shape[:3]
 
     def drawn(most: float) -> Tensor:
         return (torch.rand(rows, device=images.device) * 2 - 1) * most
@@ -45,7 +45,10 @@ def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:
     grid = functional.affine_grid(places, [rows, 1, height, width], align_corners=False)
     if settings.elastic:
         grid = grid + _elastic(images, settings.elastic)
-    return functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)
+    if images.dim() == 3:
+        return functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)
+    colours_first = images.permute(0, 3, 1, 2).float()
+    return functional.grid_sample(colours_first, grid, align_corners=False).permute(0, 2, 3, 1)
 
 
 def _elastic(images: Tensor, most: float) -> Tensor:
@@ -57,7 +60,7 @@ def _elastic(images: Tensor, most: float) -> Tensor:
     Returns:
         Displacement of every pixel, float32 [N, height, width, 2], in units of half an edge.
     """
-    rows, height, width = images.shape
+    rows, height, width = images.shape[:3]
     knots = (torch.rand(rows, 2, KNOTS, KNOTS, device=images.device) * 2 - 1) * most
     moves = functional.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True)
     return moves.permute(0, 2, 3, 1) * moves.new_tensor([2 / width, 2 / height])

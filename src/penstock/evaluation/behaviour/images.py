@@ -1,4 +1,4 @@
-"""Perturb grey images, uint8 [N, height, width]. Pixels from outside an image are 0, the background."""
+"""Perturb images, uint8 [N, height, width], or with colours [N, height, width, 3]. Pixels from outside an image are 0, the background."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def perturbed_images(test: ImageTestConfig, images: Images, generator: np.random
 
     Args:
         test: Settings of the test.
-        images: uint8 [N, height, width].
+        images: uint8 [N, height, width] or [N, height, width, 3].
         generator: Source of directions, sides and noise.
 
     Returns:
-        uint8 [N, height, width].
+        uint8, of the same shape.
     """
     match test:
         case ShiftTestConfig():
@@ -46,7 +46,7 @@ def perturbed_images(test: ImageTestConfig, images: Images, generator: np.random
 
 
 def _shifted(image: Images, y: int, x: int) -> Images:
-    height, width = image.shape
+    height, width = image.shape[:2]
     y, x = max(-height, min(y, height)), max(-width, min(x, width))
     moved = np.zeros_like(image)
     moved[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = image[
@@ -58,15 +58,17 @@ def _shifted(image: Images, y: int, x: int) -> Images:
 def _rotated(images: Images, angles: NDArray[np.float64]) -> Images:
     """Rotate each image by its angle in radians around its centre, with bilinear interpolation."""
     cosines, sines, zeros = np.cos(angles), np.sin(angles), np.zeros_like(angles)
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     # Coordinates of torch go from -1 to 1 along both axes, so that other than square images need their aspect ratio.
     matrices = np.stack(
         [np.stack([cosines, -sines * height / width, zeros], 1), np.stack([sines * width / height, cosines, zeros], 1)],
         axis=1,
     )
-    pixels = torch.from_numpy(images.astype(np.float32))[:, None]
+    pixels = torch.from_numpy(images.astype(np.float32))
+    pixels = pixels[:, None] if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2)
     grid = functional.affine_grid(torch.from_numpy(matrices.astype(np.float32)), list(pixels.shape), False)
-    return _pixels(functional.grid_sample(pixels, grid, align_corners=False)[:, 0].numpy())
+    rotated = functional.grid_sample(pixels, grid, align_corners=False)
+    return _pixels((rotated[:, 0] if images.ndim == 3 else rotated.permute(0, 2, 3, 1)).numpy())
 
 
 def _pixels(values: NDArray[np.floating]) -> Images:

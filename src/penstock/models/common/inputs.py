@@ -36,10 +36,21 @@ class Standardize(FittedLayer):
 
 
 class Pixels(nn.Module):
-    """Scale bytes, uint8 [N, height, width], to one channel in 0..1, float32 [N, 1, height, width]."""
+    """Scale bytes to 0..1, with channels first.
+
+    Grey images, uint8 [N, height, width], become float32 [N, 1, height, width]; colour images, uint8 [N, height, width,
+    3], become float32 [N, 3, height, width].
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return inputs.unsqueeze(1).float() / 255
+        channels_first = inputs.unsqueeze(1) if inputs.dim() == 3 else inputs.permute(0, 3, 1, 2)
+        return channels_first.float() / 255
+
+
+def require_grey(kind: str, info: DatasetInfo) -> None:
+    """Raise a WrongSettingError if the images of a dataset have colours."""
+    if len(info.shape) > 2:
+        raise WrongSettingError("network.kind", f"{kind} needs grey images, {info.dataset} has colours")
 
 
 class WordEmbedding(nn.Module):
