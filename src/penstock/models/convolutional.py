@@ -15,7 +15,7 @@ from penstock.models.common.layers import ACTIVATIONS, dense_layers
 
 
 def build(settings: ConvolutionalConfig, info: DatasetInfo, outputs: int) -> nn.Module:
-    """Build blocks of convolution, pooling and activation, then dense layers: [N, channels, height, width] -> [N, outputs].
+    """Build blocks of convolution, pooling and activation, then dense layers, from [N, channels, height, width].
 
     With valid padding, as in the documented model, each convolution reduces height and width by kernel_size - 1.
 

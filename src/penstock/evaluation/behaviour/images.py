@@ -1,4 +1,4 @@
-"""Perturb images, uint8 [N, height, width], or with colours [N, height, width, 3]. Pixels from outside an image are 0, the background."""
+"""Perturb images, uint8 [N, height, width] or [N, height, width, 3]. Pixels from outside an image are 0."""
 
 from __future__ import annotations
 
