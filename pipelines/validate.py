@@ -10,13 +10,12 @@ from itertools import islice
 from typing import Any
 
 import workspace  # noqa: F401
-from numpy.typing import NDArray
 
 from penstock.config.params import Config
 from penstock.core.console import format_metrics, stage_line
 from penstock.core.paths import ModelFiles, Project
-from penstock.data.sources.rows import by_column
 from penstock.evaluation.evaluate import Evaluation, evaluate
+from penstock.evaluation.example_inputs import example_arrays
 from penstock.evaluation.gates import parity_checks, require_passed
 from penstock.evaluation.results import EvaluationInputs
 from penstock.evaluation.session import measure_latency, open_model
@@ -28,7 +27,7 @@ from penstock.orchestration.stage_runner import run_stage
 from penstock.reporting.run_results import run_images, run_tables
 from penstock.tracking.run import track_model
 
-EXAMPLE, EXAMPLE_ROWS = "example_inputs", 3
+EXAMPLE_ROWS = 3
 SHOWN_METRICS = 2  # of `test`, in the line of the stage
 
 
@@ -75,13 +74,7 @@ def _write(files: ModelFiles, evaluation: Evaluation) -> None:
     write_json(files.validation_report, evaluation.report)
     write_json(files.test_metrics, {primary: evaluation.report["test"][primary]})
     write_csv(files.per_class, evaluation.per_class)
-    write_arrays(files.examples, {**evaluation.examples, **_example_inputs(evaluation.inputs[:EXAMPLE_ROWS])})
-
-
-def _example_inputs(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Return rows as arrays that NumPy need not pickle; each column of a mixed table is one."""
-    columns = {f"{EXAMPLE}/{name}": values for name, values in by_column(rows).items()} or {EXAMPLE: rows}
-    return {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
+    write_arrays(files.examples, {**evaluation.examples, **example_arrays(evaluation.inputs[:EXAMPLE_ROWS])})
 
 
 def _metrics(evaluation: Evaluation, latency: dict[str, float], int8_latency: dict[str, float]) -> dict[str, float]:

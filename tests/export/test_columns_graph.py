@@ -56,11 +56,60 @@ def test_the_graph_equals_preprocessing(session, rows, batch_size):
     np.testing.assert_array_equal(onnx_outputs(session, inputs, batch_size)["processed"], expected)
 
 
-@pytest.mark.parametrize("text", ["2021-13-01", "2021-00-10", "21-01-01", "2021-01-32", "yesterday", "2021-01-01 "])
+NO_DATES = (
+    *("2021-13-01", "2021-00-10", "21-01-01", "2021-01-32", "2021-04-31", "2021-02-29", "1900-02-29", "0000-01-01"),
+    *("yesterday", "2021-01-01 ", "2021-01-01\n", "２０２１-01-01", "2021-1-1", "-001-01-01"),
+)
+
+
+@pytest.mark.parametrize("text", NO_DATES)
 def test_a_text_that_is_no_date_is_missing(session, text):
     row = onnx_outputs(session, table([(1.0, "a", "true", text)]), 1)["processed"][0]
     assert np.isnan(row[3])
     assert list(row[:3]) == [1, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "0004-02-29", "1600-02-29", "2000-02-29", "2024-02-29", "9999-12-31"])
+def test_the_first_and_last_dates_and_leap_days(session, text):
+    row = onnx_outputs(session, table([(1.0, "a", "true", text)]), 1)["processed"][0]
+    assert row[3] == np.datetime64(text, "D").astype(np.int64)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=9)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+VALUES = {
+    "number": st.floats(width=32, allow_infinity=False),
+    "boolean": st.sampled_from(["", "true", "false"]) | TEXTS,
+    "date": st.dates().map(str) | st.just(""),
+}
+
+
+@st.composite
+def tables(draw):
+    """Settings of any columns, and rows of any of their values."""
+    columns, values = {}, []
+    for name in draw(st.lists(NAMES, min_size=1, max_size=4, unique=True)):
+        categories = draw(st.lists(TEXTS, min_size=1, max_size=4, unique=True))
+        kinds = [NumberColumnConfig(kind="number"), BooleanColumnConfig(kind="boolean"), DateColumnConfig(kind="date")]
+        column = draw(st.sampled_from([*kinds, CategoryColumnConfig(kind="category", values=categories)]))
+        columns[name] = column
+        values.append(VALUES.get(column.kind, st.sampled_from([*categories, ""]) | TEXTS))
+    rows = draw(st.lists(st.tuples(*values), min_size=1, max_size=5))
+    dtype = [(name, np.float32 if column.kind == "number" else object) for name, column in columns.items()]
+    return ColumnsConfig(kind="columns", columns=columns), np.array(rows, dtype=dtype)
+
+
+@given(tables())
+@settings(deadline=None, max_examples=60)
+def test_any_columns_of_any_names_equal_preprocessing(case):
+    described, inputs = case
+    infos = [
+        ColumnInfo(name=name, kind=column.kind, categories=getattr(column, "values", ()))
+        for name, column in described.columns.items()
+    ]
+    graph = columns_graph(infos, free_prefix("network", infos) + "row")
+    (found,) = onnx_outputs(open_session(graph.SerializeToString()), inputs, 3).values()
+    np.testing.assert_array_equal(found, encode(described, inputs))
 
 
 def test_names_of_the_graph_begin_like_no_column():

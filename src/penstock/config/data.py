@@ -21,7 +21,7 @@ from penstock.config.base import (
 from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig
 from penstock.config.columns import ColumnConfigs
 from penstock.config.sources import CsvConfig, SourceConfig, files_of
-from penstock.config.targets import ClassTargetConfig, TargetConfig
+from penstock.config.targets import OUTPUTS, ClassTargetConfig, TargetConfig
 from penstock.core.errors import nearest
 
 
@@ -260,6 +260,15 @@ class DatasetConfig(BaseConfig):
         for name in self.target.columns:
             if name in self.input_columns:
                 raise mistake(f"'{name}' is the target; a model must not read it", at=["inputs", "columns"])
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_and_outputs_differ(self) -> Self:
+        """Reject a column whose input of the exported file has the name of an output."""
+        for name in OUTPUTS[self.target.kind] if isinstance(self.inputs, ColumnsConfig) else ():
+            if name in self.inputs.columns:
+                problem = "an output of the exported file has this name; rename the column in the files, or leave it out"
+                raise mistake(problem, at=["inputs", "columns", name])
         return self
 
     @model_validator(mode="after")

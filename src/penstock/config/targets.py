@@ -9,6 +9,12 @@ from pydantic import AfterValidator, Field, model_validator
 from penstock.config.base import BaseConfig, mistake, not_empty
 
 Names = Annotated[tuple[str, ...], AfterValidator(not_empty)]
+# Outputs of the exported file by kind of target.
+OUTPUTS = {
+    "class": ("probabilities", "label"),
+    "labels": ("probabilities", "labels"),
+    "number": ("prediction",),
+}
 
 
 def _differ(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -48,12 +48,17 @@ def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], batch_size: int) -> Outputs:
-    """Run all rows of raw inputs [rows, ...] through the session, in batches of `batch_size` rows.
+def feed_of(session: onnxruntime.InferenceSession, inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return raw inputs [rows, ...] by the names of the session's inputs.
 
     The columns of a mixed table, a structured array, are one input each.
     """
-    feed = by_column(inputs) or {session.get_inputs()[0].name: inputs}
+    return by_column(inputs) or {session.get_inputs()[0].name: inputs}
+
+
+def onnx_outputs(session: onnxruntime.InferenceSession, inputs: NDArray[Any], batch_size: int) -> Outputs:
+    """Run all rows of raw inputs [rows, ...] through the session, in batches of `batch_size` rows."""
+    feed = feed_of(session, inputs)
     names = [output.name for output in session.get_outputs()]
     batches = [
         session.run(names, {name: values[start : start + batch_size] for name, values in feed.items()})

@@ -19,7 +19,14 @@ from penstock.export.tokenizer_graph import IR_VERSION, OPSETS
 from penstock.io.column_info import ColumnInfo
 
 BOOLEANS = {"": math.nan, "false": 0.0, "true": 1.0}
-DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+# The dates that `datetime.date` knows, of the years 0001 to 9999.
+_YEAR = r"(\d{3}[1-9]|\d{2}[1-9]\d|\d[1-9]\d{2}|[1-9]\d{3})"
+_DIVISIBLE_BY_4 = "(0[48]|[2468][048]|[13579][26])"
+_LEAP_YEAR = rf"(\d\d{_DIVISIBLE_BY_4}|{_DIVISIBLE_BY_4}00)"
+_DAY_OF_MONTH = (
+    r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+)
+DATE = f"{_YEAR}-{_DAY_OF_MONTH}|{_LEAP_YEAR}-02-29"
 ANY_DATE = "1970-01-01"  # takes the place of a text that is no date, whose result is replaced
 # Constants of all dates, by name.
 CONSTANTS = {
@@ -87,7 +94,7 @@ def _column(column: ColumnInfo, name: str, prefix: str) -> list[onnx.NodeProto]:
             return [_lookup(column.name, f"{name}/number", BOOLEANS, math.nan)]
         case "category":
             index = {text: float(number) for number, text in enumerate(column.categories)}
-            return [_lookup(column.name, f"{name}/number", {"": math.nan} | index, len(index))]
+            return [_lookup(column.name, f"{name}/number", index | {"": math.nan}, len(column.categories))]
         case "date":
             return list(_days(column.name, name, prefix))
 

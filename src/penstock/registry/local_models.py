@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from penstock.config.params import Config
 from penstock.core.errors import MissingFileError
 from penstock.core.model_files import DIGESTS, INT8
 from penstock.core.paths import ModelFiles, Project
+from penstock.evaluation.example_inputs import read_example_inputs
 from penstock.io.files import read_json, sha256
 from penstock.io.provenance import Provenance
 
@@ -38,9 +38,7 @@ class LocalModel:
 
     def example(self) -> NDArray[Any]:
         """Return a few raw input rows, [rows, ...]."""
-        with np.load(self.files.examples) as examples:
-            inputs: NDArray[Any] = examples["example_inputs"]
-        return inputs.astype(object) if inputs.dtype.kind == "U" else inputs
+        return read_example_inputs(self.files.examples)
 
     def test_metrics(self) -> dict[str, float]:
         """Return the metrics of the file by their names in MLflow; empty if the report is of another file."""

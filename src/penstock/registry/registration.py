@@ -18,7 +18,7 @@ from mlflow.entities.model_registry import ModelVersion
 from numpy.typing import NDArray
 
 from penstock.core.errors import PenstockError
-from penstock.evaluation.session import onnx_outputs, open_session
+from penstock.evaluation.session import feed_of, onnx_outputs, open_session
 from penstock.io.provenance import Provenance
 from penstock.tracking.client import find_run
 from penstock.tracking.dataset_splits import split_name
@@ -106,7 +106,7 @@ def _log_and_register(client: MlflowClient, run_id: str, content: VersionContent
     # MLflow loads the file, and onnxruntime would warn about an optional input.
     onnxruntime.set_default_logger_severity(ONNXRUNTIME_ERROR)
     session = open_session(model)
-    example = {session.get_inputs()[0].name: content.example}
+    example = feed_of(session, content.example)
     answers = onnx_outputs(session, content.example, len(content.example))
     mlflow.set_tracking_uri(client.tracking_uri)
     run = client.get_run(run_id)

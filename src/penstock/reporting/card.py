@@ -27,6 +27,13 @@ HUB_DATASETS = {"iris": "scikit-learn/iris", "mnist": "ylecun/mnist", "imdb": "s
 # Tasks of the Hub by task and kind of input.
 HUB_TASKS = {
     ("classification", "table"): "tabular-classification",
+    ("classification", "columns"): "tabular-classification",
+    ("regression", "table"): "tabular-regression",
+    ("regression", "columns"): "tabular-regression",
+    ("multilabel", "table"): "tabular-classification",
+    ("multilabel", "columns"): "tabular-classification",
+    ("multilabel", "image"): "image-classification",
+    ("multilabel", "text"): "text-classification",
     ("classification", "image"): "image-classification",
     ("classification", "text"): "text-classification",
     ("reconstruction", "image"): "image-to-image",
@@ -36,6 +43,8 @@ HUB_TASKS = {
 HUB_METRICS = {"macro_f1": "f1", "auroc": "roc_auc", "mean_squared_error": "mse"}
 INTENDED = {
     "classification": "It names the class of an input, with a probability for each class.",
+    "multilabel": "It names any number of labels of an input, with a probability for each label.",
+    "regression": "It predicts numbers.",
     "reconstruction": "It encodes an image as a short vector, and decodes it.",
     "adversarial": "It generates images from noise.",
 }
@@ -72,7 +81,7 @@ def model_card(project: Project, config: Config, name: str, commit: str | None) 
         "primary": result.primary_metric,
         "repeated": result.repeated_text,
         "view": view,
-        "input": session.get_inputs()[0],
+        "inputs": session.get_inputs(),
         "outputs": session.get_outputs(),
         "metadata": metadata,
         "classes": json.loads(metadata.get("classes", "[]")),

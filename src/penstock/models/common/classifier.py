@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from penstock.config.targets import OUTPUTS
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.base import ExportableModel, InputSpec
@@ -26,7 +27,7 @@ class Classifier(ExportableModel):
         network: The layers after it, up to the logits.
     """
 
-    outputs = ("probabilities", "label")
+    outputs = OUTPUTS["class"]
 
     def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module) -> None:
         super().__init__(takes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from penstock.config.targets import OUTPUTS
 from penstock.models.common.base import ExportableModel, InputSpec
 
 
@@ -17,7 +18,7 @@ class MultilabelClassifier(ExportableModel):
         network: The layers after it, up to the logits.
     """
 
-    outputs = ("probabilities", "labels")
+    outputs = OUTPUTS["labels"]
 
     def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module) -> None:
         super().__init__(takes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from penstock.config.targets import OUTPUTS
 from penstock.models.common.base import ExportableModel, InputSpec
 from penstock.models.common.fitted import FittedLayer
 
@@ -19,7 +20,7 @@ class Regressor(ExportableModel, FittedLayer):
         targets: Number of targets.
     """
 
-    outputs = ("prediction",)
+    outputs = OUTPUTS["number"]
 
     def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module, targets: int) -> None:
         super().__init__(takes)
