@@ -1,4 +1,4 @@
-"""Turn grayscale images into PNG files inside the results page."""
+"""Turn images into PNG files inside the results page."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ GAP = 2  # pixels between two images
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image [height, width] as the address of a PNG file that the address itself contains."""
+    """Return an image [height, width] or [height, width, 3] as the address of a PNG file that the address itself contains."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def ink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return dark ink on white paper, for pixels that are 0 where there is no ink."""
+    """Return gray images as dark ink on white paper: their pixels are 0 where there is no ink."""
     return 255 - image
+
+
+def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return one image as it is shown: [height, width] as ink, [height, width, 3] in its colors."""
+    return image if image.ndim == 3 else ink(image)
 
 
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
