@@ -13,7 +13,7 @@ GAP = 2  # pixels between two images
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image [height, width] or [height, width, 3] as the address of a PNG file that the address itself contains."""
+    """Return the address of an image, [height, width] or [height, width, 3], that contains it as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
