@@ -13,7 +13,8 @@ from penstock.comparison.answers import answers
 from penstock.comparison.candidate import Candidate, Task
 from penstock.comparison.disagreements import Row, disagreements
 from penstock.comparison.generators import measure_generators
-from penstock.comparison.paired_tests import PairedTest, holm
+from penstock.comparison.paired_tests import PairedTest, compare_values, holm
+from penstock.comparison.parts import PARTS, Parts, Values
 from penstock.comparison.rows import TestRows, load_test_rows
 from penstock.comparison.scores import SCORES, Score
 from penstock.config.params import Config
@@ -43,7 +44,7 @@ class ScoreDifference:
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """Scores of two models on the rows of one class."""
+    """Scores of two models on the rows of one class, or other part."""
 
     label: str
     rows: int
@@ -82,8 +83,8 @@ class ModelComparison:
     alpha: float
     metrics: Sequence[Mapping[str, float]]
     """Metrics of each model that were measured for the comparison, by their names in MLflow."""
-    class_score: str
-    """What the score of a class is called."""
+    parts: Parts
+    """What is compared apart, such as each class."""
     pairs: Sequence[Pair]
     """Each model but the first, compared with the first."""
 
@@ -118,7 +119,7 @@ def compare(project: Project, config: Config, candidates: Sequence[Candidate], a
         rows=rows,
         alpha=alpha,
         metrics=[_named(*each) for each in zip(candidates, measured, strict=True)],
-        class_score=SCORES[task][0].class_score if SCORES[task] else "share",
+        parts=PARTS[task],
         pairs=[
             replace(pair, same_file=other.sha256 == candidates[0].sha256)
             for pair, other in zip(pairs, candidates[1:], strict=True)
@@ -133,12 +134,18 @@ def _tested(
     found = answers(candidates, rows.inputs)
     values = [[score.of_rows(outputs, rows) for score in SCORES[task]] for outputs in found]
     measured = [
-        {score.name: _mean(of_score) for score, of_score in zip(SCORES[task], of_model, strict=True)}
+        {score.name: score.value(of_score) for score, of_score in zip(SCORES[task], of_model, strict=True)}
         for of_model in values
     ]
+    parts = [PARTS[task].of(outputs, rows) for outputs in found]
     pairs = [
-        _pair(task, rows, values[0], of_model, disagreements(task, found[0], outputs, rows), alpha)
-        for of_model, outputs in zip(values[1:], found[1:], strict=True)
+        Pair(
+            scores=[_difference(*each, alpha) for each in zip(SCORES[task], values[0], values[number], strict=True)],
+            counts=_counts(values[0][0], values[number][0]) if task == "classification" else {},
+            classes=_classes(parts[0], parts[number], alpha),
+            disagreements=disagreements(task, found[0], found[number], rows),
+        )
+        for number in range(1, len(found))
     ]
     return measured, _adjusted(pairs, alpha)
 
@@ -147,27 +154,10 @@ def _named(candidate: Candidate, measured: Mapping[str, float]) -> dict[str, flo
     return {f"test/{name}": value for name, value in measured.items()} | {"model/onnx_bytes": float(candidate.bytes)}
 
 
-def _pair(
-    task: Task,
-    rows: TestRows,
-    first: Sequence[NDArray[Any]],
-    second: Sequence[NDArray[Any]],
-    disagreed: Sequence[Row],
-    alpha: float,
-) -> Pair:
-    """Compare two models by the values per row of each score."""
-    scores = SCORES[task]
-    return Pair(
-        scores=[_difference(*each, alpha) for each in zip(scores, first, second, strict=True)],
-        counts=_counts(first[0], second[0]) if task == "classification" else {},
-        classes=_classes(scores[0], rows, first[0], second[0], alpha),
-        disagreements=disagreed,
-    )
-
-
 def _difference(score: Score, first: NDArray[Any], second: NDArray[Any], alpha: float) -> ScoreDifference:
     test = score.compare(first, second, alpha)
-    return ScoreDifference(score.name, score.higher_is_better, _mean(first), _mean(second), test, test.p_value)
+    values = score.value(first), score.value(second)
+    return ScoreDifference(score.name, score.higher_is_better, *values, test, test.p_value)
 
 
 def _adjusted(pairs: Sequence[Pair], alpha: float) -> list[Pair]:
@@ -194,15 +184,12 @@ def _counts(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, in
     }
 
 
-def _classes(
-    score: Score, rows: TestRows, first: NDArray[Any], second: NDArray[Any], alpha: float
-) -> list[ClassDifference]:
-    present = [number for number in range(len(rows.classes)) if (rows.labels == number).any()]
-    parts = [(first[rows.labels == number], second[rows.labels == number]) for number in present]
-    adjusted = holm([score.compare(one, other, alpha).p_value for one, other in parts])
+def _classes(first: Values, second: Values, alpha: float) -> list[ClassDifference]:
+    """Test the difference in each part, with Holm's correction for the number of parts."""
+    adjusted = holm([compare_values(values, second[name], alpha).p_value for name, values in first.items()])
     return [
-        _class_difference(rows.classes[number], one, other, p_adjusted)
-        for number, (one, other), p_adjusted in zip(present, parts, adjusted, strict=True)
+        _class_difference(name, values, second[name], p_adjusted)
+        for (name, values), p_adjusted in zip(first.items(), adjusted, strict=True)
     ]
 
 

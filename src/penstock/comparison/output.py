@@ -134,7 +134,8 @@ def _pair(comparison: ModelComparison, number: int) -> dict[str, Any]:
             for one in pair.scores
         ],
         "counts": dict(pair.counts),
-        "class_score": comparison.class_score,
+        "class_score": comparison.parts.score,
+        "class_kind": comparison.parts.kind,
         "classes": [asdict(one) for one in pair.classes],
         "disagreements": list(pair.disagreements),
     }

@@ -3,7 +3,8 @@
 - McNemar's test for shares of correct rows: exact below `EXACT_BELOW` discordant rows, mid-p otherwise (Fagerland,
   Lydersen and Laake, 2013, BMC Medical Research Methodology 13:91).
 - Tango's score interval for the difference of two paired shares (Tango, 1998, Statistics in Medicine 17:891).
-- The percentile bootstrap of the mean of paired differences (Efron and Tibshirani, 1993, chapter 13).
+- The percentile bootstrap of the mean of paired differences, or of the difference of two functions of means (Efron and
+  Tibshirani, 1993, chapter 13).
 - Holm's correction for several comparisons (Holm, 1979, Scandinavian Journal of Statistics 6:65).
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ EXACT_BELOW = 25
 RESAMPLES, SEED = 4999, 0
 # Indices that one batch of resamples draws: 80 MB.
 BATCH_INDICES = 10_000_000
+BOOTSTRAP = f"paired bootstrap ({RESAMPLES:,} resamples, percentile interval)"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class PairedTest:
     """Confidence interval of the difference, at 1 - alpha."""
     p_value: float
     """Two-sided, of the hypothesis that there is no difference."""
+
+
+def compare_values(first: NDArray[Any], second: NDArray[Any], alpha: float) -> PairedTest:
+    """Compare the means of a value per row: shares if the values are bool [rows], else float64 [rows]."""
+    test = compare_shares if first.dtype == np.bool_ else compare_means
+    return test(first, second, alpha)
 
 
 def compare_shares(first: NDArray[np.bool_], second: NDArray[np.bool_], alpha: float) -> PairedTest:
@@ -76,14 +85,63 @@ def compare_means(first: NDArray[np.float64], second: NDArray[np.float64], alpha
         method="percentile",
         rng=np.random.default_rng(SEED),
     )
-    means = found.bootstrap_distribution
-    tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
     return PairedTest(
-        method=f"paired bootstrap ({RESAMPLES:,} resamples, percentile interval)",
+        method=BOOTSTRAP,
         difference=mean,
         interval=(float(found.confidence_interval.low), float(found.confidence_interval.high)),
-        p_value=min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)),
+        p_value=_two_sided(found.bootstrap_distribution),
     )
+
+
+def compare_functions(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    alpha: float,
+) -> PairedTest:
+    """Compare a function of means, such as the F1 score, by the paired bootstrap, with a fixed seed.
+
+    Args:
+        first: Values of the first model, float64 [rows, ...].
+        second: Those of the second model.
+        function: Function of the means over the rows, [..., *shape of a row], to the score, [...].
+        alpha: Significance level.
+    """
+    rows = len(first)
+    difference = float(function(second.mean(axis=0)) - function(first.mean(axis=0)))
+    if rows < 2 or np.array_equal(first, second):
+        return PairedTest("paired bootstrap", difference, (difference, difference), 1.0)
+    generator = np.random.default_rng(SEED)
+    batch = max(1, BATCH_INDICES // rows)
+    drawn = [
+        _resampled(generator, min(batch, RESAMPLES - start), first, second, function)
+        for start in range(0, RESAMPLES, batch)
+    ]
+    differences = np.concatenate(drawn)
+    low, high = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
+    return PairedTest(BOOTSTRAP, difference, (float(low), float(high)), _two_sided(differences))
+
+
+def _resampled(
+    generator: np.random.Generator,
+    count: int,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return the difference of the scores in resamples of the rows, float64 [count]."""
+    rows = len(first)
+    shares = generator.multinomial(rows, np.full(rows, 1 / rows), size=count) / rows
+    one, other = (
+        function((shares @ values.reshape(rows, -1)).reshape(count, *values.shape[1:])) for values in (first, second)
+    )
+    return other - one
+
+
+def _two_sided(differences: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of a bootstrap distribution of differences."""
+    tail = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (RESAMPLES + 1))
 
 
 def mcnemar(only_first: int, only_second: int, *, exact: bool) -> float:

@@ -40,6 +40,9 @@ class TestRows:
     kind: str
     """table, columns, image or text."""
     classes: Sequence[str]
+    """Names of the classes, or of the labels; empty if the target is numbers."""
+    targets: Sequence[str] = ()
+    """Names of the numbers that are predicted."""
     inputs: NDArray[Any]
     """Raw inputs."""
     labels: NDArray[Any]
@@ -49,6 +52,14 @@ class TestRows:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def described(self, values: Any) -> str:  # noqa: ANN401  (a row of labels, or one label)
+        """Return the class, the labels or the numbers of one row as a text, from its label or a prediction."""
+        if np.ndim(values) == 0:
+            return self.classes[int(values)]
+        if self.targets:
+            return ", ".join(f"{value:g}" for value in values)
+        return ", ".join(name for name, is_there in zip(self.classes, values, strict=True) if is_there) or "none"
 
 
 def load_test_rows(project: Project, config: Config, candidates: Sequence[Candidate]) -> TestRows:
@@ -119,6 +130,7 @@ class _Data:
             dataset=self._dataset,
             kind=info.kind,
             classes=info.classes,
+            targets=[target.name for target in info.targets],
             inputs=chosen.inputs,
             labels=chosen.labels,
             source_rows=rows,

@@ -23,6 +23,30 @@ METRIC_SECTIONS = ("test", "model", "time", "latency", "val", "train", "cv", "se
 
 
 @dataclass(frozen=True)
+class Answer:
+    """How the answer of a model to one row is shown: what it is, and a figure."""
+
+    answer: str
+    """Key of the answer in a row of disagreement."""
+    figure: str
+    """Key of the figure."""
+    title: str
+    """Heading of the figure."""
+    places: int
+
+    def cells(self, found: Mapping[str, Any]) -> tuple[str, str]:
+        return found[self.answer], f"{found[self.figure]:.{self.places}f}"
+
+
+ANSWERS = {
+    "classification": Answer("label", "probability", "prob.", 3),
+    "multilabel": Answer("labels", "loss", "loss", 3),
+    "regression": Answer("prediction", "mean_absolute_error", "error", 4),
+}
+LABELLED = ("classification", "multilabel")
+
+
+@dataclass(frozen=True)
 class Section:
     """A table with its heading."""
 
@@ -186,12 +210,13 @@ def _classes(comparison: ModelComparison, letter: str, pair: Pair) -> Section:
     largest = sorted(pair.classes, key=lambda one: -abs(one.b - one.a))[:MOST_CLASSES]
     shown = [one for one in pair.classes if one in largest]
     counted = any(one.only_a is not None for one in shown)
-    columns = ["class", "rows", "A", letter, "change"]
+    parts = comparison.parts
+    columns = [parts.kind, "rows", "A", letter, "change"]
     columns += ["only A", f"only {letter}"] if counted else []
     columns += ["p (Holm)"] if any(one.p_adjusted is not None for one in shown) else []
     hidden = len(pair.classes) - len(shown)
-    notes = [f"{hidden} more classes differ less; --json has all."] if hidden else []
-    title = f"{comparison.class_score.capitalize()} by class, A and {letter}"
+    notes = [f"{hidden} more differ less; --json has all."] if hidden else []
+    title = f"{parts.score.capitalize()} by {parts.kind}, A and {letter}"
     places = decimal_places(pair.scores[0].score) if pair.scores else 4
     return Section(title, columns, [_class_cells(one, places) for one in shown], notes)
 
@@ -206,12 +231,14 @@ def _class_cells(one: ClassDifference, places: int) -> list[str]:
 
 def _disagreements(comparison: ModelComparison, letter: str, pair: Pair) -> Section:
     rows = pair.disagreements
-    if comparison.task == "classification":
+    figure = ANSWERS.get(comparison.task)
+    title = f"Rows whose error differs most, A and {letter}"
+    if comparison.task in LABELLED:
         title = f"Rows that A and {letter} answer differently: {len(rows):,}"
-        columns = ["row", "true", "A", "prob.", letter, "prob."]
-        cells = [[str(row["row"]), row["label"], *_answer(row["a"]), *_answer(row["b"])] for row in rows]
+    if figure is not None:
+        columns = ["row", "true", "A", figure.title, letter, figure.title]
+        cells = [[str(row["row"]), row["label"], *figure.cells(row["a"]), *figure.cells(row["b"])] for row in rows]
     else:
-        title = f"Rows whose error differs most, A and {letter}"
         columns = ["row", "class", "A", letter]
         cells = [[str(row["row"]), row["label"], *_errors(row)] for row in rows]
     if any("input" in row for row in rows):
@@ -219,17 +246,13 @@ def _disagreements(comparison: ModelComparison, letter: str, pair: Pair) -> Sect
         cells = [[*one, row.get("input", "")] for one, row in zip(cells, rows, strict=True)]
     hidden = len(rows) - MOST_DISAGREEMENTS
     notes = [f"{hidden:,} more in --json."] if hidden > 0 else []
-    left = frozenset({1, 2, 4, 6}) if comparison.task == "classification" else frozenset({1, 4})
+    left = frozenset({1, 2, 4, 6}) if figure is not None else frozenset({1, 4})
     flexible = len(columns) - 1 if columns[-1] == "input" else None
     return Section(title, columns, cells[:MOST_DISAGREEMENTS], notes, left, flexible)
 
 
 def _errors(row: Row) -> list[str]:
     return [f"{error:.{decimal_places(score)}f}" for side in "ab" for score, error in row[side].items()]
-
-
-def _answer(answer: Mapping[str, Any]) -> tuple[str, str]:
-    return answer["label"], f"{answer['probability']:.3f}"
 
 
 def _cut(rows: list[list[str]], most: int, what: str) -> tuple[list[list[str]], list[str]]:

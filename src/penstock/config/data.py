@@ -267,7 +267,9 @@ class DatasetConfig(BaseConfig):
         """Reject a column whose input of the exported file has the name of an output."""
         for name in OUTPUTS[self.target.kind] if isinstance(self.inputs, ColumnsConfig) else ():
             if name in self.inputs.columns:
-                problem = "an output of the exported file has this name; rename the column in the files, or leave it out"
+                problem = (
+                    "an output of the exported file has this name; rename the column in the files, or leave it out"
+                )
                 raise mistake(problem, at=["inputs", "columns", name])
         return self
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from penstock.evaluation.results import Predictions
 
 EXCERPT = 300  # characters at the end of a text, which every network reads
@@ -21,6 +24,11 @@ def readable_input(predictions: Predictions, row: int) -> dict[str, Any]:
             return {"columns": {name: _readable(value[name]) for name in value.dtype.names}}
         case "image":
             return {}
+
+
+def shown_images(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return test images for examples.npz, beside the errors of validation.json; other inputs have none."""
+    return {"worst_images": predictions.inputs[rows]} if predictions.info.kind == "image" else {}
 
 
 def _readable(value: Any) -> str | float | None:  # noqa: ANN401  (a number or text of NumPy)

@@ -23,9 +23,7 @@ BOOLEANS = {"": math.nan, "false": 0.0, "true": 1.0}
 _YEAR = r"(\d{3}[1-9]|\d{2}[1-9]\d|\d[1-9]\d{2}|[1-9]\d{3})"
 _DIVISIBLE_BY_4 = "(0[48]|[2468][048]|[13579][26])"
 _LEAP_YEAR = rf"(\d\d{_DIVISIBLE_BY_4}|{_DIVISIBLE_BY_4}00)"
-_DAY_OF_MONTH = (
-    r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
-)
+_DAY_OF_MONTH = r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
 DATE = f"{_YEAR}-{_DAY_OF_MONTH}|{_LEAP_YEAR}-02-29"
 ANY_DATE = "1970-01-01"  # takes the place of a text that is no date, whose result is replaced
 # Constants of all dates, by name.

@@ -27,6 +27,8 @@ HUB_DATASETS = {"iris": "scikit-learn/iris", "mnist": "ylecun/mnist", "imdb": "s
 # Tasks of the Hub by task and kind of input.
 HUB_TASKS = {
     ("classification", "table"): "tabular-classification",
+    ("classification", "image"): "image-classification",
+    ("classification", "text"): "text-classification",
     ("classification", "columns"): "tabular-classification",
     ("regression", "table"): "tabular-regression",
     ("regression", "columns"): "tabular-regression",
@@ -34,17 +36,21 @@ HUB_TASKS = {
     ("multilabel", "columns"): "tabular-classification",
     ("multilabel", "image"): "image-classification",
     ("multilabel", "text"): "text-classification",
-    ("classification", "image"): "image-classification",
-    ("classification", "text"): "text-classification",
     ("reconstruction", "image"): "image-to-image",
     ("adversarial", "image"): "unconditional-image-generation",
 }
 # Metrics of the Hub; all others keep their names.
-HUB_METRICS = {"macro_f1": "f1", "auroc": "roc_auc", "mean_squared_error": "mse"}
+HUB_METRICS = {
+    "macro_f1": "f1",
+    "auroc": "roc_auc",
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+    "r2": "r_squared",
+}
 INTENDED = {
     "classification": "It names the class of an input, with a probability for each class.",
-    "multilabel": "It names any number of labels of an input, with a probability for each label.",
-    "regression": "It predicts numbers.",
+    "regression": "It predicts numbers, in their units.",
+    "multilabel": "It names the labels of an input, any number of them, with a probability for each label.",
     "reconstruction": "It encodes an image as a short vector, and decodes it.",
     "adversarial": "It generates images from noise.",
 }
@@ -68,7 +74,7 @@ def model_card(project: Project, config: Config, name: str, commit: str | None) 
     _require(project, config, name, files)
     data, result = read_json(project.data_report(model.dataset)), read_result(name, model, files)
     session = open_model(files.onnx)
-    view = view_of(result, list(data["splits"]["test"]["classes"]))
+    view = view_of(result, list(data["splits"]["test"].get("classes", ())))
     metadata = session.get_modelmeta().custom_metadata_map
     values = {
         "name": name,
@@ -85,6 +91,7 @@ def model_card(project: Project, config: Config, name: str, commit: str | None) 
         "outputs": session.get_outputs(),
         "metadata": metadata,
         "classes": json.loads(metadata.get("classes", "[]")),
+        "targets": json.loads(metadata.get("targets", "[]")),
         "commit": commit,
         "path": project.shown(files.onnx),
         "reproduce": _command(config, "register", name),
@@ -136,9 +143,10 @@ def _front_matter(result: Result, data: Mapping[str, Any]) -> dict[str, Any]:
     ]
     evaluated = {"type": dataset, "name": model.dataset, "split": "test"}
     language = {"language": ["en"]} if model.dataset == "imdb" else {}
+    license_ = {"license": LICENSE} if model.dataset in HUB_DATASETS else {}  # that of others' data is theirs
     return {
         **language,
-        "license": LICENSE,
+        **license_,
         "library_name": "onnx",
         "pipeline_tag": task,
         "tags": ["onnx", "onnxruntime", "penstock", model.network.kind],

@@ -93,6 +93,59 @@ def reliability_diagram(bins: Sequence[tuple[float, float, int]]) -> Markup:
     return _svg(f"Reliability diagram; largest gap: confidence {worst[0]:.3f}, accuracy {worst[1]:.3f}", parts)
 
 
+def scatter_plot(x_title: str, y_title: str, points: Sequence[tuple[float, float]], line: str) -> Markup:
+    """Draw points.
+
+    Args:
+        x_title: Title of the horizontal axis.
+        y_title: Title of the vertical axis.
+        points: At least one point.
+        line: Where a dashed line is drawn: `equal` through equal values of both axes, `zero` at the height 0.
+    """
+    across, up = [point[0] for point in points], [point[1] for point in points]
+    if line == "equal":
+        across = up = across + up
+    x_values, y_values = ticks(across), ticks([*up, 0.0] if line == "zero" else up)
+    x = Axis(x_values[0], x_values[-1], LEFT, WIDTH - LEFT - RIGHT)
+    y = Axis(y_values[0], y_values[-1], HEIGHT - BOTTOM, TOP + BOTTOM - HEIGHT)
+    parts = [*_grid(y, y_values), *_labels_below(x, x_values), *_titles(x_title, y_title)]
+    low, high = (x.low, x.high) if line == "equal" else (0.0, 0.0)
+    ends = f'x1="{x.at(x.low)}" y1="{y.at(low)}" x2="{x.at(x.high)}" y2="{y.at(high)}"'
+    parts.append(f'<line class="diagonal" {ends}/>')
+    parts += [f'<circle class="point" cx="{x.at(one)}" cy="{y.at(other)}" r="2"/>' for one, other in points]
+    return _svg(f"{y_title} by {x_title}, {len(points):,} points", parts)
+
+
+def bar_chart(title: str, groups: Sequence[tuple[str, Sequence[float]]], styles: Sequence[str]) -> Markup:
+    """Draw groups of bars from 0 to 1.
+
+    Args:
+        title: Title of the vertical axis, and text for screen readers.
+        groups: Name, and the value of each bar.
+        styles: CSS class of each bar of a group.
+    """
+    y = Axis(0, 1, HEIGHT - BOTTOM, TOP + BOTTOM - HEIGHT)
+    step = (WIDTH - LEFT - RIGHT) / len(groups)
+    width = round(0.8 * step / len(styles), 1)
+    parts = [*_grid(y, [0, 0.25, 0.5, 0.75, 1]), *_titles("", title)]
+    for number, (name, values) in enumerate(groups):
+        start = LEFT + step * (number + 0.1)
+        for place, (value, style) in enumerate(zip(values, styles, strict=True)):
+            left, top = round(start + place * width, 1), y.at(value)
+            size = f'width="{width}" height="{round(HEIGHT - BOTTOM - top, 1)}"'
+            told = f"<title>{escape(name)}: {value:.4f}</title>"
+            parts.append(f'<rect class="bar {style}" x="{left}" y="{top}" {size}>{told}</rect>')
+        middle, below = round(start + 0.4 * step, 1), HEIGHT - BOTTOM + 15
+        parts.append(f'<text x="{middle}" y="{below}" text-anchor="middle">{escape(_fitting(name, step))}</text>')
+    return _svg(f"{title}: {', '.join(name for name, _ in groups)}", parts)
+
+
+def _fitting(name: str, pixels: float) -> str:
+    """Cut a name to a width, at seven pixels for each character."""
+    most = max(1, int(pixels / 7))
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def interval_plot(low: float, middle: float, high: float, reach: float) -> Markup:
     """Draw the confidence interval of a difference, around a line at 0.
 

@@ -17,7 +17,13 @@ from penstock.io.files import read_csv
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAINING, VALIDATION = "#94a3b8", "#0f766e"
+# Validation scores whose best value is 1, and what 1 less the score is.
+ERRORS = {
+    "val/accuracy": "share of validation rows that is wrong",
+    "val/r2": "share of variance that is not explained",
+    "val/macro_f1": "1 - macro F1 of the validation rows",
+}
+TRAINING, VALIDATION, SECOND = "#94a3b8", "#0f766e", "#d97706"
 
 
 History = list[dict[str, float]]
@@ -78,23 +84,34 @@ def learning_curves(title: str, history: History) -> Figure:
 
 
 def all_learning_curves(histories: Mapping[str, History]) -> Figure:
-    """Plot the validation error of every classifier over its training, with one panel per dataset.
+    """Plot the validation error of every model that has a score up to 1, with one panel per dataset.
 
-    The first word of a model's name is its dataset. A logarithmic error axis separates curves with accuracies near 1.
+    The error is 1 less the score. The first word of a model's name is its dataset. A logarithmic axis separates curves
+    with scores near 1.
     """
-    panels = list(dict.fromkeys(name.partition("_")[0] for name in histories))
+    scores = {name: found for name, history in histories.items() if (found := _best_at_1(history))}
+    panels = list(dict.fromkeys(name.partition("_")[0] for name in scores)) or [""]
     figure = _empty((4.6 * len(panels), 4.2))
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for name, history in histories.items():
+        labels = []
+        for name, score in scores.items():
             if name.partition("_")[0] == panel:
+                history = histories[name]
                 done = [row["epoch"] / len(history) for row in history]
-                wrong = [max(1 - row["val/accuracy"], 1e-4) for row in history]
+                wrong = [max(1 - row[score], 1e-4) for row in history]
                 axes.plot(done, wrong, label=name.partition("_")[2], linewidth=1.4)
-        axes.set(xlabel="share of the training", ylabel="share of validation rows that is wrong", yscale="log")
+                labels.append(ERRORS[score])
+        axes.set(xlabel="share of the training", ylabel=" or ".join(dict.fromkeys(labels)), yscale="log")
         axes.set_title(panel, fontsize=10, fontweight="bold")
-        axes.legend(frameon=False, fontsize=8)
+        if labels:
+            axes.legend(frameon=False, fontsize=8)
         _plain(axes)
     return figure
+
+
+def _best_at_1(history: History) -> str | None:
+    """Return the first validation score of a history whose best value is 1."""
+    return next((score for score in ERRORS if score in history[0]), None)
 
 
 def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Examples, classes: Sequence[str]) -> Figures:
@@ -111,6 +128,8 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
     files = {}
     if "predicted" in per_class[0]:
         files["confusion_matrix.png"] = png(confusion_matrix(_counts(per_class, classes), classes))
+    if "label" in per_class[0]:
+        files["label_scores.png"] = png(label_scores(per_class))
     if "prediction" in per_class[0]:
         files["predictions.png"] = png(predicted_against_actual(per_class))
     if "predicted" in examples and "images" in examples and len(examples["images"]):
@@ -124,18 +143,44 @@ def evaluation_figures(per_class: Sequence[Mapping[str, Any]], examples: Example
 
 
 def predicted_against_actual(per_class: Sequence[Mapping[str, Any]]) -> Figure:
-    """Plot predicted against actual numbers, one panel per target. On the line, both are equal."""
-    targets = list(dict.fromkeys(row["target"] for row in per_class))
-    figure = _empty((3.8 * len(targets), 3.6))
-    for axes, target in zip(figure.subplots(1, len(targets), squeeze=False)[0], targets, strict=True):
-        points = np.array(
-            [(float(row["actual"]), float(row["prediction"])) for row in per_class if row["target"] == target]
-        )
-        low, high = points.min(), points.max()
-        axes.plot([low, high], [low, high], color=TRAINING, linewidth=1)
-        axes.scatter(points[:, 0], points[:, 1], s=9, alpha=0.5, color=VALIDATION, linewidths=0)
-        axes.set(xlabel=f"{target}, actual", ylabel="predicted")
-        _plain(axes)
+    """Plot predicted against actual numbers, and the residuals below, one column per target."""
+    targets = points_of_targets(per_class)
+    figure = _empty((3.8 * len(targets), 6.4))
+    upper, lower = figure.subplots(2, len(targets), squeeze=False)
+    for above, below, (target, points) in zip(upper, lower, targets.items(), strict=True):
+        predicted, actual = points[:, 1], points[:, 0]
+        ends = [points.min(), points.max()]
+        above.plot(ends, ends, color=TRAINING, linewidth=1)
+        above.scatter(actual, predicted, s=9, alpha=0.5, color=VALIDATION, linewidths=0)
+        above.set(xlabel=f"{target}, actual", ylabel="predicted")
+        below.axhline(0, color=TRAINING, linewidth=1)
+        below.scatter(predicted, predicted - actual, s=9, alpha=0.5, color=VALIDATION, linewidths=0)
+        below.set(xlabel=f"{target}, predicted", ylabel="residual")
+        _plain(above)
+        _plain(below)
+    return figure
+
+
+def points_of_targets(per_class: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    """Return the actual and the predicted numbers of each target, float64 [rows, 2], from per_class.csv."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in per_class:
+        found.setdefault(row["target"], []).append((float(row["actual"]), float(row["prediction"])))
+    return {target: np.array(points) for target, points in found.items()}
+
+
+def label_scores(per_class: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw precision, recall and F1 score of each label as bars."""
+    names, shown = [row["label"] for row in per_class], ("precision", "recall", "f1")
+    figure = _empty((2.5 + 0.8 * len(names), 3.4))
+    axes = figure.subplots()
+    for number, (score, color) in enumerate(zip(shown, (TRAINING, SECOND, VALIDATION), strict=True)):
+        places = np.arange(len(names)) + 0.27 * (number - 1)
+        axes.bar(places, [float(row[score]) for row in per_class], 0.25, color=color, label=score)
+    axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 6 else 0, fontsize=8)
+    axes.set(ylim=(0, 1))
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    _plain(axes)
     return figure
 
 
@@ -163,7 +208,7 @@ def reconstructions(images: NDArray[np.uint8], given_back: NDArray[np.float32]) 
 
 
 def grid(images: NDArray[Any], columns: int) -> Figure:
-    """Draw grayscale images [count, height, width] in a grid, row by row."""
+    """Draw images [count, height, width] in gray, or [count, height, width, 3], in a grid, row by row."""
     rows = -(-len(images) // columns)
     figure = _empty((0.6 * columns, 0.72 * rows))
     for number, axes in enumerate(np.ravel(figure.subplots(rows, columns, squeeze=False))):

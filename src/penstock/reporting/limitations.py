@@ -41,6 +41,8 @@ def _of_data(data: Mapping[str, Any]) -> Iterator[str]:
         cut, length = 100 * inputs["share_cut"], data["shape"][0]
         yield f"Of the training texts, {cut:.1f} % are longer than {length} words and were cut."
         yield "Texts in other languages and of other kinds are not like the training data."
+    if data["kind"] == "columns":
+        yield "Every text that no training row has in a column is the same to it."
     if data["kind"] == "image":
         yield "Images must have the size and polarity of the training images: 0 is the background."
     if rows < FEW_ROWS:
@@ -54,6 +56,12 @@ def _of_answers(result: Result, view: ModelView) -> Iterator[str]:
     if view.class_scores:
         worst = min(view.class_scores, key=lambda one: one.recall)
         yield f"The class with the lowest recall is `{worst.name}`: {worst.recall:.4f}."
+    slices = result.validation.get("slices", {})
+    if slices.get("label"):
+        worst_label = min(slices["label"], key=lambda one: one["f1"])
+        yield f"The label with the lowest F1 score is `{worst_label['slice']}`: {worst_label['f1']:.4f}."
+    for one in slices.get("target", ()):
+        yield f"One of ten test rows has an error of more than {one['absolute_error_90']:g} in `{one['slice']}`."
     error = result.validation["test"].get("expected_calibration_error", 0)
     if error > UNCALIBRATED:
         yield f"Its probabilities are not calibrated: the expected calibration error is {error:.3f}."

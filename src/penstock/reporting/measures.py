@@ -35,6 +35,11 @@ MEASURES = {
     "mean_squared_error": Measure("MSE", "Mean squared error; of pixels, in 0..1.", DOWN, 5),
     "r2": Measure("R\N{SUPERSCRIPT TWO}", "Share of the variance that is explained, mean over the targets.", UP),
     "mean_absolute_error": Measure("MAE", "Mean absolute error, in the unit of the target.", DOWN),
+    "mean_error": Measure("mean error", "Mean of predicted less actual numbers."),
+    "median_absolute_error": Measure("median error", "Half of the rows have an absolute error of at most this.", DOWN),
+    "absolute_error_90": Measure("90 % error", "Nine of ten rows have an absolute error of at most this.", DOWN),
+    "precision": Measure("precision", "Share of the rows with this answer that are right.", UP),
+    "recall": Measure("recall", "Share of the rows of this kind that are found.", UP),
     "micro_f1": Measure("micro F1", "F1 score over all labels of all rows.", UP),
     "exact_match": Measure("exact match", "Share of rows with all labels right.", UP),
     "ssim": Measure("SSIM", "Structural similarity of given and reconstructed images.", UP),
@@ -54,7 +59,13 @@ def measure(name: str) -> Measure:
 
 def shown(name: str, value: float) -> str:
     """Format the value of a metric."""
-    return f"{value:.{measure(name).places}f}"
+    return f"{value:.{places(name, value)}f}"
+
+
+def places(name: str, value: float) -> int:
+    """Return the digits behind the point; values from 1000 have fewer, since errors have the unit of the target."""
+    digits = len(f"{abs(value):.0f}")
+    return max(0, measure(name).places + 3 - digits) if digits > 3 else measure(name).places
 
 
 def numbers(section: Mapping[str, Any]) -> dict[str, float]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from penstock.reporting.pixels import data_uri, ink, to_bytes
+from penstock.reporting import pixels
+from penstock.reporting.pixels import data_uri, to_bytes
 from penstock.reporting.results import Result
 
 WORST = "worst_errors"  # section of validation.json
@@ -81,18 +82,22 @@ def _failures(rows: Sequence[Row], images: np.ndarray[Any, Any] | None) -> list[
             row=row["row"],
             title=f"{row['before']} {ARROW} {row['after']}",
             figure=f"{row['probability_before']:.3f} {ARROW} {row['probability_after']:.3f}",
-            image=data_uri(ink(images[number])) if images is not None and number < len(images) else "",
+            image=_image(images, number),
             text=_text(row),
         )
         for number, row in enumerate(rows)
     ]
 
 
+def _image(images: np.ndarray[Any, Any] | None, number: int) -> str:
+    return data_uri(pixels.shown(images[number])) if images is not None and number < len(images) else ""
+
+
 def worst_errors(validation: Row, examples: Mapping[str, Any], classes: Sequence[str]) -> list[Mistake]:
     """Return the worst errors of the report, or those of the examples of an older version."""
     rows = validation.get(WORST) or _mistakes_of_examples(examples, classes)
-    images = examples.get("images") if "predicted" in examples else None
-    if "worst_images" in examples:
+    images = examples.get("images") if "predicted" in examples else examples.get("worst_images")
+    if "worst_reconstructions" in examples:
         images = np.concatenate(
             with_reconstructions(examples["worst_images"], examples["worst_reconstructions"]), axis=1
         )
@@ -101,7 +106,7 @@ def worst_errors(validation: Row, examples: Mapping[str, Any], classes: Sequence
             row=row["row"],
             title=f"{row['actual']} {ARROW} {row['predicted']}" if "predicted" in row else row["actual"],
             figure=next(f"{row[name]:.{places}f}" for name, places in FIGURES.items() if name in row),
-            image=data_uri(ink(images[number])) if images is not None and number < len(images) else "",
+            image=_image(images, number),
             text=_text(row),
         )
         for number, row in enumerate(rows)

@@ -149,8 +149,7 @@ class _Intervals:
 def write_model_page(project: Project, config: Config, results: Sequence[Result]) -> Path:
     """Write docs/models.md and its figure from the reports and params.yaml, and return the path of the page."""
     histories = {result.name: read_history(result.files.history) for result in results}
-    scored = {name: history for name, history in histories.items() if "val/accuracy" in history[0]}
-    write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(scored)))
+    write_bytes(project.model_page.parent / "images" / "learning_curves.png", png(all_learning_curves(histories)))
     template = environment().get_template("models.md")
     write_text(project.model_page, template.render(results=results, config=config, file_size=file_size))
     return project.model_page

@@ -13,20 +13,20 @@ GAP = 2  # pixels between two images
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image, [height, width] or [height, width, 3], as the address that contains it as a PNG file."""
+    """Return the address of an image, [height, width] or [height, width, 3], that contains it as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def ink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return dark ink on white paper, for grey pixels that are 0 where there is no ink; colours stay as they are."""
-    return image if is_coloured(image) else 255 - image
+    """Return gray images as dark ink on white paper: their pixels are 0 where there is no ink."""
+    return 255 - image
 
 
-def is_coloured(image: NDArray[np.uint8]) -> bool:
-    """Return whether an image is one with colours, [height, width, 3]."""
-    return image.ndim == 3 and image.shape[2] == 3
+def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return one image as it is shown: [height, width] as ink, [height, width, 3] in its colors."""
+    return image if image.ndim == 3 else ink(image)
 
 
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:

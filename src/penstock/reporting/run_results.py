@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from penstock.reporting.figures import Examples, evaluation_figures, squares
-from penstock.reporting.pixels import ink, to_bytes
-from penstock.tracking.image_names import CONFUSION_MATRIX, GENERATED, SAMPLES, WORST_ERRORS
+from penstock.reporting.pixels import shown
+from penstock.tracking.image_names import CONFUSION_MATRIX, GENERATED, LABEL_SCORES, SAMPLES, WORST_ERRORS
 
 Rows = Sequence[Mapping[str, Any]]
 PNG = ".png"
@@ -59,6 +59,8 @@ def run_tables(report: Mapping[str, Any], per_class: Rows, examples: Examples) -
     tables = {}
     if "predicted" in per_class[0]:
         tables[CONFUSION_MATRIX] = confusion_table(per_class)
+    if "label" in per_class[0]:
+        tables[LABEL_SCORES] = [dict(row) for row in per_class]
     if errors := report.get("worst_errors"):
         tables[WORST_ERRORS] = error_table(errors, examples)
     return tables
@@ -81,7 +83,7 @@ def error_table(errors: Rows, examples: Examples) -> list[dict[str, Any]]:
     }
     return [
         _flat(error)
-        | {column: _png(Image.fromarray(_shown(of_column[number]))) for column, of_column in images.items()}
+        | {column: _png(Image.fromarray(_bytes(of_column[number]))) for column, of_column in images.items()}
         for number, error in enumerate(errors)
     ]
 
@@ -92,9 +94,10 @@ def _flat(error: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in error.items() if key != "columns"}, **columns}
 
 
-def _shown(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return an image as uint8, whether its pixels are bytes or 0..1; grey ones are black on white."""
-    return ink(image if image.dtype == np.uint8 else to_bytes(image))
+def _bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image as it is shown, uint8, whether its pixels are bytes or 0..1."""
+    pixels = image if image.dtype == np.uint8 else np.rint(image * 255).astype(np.uint8)
+    return shown(pixels)
 
 
 def _png(image: Image.Image) -> bytes:

@@ -10,8 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from penstock.core.paths import ModelFiles
-from penstock.evaluation.example_inputs import read_example_inputs
 from penstock.data.sources.rows import by_column
+from penstock.evaluation.example_inputs import read_example_inputs
 
 COLUMNS = "columns"
 """Entry of the metadata of a file with an input for each column of a mixed table."""

@@ -9,11 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from penstock.comparison.sections import p_text
 from penstock.core.console import file_size
-from penstock.reporting.measures import measure, numbers, shown
+from penstock.reporting.measures import measure, numbers, places, shown
 
 
 def _signed(name: str, value: float) -> str:
-    return f"{value:+z.{measure(name).places}f}"
+    return f"{value:+z.{places(name, value)}f}"
 
 
 def _gate_value(value: float) -> str:

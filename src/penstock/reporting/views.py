@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from penstock.reporting.charts import Series, line_chart, reliability_diagram
-from penstock.reporting.figures import History, damaged, png, predicted_against_actual, read_history, read_table
+from penstock.reporting.charts import Series, bar_chart, line_chart, reliability_diagram, scatter_plot
+from penstock.reporting.figures import History, damaged, points_of_targets, read_history, read_table
 from penstock.reporting.measures import measure, shown
 from penstock.reporting.mistakes import BehaviourTest, Mistake, Row, behaviour_tests, with_reconstructions, worst_errors
 from penstock.reporting.pixels import data_uri, ink, tiled
@@ -21,7 +20,8 @@ from penstock.reporting.results import Result
 SPLITS = {"train": "training", "val": "validation"}
 SHOWN_SAMPLES = 10  # images of each epoch
 SHOWN_EPOCHS = 5
-PLOT_WIDTH = 380
+LABEL_SCORES = {"precision": "train", "recall": "second", "f1": "val"}  # and their colors
+MOST_BARS = 12  # labels
 
 
 class ClassScore(NamedTuple):
@@ -78,6 +78,10 @@ class ModelView:
     behaviour: Sequence[BehaviourTest] = ()
     mistakes: Sequence[Mistake] = ()
     pictures: Sequence[Picture] = field(default=())
+    predictions: Sequence[Markup] = ()
+    """Charts of a regression."""
+    label_scores: Markup | None = None
+    """Chart of a multi-label classifier."""
 
 
 def view_of(result: Result, classes: Sequence[str]) -> ModelView:
@@ -100,18 +104,36 @@ def view_of(result: Result, classes: Sequence[str]) -> ModelView:
         reliability=_reliability(validation),
         behaviour=behaviour_tests(result, examples),
         mistakes=worst_errors(validation, examples, classes),
-        pictures=[*_pictures(examples), *_predictions(rows)],
+        pictures=_pictures(examples),
+        predictions=_predictions(rows),
+        label_scores=_label_scores(rows),
     )
 
 
-def _predictions(rows: Sequence[Row]) -> list[Picture]:
-    """Return the plot of predicted against actual numbers of a regression."""
+def _predictions(rows: Sequence[Row]) -> list[Markup]:
+    """Draw predicted against actual numbers of a regression, and the residuals, for each target."""
     if "prediction" not in rows[0]:
         return []
-    content = png(predicted_against_actual(rows))
-    title = "Predicted against actual numbers of the test rows"
-    address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return [Picture(title, title, address, PLOT_WIDTH)]
+    return [
+        chart
+        for target, points in points_of_targets(rows).items()
+        for chart in (
+            scatter_plot(f"{target}, actual", "predicted", points.tolist(), "equal"),
+            scatter_plot(f"{target}, predicted", "residual", _residuals(points).tolist(), "zero"),
+        )
+    ]
+
+
+def _residuals(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.stack([points[:, 1], points[:, 1] - points[:, 0]], axis=1)
+
+
+def _label_scores(rows: Sequence[Row]) -> Markup | None:
+    """Draw the scores of the first labels of a multi-label classifier."""
+    if "label" not in rows[0]:
+        return None
+    groups = [(row["label"], [float(row[score]) for score in LABEL_SCORES]) for row in rows[:MOST_BARS]]
+    return bar_chart("score", groups, list(LABEL_SCORES.values()))
 
 
 def _counts(path: Path, rows: Sequence[Row], classes: int) -> np.ndarray[Any, Any]:

@@ -14,7 +14,7 @@ from penstock.evaluation.behaviour.run import BehaviourResult, run_behaviour_tes
 from penstock.evaluation.classifier_metrics import class_metrics, classifier_metrics, reliability
 from penstock.evaluation.readable_input import readable_input
 from penstock.evaluation.results import Metric, Predictions, TaskResult
-from penstock.evaluation.slices import length_slices
+from penstock.evaluation.slices import input_slices
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.base import ExportableModel
 
@@ -74,23 +74,17 @@ def _loss(probabilities_NC: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def _slices(predictions: Predictions) -> dict[str, list[dict[str, Any]]]:
-    """Return the scores of each class, and of texts by length."""
+    """Return the scores of each class, of texts by length, and of mixed tables by category."""
     labels, predicted = predictions.test.labels, predictions.outputs["label"]
+
+    def scores(rows: NDArray[np.bool_]) -> dict[str, float]:
+        return {
+            "accuracy": round(float((predicted[rows] == labels[rows]).mean()), 6),
+            "loss": round(_loss(predictions.outputs["probabilities"][rows], labels[rows]), 6),
+        }
+
     by_class = class_metrics(predicted, labels, predictions.info.classes)
-    if predictions.info.kind != "text":
-        return {"class": by_class}
-    return {
-        "class": by_class,
-        "length": [
-            {
-                "slice": name,
-                "rows": int(rows.sum()),
-                "accuracy": round(float((predicted[rows] == labels[rows]).mean()), 6),
-                "loss": round(_loss(predictions.outputs["probabilities"][rows], labels[rows]), 6),
-            }
-            for name, rows in length_slices(predictions.inputs)
-        ],
-    }
+    return {"class": by_class} | input_slices(predictions.inputs, predictions.info, scores)
 
 
 def _mistakes(predictions: Predictions) -> dict[str, NDArray[Any]]:

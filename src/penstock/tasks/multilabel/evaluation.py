@@ -5,21 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchmetrics.functional.classification import (
-    multilabel_auroc,
-    multilabel_exact_match,
-    multilabel_f1_score,
-    multilabel_precision,
-    multilabel_recall,
-)
 
 from penstock.config.models import MultilabelConfig
 from penstock.data.sources.rows import RawSplit
-from penstock.evaluation.readable_input import readable_input
+from penstock.evaluation.label_metrics import label_metrics, losses_of_rows, macro_f1, scores_of_labels
+from penstock.evaluation.readable_input import readable_input, shown_images
 from penstock.evaluation.results import Metric, Predictions, TaskResult
+from penstock.evaluation.slices import input_slices
 from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.base import ExportableModel
 
@@ -32,91 +25,59 @@ def eval_inputs(test: RawSplit, processed: ArraySplit, _network: ExportableModel
 
 
 def primary_metric(predictions: Predictions) -> Metric:
-    found, truth, count = _labels(predictions)
-    return Metric("macro_f1", _rounded(multilabel_f1_score(found, truth, count, average="macro")))
+    return Metric("macro_f1", macro_f1(predictions.outputs["labels"], predictions.test.labels))
 
 
 def evaluate(_model: MultilabelConfig, predictions: Predictions) -> TaskResult:
-    found, truth, count = _labels(predictions)
-    shares = torch.from_numpy(np.clip(np.nan_to_num(predictions.outputs["probabilities"]), 0, 1))
-    baseline = predictions.evaluation_inputs.baseline_metrics()
-    name, macro_f1 = primary_metric(predictions)
+    probabilities, predicted, labels = _arrays(predictions)
+    name, score = primary_metric(predictions)
+    by_label = scores_of_labels(predicted, labels, predictions.info.classes)
+    worst = _worst_rows(predictions)
+
+    def scores(rows: NDArray[np.bool_]) -> dict[str, float]:
+        found = label_metrics(probabilities[rows], predicted[rows], labels[rows])
+        return {name: macro_f1(predicted[rows], labels[rows]), "exact_match": found["exact_match"]}
+
     return TaskResult(
-        test={
-            name: macro_f1,
-            "micro_f1": _rounded(multilabel_f1_score(found, truth, count, average="micro")),
-            "exact_match": _rounded(multilabel_exact_match(found, truth, count)),
-            "auroc": _rounded(_auroc(shares, truth)),
-            "loss": round(float(losses_of_rows(shares.numpy(), predictions.test.labels).mean()), 6),
+        test={name: score, **label_metrics(probabilities, predicted, labels)},
+        baseline={name: predictions.evaluation_inputs.baseline_metrics()[name]},
+        per_class=[{"label": row["slice"], **{key: row[key] for key in row if key != "slice"}} for row in by_label],
+        examples=shown_images(predictions, worst),
+        details={
+            "slices": {"label": by_label} | input_slices(predictions.inputs, predictions.info, scores),
+            "worst_errors": _described(predictions, worst),
         },
-        baseline={name: baseline[name]},
-        per_class=_label_metrics(predictions),
-        examples={},
-        details={"slices": {"label": _label_metrics(predictions)}, "worst_errors": _worst_errors(predictions)},
     )
 
 
-def losses_of_rows(probabilities: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compute the binary cross-entropy of each row, mean over the labels, float64 [rows]."""
-    right = np.where(labels > 0, probabilities.astype(np.float64), 1 - probabilities.astype(np.float64))
-    losses: NDArray[np.float64] = -np.log(np.clip(right, np.finfo(np.float32).tiny, 1)).mean(axis=1)
-    return losses
+def _arrays(predictions: Predictions) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    return predictions.outputs["probabilities"], predictions.outputs["labels"], predictions.test.labels
 
 
-def _labels(predictions: Predictions) -> tuple[Tensor, Tensor, int]:
-    found = torch.from_numpy(predictions.outputs["labels"])
-    truth = torch.from_numpy(predictions.test.labels.astype(np.int64))
-    return found, truth, len(predictions.info.classes)
+def _worst_rows(predictions: Predictions) -> NDArray[np.int64]:
+    """Return the rows with a wrong label and the largest loss, in descending order."""
+    probabilities, predicted, labels = _arrays(predictions)
+    losses = losses_of_rows(probabilities, labels)
+    wrong = np.flatnonzero((predicted != labels).any(axis=1))
+    return wrong[np.argsort(-losses[wrong], kind="stable")][:SHOWN_ERRORS]
 
 
-def _auroc(shares: Tensor, truth: Tensor) -> Tensor:
-    """Compute the mean over the labels that some rows have and others have not; 0 without such a label."""
-    varies = (truth.min(dim=0).values == 0) & (truth.max(dim=0).values == 1)
-    if not varies.any():
-        return torch.zeros(())
-    scores = multilabel_auroc(shares[:, varies], truth[:, varies], int(varies.sum()), average="none")
-    return scores.reshape(-1).mean()
-
-
-def _label_metrics(predictions: Predictions) -> list[dict[str, Any]]:
-    found, truth, count = _labels(predictions)
-    columns = {
-        name: metric(found, truth, count, average="none").reshape(-1)
-        for name, metric in (
-            ("precision", multilabel_precision),
-            ("recall", multilabel_recall),
-            ("f1", multilabel_f1_score),
-        )
-    }
-    rows = truth.sum(dim=0)
-    return [
-        {"slice": name, "rows": int(rows[number])}
-        | {column: _rounded(values[number]) for column, values in columns.items()}
-        for number, name in enumerate(predictions.info.classes)
-    ]
-
-
-def _worst_errors(predictions: Predictions) -> list[dict[str, Any]]:
-    """Return the wrong rows of the largest loss, in descending order."""
-    labels, found = predictions.test.labels, predictions.outputs["labels"]
-    losses = losses_of_rows(predictions.outputs["probabilities"], labels)
-    wrong = np.flatnonzero((found != labels).any(axis=1))
+def _described(predictions: Predictions, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Describe rows for validation.json; the error is the binary cross-entropy."""
+    probabilities, predicted, labels = _arrays(predictions)
+    losses = losses_of_rows(probabilities, labels)
     return [
         {
-            "row": int(row),
+            "row": row,
             "actual": _names(labels[row], predictions),
-            "predicted": _names(found[row], predictions),
+            "predicted": _names(predicted[row], predictions),
             "error": round(float(losses[row]), 6),
         }
-        | readable_input(predictions, int(row))
-        for row in wrong[np.argsort(-losses[wrong], kind="stable")][:SHOWN_ERRORS]
+        | readable_input(predictions, row)
+        for row in rows.tolist()
     ]
 
 
 def _names(labels: NDArray[Any], predictions: Predictions) -> str:
     named = zip(predictions.info.classes, labels, strict=True)
     return ", ".join(name for name, is_there in named if is_there) or "none"
-
-
-def _rounded(value: Tensor) -> float:
-    return round(float(value), 6)
