@@ -81,7 +81,7 @@ def settings(target):
 
 def model(task, network):
     gates = {"regression": {"r2": 0}, "multilabel": {"macro_f1": 0}, "classification": {"accuracy": 0}}
-    training = {"epochs": 1, "batch_size": 32, "optimizer": {"kind": "adam", "lr": 0.001}}
+    training = {"epochs": 1, "batch_size": 32, "optimizer": {"kind": "adam", "learning_rate": 0.001}}
     loss = {"classification": {"loss": "cross_entropy"}, "regression": {}, "multilabel": {}}
     return TypeAdapter(ModelConfig).validate_python(
         {
@@ -205,7 +205,7 @@ def test_the_server_and_predict_answer_missing_and_unseen_values_as_the_file(exp
     with (tmp_path / "rows.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([["" if value != value else value for value in row] for row in rows.tolist()])
+        writer.writerows([["" if str(value) == "nan" else value for value in row] for row in rows.tolist()])
     capsys.readouterr()
     main(["predict", "--csv", "rows.csv", str(exported.path)])
     assert len(list(csv.DictReader(io.StringIO(capsys.readouterr().out)))) == 3

@@ -265,11 +265,10 @@ class DatasetConfig(BaseConfig):
     @model_validator(mode="after")
     def _inputs_and_outputs_differ(self) -> Self:
         """Reject a column whose input of the exported file has the name of an output."""
-        for name in OUTPUTS[self.target.kind] if isinstance(self.inputs, ColumnsConfig) else ():
-            if name in self.inputs.columns:
-                problem = (
-                    "an output of the exported file has this name; rename the column in the files, or leave it out"
-                )
+        columns = self.inputs.columns if isinstance(self.inputs, ColumnsConfig) else {}
+        for name in OUTPUTS[self.target.kind]:
+            if name in columns:
+                problem = "an output of the exported file has this name; rename the column, or leave it out"
                 raise mistake(problem, at=["inputs", "columns", name])
         return self
 
