@@ -34,4 +34,4 @@ def shown_images(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str,
 def _readable(value: Any) -> str | float | None:  # noqa: ANN401  (a number or text of NumPy)
     if isinstance(value, str):
         return value or None
-    return None if value != value else round(float(value), 6)  # noqa: PLR0124  (NaN)
+    return None if np.isnan(value) else float(f"{value:.7g}")

@@ -20,6 +20,7 @@ class Measure:
     """Digits behind the point."""
 
 
+SIGNIFICANT = 6  # digits of a value
 UP, DOWN = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 MEASURES = {
     "accuracy": Measure("accuracy", "Share of correct labels.", UP),
@@ -63,9 +64,9 @@ def shown(name: str, value: float) -> str:
 
 
 def places(name: str, value: float) -> int:
-    """Return the digits behind the point; values from 1000 have fewer, since errors have the unit of the target."""
+    """Return the digits behind the point; large values have fewer, since errors have the unit of the target."""
     digits = len(f"{abs(value):.0f}")
-    return max(0, measure(name).places + 3 - digits) if digits > 3 else measure(name).places
+    return min(measure(name).places, max(0, SIGNIFICANT - digits))
 
 
 def numbers(section: Mapping[str, Any]) -> dict[str, float]:

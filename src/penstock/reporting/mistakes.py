@@ -126,7 +126,11 @@ def _mistakes_of_examples(examples: Mapping[str, Any], classes: Sequence[str]) -
 def _text(row: Row) -> str:
     """Return the input of a row, if the report has it."""
     if "columns" in row:
-        return ", ".join(f"{name} {value}" for name, value in row["columns"].items() if value is not None)
+        return ", ".join(
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}"
+            for name, value in row["columns"].items()
+            if value is not None
+        )
     if "input" in row:
         return ", ".join(f"{number:g}" for number in row["input"])
     return LINE_BREAK.sub(" ", row.get("text", ""))
