@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from penstock.config.columns import (
     BooleanColumnConfig,
     CategoryColumnConfig,
+    ColumnConfigs,
     DateColumnConfig,
     NumberColumnConfig,
 )
@@ -19,7 +20,7 @@ from penstock.export.columns_graph import columns_graph, free_prefix
 from penstock.io.column_info import ColumnInfo
 
 CATEGORIES = ("a", "b c", "ü", "0")
-COLUMNS = {
+COLUMNS: ColumnConfigs = {
     "columns/0": NumberColumnConfig(kind="number"),
     "body mass (g)": CategoryColumnConfig(kind="category", values=CATEGORIES),
     "row": BooleanColumnConfig(kind="boolean"),

@@ -39,7 +39,7 @@ def made(project, source, **options):
 
 
 def mixed_rows(number=str):
-    rows = [["id", "mass", "island", "smokes", "joined", "same", "kind"]]
+    rows: list[list[object]] = [["id", "mass", "island", "smokes", "joined", "same", "kind"]]
     for place in range(60):
         mass = "" if place % 10 == 0 else number(3.5 + place / 4)
         island = ["Biscoe", "Dream", ""][place % 3]
@@ -137,7 +137,7 @@ def test_a_folder_for_each_class_is_packed_and_its_images_are_resized(project):
     [
         ([["a", "b"], ["1", "x"], ["2"]], {}, r"t\.csv:3: 1 value"),
         (
-            [["a", "y"], *([place * 0.5, "xy"[place % 2]] for place in range(9)), [1, "z"]],
+            [["a", "y"], *([place * 0.5, "xy"[place % 2]] for place in range(20)), [1, "z"]],
             {},
             "the class 'z' has 1 rows",
         ),

@@ -7,11 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from penstock.config.data import DatasetConfig
 from penstock.config.sources import CsvConfig, IdxPartConfig
-from penstock.config.targets import ClassTargetConfig
 from penstock.core.errors import DataFileError
 from penstock.data.sources.batch import SourceBatch
 from penstock.data.sources.groups import groups_of
@@ -40,11 +37,10 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
     """Yield the rows of a part in chunks, so that memory does not grow with the file.
 
     Raises:
-        DataFileError: As `read_dataset`; at the end, if there was no row, or none of a class.
+        DataFileError: As `read_dataset`; at the end, if there was no row.
     """
     rows = 0
     shape: tuple[int, ...] | None = None
-    classes: set[int] = set()
     for batch in _source_batches(settings, folder, part):
         if not len(batch):
             continue
@@ -52,13 +48,9 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
         labels = labels_of(settings.target, batch)
         shape = inputs.shape[1:]
         rows += len(labels)
-        if isinstance(settings.target, ClassTargetConfig):
-            classes.update(np.unique(labels).tolist())
         yield RawSplit(inputs=inputs, labels=labels, groups=groups_of(settings.split, batch))
     if rows == 0:
         raise DataFileError(f"{_file(settings, part)}: the file has no rows")
-    if part in ("all", "train"):
-        _require_every_class(settings, part, classes)
 
 
 def _source_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[SourceBatch]:
@@ -68,15 +60,6 @@ def _source_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterato
     if isinstance(source, CsvConfig) and source.images and settings.inputs.kind == "image":
         return with_images(batches, folder / source.images, settings.inputs.column)
     return batches
-
-
-def _require_every_class(settings: DatasetConfig, part: str, found: set[int]) -> None:
-    if not isinstance(settings.target, ClassTargetConfig):
-        return
-    missing = [name for number, name in enumerate(settings.target.classes) if number not in found]
-    if missing:
-        file = _file(settings, part)
-        raise DataFileError(f"{file}: no row has the class '{missing[0]}'; every class of `target` needs rows")
 
 
 def _file(settings: DatasetConfig, part: str) -> str:
