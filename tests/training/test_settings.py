@@ -14,6 +14,7 @@ from penstock.io.processed_dataset import ArraySplit
 from penstock.models.common.build import build_network
 from penstock.tasks.build import build_module
 from penstock.tasks.classification import module as classification
+from penstock.training import module as training_module
 from penstock.training.augmentation import augment
 from penstock.training.fit import TrainingSetup, fit
 from penstock.training.module import SupervisedModule
@@ -239,6 +240,18 @@ class TestAugmentation:
         assert moves.abs().max() < 3
         assert moves.std(dim=(1, 2)).mean() > 0.3
 
+    @pytest.mark.parametrize("change", [{"rotation": 20, "shift": 2}, {"elastic": 3}])
+    def test_colours_of_an_image_move_together(self, change):
+        images = torch.randint(0, 256, (3, 20, 28, 3), dtype=torch.uint8)
+        coloured = self.seeded(images, change)
+        assert coloured.shape == images.shape
+        for colour in range(3):
+            assert torch.equal(coloured[..., colour], self.seeded(images[..., colour], change))
+
+    def seeded(self, images, change):
+        torch.manual_seed(0)
+        return augment(images, self.settings(**change))
+
     def test_validation_images_are_not_augmented(self, config, monkeypatch):
         seen = []
 
@@ -246,7 +259,7 @@ class TestAugmentation:
             seen.append(len(images))
             return images
 
-        monkeypatch.setattr(classification, "augment", watched)
+        monkeypatch.setattr(training_module, "augment", watched)
         model = config.model("mnist_cnn_tuned")
         changes = {"epochs": 1, "batch_size": 8, "schedule": schedule(kind="constant")}
         training = model.training.model_copy(update=changes)

@@ -71,6 +71,29 @@ def test_an_inversion_turns_black_into_white(dots, generator):
     assert (inverted[0, 4, 4], inverted[0, 0, 0]) == (55, 255)
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        ShiftTestConfig(kind="shift", pixels=3),
+        RotationTestConfig(kind="rotation", degrees=30),
+        InversionTestConfig(kind="inversion"),
+    ],
+)
+def test_colours_of_an_image_change_as_grey_images_do(test):
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 12, 3), np.uint8)
+    coloured = perturbed_images(test, images, np.random.default_rng(1))
+    for colour in range(3):
+        grey = perturbed_images(test, images[..., colour], np.random.default_rng(1))
+        np.testing.assert_array_equal(coloured[..., colour], grey)
+
+
+def test_noise_of_colours_differs_between_them(generator):
+    grey = np.full((20, 9, 9, 3), 128, np.uint8)
+    noisy = perturbed_images(NoiseTestConfig(kind="noise", std=20.0), grey, generator)
+    assert noisy.shape == grey.shape
+    assert (noisy[..., 0] != noisy[..., 1]).any()
+
+
 def test_numbers_out_of_range_have_both_signs(generator):
     changed = perturbed_numbers(
         OutOfRangeTestConfig(kind="out_of_range", factor=10.0), np.ones((50, 4), np.float32), generator
