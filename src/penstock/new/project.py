@@ -60,7 +60,7 @@ DVC_SETTINGS = {
     "core.analytics": "false",
     "core.check_update": "false",
     "core.autostage": "true",
-    "plots.html_template": ".penstock/plots.html",
+    "plots.html_template": "../.penstock/plots.html",  # DVC keeps it relative to .dvc
 }
 NOT_COPIED = ("seeds.py",)  # the stage of tuned models
 
@@ -160,7 +160,6 @@ def _init_git_and_dvc(root: Path) -> list[str]:
         _dvc(["init", "--quiet", *subfolder], root)
         done.append("dvc init")
     for key, value in DVC_SETTINGS.items():
-        value = str(root / value) if key.startswith("plots") else value  # noqa: PLW2901  (DVC stores it relative)
         _dvc(["config", key, value], root)
     return done
 
