@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from penstock.io.code_record import record_key
 
@@ -21,7 +22,7 @@ def project_pipeline(pipeline: str) -> str:
     text = "stages:\n" + pipeline.partition("\nstages:\n")[2]
     text = text.replace("src/penstock/config/defaults.json", DEFAULTS)
     starts = [match.start() for match in _STAGE.finditer(text)] + [len(text)]
-    stages = [_stage(text[start:end]) for start, end in zip(starts[:-1], starts[1:], strict=True)]
+    stages = [_stage(text[start:end]) for start, end in pairwise(starts)]
     return HEAD + text[: starts[0]] + "".join(stages)
 
 

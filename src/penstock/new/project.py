@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,12 +55,9 @@ GITIGNORE = """\
 /.venv/
 __pycache__/
 """
-DVC_SETTINGS = {
-    "core.analytics": "false",
-    "core.check_update": "false",
-    "core.autostage": "true",
-    "plots.html_template": "../.penstock/plots.html",  # DVC keeps it relative to .dvc
-}
+DvcSettings = dict[str, dict[str, bool | str]]
+PLOTS_SETTINGS: DvcSettings = {"plots": {"html_template": "../.penstock/plots.html"}}  # relative to .dvc
+DVC_SETTINGS: DvcSettings = {"core": {"analytics": False, "check_update": False, "autostage": True}, **PLOTS_SETTINGS}
 NOT_COPIED = ("seeds.py",)  # the stage of tuned models
 
 
@@ -84,14 +80,18 @@ def init_project(root: Path) -> list[str]:
             "`penstock init --update` is for a project after an upgrade of penstock"
         )
     done = _init_git_and_dvc(root)
-    for name, text in (("params.yaml", PARAMS), (".gitignore", GITIGNORE), ("reports/.gitkeep", "")):
-        if not (root / name).exists():
-            write_text(root / name, text)
-            done.append(f"wrote {name}")
-    ignored = root / ".dvcignore"
-    lines = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
-    write_text(ignored, lines + (template / ".dvcignore").read_text(encoding="utf-8"))
+    write_text(root / "params.yaml", PARAMS)
+    write_text(root / "reports" / ".gitkeep", "")  # the report stage depends on the folder
+    _append(root / ".gitignore", GITIGNORE)
+    _append(root / ".dvcignore", (template / ".dvcignore").read_text(encoding="utf-8"))
+    done.append("wrote params.yaml, .gitignore and .dvcignore")
     return [*done, *_write_code(Project(root), template), "next: penstock new dataset NAME --from PATH_OR_URL"]
+
+
+def _append(path: Path, text: str) -> None:
+    """Add lines to a file that the user, git or DVC may have written before."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, f"{before.rstrip()}\n\n{text}" if before.strip() else text)
 
 
 def update_project(root: Path) -> list[str]:
@@ -151,17 +151,26 @@ def _template() -> Path:
 
 def _init_git_and_dvc(root: Path) -> list[str]:
     """Run `git init` and `dvc init` where the folder has neither, and set what Penstock needs of DVC."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
     done = []
     if not _is_in_git(root):
         _run(["git", "init", "--quiet"], root)
         done.append("git init")
-    if not (root / ".dvc").is_dir():
-        subfolder = [] if (root / ".git").exists() else ["--subdir"]
-        _dvc(["init", "--quiet", *subfolder], root)
-        done.append("dvc init")
-    for key, value in DVC_SETTINGS.items():
-        _dvc(["config", key, value], root)
-    return done
+    settings = PLOTS_SETTINGS
+    try:
+        if not (root / ".dvc").is_dir():
+            Repo.init(str(root), subdir=not (root / ".git").exists()).close()
+            done.append("dvc init")
+            settings = DVC_SETTINGS
+        with Repo(str(root)) as repo, repo.config.edit("repo") as written:
+            for section, values in settings.items():
+                written.setdefault(section, {}).update(values)
+    except DvcException as error:
+        raise PenstockError(f"dvc: {error}") from None
+    shown = [f"{section}.{key}" for section, values in settings.items() for key in values]
+    return [*done, f"set in .dvc/config: {', '.join(shown)}"]
 
 
 def _is_in_git(root: Path) -> bool:
@@ -170,10 +179,6 @@ def _is_in_git(root: Path) -> bool:
     except FileNotFoundError:
         raise PenstockError("git: not installed; `dvc exp` and the lineage of models need it") from None
     return done.returncode == 0
-
-
-def _dvc(arguments: Sequence[str], root: Path) -> None:
-    _run([sys.executable, "-m", "dvc", *arguments], root)
 
 
 def _run(command: Sequence[str], root: Path) -> None:
