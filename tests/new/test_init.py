@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -133,7 +134,12 @@ def installed(repository, tmp_path_factory):
     """The Python of an environment with a real wheel of this repository; other packages are those of the tests."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip"]
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder / "wheels", repository], check=True)
+    source = folder / "source"  # setuptools writes into the folder that it builds
+    for name in ("src", "pipelines", ".dvc/plots"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "dvc.yaml", ".dvcignore"):
+        shutil.copy(repository / name, source)
+    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder / "wheels", source], check=True)
     venv.create(folder / "venv", with_pip=False)
     (site,) = (folder / "venv").glob("lib/python*/site-packages")
     (wheel,) = (folder / "wheels").glob("*.whl")
