@@ -27,6 +27,7 @@ from penstock.core.paths import Project
 from penstock.core.signals import Interrupted
 from penstock.lineage.command import add_lineage_command
 from penstock.new.command import add_new_command
+from penstock.new.init_command import add_init_command
 from penstock.prediction.command import add_predict_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    add_init_command(commands)
     check = commands.add_parser("check", help="check params.yaml, and name each mistake by line and key")
     check.add_argument(
         "model", nargs="*", help="models to try as well: overfit 32 rows, export, compare with onnxruntime"

@@ -56,6 +56,11 @@ class Project:
         return self.root / "dvc.yaml"
 
     @property
+    def code_record(self) -> Path:
+        """Hashes of the installed code of Penstock, where the project is no clone of it."""
+        return self.root / "pipelines" / "penstock.json"
+
+    @property
     def tuned_pipeline(self) -> Path:
         return self.root / "tuned" / "dvc.yaml"
 

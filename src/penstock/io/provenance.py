@@ -5,13 +5,15 @@ The weights file stores the provenance, and every later stage reads it there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penstock.config.params import Config, TrainerConfig
 from penstock.core.paths import Project
-from penstock.io.files import canonical_hash, dvc_directory_hash, sha256
+from penstock.io.code_record import has_own_source, recorded_sources
+from penstock.io.files import canonical_hash, dvc_directory_hash, read_json, sha256
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,22 @@ def training_provenance(project: Project, config: Config, model: str) -> Provena
         model=model,
         data=dvc_directory_hash(project.processed(config.model(model).dataset)),
         parameters=canonical_hash(training_relevant_settings(config, model)),
-        code=canonical_hash({source: sha256(project.root / source) for source in _sources(project, config, model)}),
+        code=canonical_hash(training_sources(project, config, model)),
     )
 
 
-def _sources(project: Project, config: Config, model: str) -> list[str]:
-    """Return the Python files that the train stage of dvc.yaml depends on, including those in folders."""
+def training_sources(project: Project, config: Config, model: str) -> dict[str, str]:
+    """Return the SHA-256 of the Python files that the train stage of dvc.yaml depends on, by path in the project.
+
+    In a project without a clone, those of Penstock are the recorded ones; their paths are those in a clone.
+
+    Raises:
+        MissingFileError: The record of Penstock's code is missing.
+    """
     from ruamel.yaml import YAML
 
     stages = YAML(typ="safe").load(project.pipeline.read_text(encoding="utf-8"))["stages"]
+    train = stages["train"]["do"]
     settings = config.model(model)
     values = {
         "${item.task}": settings.task,
@@ -80,13 +89,27 @@ def _sources(project: Project, config: Config, model: str) -> list[str]:
         "${item.dataset}": settings.dataset,
         "${key}": model,
     }
-    found: set[str] = set()
-    for dep in stages["train"]["do"]["deps"]:
-        for placeholder, value in values.items():
-            dep = dep.replace(placeholder, value)  # noqa: PLW2901
+    found: dict[str, str] = {}
+    for dep in _filled_in(train["deps"], values):
         if dep.startswith(("src/", "pipelines/")):
-            found |= {path.relative_to(project.root).as_posix() for path in python_files(project.root / dep)}
-    return sorted(found)
+            for path in python_files(project.root / dep):
+                found[path.relative_to(project.root).as_posix()] = sha256(path)
+    if not has_own_source(project):
+        record = read_json(project.code_record)
+        name = project.code_record.relative_to(project.root).as_posix()
+        (keys,) = (params[name] for params in train["params"] if isinstance(params, dict) and name in params)
+        for key in _filled_in(keys, values):
+            found |= recorded_sources(record, key)
+    return dict(sorted(found.items()))
+
+
+def _filled_in(texts: Iterable[str], values: Mapping[str, str]) -> Iterator[str]:
+    """Yield texts of dvc.yaml with the values of their placeholders."""
+    for text in texts:
+        filled = text
+        for placeholder, value in values.items():
+            filled = filled.replace(placeholder, value)
+        yield filled
 
 
 def python_files(path: Path) -> list[Path]:

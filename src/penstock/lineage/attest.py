@@ -17,7 +17,7 @@ from penstock.attestation.statement import Statement
 from penstock.core.credentials import without_credentials
 from penstock.core.errors import AttestationError
 from penstock.io.files import sha256, write_text
-from penstock.io.provenance import _sources  # io must not change: every training depends on it
+from penstock.io.provenance import training_sources
 from penstock.lineage.chain import Chain
 from penstock.lineage.place import Place, remote
 from penstock.lineage.trace import Trace
@@ -112,8 +112,9 @@ def _code(trace: Trace, place: Place) -> Iterator[dict[str, Any]]:
         origin = without_credentials(remote(trace.project))
         address = {"uri": f"git+{origin}@{trace.commit}"} if "://" in origin else {}
         yield {"name": "source", **address, "digest": {"gitCommit": trace.commit}}
-    for name in ("params.yaml", *_sources(place.project, place.config, place.model)):
-        yield {"name": name, "digest": {"sha256": sha256(place.project.root / name)}}
+    sources = training_sources(place.project, place.config, place.model)
+    for name, found in {"params.yaml": sha256(place.project.params), **sources}.items():
+        yield {"name": name, "digest": {"sha256": found}}
 
 
 def _run(trace: Trace) -> dict[str, Any]:

@@ -26,7 +26,7 @@ SHORT = 7  # digits of a commit, as git shows it
 COPIED = ("params.yaml", "dvc.yaml", "dvc.lock", "src", "pipelines", "reports", "tuned")
 ACCELERATORS, MOST_GPUS = ("cpu", "gpu", "mps"), 64  # of one machine
 # Modules that compute the hashes: other ones may give other hashes for the same settings.
-COMPUTING = ("src/penstock/config", "src/penstock/io/provenance.py")
+COMPUTING = ("src/penstock/config", "src/penstock/io/provenance.py", "pipelines/penstock.json")
 
 
 @dataclass(frozen=True)

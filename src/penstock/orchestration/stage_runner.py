@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import penstock
 from penstock.config.loading import load_config, place_of
 from penstock.config.params import Config
 from penstock.core import console
@@ -18,6 +17,7 @@ from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero, re
 from penstock.core.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
+from penstock.io.code_record import SOURCE, has_own_source, package_folder, require_recorded_code
 from penstock.orchestration.openlineage import stage_events
 from penstock.orchestration.resources import use_threads
 from penstock.reporting.plots_page import ensure_plots_page
@@ -72,9 +72,12 @@ def _project_and_config() -> tuple[Project, Config]:
 
 
 def _require_own_code(project: Project) -> None:
-    """Check that this process imported the project's own code, which the provenance of a model contains the hash of."""
-    package = Path(penstock.__path__[0]).resolve()
-    if package != (project.root / "src" / "penstock").resolve():
+    """Check that this process imported the code that the provenance of a model contains the hash of."""
+    if not has_own_source(project):
+        require_recorded_code(project)
+        return
+    package = package_folder()
+    if package != (project.root / SOURCE).resolve():
         raise ConfigError(
             f"this process runs the code in {package}, not that of {project.root}: "
             f"start {project.root / 'pipelines' / Path(sys.argv[0]).name}"
