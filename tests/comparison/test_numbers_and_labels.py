@@ -63,7 +63,7 @@ def clinic(here):
             vocab_size=0,
             classes=() if target["kind"] == "number" else LABELS,
             description="patients",
-            target=target["kind"],
+            target="number" if target["kind"] == "number" else "labels",
             columns=(
                 ColumnInfo(name="bmi", kind="number"),
                 ColumnInfo(name="site", kind="category", categories=("A", "B")),

@@ -94,10 +94,9 @@ def project(repository, tmp_path_factory):
     root = tmp_path_factory.mktemp("own")
     project = reported_project(repository, root)
     source = str(table(root))
-    request = {"source": source, "test": None, "kind": None, "group": None, "time": None}
     labels = ("high", "old", "heavy")
-    new_dataset(project, Request(name="progress", target=("progress", "pressure"), leave_out=labels, **request))
-    new_dataset(project, Request(name="risks", target=labels, leave_out=("progress", "pressure"), **request))
+    new_dataset(project, Request("progress", source, target=("progress", "pressure"), leave_out=labels))
+    new_dataset(project, Request("risks", source, target=labels, leave_out=("progress", "pressure")))
     for name, task in MODELS.items():
         evaluated(project, name, task)
     return project
