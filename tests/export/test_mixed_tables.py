@@ -4,18 +4,24 @@ import csv
 import hashlib
 import io
 import json
+import shutil
+import subprocess
+import sys
 import urllib.request
 from typing import Annotated
 
+import mlflow
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from mlflow import MlflowClient
 from pydantic import Field, TypeAdapter
 
 from penstock.cli import main
 from penstock.config.data import DatasetConfig
 from penstock.config.models import ModelConfig
+from penstock.core.paths import Project
 from penstock.data.preprocessing.preprocess import preprocess
 from penstock.data.sources.read import read_dataset
 from penstock.data.sources.rows import by_column
@@ -29,6 +35,8 @@ from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import Provenance
 from penstock.models.common.build import build_network
 from penstock.models.common.fitted import FittedLayer
+from penstock.registry.registration import VersionContent, register_version
+from penstock.reporting.snippet import snippet
 from tests.serving.server_process import serving
 
 TOWNS = [f"town {number}" for number in range(50)]
@@ -174,6 +182,32 @@ def test_example_rows_are_read_as_they_were_written(exported, tmp_path):
     assert found.dtype == exported.raw.dtype
     for name, values in by_column(exported.raw[:3]).items():
         np.testing.assert_array_equal(found[name], values)
+
+
+def test_the_code_of_the_model_card_runs_beside_the_file(exported, tmp_path):
+    files = Project(tmp_path).model("houses", "models")
+    write_arrays(files.examples, example_arrays(exported.raw[:3]))
+    code = snippet(exported.session, files)
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=exported.path.parent).strip()
+
+
+@pytest.mark.parametrize("exported", ["regression"], indirect=True, scope="module")
+def test_mlflow_registers_the_file_with_a_signature_of_its_columns(exported, tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.create_experiment("houses", artifact_location=(tmp_path / "mlruns").as_uri())
+    run_id = client.create_run(experiment).info.run_id
+    content = VersionContent(
+        name="houses",
+        path=exported.path,
+        sha256=hashlib.sha256(exported.path.read_bytes()).hexdigest(),
+        example=exported.raw[:3],
+        provenance=Provenance("houses", "d", "p", "c"),
+    )
+    version = register_version(client, run_id, content)
+    info = mlflow.models.get_model_info(client.get_model_version("houses", version.version).source)
+    assert info.signature.inputs.input_names() == list(COLUMNS)
+    assert info.signature.outputs.input_names() == ["prediction"]
 
 
 def post(url, content):
