@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from huggingface_hub import ModelCard, ModelCardData
@@ -48,7 +47,7 @@ SCORES = {"progress_tabular": "r2", "risks_tabular": "macro_f1"}
 def table(folder):
     """Write a table of patients with a category, missing values, two numbers and three labels."""
     found = load_diabetes(scaled=False, as_frame=True).frame
-    rows = pd.DataFrame({"age": found.age, "bmi": found.bmi, "site": np.where(found.sex == 1, "north", "south")})
+    rows = found[["age", "bmi"]].assign(site=np.where(found.sex == 1, "north", "south"))
     rows.loc[::5, "site"] = None
     rows["progress"], rows["pressure"] = found.target, found.bp
     rows["high"], rows["old"], rows["heavy"] = found.target > 150, found.age > 60, found.bmi > 28
