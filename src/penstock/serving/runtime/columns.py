@@ -198,6 +198,6 @@ def _value(told: object, spec: TensorSpec) -> Any:  # noqa: ANN401  (of the type
     if spec.datatype in ("BYTES", "BOOL"):
         return told if isinstance(told, str if spec.datatype == "BYTES" else bool) else None
     with suppress(ValueError, TypeError, OverflowError):
-        number: Any = np.array([told if told != NAN else float("nan")], spec.dtype).tolist()[0]
-        return number
+        number = np.array([told if told != NAN else float("nan")], spec.dtype)[0]
+        return float(str(number)) if number.dtype.kind == "f" else number.item()  # 44.755, not 44.755001068115234
     return None
