@@ -153,13 +153,14 @@ class TabularConfig(BaseConfig):
 
     kind: Literal["tabular"] = Field(description="Ensemble of multilayer perceptrons for tables.")
     members: Positive = Field(default=16, description="Members of the ensemble; 1 is one perceptron.")
-    hidden_sizes: Sizes = Field(default=(128, 128), description="Widths of the layers between inputs and output.")
+    hidden_sizes: Annotated[Sizes, AfterValidator(not_empty)] = Field(
+        default=(128, 128), description="Widths of the layers between inputs and output."
+    )
     bins: Annotated[int, Field(ge=2)] | None = Field(
         default=16,
         description="Bins of the piecewise-linear encoding of each number (Gorishniy et al., 2022), at quantiles of "
-        "the training rows. None standardizes the numbers.",
+        "the training rows, beside the standardized number. None leaves it out.",
     )
-    embedding_dim: Positive = Field(default=8, description="Width of the vector of each encoded number.")
     dropout: Dropout = Field(default=0.1, description="Dropout after each hidden layer, 0..1.")
 
 

@@ -101,7 +101,7 @@ class AugmentationConfig(BaseConfig):
     )
 
 
-class _SupervisedTrainingConfig(BaseConfig):
+class SupervisedTrainingConfig(BaseConfig):
     """What the trainings of all tasks but the adversarial one have in common."""
 
     seed: Seed = Field(default=1, description="Seed of weights, order of rows, dropout and augmentation; 0 or more.")
@@ -138,7 +138,7 @@ class _SupervisedTrainingConfig(BaseConfig):
     )
 
 
-class TrainingConfig(_SupervisedTrainingConfig):
+class TrainingConfig(SupervisedTrainingConfig):
     """How a classifier or an autoencoder is trained."""
 
     loss: Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"] = Field(
@@ -155,7 +155,7 @@ class TrainingConfig(_SupervisedTrainingConfig):
     )
 
 
-class RegressionTrainingConfig(_SupervisedTrainingConfig):
+class RegressionTrainingConfig(SupervisedTrainingConfig):
     """How a regression is trained. The targets are standardised for the loss."""
 
     loss: Literal["mean_squared_error", "mean_absolute_error", "huber"] = Field(
@@ -167,7 +167,7 @@ class RegressionTrainingConfig(_SupervisedTrainingConfig):
     )
 
 
-class MultilabelTrainingConfig(_SupervisedTrainingConfig):
+class MultilabelTrainingConfig(SupervisedTrainingConfig):
     """How a multi-label classifier is trained."""
 
     loss: Literal["binary_cross_entropy"] = Field(

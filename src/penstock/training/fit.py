@@ -189,7 +189,7 @@ def _prepare_module(setup: TrainingSetup, train: ArraySplit) -> BaseModule:
     module = setup.build_module(setup.model, setup.info)
     # Convolutions on CPUs take three quarters of the time with channels last; nothing else has four dimensions.
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types forget it
-    _fit_layers(module.network, train)
+    _fit_layers(module, train)
     _init_embeddings(module.network, train)
     return module
 
@@ -273,8 +273,8 @@ def _restore(module: BaseModule, callbacks: list[Callback], saved: dict[str, Any
         callback.load_state_dict(saved["callbacks"][callback.state_key])
 
 
-def _fit_layers(network: nn.Module, train: ArraySplit) -> None:
-    for layer in network.modules():
+def _fit_layers(module: BaseModule, train: ArraySplit) -> None:
+    for layer in module.modules():
         if isinstance(layer, FittedLayer):
             layer.fit(torch.from_numpy(train.inputs), torch.from_numpy(train.labels))
 

@@ -11,10 +11,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from penstock.config.training import TrainingConfig
+from penstock.config.training import SupervisedTrainingConfig
 from penstock.data.datamodule import Batch
 from penstock.models.common.base import ExportableModel
-from penstock.training.metrics import EpochMean
+from penstock.training.augmentation import augment
+from penstock.training.metrics import EpochMean, same
 from penstock.training.optimizers import build_optimizer, build_schedule
 from penstock.training.steps import planned_steps
 
@@ -30,6 +31,8 @@ class BaseModule(LightningModule):
     """The validation metric whose lowest value selects the weights that are kept; None keeps the last ones."""
     score: ClassVar[str] = ""
     """The metric that people compare models by, without `train/` or `val/` before it; empty for none."""
+    score_of_mean = staticmethod(same)
+    """Computes the score of an epoch, a scalar, from the mean over its rows that is logged for it."""
     num_optimizers: ClassVar[int] = 1
 
     def __init__(self, network: ExportableModel) -> None:
@@ -43,12 +46,19 @@ class BaseModule(LightningModule):
         return self.trainer.precision != "32-true"
 
     def log_mean(self, name: str, mean: Tensor, rows: int) -> None:
-        """Log a mean over `rows` rows of a batch; the epoch's value is the mean over all rows of all processes."""
+        """Log a mean over `rows` rows of a batch; the epoch's value is the mean over all rows of all processes.
+
+        A mean that is logged for the score may have any shape: `score_of_mean` computes the score from it.
+        """
         if name not in self.epoch_means:
-            self.epoch_means[name] = EpochMean().to(self.device)
+            self.epoch_means[name] = self._epoch_mean(name, mean.shape)
         cast(EpochMean, self.epoch_means[name]).update(mean, rows)
         if not self.training:  # `self.log` costs as much as the step of a small network: a training logs once an epoch
             self._log_metric(name)
+
+    def _epoch_mean(self, name: str, shape: tuple[int, ...]) -> EpochMean:
+        summarize = self.score_of_mean if name.endswith(f"/{self.score}") else same
+        return EpochMean(shape, summarize).to(self.device)
 
     def train_means(self) -> dict[str, float]:
         """The means of this epoch's training steps so far, over all processes."""
@@ -72,7 +82,7 @@ class BaseModule(LightningModule):
     def load_rank_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `rank_state` gave."""
         for name, sums in state.items():
-            metric = EpochMean().to(self.device)
+            metric = self._epoch_mean(name, sums.shape[1:])
             metric.load_sums(sums)
             self.epoch_means[name] = metric
 
@@ -90,18 +100,25 @@ class BaseModule(LightningModule):
 class SupervisedModule(BaseModule):
     """Training against a target: loss, penalties on the weights, one optimizer and its schedule.
 
-    A subclass gives the loss of a batch and the score beside it.
+    A subclass gives the loss of a batch and the score beside it. Its layers of class `FittedLayer`, in the network or
+    beside it, are fitted to the training rows before training.
     """
 
     selected_by = "val/loss"
 
-    def __init__(self, network: ExportableModel, settings: TrainingConfig) -> None:
+    def __init__(self, network: ExportableModel, settings: SupervisedTrainingConfig) -> None:
         super().__init__(network)
         self.settings = settings
 
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean loss and mean score over the rows of a batch, two scalars."""
+        """Mean loss over the rows of a batch, a scalar, and the mean that `score_of_mean` takes."""
         raise NotImplementedError
+
+    def augmented(self, inputs: Tensor) -> Tensor:
+        """Return training images changed at random, if that is configured; other inputs as they are."""
+        if self.training and self.settings.augmentation:
+            return augment(inputs, self.settings.augmentation)
+        return inputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.objective(batch, self._log_loss_and_score("train", batch))

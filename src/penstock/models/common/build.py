@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
+from torch import nn
+
 from penstock.config.models import (
     ClassificationConfig,
     ModelConfig,
@@ -16,7 +18,7 @@ from penstock.config.models import (
     PredictorConfig,
     RegressionConfig,
 )
-from penstock.config.networks import TextNetworkConfig
+from penstock.config.networks import TabularConfig, TextNetworkConfig
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.base import ExportableModel
 from penstock.models.common.classifier import Classifier, output_width
@@ -38,7 +40,8 @@ def build_network(model: ModelConfig, info: DatasetInfo) -> ExportableModel:
         return whole
     network = model.network
     seen = restrict_to_model(network.tokens, info) if isinstance(network, TextNetworkConfig) else info
-    inputs = input_layer(seen)
+    # The tabular network has its own: it needs the numbers as they are.
+    inputs = nn.Identity() if isinstance(network, TabularConfig) else input_layer(seen)
     features = replace(seen, shape=(inputs.width,)) if isinstance(inputs, ColumnFeatures) else seen
     match model:
         case ClassificationConfig():

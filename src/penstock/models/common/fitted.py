@@ -16,6 +16,6 @@ class FittedLayer(nn.Module):
 
         Args:
             inputs: Training rows, [N, ...], as `forward` receives them.
-            labels: Their classes, int64 [N].
+            labels: Their classes, int64 [N]; several labels or numbers: float32 [N, labels].
         """
         raise NotImplementedError

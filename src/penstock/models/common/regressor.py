@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from penstock.models.common.base import ExportableModel, InputSpec
+from penstock.models.common.fitted import FittedLayer
 
 
-class Regressor(ExportableModel):
+class Regressor(ExportableModel, FittedLayer):
     """Apply an input layer, then a network. `forward` maps processed inputs [N, *shape] to standardized targets.
 
     Args:
@@ -29,8 +30,8 @@ class Regressor(ExportableModel):
         self.register_buffer("mean", torch.zeros(targets))
         self.register_buffer("standard_deviation", torch.ones(targets))
 
-    def fit_targets(self, labels: Tensor) -> None:
-        """Estimate mean and standard deviation of the targets of the training rows, float32 [N, targets]."""
+    def fit(self, inputs: Tensor, labels: Tensor) -> None:
+        """Estimate mean and standard deviation of the targets; constant targets are only centered."""
         exact = labels.double()
         deviation = exact.std(dim=0, correction=0)
         self.mean.copy_(exact.mean(dim=0))
@@ -39,6 +40,10 @@ class Regressor(ExportableModel):
     def forward(self, inputs: Tensor) -> Tensor:
         standardized: Tensor = self.network(self.inputs(inputs))
         return standardized
+
+    def standardized(self, labels: Tensor) -> Tensor:
+        """Return targets in their units, [N, targets], as `forward` predicts them."""
+        return (labels - self.mean) / self.standard_deviation
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the targets in their units, float32 [N, targets]."""

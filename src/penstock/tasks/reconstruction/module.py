@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from penstock.config.models import ReconstructionConfig
+from penstock.config.training import TrainingConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
@@ -19,6 +20,7 @@ class ReconstructionModule(SupervisedModule):
 
     score = "mean_squared_error"
     network: Autoencoder
+    settings: TrainingConfig
 
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
         targets, logits = self.network.targets(batch.inputs), self.network(batch.inputs)
@@ -36,7 +38,7 @@ def build(model: ReconstructionConfig, info: DatasetInfo) -> BaseModule:
     """
     if model.training.loss == "cross_entropy":
         raise WrongSettingError("training.loss", "cross_entropy needs classes; use binary_cross_entropy")
-    for setting in ("label_smoothing", "augmentation"):
+    for setting in ("label_smoothing", "augmentation", "class_weights"):
         if getattr(model.training, setting):
             raise WrongSettingError(f"training.{setting}", "is for classification")
     network = build_network(model, info)
