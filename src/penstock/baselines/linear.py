@@ -1,20 +1,23 @@
-"""Logistic regression on raw inputs."""
+"""Linear models: logistic regression of a class or of each label, ridge regression of numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from penstock.baselines.common import Rows, fit_and_score
 from penstock.config.data import DatasetConfig
 from penstock.config.models import LinearBaselineConfig
-from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing.text import words
 from penstock.data.sources.read import read_dataset
 from penstock.data.sources.rows import raw_split_for
@@ -23,38 +26,51 @@ from penstock.io.processed_dataset import ProcessedDataset
 
 ITERATIONS = 200
 # Fitting stops below this gradient. Text needs a lower value: TF-IDF features are small, and so is their gradient.
-TOLERANCE = {"table": 1e-3, "image": 1e-3, "text": 1e-4}
+TOLERANCE = {"table": 1e-3, "columns": 1e-3, "image": 1e-3, "text": 1e-4}
 
 
 def measure(
-    settings: LinearBaselineConfig, dataset: DatasetConfig, processed: ProcessedDataset, raw: Path
+    _settings: LinearBaselineConfig, dataset: DatasetConfig, processed: ProcessedDataset, raw: Path
 ) -> dict[str, Any]:
-    """Fit a logistic regression on the training rows.
+    """Fit a linear model on the training rows.
 
-    Tables are standardized. Pixels are divided by 255. Words are weighted by TF-IDF with 1 + log(count).
+    Tables are standardized. Pixels are divided by 255. Words are weighted by TF-IDF with 1 + log(count). Categories of
+    mixed tables are one-hot.
 
     Args:
-        settings: The entry of `baselines`.
         dataset: The entry of `datasets`.
         processed: The splits.
         raw: Folder of the official files.
 
     Returns:
-        `accuracy` on the test rows, 0..1.
+        Metrics of the test rows, as `fit_and_score` describes them.
 
     Raises:
         WrongSettingError: The training rows cannot be fitted.
     """
-    parts = read_dataset(dataset, raw)
-    train = raw_split_for(parts, "train")[processed.rows("train")]
-    test = raw_split_for(parts, "test")[processed.rows("test")]
     info = processed.info
-    model = make_pipeline(_features(info), LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[info.kind]))
-    try:
-        model.fit(train.inputs, train.labels)
-    except ValueError as error:  # such as texts without a common word
-        raise WrongSettingError("dataset", f"scikit-learn cannot fit {settings.dataset}: {error}") from None
-    return {"accuracy": round(float(model.score(test.inputs, test.labels)), 6)}
+    train, test = _rows(dataset, processed, raw, "train"), _rows(dataset, processed, raw, "test")
+    return fit_and_score(make_pipeline(_features(info), _model(info)), train, test, info)
+
+
+def _rows(dataset: DatasetConfig, processed: ProcessedDataset, raw: Path, split: Literal["train", "test"]) -> Rows:
+    """Return the rows of a split: raw inputs, or the processed columns of a mixed table."""
+    if processed.info.kind == "columns":
+        encoded = processed.split(split)
+        return np.asarray(encoded.inputs), encoded.labels
+    rows = raw_split_for(read_dataset(dataset, raw), split)[processed.rows(split)]
+    return rows.inputs, rows.labels
+
+
+def _model(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
+    logistic = LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE[info.kind])
+    match info.target:
+        case "class":
+            return logistic
+        case "labels":
+            return OneVsRestClassifier(logistic)
+        case "number":
+            return Ridge()
 
 
 def _features(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)
@@ -64,8 +80,23 @@ def _features(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyp
             return make_pipeline(FunctionTransformer(words, kw_args={"rule": info.word_rule}), weights)
         case "image":
             return FunctionTransformer(_flat_shares)
-        case _:
+        case "columns":
+            return _columns(info)
+        case "table":
             return StandardScaler()
+
+
+def _columns(info: DatasetInfo) -> Any:  # noqa: ANN401
+    """Standardize numbers, with the mean and a flag for missing ones; encode categories one-hot, a missing one too."""
+    numbers = [place for place, column in enumerate(info.columns) if column.kind in ("number", "date")]
+    others = [place for place in range(len(info.columns)) if place not in numbers]
+    filled = SimpleImputer(add_indicator=True, keep_empty_features=True)
+    return ColumnTransformer(
+        [
+            ("numbers", make_pipeline(filled, StandardScaler()), numbers),
+            ("categories", OneHotEncoder(handle_unknown="ignore"), others),
+        ]
+    )
 
 
 def _flat_shares(images: NDArray[np.uint8]) -> NDArray[np.float32]:
