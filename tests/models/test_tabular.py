@@ -1,4 +1,4 @@
-"""Test the ensemble for tables: encodings, the mean of its members, the exported file, and its scores on real tables."""
+"""Test the ensemble for tables: encodings, the mean of its members, the exported file, and scores on real tables."""
 
 import numpy as np
 import onnxruntime
@@ -112,11 +112,11 @@ def test_probabilities_are_the_mean_of_the_members():
     [(load_wine, "class", HistGradientBoostingClassifier), (load_diabetes, "number", HistGradientBoostingRegressor)],
 )
 def test_defaults_reach_gradient_boosting(config, load, target, trees):
-    """Two seeds of split and training; docs and the report have five, of more tables."""
+    """The mean of five seeds of split and training: one row of wine's 36 test rows is 0.028."""
     inputs, labels = load(return_X_y=True)
     inputs = inputs.astype(np.float32)
     differences = []
-    for seed in (1, 2):
+    for seed in range(1, 6):
         classes = labels if target == "class" else None
         learn, test = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=seed, stratify=classes)
         train, validation = train_test_split(
