@@ -205,7 +205,9 @@ def test_mlflow_registers_the_file_with_a_signature_of_its_columns(exported, tmp
         provenance=Provenance("houses", "d", "p", "c"),
     )
     version = register_version(client, run_id, content)
-    info = mlflow.models.get_model_info(client.get_model_version("houses", version.version).source)
+    source = client.get_model_version("houses", version.version).source
+    assert source
+    info = mlflow.models.get_model_info(source)
     assert info.signature.inputs.input_names() == list(COLUMNS)
     assert info.signature.outputs.input_names() == ["prediction"]
 

@@ -34,9 +34,11 @@ def measure(
     Raises:
         WrongSettingError: The inputs are no table.
     """
-    info, train, test = processed.info, processed.split("train"), processed.split("test")
+    info = processed.info
     if info.kind not in ("table", "columns"):
-        raise WrongSettingError("kind", f"boosting needs a table, {settings.dataset} has {info.kind} inputs")
+        problem = f"boosting needs a table, {settings.dataset} has {info.kind} inputs; use linear"
+        raise WrongSettingError("kind", problem)
+    train, test = processed.split("train"), processed.split("test")
     model = _model(info)
     model.fit(np.asarray(train.inputs), _targets(info, train.labels))
     return scores(info, model.predict(np.asarray(test.inputs)), test.labels)

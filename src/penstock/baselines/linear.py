@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from penstock.config.models import LinearBaselineConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing.text import words
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import raw_split_for
+from penstock.data.sources.rows import RawSplit, raw_split_for
 from penstock.io.dataset_info import DatasetInfo
-from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
 ITERATIONS = 200
 # Fitting stops below this gradient. Text needs a lower value: TF-IDF features are small, and so is their gradient.
@@ -47,19 +47,23 @@ def measure(
     Raises:
         WrongSettingError: The training rows cannot be fitted.
     """
-    parts = read_dataset(dataset, raw)
-    train = raw_split_for(parts, "train")[processed.rows("train")]
-    test = raw_split_for(parts, "test")[processed.rows("test")]
     info = processed.info
-    inputs, test_inputs = train.inputs, test.inputs
-    if info.kind == "columns":
-        inputs, test_inputs = processed.split("train").inputs, processed.split("test").inputs
+    train, test = _rows(dataset, processed, raw, "train"), _rows(dataset, processed, raw, "test")
     model = make_pipeline(_features(info), _linear(info))
     try:
-        model.fit(inputs, train.labels)
+        model.fit(train.inputs, train.labels)
     except ValueError as error:  # such as texts without a common word
         raise WrongSettingError("dataset", f"scikit-learn cannot fit {settings.dataset}: {error}") from None
-    return scores(info, model.predict(test_inputs), test.labels)
+    return scores(info, model.predict(test.inputs), test.labels)
+
+
+def _rows(
+    dataset: DatasetConfig, processed: ProcessedDataset, raw: Path, split: Literal["train", "test"]
+) -> RawSplit | ArraySplit:
+    """Return the raw rows of a split; those of a mixed table are processed, in which categories are numbers."""
+    if processed.info.kind == "columns":
+        return processed.split(split)
+    return raw_split_for(read_dataset(dataset, raw), split)[processed.rows(split)]
 
 
 def _linear(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)

@@ -38,7 +38,7 @@ def build(model: ReconstructionConfig, info: DatasetInfo) -> BaseModule:
     """
     if model.training.loss == "cross_entropy":
         raise WrongSettingError("training.loss", "cross_entropy needs classes; use binary_cross_entropy")
-    for setting in ("label_smoothing", "augmentation"):
+    for setting in ("label_smoothing", "augmentation", "class_weights"):
         if getattr(model.training, setting):
             raise WrongSettingError(f"training.{setting}", "is for classification")
     network = build_network(model, info)
