@@ -27,6 +27,7 @@ SHELL = [
     for line in block.splitlines()
 ]
 IN_TABLES = re.findall(r"^\| `(\w+ [^`]+)` \|", TEXT, re.MULTILINE)
+NEW = [command for command in SHELL if command.startswith("penstock new ")]
 EXPERIMENTS = [command for command in SHELL if command.startswith("dvc exp ")]
 SERVERS = {"make ui", "make serve"}
 LAUNCHED = re.findall(r"`((?:torchrun|srun) [^`]+)`", TEXT)
@@ -123,9 +124,15 @@ def test_make_tuned_trains_the_tuned_models_and_shows_them_beside_the_others(cha
     assert all(f"## {name}\n" in (copy.root / "docs/models.md").read_text() for name in tuned)
 
 
-@pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one not in EXPERIMENTS])
+@pytest.mark.parametrize("command", [one for one in commands({"penstock", "dvc"}) if one not in {*EXPERIMENTS, *NEW}])
 def test_program_commands(small_run, command):
     assert small_run.run(*shlex.split(command)).stdout
+
+
+@pytest.mark.parametrize("command", NEW)
+def test_the_guide_runs_the_command_for_own_data(repository, command):
+    """tests/pipeline/test_own_data.py runs the guide."""
+    assert f"\n{command}\n" in (repository / "docs/your-own-data.md").read_text()
 
 
 @pytest.mark.slow
