@@ -348,7 +348,7 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
         ),
         ("src/penstock/models/gan.py", stages_of(["mnist_gan"])),
         ("src/penstock/tasks/reconstruction/module.py", {"train@mnist_autoencoder"}),
-        ("src/penstock/data/preprocessing/image.py", {"preprocess@mnist"}),
+        ("src/penstock/data/preprocessing/image.py", {f"preprocess@{name}" for name in CONFIG.datasets}),
         ("src/penstock/evaluation/evaluate.py", stages_of(MODELS, "validate") | {"report"}),
         ("src/penstock/evaluation/gates.py", stages_of(MODELS, "validate", "register") | {"report"}),
         ("src/penstock/tasks/adversarial/evaluation.py", {"validate@mnist_gan"}),
@@ -357,7 +357,7 @@ def test_an_edited_parameter_makes_only_its_stages_stale(changed_run, key, value
         (
             "src/penstock/data/sources/csv.py",
             {f"preprocess@{name}" for name in CONFIG.datasets}
-            | {f"baseline@{name}" for name in CONFIG.baselines if CONFIG.baselines[name].kind == "linear"}
+            | {f"baseline@{name}" for name in CONFIG.baselines}
             | stages_of(MODELS, "validate")
             | {"report"},
         ),
