@@ -15,7 +15,7 @@ from penstock.config.models import AdversarialConfig
 from penstock.config.params import Config
 from penstock.core.paths import Project
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import raw_split_for
+from penstock.data.sources.rows import part_for
 
 ROWS = 64
 # Outputs of onnxruntime itself differ by as much between batch sizes and numbers of threads.
@@ -65,5 +65,5 @@ def workload_of(project: Project, config: Config, model: str, path: Path) -> Wor
     if isinstance(settings, AdversarialConfig):
         return Workload(model, path, random.standard_normal((ROWS, settings.network.latent_dim), dtype=np.float32))
     dataset = settings.dataset
-    test = raw_split_for(read_dataset(config.dataset(dataset), project.raw(dataset)), "test").inputs
+    test = part_for(read_dataset(config.dataset(dataset), project.raw(dataset)), "test").inputs
     return Workload(model, path, test[random.choice(len(test), ROWS, replace=len(test) < ROWS)])

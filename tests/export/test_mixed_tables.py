@@ -45,7 +45,7 @@ TARGETS = {
     "multilabel": {"kind": "labels", "columns": ["old", "large"]},
     "classification": {"kind": "class", "column": "kind", "classes": ["flat", "house", "hut"]},
 }
-# Names with a blank, a dot, other letters, and one that is inside the graph of every network.
+# Names with a blank, a dot, a script other than Latin, and one that is inside the graph of every network.
 COLUMNS = {
     "living area": {"kind": "number", "required": True, "unit": "m2", "description": "Of all rooms."},
     "val_0": {"kind": "number"},

@@ -35,7 +35,7 @@ COLUMNS = (
 
 def first_model(kind, target, rows):
     """Return network and training of the first model that `penstock new dataset` makes."""
-    return {"network": network_of(kind), "training": training_of(kind, TASKS[target], rows)}
+    return {"network": network_of(kind), "training": training_of(kind, rows)}
 
 
 def info_of(target, shape, columns=(), classes=3):

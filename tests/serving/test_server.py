@@ -12,7 +12,7 @@ import pytest
 from penstock.config.loading import load_config
 from penstock.core.paths import Project
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import raw_split_for
+from penstock.data.sources.rows import part_for
 from penstock.evaluation.parity import network_outputs
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.weights import load_weights
@@ -55,7 +55,7 @@ def test_served_outputs_equal_the_trained_network(server, small_run, name, batch
     network = build_network(model, processed.info)
     load_weights(project.model(name, "models").weights, network)
     raw = read_dataset(config.dataset(model.dataset), project.raw(model.dataset))
-    rows = raw_split_for(raw, "test")[processed.rows("test")].inputs[:batch_size]
+    rows = part_for(raw, "test")[processed.rows("test")].inputs[:batch_size]
     trained = network_outputs(network, processed.split("test").inputs[: len(rows)])
 
     described = server.get(f"/v2/models/{name}").json()

@@ -19,7 +19,7 @@ from penstock.config.models import LinearBaselineConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing.text import words
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import RawSplit, raw_split_for
+from penstock.data.sources.rows import RawSplit, part_for
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 
@@ -63,7 +63,7 @@ def _rows(
     """Return the raw rows of a split; those of a mixed table are processed, in which categories are numbers."""
     if processed.info.kind == "columns":
         return processed.split(split)
-    return raw_split_for(read_dataset(dataset, raw), split)[processed.rows(split)]
+    return part_for(read_dataset(dataset, raw), split)[processed.rows(split)]
 
 
 def _linear(info: DatasetInfo) -> Any:  # noqa: ANN401  (scikit-learn is untyped)

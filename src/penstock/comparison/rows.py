@@ -21,7 +21,7 @@ from penstock.config.params import Config
 from penstock.core.errors import ComparisonError
 from penstock.core.paths import Project
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import RawSplit, raw_split_for
+from penstock.data.sources.rows import RawSplit, part_for
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import dvc_directory_hash
 
@@ -124,7 +124,7 @@ class _Data:
         """Return the test rows of a model, with the raw inputs of the project."""
         rows = np.load(io.BytesIO(self._read(candidate, ROWS)), allow_pickle=False)
         info = DatasetInfo.load(self._processed)
-        split = raw_split_for(read_dataset(self._settings, self._project.raw(self._dataset)), "test")
+        split = part_for(read_dataset(self._settings, self._project.raw(self._dataset)), "test")
         chosen: RawSplit = split[rows]
         return TestRows(
             dataset=self._dataset,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from penstock.config.models import ModelConfig
 from penstock.core.paths import ModelFiles
 from penstock.data.sources.read import read_dataset
-from penstock.data.sources.rows import raw_split_for
+from penstock.data.sources.rows import part_for
 from penstock.evaluation import tokenizer_parity
 from penstock.evaluation.int8 import evaluate_int8
 from penstock.evaluation.parity import LABELS, agreement, in_deviations, max_abs_diff, network_outputs
@@ -56,7 +56,7 @@ def evaluate(
     """
     processed = evaluation_inputs.processed
     parts = read_dataset(evaluation_inputs.dataset, evaluation_inputs.raw)
-    test = raw_split_for(parts, "test")[processed.rows("test")]
+    test = part_for(parts, "test")[processed.rows("test")]
     inputs, processed_inputs = task.eval_inputs(test, processed.split("test"), network)
 
     trained = network_outputs(network, processed_inputs)

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 
 from penstock.data.preprocessing.text import TextEncoder, restricted
-from penstock.data.sources.rows import RawSplit, raw_split_for
+from penstock.data.sources.rows import RawSplit, part_for
 from penstock.evaluation.parity import max_abs_diff, network_outputs
 from penstock.evaluation.session import onnx_outputs, open_session
 from penstock.export.graph import TEXT, TOKEN_IDS
@@ -50,7 +50,7 @@ def equal_token_ids(
     (max_length,), vocab_size = network.input_spec.shape, network.input_spec.vocab_size
     equal = texts = 0
     for split in SPLITS:
-        part = raw_split_for(parts, split)[processed.rows(split)]
+        part = part_for(parts, split)[processed.rows(split)]
         ids = onnx_outputs(session, part.inputs, BATCH_SIZE)[TOKEN_IDS]
         on_disk = restricted(processed.split(split).inputs, vocab_size, max_length)
         equal += int((ids == on_disk).all(axis=1).sum())

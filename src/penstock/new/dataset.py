@@ -16,16 +16,18 @@ from rich.table import Table
 from penstock.config.base import NAME_PATTERN
 from penstock.config.data import ImageConfig
 from penstock.config.loading import load_config
+from penstock.config.targets import OUTPUTS
 from penstock.core.console import output, print_table
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
+from penstock.data.sources import folder
 from penstock.data.sources.batch import SourceBatch
 from penstock.data.sources.images import decode
 from penstock.data.sources.read import read_batches
 from penstock.io.files import sha256, write_text
 from penstock.new.card import data_card
 from penstock.new.model import model_entry
-from penstock.new.params_file import add_entries, checked, with_entries
+from penstock.new.params_file import Addition
 from penstock.new.place import OWN_FILES, PlacedFile, place
 from penstock.new.profile import ColumnProfile, profiles_of
 from penstock.new.seen_file import SeenFile, look_at
@@ -35,7 +37,7 @@ TEST, VALIDATION, SEED = 0.2, 0.2, 42
 MOST_IMAGE_EDGE = 64
 MAX_VOCABULARY, MAX_WORDS = 20_000, 400
 READABLE = ("number", "category", "boolean", "date")
-RESERVED = ("probabilities", "label", "labels", "prediction")
+RESERVED = sorted({name for outputs in OUTPUTS.values() for name in outputs})
 """Outputs of exported files, which no input may be called."""
 
 
@@ -66,6 +68,19 @@ class _Seen:
     target: Target
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """File name of each part."""
+        return {part: one.path.name for part, one in self.parts.items()}
+
+    def images(self) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield the images of all parts, uint8 [height, width, 3]."""
+        source = self.file.source(self.names)
+        for part, one in self.parts.items():
+            for batch in folder.batches(source, one.path.parent, part, ["image", "label"]):
+                for row, content in enumerate(batch.arrow("image")):
+                    yield _decoded(batch, row, content.as_py())
+
 
 def new_dataset(project: Project, request: Request) -> None:
     """Look at the files and write the entries; nothing is written if something is wrong.
@@ -76,6 +91,16 @@ def new_dataset(project: Project, request: Request) -> None:
     """
     config = load_config(project.params)
     _require_free_name(project, request.name, {*config.datasets, *config.every_model, *config.baselines})
+    before = set((project.root / OWN_FILES).glob("*.zip"))
+    try:
+        _add(project, request)
+    except BaseException:
+        for archive in {*(project.root / OWN_FILES).glob(f"{request.name}*.zip")} - before:
+            archive.unlink()  # packed by this command
+        raise
+
+
+def _add(project: Project, request: Request) -> None:
     seen = _look(project, request)
     dataset = _entry(seen)
     baseline = _baseline(request.name, dataset)
@@ -88,14 +113,14 @@ def new_dataset(project: Project, request: Request) -> None:
         "baselines": {baseline["name"]: {"kind": baseline["kind"], "dataset": request.name}},
         "models": {model.name: model.settings},
     }
-    settings = checked(project.params, with_entries(project.params.read_text(encoding="utf-8"), entries))
+    addition = Addition.of(project.params, entries)
     for part, file in seen.parts.items():
-        for _ in read_batches(settings.dataset(request.name), file.path.parent, part):
+        for _ in read_batches(addition.config.dataset(request.name), file.path.parent, part):
             pass  # every row is as declared
     card = project.root / OWN_FILES / f"{request.name}.md"
     if card.exists():
         raise ConfigError(f"{project.shown(card)}: exists already; remove it, or choose another name")
-    add_entries(project.params, entries)
+    addition.write()
     write_text(card, data_card(request.name, dataset, seen.profiles, seen.rows, seen.notes))
     _show(project, seen, dataset, model.name, card)
 
@@ -143,7 +168,7 @@ def _profiles(
 
 def _entry(seen: _Seen) -> dict[str, Any]:
     """Return the entry of `datasets`."""
-    parts = {part: one.path.name for part, one in seen.parts.items()}
+    parts = seen.names
     first = next(iter(seen.parts.values()))
     files = {
         one.path.name: {"bytes": one.path.stat().st_size, "sha256": sha256(one.path)} for one in seen.parts.values()
@@ -227,14 +252,9 @@ def _texts(seen: _Seen, column: str) -> dict[str, Any]:
 def _images(seen: _Seen) -> dict[str, Any]:
     sizes: set[tuple[int, int]] = set()
     colour = False
-    for part, one in seen.parts.items():
-        names = {name: file.path.name for name, file in seen.parts.items()}
-        batches = import_module("penstock.data.sources.folder").batches
-        for batch in batches(seen.file.source(names), one.path.parent, part, ["image", "label"]):
-            for row, content in enumerate(batch.arrow("image")):
-                image = _decoded(batch, row, content.as_py())
-                sizes.add(image.shape[:2])
-                colour = colour or bool((image[..., :1] != image).any())
+    for image in seen.images():
+        sizes.add(image.shape[:2])
+        colour = colour or bool((image[..., :1] != image).any())
     settings: dict[str, Any] = {"kind": "image"} | ({"mode": "rgb"} if colour else {})
     edges = np.median(np.array(sorted(sizes)), axis=0)
     if len(sizes) > 1 or edges.max() > MOST_IMAGE_EDGE:
@@ -257,11 +277,7 @@ def _edge(dataset: Mapping[str, Any], seen: _Seen) -> int:
         return 0
     if "size" in dataset["inputs"]:
         return int(min(dataset["inputs"]["size"]))
-    names = {name: file.path.name for name, file in seen.parts.items()}
-    part, one = next(iter(seen.parts.items()))
-    batches = import_module("penstock.data.sources.folder").batches
-    batch = next(batches(seen.file.source(names), one.path.parent, part, ["image", "label"]))
-    return int(min(_decoded(batch, 0, batch.arrow("image")[0].as_py()).shape[:2]))
+    return int(min(next(seen.images()).shape[:2]))
 
 
 def _checks(seen: _Seen, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from typing import Any
 from penstock.config.base import NAME_PATTERN
 from penstock.config.data import DatasetConfig
 from penstock.config.loading import load_config
+from penstock.config.models import TARGET_KINDS
 from penstock.config.params import Config
 from penstock.core.console import output
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.io.files import read_json
-from penstock.new.params_file import add_entries
+from penstock.new.params_file import Addition
 from penstock.new.recipes import gates_of, network_of, training_of
 
-TASKS = {"class": "classification", "labels": "multilabel", "number": "regression"}
+TASKS = {target: task for task, target in TARGET_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def model_entry(  # noqa: PLR0913  (each is one fact of the dataset)
             "baseline": baseline,
             "reference": [f"Made by penstock new for {dataset}"],
             "network": architecture,
-            "training": training_of(inputs["kind"], task, rows),
+            "training": training_of(inputs["kind"], rows),
             # Better than a constant answer.
             "gates": gates_of(task, shares),
             "int8": {"serve": False, "reason": "slower"},
@@ -97,7 +98,7 @@ def new_model(project: Project, name: str, dataset: str, network: str | None) ->
         name=name,
         network=network,
     )
-    add_entries(project.params, {"models": {name: model.settings}})
+    Addition.of(project.params, {"models": {name: model.settings}}).write()
     output.print(f"{project.params.name}: model {name} ({model.settings['network']['kind']}) of {dataset}")
     output.print(f"\nNext:\n  penstock check {name}\n  dvc repro register@{name}", markup=False)
 

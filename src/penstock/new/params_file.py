@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,36 +21,44 @@ Entries = Mapping[str, Mapping[str, Any]]
 """Entries by block and name: {"datasets": {"wine": {...}}}."""
 
 
-def with_entries(text: str, entries: Entries) -> str:
-    """Return the text of params.yaml with further entries at the end of their blocks."""
-    for block, named in entries.items():
-        for name, entry in named.items():
-            text = with_entry(text, block, _yaml({name: entry}))
-    return text
+@dataclass(frozen=True)
+class Addition:
+    """Entries that are to be written at the end of their blocks."""
+
+    path: Path
+    before: str
+    """Text of params.yaml when the command began."""
+    after: str
+    config: Config
+    """Settings with the entries."""
+
+    @classmethod
+    def of(cls, path: Path, entries: Entries) -> Addition:
+        """Prepare the text with the entries.
+
+        Raises:
+            ConfigError: It would have a mistake.
+        """
+        before = after = path.read_text(encoding="utf-8")
+        for block, named in entries.items():
+            for name, entry in named.items():
+                after = with_entry(after, block, _yaml({name: entry}))
+        return cls(path, before, after, _loaded(path.name, after))
+
+    def write(self) -> None:
+        """Write params.yaml.
+
+        Raises:
+            ConfigError: The file has been changed meanwhile.
+        """
+        if self.path.read_text(encoding="utf-8") != self.before:
+            raise ConfigError(f"{self.path.name}: was changed meanwhile; run the command again")
+        write_text(self.path, self.after)
 
 
-def add_entries(path: Path, entries: Entries) -> None:
-    """Write entries into params.yaml, unless it then had a mistake.
-
-    Raises:
-        ConfigError: It would have one, or the file has been changed meanwhile.
-    """
-    before = path.read_text(encoding="utf-8")
-    after = with_entries(before, entries)
-    checked(path, after)
-    if path.read_text(encoding="utf-8") != before:
-        raise ConfigError(f"{path.name}: was changed meanwhile; run the command again")
-    write_text(path, after)
-
-
-def checked(path: Path, text: str) -> Config:
-    """Return the settings of a text that params.yaml shall have.
-
-    Raises:
-        ConfigError: It has mistakes.
-    """
+def _loaded(name: str, text: str) -> Config:
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
+        copy = Path(folder) / name
         copy.write_text(text, encoding="utf-8")
         return load_config(copy)
 

@@ -1,4 +1,4 @@
-"""Sensible networks and trainings by kind of inputs, target and number of rows.
+"""Sensible networks and trainings by kind of inputs and number of rows.
 
 They are starting points that `penstock sweep` improves. On scikit-learn's tables they reach gradient boosting:
 docs/your-own-data.md has the figures.
@@ -36,18 +36,17 @@ def network_of(kind: str, *, image_edge: int = 28, vocab_size: int = 0, max_leng
             return {"kind": "tabular"}
 
 
-def training_of(kind: str, task: str, rows: int) -> Settings:
+def training_of(kind: str, rows: int) -> Settings:
     """Return a training.
 
     Args:
         kind: Kind of inputs.
-        task: Task of the model.
         rows: Rows of the whole dataset.
     """
     if kind in ("table", "columns"):
-        return _of_table(task, rows)
+        return _of_table(rows)
     epochs = 30 if rows < FEW_ROWS else 10
-    settings: Settings = {
+    return {
         "epochs": epochs,
         "batch_size": 16 if rows < FEW_ROWS else 64,
         "optimizer": {"kind": "adam", "learning_rate": 0.003},
@@ -55,12 +54,11 @@ def training_of(kind: str, task: str, rows: int) -> Settings:
         "gradient_clip_norm": 1.0,
         "early_stopping": 5,
     }
-    return settings | _loss_of(task)
 
 
-def _of_table(task: str, rows: int) -> Settings:
+def _of_table(rows: int) -> Settings:
     small = rows < FEW_ROWS
-    settings: Settings = {
+    return {
         "epochs": 60 if small else 40,
         "batch_size": 32 if small else 256,
         "optimizer": {"kind": "adam", "learning_rate": 0.002, "weight_decay": 0.01},
@@ -68,11 +66,6 @@ def _of_table(task: str, rows: int) -> Settings:
         "ema_decay": 0.98,
         "early_stopping": 12,
     }
-    return settings | _loss_of(task)
-
-
-def _loss_of(task: str) -> Settings:
-    return {"loss": "binary_cross_entropy"} if task == "multilabel" else {}
 
 
 def gates_of(task: str, shares: Sequence[float]) -> Settings:

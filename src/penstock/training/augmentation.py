@@ -9,9 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from penstock.config.training import AugmentationConfig
+from penstock.core.errors import WrongSettingError
+from penstock.io.dataset_info import DatasetInfo
 
 # Knots per edge of the coarse grid of elastic deformations; an image of 28 pixels has a knot every seventh pixel.
 KNOTS = 5
+
+
+def require_images(settings: AugmentationConfig | None, info: DatasetInfo) -> None:
+    """Raise a WrongSettingError if other inputs than images shall be augmented."""
+    if settings and info.kind != "image":
+        raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")
 
 
 def augment(images: Tensor, settings: AugmentationConfig) -> Tensor:

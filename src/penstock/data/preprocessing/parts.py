@@ -136,11 +136,3 @@ def _joined(groups: list[NDArray[Any]]) -> NDArray[Any]:
     if len({batch.dtype for batch in groups}) > 1:
         raise WrongSettingError("split.time", "the column has numbers and dates; use one of them")
     return np.concatenate(groups)
-
-
-def part_for(parts: Mapping[str, PartRows], split: str) -> PartRows:
-    """Return the part that contains the rows of a split: the part of that name, `train` for validation, or `all`."""
-    for name in (split, "train" if split == "validation" else split):
-        if name in parts:
-            return parts[name]
-    return parts["all"]

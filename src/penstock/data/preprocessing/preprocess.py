@@ -15,8 +15,9 @@ from penstock.config.targets import NumberTargetConfig, class_names
 from penstock.data.preprocessing import checks, text
 from penstock.data.preprocessing.encoder import described
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
-from penstock.data.preprocessing.parts import PartRows, part_for, read_parts
+from penstock.data.preprocessing.parts import PartRows, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
+from penstock.data.sources.rows import part_for
 from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import atomic_folder

@@ -15,7 +15,8 @@ from penstock.config.data import DatasetConfig, SplitConfig
 from penstock.config.targets import class_names
 from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing.fingerprints import is_new
-from penstock.data.preprocessing.parts import PartRows, part_for
+from penstock.data.preprocessing.parts import PartRows
+from penstock.data.sources.rows import part_for
 from penstock.io.processed_dataset import SplitName
 
 Rows = dict[SplitName, NDArray[np.int64]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Selection = NDArray[np.int64] | slice
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def by_column(inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {name: inputs[name] for name in inputs.dtype.names or ()}
 
 
-def raw_split_for(parts: Mapping[str, RawSplit], split: Literal["train", "validation", "test"]) -> RawSplit:
+def part_for(parts: Mapping[str, Part], split: str) -> Part:
     """Return the part that contains the rows of a split: the part of that name, `train` for validation, or `all`."""
     for name in (split, "train" if split == "validation" else split):
         if name in parts:

@@ -50,6 +50,25 @@ class ExportableModel(nn.Module):
         return count_parameters(self)
 
 
+class Predictor(ExportableModel):
+    """Apply an input layer, then a network. `forward` maps processed inputs [N, *shape] to its output, float32 [N, C].
+
+    Args:
+        takes: The processed inputs.
+        inputs: The input layer.
+        network: The layers after it.
+    """
+
+    def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module) -> None:
+        super().__init__(takes)
+        self.inputs = inputs
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        output: Tensor = self.network(self.inputs(inputs))
+        return output
+
+
 def count_parameters(module: nn.Module) -> int:
     """Count the trainable parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -5,38 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from penstock.config.targets import OUTPUTS
 from penstock.core.errors import WrongSettingError
 from penstock.io.dataset_info import DatasetInfo
-from penstock.models.common.base import ExportableModel, InputSpec
+from penstock.models.common.base import Predictor
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "mean_squared_error"]
 
 
-class Classifier(ExportableModel):
-    """Apply an input layer, then a network.
-
-    `forward` maps processed inputs [N, *shape] of the dataset's dtype to logits, float32 [N, C]. Binary classifiers
-    with one sigmoid have logits [N, 1].
-
-    Args:
-        takes: The processed inputs.
-        inputs: The input layer.
-        network: The layers after it, up to the logits.
-    """
+class Classifier(Predictor):
+    """Predict one class. `forward` returns logits, float32 [N, C]; those of one sigmoid are [N, 1]."""
 
     outputs = OUTPUTS["class"]
-
-    def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module) -> None:
-        super().__init__(takes)
-        self.inputs = inputs
-        self.network = network
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.network(self.inputs(inputs))
-        return logits
 
     def predict(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Return probabilities, float32 [N, C], and labels, int64 [N]."""

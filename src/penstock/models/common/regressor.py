@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from penstock.config.targets import OUTPUTS
-from penstock.models.common.base import ExportableModel, InputSpec
+from penstock.models.common.base import InputSpec, Predictor
 from penstock.models.common.fitted import FittedLayer
 
 
-class Regressor(ExportableModel, FittedLayer):
-    """Apply an input layer, then a network. `forward` maps processed inputs [N, *shape] to standardized targets.
+class Regressor(Predictor, FittedLayer):
+    """Predict numbers. `forward` returns standardized targets, float32 [N, targets].
 
     Args:
         takes: The processed inputs.
@@ -23,9 +23,7 @@ class Regressor(ExportableModel, FittedLayer):
     outputs = OUTPUTS["number"]
 
     def __init__(self, takes: InputSpec, inputs: nn.Module, network: nn.Module, targets: int) -> None:
-        super().__init__(takes)
-        self.inputs = inputs
-        self.network = network
+        super().__init__(takes, inputs, network)
         self.mean: Tensor
         self.standard_deviation: Tensor
         self.register_buffer("mean", torch.zeros(targets))
@@ -37,10 +35,6 @@ class Regressor(ExportableModel, FittedLayer):
         deviation = exact.std(dim=0, correction=0)
         self.mean.copy_(exact.mean(dim=0))
         self.standard_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        standardized: Tensor = self.network(self.inputs(inputs))
-        return standardized
 
     def standardized(self, labels: Tensor) -> Tensor:
         """Return targets in their units, [N, targets], as `forward` predicts them."""

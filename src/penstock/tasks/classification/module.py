@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from penstock.config.models import ClassificationConfig
 from penstock.config.training import TrainingConfig
-from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.build import build_network
 from penstock.models.common.classifier import Classifier, Loss, predicted, probabilities
 from penstock.models.common.fitted import FittedLayer
 from penstock.models.common.members import of_each_member
+from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
 
 
@@ -103,8 +103,7 @@ def build(model: ClassificationConfig, info: DatasetInfo) -> BaseModule:
     Raises:
         WrongSettingError: The settings and the dataset are incompatible.
     """
-    if model.training.augmentation and info.kind != "image":
-        raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")
+    require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, Classifier)
     return ClassificationModule(network, model.training, len(info.classes))

@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from penstock.config.models import MultilabelConfig
 from penstock.config.training import MultilabelTrainingConfig
-from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.build import build_network
 from penstock.models.common.fitted import FittedLayer
 from penstock.models.common.members import of_each_member
 from penstock.models.common.multilabel import MultilabelClassifier
+from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
 
 
@@ -99,8 +99,7 @@ def build(model: MultilabelConfig, info: DatasetInfo) -> BaseModule:
     Raises:
         WrongSettingError: The settings and the dataset are incompatible.
     """
-    if model.training.augmentation and info.kind != "image":
-        raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")
+    require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, MultilabelClassifier)
     return MultilabelModule(network, model.training, len(info.classes))

@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from penstock.config.models import RegressionConfig
 from penstock.config.training import RegressionTrainingConfig
-from penstock.core.errors import WrongSettingError
 from penstock.data.datamodule import Batch
 from penstock.io.dataset_info import DatasetInfo
 from penstock.models.common.build import build_network
 from penstock.models.common.members import of_each_member
 from penstock.models.common.regressor import Regressor
+from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
 
 
@@ -70,8 +70,7 @@ def build(model: RegressionConfig, info: DatasetInfo) -> BaseModule:
     Raises:
         WrongSettingError: The settings and the dataset are incompatible.
     """
-    if model.training.augmentation and info.kind != "image":
-        raise WrongSettingError("training.augmentation", f"is for images, {info.dataset} has {info.kind} inputs")
+    require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, Regressor)
     return RegressionModule(network, model.training)
