@@ -106,6 +106,7 @@ def test_the_shipped_file_is_valid(config):
         ("rotation: 0.95, n", "rotate: 0.95, n", "mnist_cnn.gates.behaviour.rotate", "did you mean 'rotation'?"),
         ("accuracy: 0.985", "accuracy: 0.985, makro_f1: 0.9", "gates.makro_f1", "did you mean 'macro_f1'?"),
         ("accuracy: 0.985", "accuracy: 0.985, macro_f1: 2", "mnist_cnn.gates.macro_f1", "less than or equal to 1"),
+        ("positive:\n          - good", "postive:\n          - good", "opinions.postive", "did you mean 'positive'?"),
         ("        - James\n", '        - " "\n', "datasets.imdb.behaviour.names.names.0", "is empty"),
         ("names:\n        - James\n", "names: [Tom, Tom]\n        others:\n", "names.others", "unknown key"),
     ],

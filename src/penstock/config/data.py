@@ -18,7 +18,7 @@ from penstock.config.base import (
     mistake,
     not_empty,
 )
-from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig
+from penstock.config.behaviour import BEHAVIOUR_KINDS, BehaviourConfig, NegationTestConfig
 from penstock.config.columns import ColumnConfigs
 from penstock.config.sources import CsvConfig, SourceConfig, files_of
 from penstock.config.targets import OUTPUTS, ClassTargetConfig, TargetConfig
@@ -305,4 +305,8 @@ class DatasetConfig(BaseConfig):
             if test.kind not in known or not isinstance(self.target, ClassTargetConfig):
                 message = f"{test.kind} is not for inputs of kind {self.inputs.kind}, but {', '.join(known)} are"
                 raise mistake(message, at=["behaviour", name, "kind"])
+            for label in test.opinions if isinstance(test, NegationTestConfig) else ():
+                if label not in self.target.classes:
+                    problem = f"no class of the dataset{nearest(label, self.target.classes)}"
+                    raise mistake(problem, at=["behaviour", name, "opinions", label])
         return self

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.config.behaviour import BehaviourTestConfig, TextTestConfig
-from penstock.core.errors import ConfigError, nearest
 from penstock.evaluation.behaviour.images import perturbed_images
 from penstock.evaluation.behaviour.tables import perturbed_numbers
 from penstock.evaluation.behaviour.texts import perturbed_text
@@ -76,13 +75,9 @@ def run_behaviour_tests(
 
     Returns:
         Results by name, without tests that change no test row.
-
-    Raises:
-        ConfigError: A test names an unknown class.
     """
     results = {}
     for name, test in tests.items():
-        _require_known_classes(name, test, predictions)
         rows, inputs = _perturbed(test, predictions)
         if len(rows):
             results[name] = _result(test, predictions, rows, inputs)
@@ -111,13 +106,6 @@ def _result(
         "examples": [_example(predictions, answers, rows, inputs, int(place)) for place in shown],
     }
     return BehaviourResult(report, inputs[shown] if predictions.info.kind == "image" else None)
-
-
-def _require_known_classes(name: str, test: BehaviourTestConfig, predictions: Predictions) -> None:
-    classes, dataset = predictions.info.classes, predictions.info.dataset
-    if unknown := set(getattr(test, "opinions", {})) - set(classes):
-        key = f"datasets.{dataset}.behaviour.{name}.opinions.{min(unknown)}"
-        raise ConfigError(f"params.yaml: {key}: no class of the dataset{nearest(min(unknown), classes)}")
 
 
 def _perturbed(test: BehaviourTestConfig, predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[Any]]:
