@@ -113,6 +113,15 @@ def test_search_shows_the_newest_study_by_the_settings_that_differ(runs):
         assert saved["orderByAsc"] is (score == "mean_squared_error")
 
 
+def test_axes_of_the_search_are_settings_that_every_trial_has(runs):
+    runs.train("trial 0", "accuracy", 0.9, study="optimizers", rate=0.1)
+    runs.train("trial 1", "accuracy", 0.8, study="optimizers", rate=0.2, kind="sgd", momentum=0.9)
+    saved = state(runs, SEARCH)
+    (chart,) = (chart for chart in saved["compareRunCharts"] if chart["type"] == "PARALLEL")
+    assert chart["selectedParams"] == ["training.optimizer.kind", "training.optimizer.learning_rate"]
+    assert "params.`training.optimizer.momentum`" in saved["selectedColumns"]
+
+
 def test_a_view_that_another_program_has_changed_stays(runs):
     runs.train("mnist_cnn", "accuracy", 0.9)
     changed = json.loads(views(runs)[CURVES])

@@ -47,7 +47,8 @@ def project(repository, tmp_path_factory):
         runs.draw(model, "confusion_matrix")
     runs.draw("mnist_autoencoder", "samples", epochs=3)
     for number, rate in enumerate((0.1, 0.2, 0.3)):
-        runs.train(f"trial {number}", "accuracy", 0.5 + rate, study="rates", rate=rate)
+        momentum = {"kind": "sgd", "momentum": 0.9} if number else {}
+        runs.train(f"trial {number}", "accuracy", 0.5 + rate, study="rates", rate=rate, **momentum)
     browser = folder / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
     browser.chmod(0o755)
@@ -192,7 +193,7 @@ def test_search_shows_trials_as_parallel_coordinates(browser, ui, tmp_path):
     with opened(browser, ui["Search"]) as page:
         check_charts(page, "By epoch", ["val/accuracy"])
         chart = cards(page).filter(has_text="Parallel Coordinates")
-        for axis in ("training.optimizer.learning_rate", "val/accuracy"):
+        for axis in ("training.optimizer.kind", "training.optimizer.learning_rate", "val/accuracy"):
             expect(chart).to_contain_text(axis)
         expect(chart.locator("canvas").first).to_be_visible()
         expect(page.get_by_role("gridcell").filter(has_text="trial")).to_have_count(3)

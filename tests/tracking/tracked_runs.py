@@ -58,13 +58,15 @@ class TrackedRuns:
         assert found is not None
         return found
 
-    def train(self, model: str, score: str, value: float, study: str = "", rate: float = 0.1) -> None:
+    def train(
+        self, model: str, score: str, value: float, study: str = "", rate: float = 0.1, **optimizer: object
+    ) -> None:
         """Log a run with a learning curve, as a trial if a study is given."""
 
         def write(run: TrackedRun) -> None:
             run.log_dataset(INFO, self._provenance(model), "data/processed/mnist")
-            optimizer = {"kind": "adam", "learning_rate": rate}
-            run.log_parameters({"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": optimizer}})
+            settings = {"kind": "adam", "learning_rate": rate} | optimizer
+            run.log_parameters({"network": {"kind": "mlp"}, "training": {"epochs": EPOCHS, "optimizer": settings}})
             run.set_tags({"penstock.study": study} if study else {})
             for epoch in range(1, EPOCHS + 1):
                 curve = {f"{split}/{name}": value / epoch for split in ("train", "val") for name in ("loss", score)}

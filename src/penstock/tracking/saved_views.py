@@ -93,7 +93,8 @@ def _newest_study(client: MlflowClient, experiment_id: str) -> Study | None:
     of_study = [trial.data for trial in trials if trial.data.tags[STUDY] == newest]
     parameters = sorted({name for trial in of_study for name in trial.params})
     differing = [name for name in parameters if len({trial.params.get(name) for trial in of_study}) > 1]
-    return Study(newest, differing, {metric for trial in of_study for metric in trial.metrics})
+    shared = [name for name in differing if all(name in trial.params for trial in of_study)]
+    return Study(newest, differing, shared, {metric for trial in of_study for metric in trial.metrics})
 
 
 @contextmanager

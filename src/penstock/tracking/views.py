@@ -40,6 +40,8 @@ class Study:
     name: str
     parameters: Collection[str]
     """Parameters that differ between its trials."""
+    shared_parameters: Collection[str]
+    """Those of them that every trial has, unlike the momentum of one kind of optimizer."""
     metrics: Collection[str]
     """Metrics of its trials."""
 
@@ -135,7 +137,9 @@ def _search(content: Content) -> State | None:
     score, ascending = (found[0].validation, not found[0].higher_is_better) if found else (VAL_LOSS, True)
     columns = [_metric(score), *map(_parameter, study.parameters)]
     state = rows(_widths(columns), _metric(score), ascending=ascending, only_where=f"tags.`{STUDY}` = '{study.name}'")
-    trials = {f"Trials of {study.name}": [parallel(study.parameters, score)], "By epoch": [line([score])]}
+    # MLflow leaves out a run that has no value on one of the axes.
+    axes = study.shared_parameters
+    trials = {f"Trials of {study.name}": [parallel(axes, score)] if axes else [], "By epoch": [line([score])]}
     return state | charts(trials, *content.names)
 
 
