@@ -11,6 +11,7 @@ data/processed/<dataset>/
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +59,12 @@ class ProcessedDataset:
         """Return the inputs and labels of a split."""
         return ArraySplit(inputs=self._array(f"{name}/inputs"), labels=self._array(f"{name}/labels"))
 
+    def input_chunks(self, name: SplitName) -> Iterator[NDArray[Any]]:
+        """Yield the inputs of a split in chunks of rows, so that only one chunk is resident."""
+        # Every chunk is mapped anew: what was read of a mapping stays resident until it is closed.
+        for begin in range(0, len(self._array(f"{name}/inputs")), ROWS_AT_ONCE):
+            yield self._array(f"{name}/inputs")[begin : begin + ROWS_AT_ONCE]
+
     def rows(self, name: SplitName) -> NDArray[np.int64]:
         """Return the source rows of a split in the official file, int64 [rows]."""
         return self._array(f"{name}/rows")
@@ -103,12 +110,24 @@ def save_rows(folder: Path, name: str, array: NDArray[Any], rows: NDArray[np.int
         array: [all rows, ...], memory-mapped if it is large.
         rows: int64 [rows], the rows to write, in order.
     """
-    header = {
-        "descr": np.lib.format.dtype_to_descr(array.dtype),
-        "fortran_order": False,
-        "shape": (len(rows), *array.shape[1:]),
-    }
+    chunks = (array[rows[begin : begin + ROWS_AT_ONCE]] for begin in range(0, len(rows), ROWS_AT_ONCE))
+    save_chunks(folder, name, chunks, (len(rows), *array.shape[1:]), array.dtype)
+
+
+def save_chunks(
+    folder: Path, name: str, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    """Write an array that comes in chunks of rows, as `save_array`.
+
+    Args:
+        folder: Folder of the processed dataset.
+        name: Name of the array.
+        chunks: [any number of rows, ...], together all rows.
+        shape: Shape of the array, [rows, ...].
+        dtype: Its dtype, that of every chunk.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with atomic_write(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for begin in range(0, len(rows), ROWS_AT_ONCE):
-            file.write(np.ascontiguousarray(array[rows[begin : begin + ROWS_AT_ONCE]]).data)
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk).data)

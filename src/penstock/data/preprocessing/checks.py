@@ -14,7 +14,7 @@ from penstock.config.targets import class_names
 from penstock.core.errors import DataCheckError
 from penstock.data.preprocessing.parts import PartRows
 from penstock.data.preprocessing.statistics import column_statistics
-from penstock.io.processed_dataset import ArraySplit, SplitName
+from penstock.io.processed_dataset import SplitName
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,14 @@ def _class_shares(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
     return np.asarray(counts / len(labels), dtype=np.float64)
 
 
-def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], leaked: int) -> list[CheckResult]:
+def of_processed(
+    checks: ChecksConfig, ranges: Mapping[SplitName, tuple[float, float]], leaked: int
+) -> list[CheckResult]:
     """Check the range of the processed inputs and the number of leaked rows.
 
     Args:
         checks: The declared limits.
-        splits: The processed splits.
+        ranges: The smallest and the largest input of each split.
         leaked: Number of training and validation rows that are also in the test split.
     """
     leakage = CheckResult("leakage", leaked <= checks.leakage, f"at most {checks.leakage}", str(leaked))
@@ -123,8 +125,8 @@ def of_processed(checks: ChecksConfig, splits: Mapping[SplitName, ArraySplit], l
         return [leakage]
     smallest, largest = checks.values.min, checks.values.max
     # NaN is a missing value of a mixed table; `columns` declares how many may be.
-    lowest = float(np.fmin.reduce([np.fmin.reduce(split.inputs, axis=None) for split in splits.values()]))
-    highest = float(np.fmax.reduce([np.fmax.reduce(split.inputs, axis=None) for split in splits.values()]))
+    lowest = float(np.fmin.reduce([low for low, _ in ranges.values()]))
+    highest = float(np.fmax.reduce([high for _, high in ranges.values()]))
     return [
         CheckResult(
             "values",

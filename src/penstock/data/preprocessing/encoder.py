@@ -1,7 +1,7 @@
 """Encode raw inputs. Each kind of input has one file in this folder.
 
 Tables and images are encoded batch by batch while they are read. Texts are encoded after the split, since their
-vocabulary is that of the training rows.
+vocabulary is that of the training rows; until then a file has their words (`text_store.py`).
 
 The first layer of a network scales its inputs, for example pixels by 1/255 (`penstock.models.common.inputs`). Therefore
 scaling is part of the exported graph, and each fold fits its own.

@@ -16,6 +16,7 @@ from penstock.core.errors import DataCheckError, WrongSettingError
 from penstock.data.preprocessing.encoder import batch_encoder
 from penstock.data.preprocessing.fingerprints import Fingerprints, fingerprints
 from penstock.data.preprocessing.row_store import RowStore
+from penstock.data.preprocessing.text_store import TextStore
 from penstock.data.sources.read import read_batches
 
 
@@ -24,7 +25,7 @@ class PartRows:
     """All rows of one part of the files."""
 
     inputs: NDArray[Any]
-    """Encoded rows [rows, *shape], memory-mapped if there are many. Texts: object [rows] of str."""
+    """Encoded rows [rows, *shape], memory-mapped if there are many. Texts: number of words in each, int32 [rows]."""
     labels: NDArray[Any]
     """As in `RawSplit`."""
     fingerprints: Fingerprints
@@ -32,6 +33,8 @@ class PartRows:
     groups: NDArray[Any] | None = None
     """With `split.group`: the number of each row's group, int64 [rows], the same in all parts; a row without a group is
     one of its own. With `split.time`: float64 or datetime64 [rows]. Otherwise None."""
+    texts: TextStore | None = None
+    """Words of the texts; None for other kinds."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,7 +47,7 @@ def read_parts(name: str, settings: DatasetConfig, raw: Path, scratch: Path) -> 
         name: Name of the dataset.
         settings: Entry of the dataset in params.yaml.
         raw: Folder of the files.
-        scratch: Folder of the memory-mapped rows, which must remain while they are used.
+        scratch: Folder of the files with the rows, which must remain while the rows are used.
 
     Raises:
         DataFileError: A file is not as declared.
@@ -64,21 +67,23 @@ def read_parts(name: str, settings: DatasetConfig, raw: Path, scratch: Path) -> 
 class _Reader:
     def __init__(self, name: str, settings: DatasetConfig, raw: Path, scratch: Path) -> None:
         self._name, self._settings, self._raw, self._scratch = name, settings, raw, scratch
-        self._encode = batch_encoder(settings.inputs)
         self._shapes: dict[tuple[int, ...], str] = {}
         self._groups: dict[str | int, int] = {}
 
     def read(self, part: str) -> PartRows:
+        inputs_of = self._settings.inputs
+        texts = TextStore(self._scratch / f"{part}.texts", inputs_of.word_rule) if inputs_of.kind == "text" else None
+        encode = texts.append if texts else batch_encoder(inputs_of)
         store = RowStore(self._scratch / part)
         labels: list[NDArray[Any]] = []
         found: list[Fingerprints] = []
         groups: list[NDArray[Any]] = []
         for batch in read_batches(self._settings, self._raw, part):
-            inputs = self._encode(batch.inputs)
+            inputs = encode(batch.inputs)
             self._require_shape(part, inputs.shape[1:])
             store.append(inputs)
             labels.append(batch.labels)
-            found.append(fingerprints(inputs))
+            found.append(fingerprints(batch.inputs if texts else inputs))
             if batch.groups is not None:
                 groups.append(self._numbered(batch.groups))
         return PartRows(
@@ -86,6 +91,7 @@ class _Reader:
             labels=np.concatenate(labels),
             fingerprints=np.concatenate(found),
             groups=_joined(groups) if groups else None,
+            texts=texts,
         )
 
     def _require_shape(self, part: str, shape: tuple[int, ...]) -> None:

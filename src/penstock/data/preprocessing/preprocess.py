@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,18 +17,19 @@ from penstock.data.preprocessing.encoder import described
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
 from penstock.data.preprocessing.parts import PartRows, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
+from penstock.data.preprocessing.statistics import value_range
 from penstock.data.sources.rows import part_for
 from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import atomic_folder
-from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset, save_array, save_rows
+from penstock.io.processed_dataset import SPLITS, ProcessedDataset, SplitName, save_array, save_chunks, save_rows
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
     """Write the processed dataset and return the content of data.json.
 
-    Tables and images are read and written by batches; memory holds a few numbers of every row. The texts of a dataset
-    are in memory as a whole. `folder` is replaced once all checks have passed and all arrays are written.
+    Rows are read and written by batches; memory holds a few numbers of every row, and the distinct words of the
+    training texts. `folder` is replaced once all checks have passed and all arrays are written.
 
     Args:
         name: Name of the dataset.
@@ -56,13 +57,14 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         of_split = {split: part_for(parts, split).fingerprints[found.rows[split]] for split in SPLITS}
         leaked = count_leaked(of_split)
         processed = {split: ProcessedDataset(unfinished).split(split) for split in SPLITS}
-        checks.require(name, checks.of_processed(settings.checks, processed, leaked))
+        ranges = {split: value_range(ProcessedDataset(unfinished).input_chunks(split)) for split in SPLITS}
+        checks.require(name, checks.of_processed(settings.checks, ranges, leaked))
         return {
             "dataset": name,
             "kind": info.kind,
             "shape": list(info.shape),
             "vocab_size": info.vocab_size,
-            "splits": {split: _describe(processed[split], info) for split in SPLITS},
+            "splits": {split: _describe(processed[split].labels, ranges[split], info) for split in SPLITS},
             "training_inputs": training_inputs,
             "duplicates": {
                 "official": count_duplicates({part: rows.fingerprints for part, rows in parts.items()}),
@@ -78,17 +80,24 @@ def _save_inputs(
 ) -> tuple[DatasetInfo, dict[str, Any]]:
     """Write the inputs of each split; return the description of the dataset, and statistics of the training inputs."""
     if isinstance(settings.inputs, TextConfig):
-        texts = {split: part_for(parts, split).inputs[rows[split]] for split in SPLITS}
-        encoder, encoded_training = text.fit(settings.inputs, texts["train"])
+        encoder = text.fit(settings.inputs, _text_blocks(parts, rows, "train"))
         for split in SPLITS:
-            encoded = encoded_training if split == "train" else encoder.encode(texts[split])
-            save_array(folder, f"{split}/inputs", encoded)
+            encoded = encoder.encode_blocks(_text_blocks(parts, rows, split))
+            save_chunks(folder, f"{split}/inputs", encoded, (len(rows[split]), *encoder.shape), np.dtype(np.int32))
         encoder.save(folder)
-        return _info(name, settings, encoder.shape, encoder.vocab_size), encoder.describe(texts["train"])
+        lengths = part_for(parts, "train").inputs[rows["train"]]
+        described_texts = encoder.describe(lengths, ProcessedDataset(folder).input_chunks("train"))
+        return _info(name, settings, encoder.shape, encoder.vocab_size), described_texts
     for split in SPLITS:
         save_rows(folder, f"{split}/inputs", part_for(parts, split).inputs, rows[split])
     training = ProcessedDataset(folder).split("train").inputs
     return _info(name, settings, training.shape[1:], 0), described(settings.inputs, training)
+
+
+def _text_blocks(parts: Mapping[str, PartRows], rows: Rows, split: SplitName) -> Iterator[text.Block]:
+    store = part_for(parts, split).texts
+    assert store is not None
+    return store.blocks(rows[split])
 
 
 def _info(name: str, settings: DatasetConfig, shape: tuple[int, ...], vocab_size: int) -> DatasetInfo:
@@ -125,16 +134,12 @@ def _targets(target: NumberTargetConfig) -> tuple[TargetInfo, ...]:
     return tuple(TargetInfo(name=column, unit=target.unit) for column in target.columns)
 
 
-def _describe(split: ArraySplit, info: DatasetInfo) -> dict[str, Any]:
-    """Describe a split: rows, labels, and the range of the inputs; NaN, a missing value, has no part in the range.
-
-    The range is None where every value is missing.
-    """
-    ends = [reduce(split.inputs, axis=None).item() for reduce in (np.fmin.reduce, np.fmax.reduce)]
+def _describe(labels: NDArray[Any], values: tuple[float, float], info: DatasetInfo) -> dict[str, Any]:
+    """Describe a split: rows, labels, and the range of the inputs, which is None where every value is missing."""
     return {
-        "rows": len(split),
-        **_describe_labels(split.labels, info),
-        "values": [None if np.isnan(end) else round(end, 4) for end in ends],
+        "rows": len(labels),
+        **_describe_labels(labels, info),
+        "values": [None if np.isnan(end) else round(end, 4) for end in values],
     }
 
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 class RowStore:
     """Encoded rows in the order in which they are appended.
 
-    Texts (object arrays) stay in memory, since the vocabulary needs them as they are.
-
     Args:
         path: The file. It is written once there is more than one batch.
     """
@@ -26,7 +24,7 @@ class RowStore:
     def append(self, rows: NDArray[Any]) -> None:
         """Append a batch [rows, ...]; all batches have the same dtype and shape of a row."""
         self._in_memory.append(rows)
-        if len(self._in_memory) > 1 and not rows.dtype.hasobject:
+        if len(self._in_memory) > 1:
             self._write()
 
     def _write(self) -> None:

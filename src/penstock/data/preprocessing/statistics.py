@@ -1,8 +1,8 @@
-"""Statistics of the columns of a table, in chunks of rows, so that a memory-mapped table stays on disk."""
+"""Statistics of arrays, in chunks of rows, so that a memory-mapped array stays on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,13 @@ def counts_of(column: NDArray[Any], values: int) -> NDArray[np.int64]:
         found = chunk[~np.isnan(chunk)].astype(np.int64)
         counts += np.bincount(found, minlength=values)[:values]
     return counts
+
+
+def value_range(chunks: Iterable[NDArray[Any]]) -> tuple[float, float]:
+    """Return the smallest and the largest value of all chunks; NaN, a missing value, is neither, unless all are."""
+    ends = [(np.fmin.reduce(chunk, axis=None), np.fmax.reduce(chunk, axis=None)) for chunk in chunks]
+    low, high = zip(*ends, strict=True)
+    return np.fmin.reduce(low).item(), np.fmax.reduce(high).item()
 
 
 def _chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

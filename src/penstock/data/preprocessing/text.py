@@ -27,6 +27,8 @@ from penstock.io.text_rules import ASCII_NOT_WORD, LINE_BREAK, UNICODE_NOT_WORD,
 
 # Texts per block. A block fits into the CPU caches, and its offsets fit into 32 bits.
 ROWS_AT_ONCE = 2000
+# Words of blocks, with repetitions between them, that are counted before they are merged.
+WORDS_AT_ONCE = 500_000
 
 # `ASCII_NOT_WORD` as a byte translation table: `translate` takes 1/20 of the time of a regex match. Every byte of a
 # non-ASCII character becomes a space.
@@ -65,47 +67,47 @@ def _spaced_unicode(block: pa.StringArray) -> pa.StringArray:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Block of texts with its distinct words, numbered in order of first occurrence."""
+class Block:
+    """Block of texts as numbers of its distinct words, in order of first occurrence."""
 
     words: pa.StringArray
-    """Distinct words, each with a trailing space. A single space can be an entry; it is not a word."""
-    counts: NDArray[np.int64]
-    """int64 [words], number of occurrences of each word."""
+    """Distinct words, each with a trailing space. A word may have no occurrence; a single space is no word."""
+    numbers: NDArray[np.int32]
+    """int32 [occurrences], the words of all texts, text after text, as indices into `words`."""
     lengths: NDArray[np.int32]
     """int32 [texts], number of words in each text."""
-    last: NDArray[np.int32]
-    """int32 [texts, max_length], numbers of the last words of each text; -1 is padding on the left."""
 
     @classmethod
-    def of(cls, spaced: pa.StringArray, max_length: int) -> _Block:
-        """Number the words of a block. Splits after every space, without a copy.
-
-        Args:
-            spaced: Block of texts from `_spaced`.
-            max_length: Number of words to keep from each text.
-        """
+    def of(cls, spaced: pa.StringArray) -> Block:
+        """Number the words of a block of texts from `_spaced`. Splits after every space, without a copy."""
         _, text_offsets, content = spaced.buffers()
         *begins, end = np.frombuffer(text_offsets, dtype=np.int32)[: len(spaced) + 1]
         behind_spaces = np.flatnonzero(np.frombuffer(content, dtype=np.uint8)[:end] == _space) + 1
         offsets = np.append(0, behind_spaces).astype(np.int32)
         tokens = pa.StringArray.from_buffers(len(behind_spaces), pa.py_buffer(offsets), content).dictionary_encode()
-        numbers = tokens.indices.to_numpy()
         is_word = np.diff(offsets) > 1
         lengths = np.add.reduceat(is_word, np.searchsorted(offsets, begins), dtype=np.int32)
-        last = _last(numbers[is_word], lengths, max_length)
-        return cls(tokens.dictionary, np.bincount(numbers), lengths, last)
+        return cls(tokens.dictionary, tokens.indices.to_numpy()[is_word], lengths)
+
+    def only(self, kept: NDArray[np.bool_]) -> Block:
+        """Return some of the texts; `kept` is bool [texts]."""
+        return Block(self.words, self.numbers[np.repeat(kept, self.lengths)], self.lengths[kept])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of occurrences of each word, int64 [words]."""
+        return np.bincount(self.numbers, minlength=len(self.words))
+
+    def last(self, max_length: int) -> NDArray[np.int32]:
+        """Return the last words of each text, int32 [texts, max_length]; -1 is padding on the left."""
+        ends = np.cumsum(self.lengths, dtype=np.int32)[:, None]
+        sources = ends + np.arange(-max_length, 0, dtype=np.int32)
+        is_there = sources >= ends - self.lengths[:, None]
+        return np.append(self.numbers, np.int32(-1))[np.where(is_there, sources, -1)]
 
 
-def _last(numbers: NDArray[np.int32], lengths: NDArray[np.int32], max_length: int) -> NDArray[np.int32]:
-    ends = np.cumsum(lengths, dtype=np.int32)[:, None]
-    sources = ends + np.arange(-max_length, 0, dtype=np.int32)
-    is_there = sources >= ends - lengths[:, None]
-    return np.append(numbers, np.int32(-1))[np.where(is_there, sources, -1)]
-
-
-def _blocks(texts: NDArray[Any], max_length: int, rule: WordRule) -> Iterator[_Block]:
-    return (_Block.of(spaced, max_length) for spaced in _spaced(texts, rule))
+def blocks_of(texts: NDArray[Any], rule: WordRule) -> Iterator[Block]:
+    """Yield texts, object [rows] of str, as blocks of at most `ROWS_AT_ONCE`."""
+    return map(Block.of, _spaced(texts, rule))
 
 
 @dataclass(frozen=True)
@@ -125,21 +127,30 @@ class TextEncoder:
     def shape(self) -> tuple[int, ...]:
         return (self.max_length,)
 
-    def encode(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
-        return self._encode(_blocks(inputs, self.max_length, self.rule))
-
-    def _encode(self, blocks: Iterable[_Block]) -> NDArray[np.int32]:
-        known = pa.array([f"{word} " for word in self.words], type=pa.string())
+    def encode(self, texts: NDArray[Any]) -> NDArray[np.int32]:
+        """Encode texts, object [rows] of str, as int32 [rows, max_length]."""
         nothing = np.empty((0, self.max_length), dtype=np.int32)
-        return np.concatenate([nothing, *(_ids(block.words, known)[block.last] for block in blocks)])
+        return np.concatenate([nothing, *self.encode_blocks(blocks_of(texts, self.rule))])
+
+    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[NDArray[np.int32]]:
+        """Yield the encoded texts of each block, int32 [texts, max_length]."""
+        known = pa.array([f"{word} " for word in self.words], type=pa.string())
+        return (_ids(block.words, known)[block.last(self.max_length)] for block in blocks)
 
     def save(self, folder: Path) -> None:
         write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.words))
 
-    def describe(self, inputs: NDArray[Any]) -> dict[str, Any]:
-        blocks = list(_blocks(inputs, self.max_length, self.rule))
-        lengths = np.concatenate([block.lengths for block in blocks])
-        encoded = self._encode(blocks)
+    def describe(self, lengths: NDArray[np.int32], encoded: Iterable[NDArray[np.int32]]) -> dict[str, Any]:
+        """Return statistics of texts for data.json.
+
+        Args:
+            lengths: int32 [rows], number of words in each text.
+            encoded: The encoded texts in chunks, int32 [any number of rows, max_length].
+        """
+        unknown = words = 0
+        for ids in encoded:
+            unknown += int((ids == UNKNOWN).sum())
+            words += int((ids != PADDING).sum())
         return {
             "words": {
                 "shortest": int(lengths.min()),
@@ -147,7 +158,7 @@ class TextEncoder:
                 "longest": int(lengths.max()),
             },
             "share_cut": round(float((lengths > self.max_length).mean()), 4),
-            "share_unknown": round(float((encoded == UNKNOWN).sum() / (encoded != PADDING).sum()), 4),
+            "share_unknown": round(unknown / words, 4),
         }
 
 
@@ -172,36 +183,39 @@ def _ids(words: pa.StringArray, known: pa.StringArray) -> NDArray[np.int32]:
     return np.append(places.to_numpy() + FIRST_WORD, PADDING).astype(np.int32)
 
 
-def fit(settings: TextConfig, training: NDArray[Any]) -> tuple[TextEncoder, NDArray[np.int32]]:
+def fit(settings: TextConfig, training: Iterable[Block]) -> TextEncoder:
     """Fit the vocabulary: the most frequent words, ties in alphabetical order.
 
-    Numbering the words takes most of the time. Counting and encoding therefore share one pass.
-
-    Returns:
-        The encoder and the encoded training texts, int32 [rows, max_length].
+    Memory holds the distinct words of all texts, not the texts.
 
     Raises:
         WrongSettingError: The texts have no word.
     """
-    blocks = list(_blocks(training, settings.max_length, settings.word_rule))
-    words = _frequent(blocks, settings.vocab_size - FIRST_WORD)
+    words = _frequent(training, settings.vocab_size - FIRST_WORD)
     if not words:
         raise WrongSettingError("inputs.word_rule", f"no training text has a word by the rule {settings.word_rule}")
-    encoder = TextEncoder(words, settings.max_length, settings.vocab_size, settings.word_rule)
-    return encoder, encoder._encode(blocks)
+    return TextEncoder(words, settings.max_length, settings.vocab_size, settings.word_rule)
 
 
-def _frequent(blocks: Sequence[_Block], most: int) -> list[str]:
-    tables = (pa.table({"word": block.words, "count": block.counts}) for block in blocks)
-    counts = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
-    counts_of_words = counts.filter(compute.not_equal(counts["word"], " "))
-    frequent = counts_of_words.sort_by([("count_sum", "descending"), ("word", "ascending")])["word"]
+def _frequent(blocks: Iterable[Block], most: int) -> list[str]:
+    counts = _counts(blocks)
+    present = counts.filter(compute.greater(counts["count"], 0))
+    frequent = present.sort_by([("count", "descending"), ("word", "ascending")])["word"]
     return [word.rstrip() for word in frequent.slice(0, most).to_pylist()]
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.isascii() or text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _counts(blocks: Iterable[Block]) -> pa.Table:
+    """Return the distinct words and their counts. Blocks are merged before they outgrow the distinct words so far."""
+    tables: list[pa.Table] = []
+    added = 0
+    for block in blocks:
+        tables.append(pa.table({"word": block.words, "count": block.counts()}))
+        added += len(block.words)
+        if added > max(WORDS_AT_ONCE, len(tables[0])):
+            tables, added = [_merged(tables)], 0
+    return _merged(tables)
+
+
+def _merged(tables: Sequence[pa.Table]) -> pa.Table:
+    summed = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
+    return pa.table({"word": summed["word"], "count": summed["count_sum"]})
