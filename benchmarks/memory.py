@@ -1,9 +1,9 @@
-"""Measure the peak memory of training and of preprocessing, for the dataset and for ten copies of its rows.
+"""Measure the peak memory of training and of preprocessing, for a dataset and for ten times its rows.
 
-Of a table, 100,000 and 1,000,000 different rows are preprocessed. There all resident memory counts. Otherwise only
-private memory of the process counts: pages of a mapped file do not, since the system can evict them at any time.
-`python -m benchmarks.memory MODEL|DATASET|table FOLDER` is the measured process. It trains the model for one epoch, or
-preprocesses the dataset.
+Training has ten copies of the rows of MNIST and IMDB. There only private memory of the process counts: pages of a
+mapped file do not, since the system can evict them at any time. Preprocessing has generated files of different rows, a
+mixed table and texts; there all resident memory counts. `python -m benchmarks.memory MODEL|table|texts FOLDER` is the
+measured process. It trains the model for one epoch, or preprocesses the generated file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 import numpy as np
 import psutil
@@ -32,9 +34,10 @@ from penstock.orchestration.resources import use_threads
 PAIRS = 3
 TIMES = 10
 # The model with the shortest epoch on each of the two large datasets.
-MODELS, TEXTS = ("mnist_autoencoder", "imdb_rnn"), "imdb"
-TABLE, TABLE_FILE, TABLE_ROWS = "table", "table.csv", 100_000
-NUMBERS, CATEGORIES = ("a", "b", "c", "d", "e", "f"), ("g", "h")
+MODELS = ("mnist_autoencoder", "imdb_rnn")
+FILE, CLASSES = "generated.csv", ("no", "yes")
+NUMBERS, CATEGORIES = ("a", "b", "c", "d", "e", "f"), {"g": "abc", "h": "defg"}
+WORDS, WORDS_OF_TEXT = 200_000, 250
 SECONDS_BETWEEN_LOOKS = 0.02
 
 
@@ -44,16 +47,14 @@ def measure(project: Project, config: Config) -> Iterator[Row]:
         growth = _growth(partial(_peak_of_train, project, name, rows))
         what = f"peak memory of training {name} on {TIMES} times the rows"
         yield Row(what, "once the rows", growth.value, growth.iqr_half, 1.1, True)
-    growth = _growth(partial(_peak_of_preprocess, project, list(config.dataset(TEXTS).files)))
-    what = f"peak memory of preprocessing {TIMES} times the reviews"
-    yield Row(what, "once the reviews", growth.value, growth.iqr_half, TIMES, True)
-    yield from measure_table(project)
+    yield from measure_preprocessing(project)
 
 
-def measure_table(project: Project) -> Iterator[Row]:
-    growth = _growth(partial(_peak_of_table, project))
-    what = f"peak memory of preprocessing {TIMES} times the rows of a mixed table"
-    yield Row(what, f"{TABLE_ROWS:,} rows", growth.value, growth.iqr_half, 2, True)
+def measure_preprocessing(project: Project) -> Iterator[Row]:
+    for name, generated in GENERATED.items():
+        growth = _growth(partial(_peak_of_preprocess, project, name))
+        what = f"peak memory of preprocessing {TIMES} times the rows of {generated.shown}"
+        yield Row(what, f"{generated.rows:,} rows", growth.value, growth.iqr_half, 2, True)
 
 
 def _growth(peak: Callable[[int], int]) -> Ratio:
@@ -67,60 +68,81 @@ def _peak_of_train(project: Project, model: str, rows: ArraySplit, times: int) -
         return _peak_of(model, folder, project)
 
 
-def _peak_of_preprocess(project: Project, files: list[str], times: int) -> int:
-    import pyarrow
-    from pyarrow import parquet
-
-    with TemporaryDirectory() as folder:
-        for name in files:
-            rows = parquet.read_table(project.raw(TEXTS) / name)
-            parquet.write_table(pyarrow.concat_tables([rows] * times), Path(folder) / name)
-        return _peak_of(TEXTS, folder, project)
-
-
-def _peak_of_table(project: Project, times: int) -> int:
+def _peak_of_preprocess(project: Project, name: str, times: int) -> int:
     """Return the peak of all resident memory in bytes, as the kernel counts it."""
+    generated = GENERATED[name]
     with TemporaryDirectory() as folder:
-        _write_table(Path(folder) / TABLE_FILE, TABLE_ROWS * times)
-        command = [sys.executable, "-m", "benchmarks.memory", TABLE, folder]
+        with (Path(folder) / FILE).open("w") as file:
+            generated.write(file, generated.rows * times)
+        command = [sys.executable, "-m", "benchmarks.memory", name, folder]
         return int(subprocess.run(command, cwd=project.root, check=True, capture_output=True).stdout) * 1024
 
 
-def _write_table(path: Path, rows: int) -> None:
+def _write_table(file: TextIO, rows: int) -> None:
     """Write a mixed table of six columns of numbers, two of categories, a date and a boolean, and a class."""
     random = np.random.default_rng(1)
     begin = np.datetime64("2020-01-01")
-    with path.open("w") as file:
-        file.write(",".join([*NUMBERS, *CATEGORIES, "day", "flag", "label"]) + "\n")
-        for row in range(rows):
-            numbers = ",".join(f"{value:.4f}" for value in random.normal(size=len(NUMBERS)))
-            flag, label = ("true", "false")[row % 2], ("no", "yes")[row % 3 == 0]
-            file.write(f"{numbers},{'abc'[row % 3]},{'defg'[row % 4]},{begin + row % 1500},{flag},{label}\n")
+    file.write(",".join([*NUMBERS, *CATEGORIES, "day", "flag", "label"]) + "\n")
+    for row in range(rows):
+        numbers = ",".join(f"{value:.4f}" for value in random.normal(size=len(NUMBERS)))
+        categories = ",".join(values[row % len(values)] for values in CATEGORIES.values())
+        file.write(
+            f"{numbers},{categories},{begin + row % 1500},{('true', 'false')[row % 2]},{CLASSES[row % 3 == 0]}\n"
+        )
 
 
-def _table_settings(folder: Path) -> DatasetConfig:
-    with (folder / TABLE_FILE).open() as file:
-        rows = sum(1 for _ in file) - 1
-    categories = dict(zip(CATEGORIES, ("abc", "defg"), strict=True))
-    columns = {
-        **{name: {"kind": "number"} for name in NUMBERS},
-        **{name: {"kind": "category", "values": list(values)} for name, values in categories.items()},
-        "day": {"kind": "date"},
-        "flag": {"kind": "boolean"},
-    }
-    return DatasetConfig.model_validate(
-        {
-            "folder": str(folder),
-            "files": {TABLE_FILE: {"bytes": 1, "sha256": "0" * 64}},
-            "description": "a row of random values",
-            "source": {"kind": "csv", "parts": {"all": TABLE_FILE}},
-            "inputs": {"kind": "columns", "columns": columns},
-            "target": {"kind": "class", "column": "label", "classes": ["no", "yes"]},
-            "split": {"test": 0.2, "validation": 0.2, "seed": 1},
-            "checks": {"rows": {"all": rows}},
-            "behaviour": {},
-        }
-    )
+def _write_texts(file: TextIO, rows: int) -> None:
+    """Write texts of 250 words, about 1,200 characters; the frequency of a word is about 1 / its rank."""
+    random = np.random.default_rng(1)
+    names = np.array([f"w{number:x}" for number in range(WORDS)])
+    file.write("text,label\n")
+    for row in range(rows):
+        ranks = np.exp(random.uniform(0, np.log(WORDS), size=WORDS_OF_TEXT)).astype(np.int64)
+        file.write(f"{' '.join(names[ranks])},{CLASSES[row % 3 == 0]}\n")
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A file of random rows with a class."""
+
+    shown: str
+    """Its name in results."""
+    rows: int
+    """Number of rows, of which ten times as many are measured as well."""
+    write: Callable[[TextIO, int], None]
+    """Function that writes so many rows."""
+    inputs: dict[str, Any]
+    """`datasets.<name>.inputs`."""
+
+    def settings(self, folder: Path) -> DatasetConfig:
+        with (folder / FILE).open() as file:
+            rows = sum(1 for _ in file) - 1
+        return DatasetConfig.model_validate(
+            {
+                "folder": str(folder),
+                "files": {FILE: {"bytes": 1, "sha256": "0" * 64}},
+                "description": "a row of random values",
+                "source": {"kind": "csv", "parts": {"all": FILE}},
+                "inputs": self.inputs,
+                "target": {"kind": "class", "column": "label", "classes": list(CLASSES)},
+                "split": {"test": 0.2, "validation": 0.2, "seed": 1},
+                "checks": {"rows": {"all": rows}},
+                "behaviour": {},
+            }
+        )
+
+
+TABLE = {
+    **{name: {"kind": "number"} for name in NUMBERS},
+    **{name: {"kind": "category", "values": list(values)} for name, values in CATEGORIES.items()},
+    "day": {"kind": "date"},
+    "flag": {"kind": "boolean"},
+}
+TEXT = {"kind": "text", "column": "text", "vocab_size": 10_000, "max_length": 250}
+GENERATED = {
+    "table": Generated("a mixed table", 100_000, _write_table, {"kind": "columns", "columns": TABLE}),
+    "texts": Generated("texts", 20_000, _write_texts, TEXT),
+}
 
 
 def _peak_of(what: str, folder: str, project: Project) -> int:
@@ -161,17 +183,6 @@ def _preprocess(name: str, settings: DatasetConfig, folder: Path) -> None:
         preprocess(name, settings, raw=folder, folder=Path(processed) / name)
 
 
-def _expecting(settings: DatasetConfig, folder: Path) -> DatasetConfig:
-    """Return the configuration of the dataset with checks that accept the repeated rows, which are kept."""
-    from pyarrow import parquet
-
-    files = {path.name.partition("-")[0]: path for path in folder.glob("*.parquet")}
-    rows = {part: parquet.read_metadata(path).num_rows for part, path in files.items()}
-    checks = settings.checks.model_copy(update={"rows": rows, "leakage": sum(rows.values())})
-    split = settings.split.model_copy(update={"drop_duplicates": False})
-    return settings.model_copy(update={"checks": checks, "split": split})
-
-
 if __name__ == "__main__":
     project = Project.find()
     config = load_config(project.params)
@@ -179,8 +190,6 @@ if __name__ == "__main__":
     what, folder = sys.argv[1], Path(sys.argv[2])
     if what in config.models:
         _train(config, project, what, folder)
-    elif what == TABLE:
-        _preprocess(TABLE, _table_settings(folder), folder)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB
     else:
-        _preprocess(TEXTS, _expecting(config.dataset(TEXTS), folder), folder)
+        _preprocess(what, GENERATED[what].settings(folder), folder)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB

@@ -52,7 +52,14 @@ def main(project: Project, config: Config, name: str) -> None:
         _write(files, evaluation)
         latency = measure_latency(open_model(files.onnx), evaluation.inputs)
         int8_latency = measure_latency(open_model(files.int8), evaluation.inputs, [1])
-        write_json(files.latency_report, {"median_milliseconds": latency, "int8_median_milliseconds": int8_latency})
+        measured = {"onnx": latency, "int8": int8_latency}
+        write_json(
+            files.latency_report,
+            {
+                file: {"sha256": evaluation.report[file]["sha256"], "median_milliseconds": milliseconds}
+                for file, milliseconds in measured.items()
+            },
+        )
         run.log_validation(_metrics(evaluation, latency, int8_latency), evaluation.report["onnx"]["sha256"])
         for image in run_images(evaluation.per_class, evaluation.examples, processed.info.classes):
             run.log_image(image.key, image.png, image.step)

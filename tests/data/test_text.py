@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from penstock.config.data import TextConfig
 from penstock.core.errors import WrongSettingError
 from penstock.data.preprocessing import text as text_inputs
-from penstock.data.preprocessing.text import TextEncoder, fit, words
+from penstock.data.preprocessing.text import TextEncoder, blocks_of, fit, words
+from penstock.data.preprocessing.text_store import TextStore
 from penstock.export.tokenizer_graph import text_graph
 from penstock.io.dataset_info import UNKNOWN
 from penstock.io.text_rules import LINE_BREAK, UNICODE_WORD
@@ -53,9 +54,31 @@ def test_words_and_counts_equal_regex_reference(texts, block_size):
     with patch.object(text_inputs, "ROWS_AT_ONCE", block_size):
         rows = np.array(texts, dtype=object)
         assert list(words(rows, "ascii")) == expected
-        encoder, encoded = fit(TextConfig(kind="text", vocab_size=1000, max_length=3, word_rule="ascii"), rows)
+        encoder = fitted(rows, vocab_size=1000)
         assert encoder.words == sorted(counts, key=lambda word: (-counts[word], word))
-        assert np.array_equal(encoded, encoder.encode(rows))
+
+
+def fitted(texts, vocab_size):
+    settings = TextConfig(kind="text", vocab_size=vocab_size, max_length=3, word_rule="ascii")
+    return fit(settings, blocks_of(np.array(texts, dtype=object), "ascii"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), texts=st.lists(TEXTS | REVIEWS, min_size=1, max_size=9), block_size=st.integers(1, 4))
+def test_texts_kept_in_a_file_are_counted_and_encoded_as_those_in_memory(tmp_path_factory, data, texts, block_size):
+    """Appended in two batches, and of all rows only some, as a split has them."""
+    texts = np.array([*texts, "good a good"], dtype=object)
+    middle = data.draw(st.integers(1, len(texts) - 1))
+    chosen = [*data.draw(st.sets(st.integers(0, len(texts) - 2))), len(texts) - 1]
+    rows = np.array(sorted(chosen), dtype=np.int64)
+    with patch.object(text_inputs, "ROWS_AT_ONCE", block_size), patch.object(text_inputs, "WORDS_AT_ONCE", 2):
+        store = TextStore(tmp_path_factory.mktemp("store") / "texts", "ascii")
+        lengths = [store.append(batch) for batch in (texts[:middle], texts[middle:])]
+        assert np.concatenate(lengths).tolist() == [len(found) for found in words(texts, "ascii")]
+        encoder = fit(TextConfig(kind="text", vocab_size=9, max_length=3, word_rule="ascii"), store.blocks(rows))
+        assert encoder == fitted(texts[rows], vocab_size=9)
+        encoded = np.concatenate(list(encoder.encode_blocks(store.blocks(rows))))
+    assert np.array_equal(encoded, encoder.encode(texts[rows]))
 
 
 def _ascii_lower(text):
@@ -89,20 +112,19 @@ def test_words_splits_text(text, expected):
 
 
 def test_vocabulary_is_most_frequent_words_with_ties_in_alphabetical_order():
-    texts = np.array(["b a c", "b a", "b d"], dtype=object)
-    encoder, _ = fit(TextConfig(kind="text", vocab_size=5, max_length=3), texts)
+    encoder = fitted(["b a c", "b a", "b d"], vocab_size=5)
     assert encoder.words == ["b", "a", "c"]
     assert encoder.vocab_size == 5
 
 
 def test_vocab_size_is_the_declared_one_with_few_words():
-    encoder, _ = fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["b a", "b"], dtype=object))
+    encoder = fitted(["b a", "b"], vocab_size=50)
     assert (encoder.vocab_size, len(encoder.words)) == (50, 2)
 
 
 def test_texts_without_a_word_are_an_error_about_the_inputs():
     with pytest.raises(WrongSettingError, match=r"^inputs\.word_rule: no training text has a word by the rule"):
-        fit(TextConfig(kind="text", vocab_size=50, max_length=3), np.array(["", "..."], dtype=object))
+        fitted(["", "..."], vocab_size=50)
 
 
 # Letters, marks and joiners of many scripts, and what separates them; İ, ß, Σ and the Kelvin sign change with case.

@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import MissingFileError
-from penstock.io.files import atomic_write, canonical_hash, dvc_directory_hash, read_json, write_json
+from penstock.io.files import atomic_write, canonical_hash, dvc_directory_hash, read_json, write_arrays, write_json
 
 
 def test_failed_write_keeps_old_file(tmp_path):
@@ -22,6 +24,28 @@ def test_failed_write_keeps_old_file(tmp_path):
         raise RuntimeError
     assert read_json(path) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_members_of_arrays_have_headers_that_do_not_depend_on_the_version_of_python(tmp_path):
+    arrays = {"texts": np.array(["good", "größe"]), "column/größe": np.eye(3, dtype=np.float32), "one": np.float64(1)}
+    write_arrays(tmp_path / "examples.npz", arrays)
+    with ZipFile(tmp_path / "examples.npz") as file:
+        members = file.infolist()
+    assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
+    assert {(member.extra, member.extract_version, member.flag_bits & 0x8) for member in members} == {(b"", 20, 0)}
+    content = (tmp_path / "examples.npz").read_bytes()
+    assert [content[one.header_offset + 28 : one.header_offset + 30] for one in members] == [
+        b"\0\0"
+    ] * 3  # no extra field
+    with np.load(tmp_path / "examples.npz", allow_pickle=False) as found:
+        assert list(found) == list(arrays)
+        assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+
+
+def test_arrays_of_python_objects_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="allow_pickle"):
+        write_arrays(tmp_path / "examples.npz", {"texts": np.array(["good"], dtype=object)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_full_disk_error_names_the_file(tmp_path):

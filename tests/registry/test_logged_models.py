@@ -48,7 +48,8 @@ def test_an_int8_file_has_metrics_of_its_own_and_those_of_the_run_stay(here, cli
     files = here.project.model("iris_mlp", "models")
     int8 = {"sha256": sha256(files.int8), "accuracy": 0.02, "bytes": 7, "agreement": 0.9}
     write_json(files.validation_report, read_json(files.validation_report) | {"int8": int8})
-    write_json(files.latency_report, {"int8_median_milliseconds": {"batch_1": 0.25}})
+    latency = {"sha256": int8["sha256"], "median_milliseconds": {"batch_1": 0.25}}
+    write_json(files.latency_report, {"onnx": {"sha256": "0"}, "int8": latency})
     assert here.register()
     measured = {model.name: {one.key: one.value for one in model.metrics} for model in models(client)}
     expected = {"test/accuracy": 0.02, "model/onnx_bytes": 7, "int8/agreement": 0.9, "latency/batch_1_ms": 0.25}

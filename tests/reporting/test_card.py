@@ -45,7 +45,8 @@ def project(repository, tmp_path, monkeypatch):
     files.onnx.parent.mkdir(parents=True)
     onnx.save(threshold_classifier(GOOD, **METADATA), files.onnx)
     measured = {"onnx": {"bytes": files.onnx.stat().st_size, "sha256": sha256(files.onnx)}}
-    write_json(files.latency_report, {"median_milliseconds": {"1": 0.01, "256": 0.2}})
+    latency = {"sha256": measured["onnx"]["sha256"], "median_milliseconds": {"1": 0.01, "256": 0.2}}
+    write_json(files.latency_report, {"onnx": latency})
     flowers = np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)
     add_sections(project, "iris_mlp", {**measured, "behaviour": {"noise": BEHAVIOUR}}, example_inputs=flowers)
     return project

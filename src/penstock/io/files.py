@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from platform import node
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from penstock.core.errors import MissingFileError
+
+UNIX = 3  # number of the system in members of a zip file
 
 
 @contextmanager
@@ -101,11 +104,23 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write NumPy arrays by name as an .npz file. It contains no dates, so the bytes are reproducible."""
+    """Write NumPy arrays by name as an .npz file, as `numpy.savez` does, but with the same bytes by any Python.
+
+    `numpy.savez` does not tell the size of an array beforehand, and versions of Python differ in the headers that they
+    write then. The only date in the file is 1980-01-01.
+
+    Raises:
+        ValueError: An array has Python objects.
+    """
     import numpy as np
 
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    with atomic_write(path) as temporary, ZipFile(temporary, "w") as file:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
+            member = ZipInfo(f"{name}.npy")
+            member.create_system = UNIX
+            file.writestr(member, content.getbuffer())
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -57,7 +57,7 @@ def _settings(candidate: Candidate, project: Project) -> dict[str, str] | None:
 
 
 def _reported(candidate: Candidate, files: ModelFiles) -> dict[str, float]:
-    """Return the metrics of the reports, if they are of this file; that of the latency does not say of which it is."""
+    """Return the metrics of the reports, if they are of this file; a latency is that of the run."""
     validation, training = _read(files.validation_report), _read(files.training_report)
     if candidate.sha256 not in (validation.get("onnx", {}).get("sha256"), validation.get("int8", {}).get("sha256")):
         return {}

@@ -63,9 +63,10 @@ class LocalModel:
         """Return the metrics of the int8 file, named as those of an exact file where that has them too."""
         names = {name: f"test/{name}" for name in report["test"]} | {"bytes": "model/onnx_bytes"}
         numbers = {name: value for name, value in report["int8"].items() if type(value) in (int, float)}
-        latency = _read_json(self.files.latency_report).get("int8_median_milliseconds", {})
+        latency = _read_json(self.files.latency_report).get("int8", {})
+        of_file = latency["median_milliseconds"] if latency.get("sha256") == self.sha256 else {}
         metrics = {names.get(name, f"int8/{name}"): float(value) for name, value in numbers.items()}
-        return metrics | _named("latency/{}_ms", latency)
+        return metrics | _named("latency/{}_ms", of_file)
 
 
 def local_models(project: Project, config: Config, names: Iterable[str]) -> list[LocalModel]:

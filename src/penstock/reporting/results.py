@@ -33,7 +33,7 @@ class Result:
     seeds: dict[str, Any] | None
     """Content of seeds.json; None if it does not exist."""
     latency: dict[str, float]
-    """Median latency in milliseconds by batch size; empty if not measured on this machine."""
+    """Median latency in milliseconds by batch size; empty if that file was not measured on this machine."""
     seconds: float | None
     """Training time in seconds; None if not measured on this machine."""
 
@@ -110,21 +110,25 @@ def read_result(name: str, model: ModelConfig, files: ModelFiles, seconds: float
         files: Its files.
         seconds: Training time in seconds; None if it is not known.
     """
+    validation = read_json(files.validation_report)
     return Result(
         name=name,
         model=model,
         files=files,
         training=read_json(files.training_report),
-        validation=read_json(files.validation_report),
+        validation=validation,
         seeds=read_json(files.seeds_report) if files.seeds_report.is_file() else None,
-        latency=_latency(files),
+        latency=_latency(files, validation),
         seconds=seconds,
     )
 
 
-def _latency(files: ModelFiles) -> dict[str, float]:
-    path = files.latency_report
-    return read_json(path)["median_milliseconds"] if path.is_file() else {}
+def _latency(files: ModelFiles, validation: dict[str, Any]) -> dict[str, float]:
+    """Return the latency of the validated file. Git has no latency.json, so that of another file may lie there."""
+    if not files.latency_report.is_file():
+        return {}
+    measured = read_json(files.latency_report).get("onnx", {})
+    return measured["median_milliseconds"] if measured.get("sha256") == validation["onnx"]["sha256"] else {}
 
 
 def show(results: Iterable[Result]) -> None:
