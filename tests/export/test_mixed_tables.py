@@ -169,6 +169,7 @@ def test_the_metadata_describe_inputs_and_outputs(exported):
     assert area == expected
     assert (floor["missing"], heated["missing"], since["missing"]) == ("NaN", "", "")
     assert town["categories"] == TOWNS
+    assert "1990-01-01" < since["example"] < "2022-11-09"
     if "prediction" in exported.network.outputs:
         assert json.loads(metadata["targets"]) == [{"name": name, "unit": "EUR"} for name in ("price", "rent")]
     else:

@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
         table_models.two_targets,
         table_models.topics,
         table_models.switches,
+        table_models.visits,
         third_party_models.detector,
         tiny_models.echo,
         tiny_models.fractions,
@@ -103,10 +104,25 @@ def test_missing_columns_and_cells_are_those_of_the_metadata(predict):
 
 
 def test_columns_of_every_type(predict):
-    rows = predict("switches", 'on,count,since,note\nTrue,3,2026-11-29,"a, ""b""\nc"\nno,-4.0,,\n')
+    rows = predict("switches", 'on,count,since,note\nTrue,3,2026-11-29,"a, ""b""\nc"\nno,-4.0,2026-11-30 10:00,\n')
     assert rows[0][4:] == ["same_on", "same_count", "same_since", "same_note"]
     assert rows[1][4:] == ["true", "3", "2026-11-29", 'a, "b"\nc']
-    assert rows[2][4:] == ["false", "-4", "", ""]
+    assert rows[2][4:] == ["false", "-4", "2026-11-30", ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "taken"),
+    [
+        ("TRUE,2026-11-29,Dream", ["true", "2026-11-29", "Dream"]),
+        (" 0 ,2026-11-29T23:59:00Z,dream", ["false", "2026-11-29", "dream"]),
+        ("y, 2026-11-29 ,none", ["true", "2026-11-29", "none"]),
+        ("?,NA,n/a", ["", "", ""]),
+        (",,", ["", "", ""]),
+    ],
+)
+def test_booleans_and_dates_of_a_mixed_table_are_read_as_preprocessing_reads_them(predict, cells, taken):
+    """Of texts, the file itself knows only true, false and YYYY-MM-DD; others would be missing values to it."""
+    assert predict("visits", f"smoker,since,island\n{cells}\n")[1][3:] == taken
 
 
 def test_numbers_labels_and_names_that_the_file_has_already(predict):
@@ -156,6 +172,9 @@ def test_rows_of_an_int8_model_run_one_by_one(predict):
         ("penguins", "39.1,3750,3,4\n", "rows.csv:1: expected a header, not numbers; the columns are bill_length"),
         ("penguins", PENGUINS + '1,2,"Dream,male\n', "rows.csv:4: unexpected end of data"),
         ("switches", "on,count,since,note\nmaybe,3,,\n", "rows.csv:2: column 'on': 'maybe' is not true or false"),
+        ("visits", "smoker,since,island\nmaybe,,\n", "rows.csv:2: column 'smoker': 'maybe' is not true or false"),
+        ("visits", "smoker,since,island\n,29.11.26,\n", "column 'since': '29.11.26' is no date; write YYYY-MM-DD"),
+        ("switches", "on,count,since,note\n1,3,,\n", "rows.csv:2: column 'since': a value is missing, and the model"),
         ("switches", "on,count,since,note\n1,3.5,,\n", "rows.csv:2: column 'count': '3.5' is not an integer"),
         ("switches", "on,count,since,note\n1,99999999999999999999,,\n", "is too large for INT64"),
         ("fractions", "a,b\n2,1\n0,1\n2,1\n", "rows.csv:3: numbers: the values are so large that the model's output"),

@@ -91,6 +91,20 @@ def switches() -> onnx.ModelProto:
     return _with_metadata(third_party_models._model(nodes, takes, gives, {}), columns=columns)
 
 
+def visits() -> onnx.ModelProto:
+    """Columns [rows] of texts as Penstock exports a mixed table: a boolean, a date, a category; all are given back."""
+    columns = [
+        {"name": "smoker", "kind": "category", "categories": ["false", "true"], "missing": ""},
+        {"name": "since", "kind": "date", "example": "2026-11-29", "missing": ""},
+        {"name": "island", "kind": "category", "categories": [*ISLANDS, "none"], "missing": ""},
+    ]
+    names = [column["name"] for column in columns]
+    nodes = [helper.make_node("Identity", [name], [f"same_{name}"]) for name in names]
+    takes = [(name, TensorProto.STRING, "n") for name in names]
+    gives = [(f"same_{name}", TensorProto.STRING, "n") for name in names]
+    return _with_metadata(third_party_models._model(nodes, takes, gives, {}), columns=columns)
+
+
 class _Colours(torch.nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         probabilities = torch.softmax(image.float().mean(dim=(1, 2)) / 16, dim=1)

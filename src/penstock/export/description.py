@@ -57,6 +57,8 @@ def _column(column: ColumnInfo, values: NDArray[np.float32]) -> dict[str, Any]:
     present = values[~np.isnan(values)]
     if column.kind == "number" and len(present):
         content |= {"range": [_short(present.min()), _short(present.max())], "example": _short(np.median(present))}
+    if column.kind == "date" and len(present):
+        content["example"] = str(np.median(present).astype("datetime64[D]"))
     if column.kind == "category":
         content["categories"] = list(column.categories)
     if column.kind == "boolean":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import ConfigError, nearest
+from penstock.io.cell_texts import TRUE
 from penstock.new.profile import ColumnProfile
 
 NAMES = ("target", "label", "labels", "class", "y", "outcome", "species", "category", "sentiment", "diagnosis")
@@ -108,7 +109,7 @@ def _several(profiles: Sequence[ColumnProfile], notes: list[str]) -> Target:
 
 
 def _share_of_true(profile: ColumnProfile) -> float:
-    true = sum(rows for text, rows in (profile.counts or {}).items() if text.lower() in ("1", "true", "yes", "t", "y"))
+    true = sum(rows for text, rows in (profile.counts or {}).items() if text.lower() in TRUE)
     return true / profile.rows
 
 

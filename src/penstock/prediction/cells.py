@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.io.cell_texts import FALSE, TRUE, day_of
 from penstock.serving.codecs.json import array_from_rows, array_from_values
 from penstock.serving.codecs.tensors import DTYPES, TensorSpec
 from penstock.serving.errors import InputError, RequestError
 from penstock.serving.runtime.columns import Column
 from penstock.serving.runtime.model import ServedModel
 
-# What stands for a missing number; an empty cell is a missing text.
-MISSING = frozenset(["", "na", "n/a", "nan", "null", "none"])
-BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+# What stands for a missing value; in a column of free text, only an empty cell does.
+MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?"])
+BOOLEANS = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
 
 
 class CellError(Exception):
@@ -74,9 +75,43 @@ def _array(model: ServedModel, column: Column, texts: Sequence[str], folder: Pat
     if column.kind == "tensor":
         return _each(column, texts, lambda text: _tensor(text, model.specs[column.input]))
     if column.datatype == "BYTES":
-        gap = "" if column.missing is None else column.missing
-        return np.array([text or gap for text in texts], dtype=object)
+        convert = _text_reader(column)
+        return np.array([convert(text, row) for row, text in enumerate(texts)], dtype=object)
     return _numbers(column, texts)
+
+
+def _text_reader(column: Column) -> Callable[[str, int], str]:
+    """Return the function from a cell to the text that the model takes; cells are read as preprocessing reads a file."""
+    has_days = column.kind == "date" and (column.example is None or day_of(column.example) == column.example)
+    if not (column.is_boolean or has_days or column.categories):
+        gap: str = "" if column.missing is None else column.missing
+        return lambda text, _: text or gap
+
+    def convert(text: str, row: int) -> str:
+        word = text.strip().lower()
+        if word in MISSING and text not in column.categories:
+            return str(_missing(column, row))
+        if column.is_boolean:
+            return str(_boolean(column, word, text, row)).lower()
+        if not has_days:
+            return text
+        if (day := day_of(text.strip())) is None:
+            raise CellError(row, column.name, f"{text!r} is no date; write YYYY-MM-DD")
+        return day
+
+    return convert
+
+
+def _missing(column: Column, row: int) -> Any:  # noqa: ANN401  (of the type of the column)
+    if column.missing is None:
+        raise CellError(row, column.name, "a value is missing, and the model does not define what that means")
+    return column.missing
+
+
+def _boolean(column: Column, word: str, text: str, row: int) -> bool:
+    if word not in BOOLEANS:
+        raise CellError(row, column.name, f"{text!r} is not true or false")
+    return BOOLEANS[word]
 
 
 def _numbers(column: Column, texts: Sequence[str]) -> NDArray[Any]:
@@ -96,21 +131,19 @@ def _numbers(column: Column, texts: Sequence[str]) -> NDArray[Any]:
 def _value(column: Column, text: str, row: int) -> Any:  # noqa: ANN401  (of the type of the column)
     word = text.strip().lower()
     if word in MISSING:
-        if column.missing is None:
-            raise CellError(row, column.name, "a value is missing, and the model does not define what that means")
-        return column.missing
+        return _missing(column, row)
+    if column.datatype == "BOOL":
+        return _boolean(column, word, text, row)
     try:
         value = _parsed(column.datatype, word)
         return array_from_values([value], TensorSpec(column.name, column.datatype, (-1,)))[0]
     except InputError:
         raise CellError(row, column.name, f"{text!r} is too large for {column.datatype}") from None
-    except (ValueError, KeyError):
+    except ValueError:
         raise CellError(row, column.name, f"{text!r} is not {_noun(column.datatype)}{_hint(word)}") from None
 
 
-def _parsed(datatype: str, word: str) -> bool | int | float:
-    if datatype == "BOOL":
-        return BOOLEANS[word]
+def _parsed(datatype: str, word: str) -> int | float:
     if "_" in word:
         raise ValueError
     number = float(word)
@@ -127,8 +160,6 @@ def _parsed(datatype: str, word: str) -> bool | int | float:
 
 
 def _noun(datatype: str) -> str:
-    if datatype == "BOOL":
-        return "true or false"
     return "a number" if datatype.startswith("FP") else "an integer"
 
 

@@ -23,6 +23,7 @@ def url(tmp_path_factory):
         table_models.two_targets,
         table_models.topics,
         table_models.switches,
+        table_models.visits,
         third_party_models.mean,
         tiny_models.echo,
     ):
@@ -76,6 +77,23 @@ def test_columns_of_every_type(url):
     row = {"on": True, "count": 3, "since": "2026-11-29", "note": "é"}
     answer = predict(url, "switches", row).json()
     assert {name: answer[f"same_{name}"] for name in row} == row
+
+
+def test_true_and_false_in_json_are_those_of_a_column_of_texts(url):
+    rows = [{"smoker": value} for value in (True, False, "true", None)] + [{"smoker": [True]}, {}]
+    answer = predict(url, "visits", {"instances": rows}).json()
+    assert [one["same_smoker"] for one in answer["predictions"]] == ["true", "false", "true", "", "true", ""]
+    assert predict(url, "visits", {"smoker": True}).json()["same_smoker"] == "true"
+    assert "island: expected a text, not true" in predict(url, "visits", {"island": True}).json()["error"]
+
+
+def test_openapi_shows_examples_of_texts_and_that_booleans_may_be_json():
+    model = ServedModel("visits", table_models.visits().SerializeToString())
+    row = openapi_document({"visits": model}, auth=False)["components"]["schemas"]["Row"]["properties"]
+    smoker, since, island = (row[name]["anyOf"][0] for name in ("smoker", "since", "island"))
+    assert (smoker["type"], smoker["examples"]) == (["boolean", "string"], ["false", "true"])
+    assert (since["type"], since["examples"]) == ("string", ["2026-11-29"])
+    assert island["examples"] == [*table_models.ISLANDS, "none"]
 
 
 def test_labels_of_a_multi_label_model(url):

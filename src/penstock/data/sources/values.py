@@ -5,8 +5,6 @@ A whole column is converted at once. Only where that fails, the first wrong row 
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,10 +14,9 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import nearest
 from penstock.data.sources.batch import SourceBatch
+from penstock.io.cell_texts import FALSE, TRUE, day_of
 
-TRUE, FALSE = ("true", "1", "yes", "t", "y"), ("false", "0", "no", "f", "n")
 LARGEST = 1e15  # sums of squares of larger values exceed float32
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?\Z", re.ASCII)
 
 
 def numbers(batch: SourceBatch, column: str, *, required: bool) -> NDArray[np.float32]:
@@ -134,23 +131,13 @@ def dates(batch: SourceBatch, column: str, *, required: bool) -> NDArray[Any]:
     texts = array.cast(pa.string()) if pa.types.is_date(array.type) else batch.arrow_texts(column)
     missing = _missing(batch, column, texts, required=required)
     encoded = pc.utf8_trim_whitespace(texts).dictionary_encode()
-    days = [_day(text) for text in encoded.dictionary.to_pylist()]
+    days = [day_of(text) for text in encoded.dictionary.to_pylist()]
     found = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     wrong = ~missing & np.array([day is None for day in days] + [False])[found]
     if wrong.any():
         row = int(wrong.argmax())
         batch.fail(row, column, f"{shown(texts[row].as_py())} is no date; write YYYY-MM-DD")
     return _taken([*days, ""], found)
-
-
-def _day(text: str) -> str | None:
-    """Return the day of an ISO date or timestamp; None if it is neither."""
-    if not DATE.match(text):
-        return None
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        return None
 
 
 def index_in(texts: pa.Array, values: tuple[str, ...]) -> NDArray[np.int64]:

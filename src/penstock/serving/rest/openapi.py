@@ -115,8 +115,12 @@ def _column(spec: TensorSpec, column: Column, elements: Part) -> Part:
     """Describe the value of a column; others than the known categories are answered as well."""
     unit = f" in {column.unit}" if column.unit else ""
     schema: Part = {**elements[spec.datatype], "description": f"{column.description or column.name}{unit}"}
+    if column.is_boolean:
+        schema["type"] = ["boolean", "string"]
     if column.categories:
         schema["examples"] = list(column.categories)[:MAX_EXAMPLE_SIZE]
+    elif column.example is not None:
+        schema["examples"] = [column.example]
     return schema if column.missing is None else {"anyOf": [schema, {"type": "null"}]}
 
 

@@ -34,6 +34,7 @@ CHANNELS = 3  # of an RGB image
 NAN = "NaN"
 """What stands for NaN in the metadata and on the page; JSON has none."""
 TEXTS = ("description", "unit")
+BOOLEANS = frozenset(["false", "true"])
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Column:
     missing: Any = None
     """What a missing value is to the model; None if a value is required."""
     example: Any = None
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the texts of the column are `true` and `false`."""
+        return self.datatype == "BYTES" and set(self.categories) == BOOLEANS
 
     def to_json(self) -> dict[str, Any]:
         """Describe the column; whatever is not known is left out."""

@@ -109,6 +109,8 @@ class Signature:
         if not is_single_value(spec):
             return array_from_rows(values if spec.shape else values[0], spec)
         flat = [value[0] if type(value) is list and len(value) == 1 else value for value in values]
+        if spec.name in self._booleans:
+            flat = [str(value).lower() if isinstance(value, bool) else value for value in flat]
         gaps = [place for place, value in enumerate(flat) if value is None]
         for place in gaps:
             flat[place] = _FILLERS.get(spec.datatype, 0)
@@ -134,6 +136,11 @@ class Signature:
         """What a missing value is, by input; inputs that require a value are not there."""
         whole = (column for column in self.columns if column.place is None)
         return {column.input: column.missing for column in whole if column.missing is not None}
+
+    @cached_property
+    def _booleans(self) -> set[str]:
+        """Inputs that take `true` and `false` as texts."""
+        return {column.input for column in self.columns if column.place is None and column.is_boolean}
 
     def _completed(self, row: object) -> dict[str, Any]:
         """Return a row with None for each missing value that the model knows.
