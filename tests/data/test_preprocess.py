@@ -166,6 +166,8 @@ INPUTS = {
 }
 CLASS = {"kind": "class", "column": "ill", "classes": ["no", "yes"]}
 NUMBER = {"kind": "number", "columns": ["weight"]}
+# A day has three words: a year and a month that most rows share, and a day of the month.
+TEXTS = {"kind": "text", "column": "day", "vocab_size": 20, "max_length": 2}
 
 
 def visits(rows, *, first=0):
@@ -182,7 +184,7 @@ def visits(rows, *, first=0):
 def table(tmp_path):
     """Preprocess a mixed table of some files; return the settings, the report and the arrays."""
 
-    def run(files, *, target=CLASS, split=None, checks=None):
+    def run(files, *, inputs=INPUTS, target=CLASS, split=None, checks=None):
         for part, lines in files.items():
             (tmp_path / f"{part}.csv").write_text(HEADER + "".join(lines))
         settings = DatasetConfig.model_validate(
@@ -192,7 +194,7 @@ def table(tmp_path):
                 "behaviour": {},
                 "files": {f"{part}.csv": {"bytes": 1, "sha256": "0" * 64} for part in files},
                 "source": {"kind": "csv", "parts": {part: f"{part}.csv" for part in files}},
-                "inputs": INPUTS,
+                "inputs": inputs,
                 "target": target,
                 "split": {"validation": 0.2, "seed": 1, "folds": 3, "drop_duplicates": False} | (split or {}),
                 "checks": {"rows": {part: len(lines) for part, lines in files.items()}, "leakage": 100}
@@ -357,11 +359,12 @@ def test_settings_that_check_nothing_are_rejected(table, target, split, checks, 
         table({"all": visits(30)}, target=target, split={"test": 0.2} | split, checks=checks)
 
 
-def test_a_table_of_many_batches_has_the_same_bytes(table, tmp_path, monkeypatch):
+@pytest.mark.parametrize("inputs", [INPUTS, TEXTS], ids=["table", "texts"])
+def test_rows_of_many_batches_have_the_same_bytes(table, tmp_path, monkeypatch, inputs):
     def contents():
         return {path.name: path.read_bytes() for path in sorted((tmp_path / "processed").rglob("*.*"))}
 
-    table({"all": visits(90)}, split={"test": 0.2})
+    _, of_one_batch, _ = table({"all": visits(90)}, inputs=inputs, split={"test": 0.2})
     of_one = contents()
     monkeypatch.setattr(csv_reader, "BATCH_ROWS", 7)
     batches = []
@@ -371,9 +374,10 @@ def test_a_table_of_many_batches_has_the_same_bytes(table, tmp_path, monkeypatch
         return fingerprints(rows)
 
     monkeypatch.setattr(reading, "fingerprints", counted)
-    table({"all": visits(90)}, split={"test": 0.2})
+    _, of_many_batches, _ = table({"all": visits(90)}, inputs=inputs, split={"test": 0.2})
     assert len(batches) == 13
     assert contents() == of_one
+    assert of_many_batches == of_one_batch
 
 
 def test_missing_values_and_categories_are_described(table):

@@ -81,7 +81,7 @@ def _array(model: ServedModel, column: Column, texts: Sequence[str], folder: Pat
 
 
 def _text_reader(column: Column) -> Callable[[str, int], str]:
-    """Return the function from a cell to the text that the model takes; cells are read as preprocessing reads a file."""
+    """Return the function from a cell to the text that the model takes, read as preprocessing reads a file."""
     has_days = column.kind == "date" and (column.example is None or day_of(column.example) == column.example)
     if not (column.is_boolean or has_days or column.categories):
         gap: str = "" if column.missing is None else column.missing
