@@ -58,6 +58,18 @@ def test_an_int8_file_has_metrics_of_its_own_and_those_of_the_run_stay(here, cli
     assert trained.data.metrics == {"test/accuracy": 0.01}
 
 
+def test_a_latency_of_another_int8_file_is_not_registered(here, client):
+    here.write(10)
+    here.serve_int8(20)
+    files = here.project.model("iris_mlp", "models")
+    int8 = {"sha256": sha256(files.int8), "accuracy": 0.02}
+    write_json(files.validation_report, read_json(files.validation_report) | {"int8": int8})
+    write_json(files.latency_report, {"int8": {"sha256": "0" * 64, "median_milliseconds": {"batch_1": 0.25}}})
+    assert here.register()
+    measured = {model.name: {one.key: one.value for one in model.metrics} for model in models(client)}
+    assert measured["iris_mlp-int8"] == {"test/accuracy": 0.02}
+
+
 def test_a_pulled_file_is_a_logged_model_with_the_scores_of_its_report(here, client):
     here.write(10)
     assert here.register()

@@ -12,8 +12,10 @@ from huggingface_hub import ModelCard, ModelCardData
 from ruamel.yaml import YAML
 
 from penstock.cli import main
+from penstock.config.loading import load_config
 from penstock.data.sources.offline import CLASSES
 from penstock.io.files import read_json, sha256, write_json
+from penstock.reporting.results import read_result
 from tests.helpers.compared_models import GOOD, threshold_classifier
 from tests.helpers.reported_project import add_sections, reported_project
 
@@ -155,6 +157,15 @@ def test_a_damaged_report_is_named(project, capsys, report, damage):
     code, message = refused(capsys, "iris_mlp")
     assert code == 1
     assert message.startswith(f"error: {path}:")
+
+
+def test_a_latency_of_another_file_is_none_of_this_one(project):
+    """Git does not have latency.json, so it may be older than the file."""
+    files, config = project.model("iris_mlp", "models"), load_config(project.params)
+    assert read_result("iris_mlp", config.model("iris_mlp"), files).latency == {"1": 0.01, "256": 0.2}
+    for older in ({"onnx": {"sha256": "0" * 64, "median_milliseconds": {"1": 9}}}, {"median_milliseconds": {"1": 9}}):
+        write_json(files.latency_report, older)
+        assert read_result("iris_mlp", config.model("iris_mlp"), files).latency == {}
 
 
 def test_a_report_of_another_file_is_refused(project, capsys):
