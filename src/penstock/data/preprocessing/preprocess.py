@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,14 +14,16 @@ from penstock.config.data import ColumnsConfig, DatasetConfig, TextConfig
 from penstock.config.targets import NumberTargetConfig, class_names
 from penstock.data.preprocessing import checks, text
 from penstock.data.preprocessing.encoder import described
+from penstock.data.preprocessing.findings import findings
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
 from penstock.data.preprocessing.parts import PartRows, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
+from penstock.data.sources.read import places_of
 from penstock.data.sources.rows import part_for
 from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.files import atomic_folder
-from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset, save_array, save_rows
+from penstock.io.processed_dataset import SPLITS, ArraySplit, ProcessedDataset, SplitName, save_array, save_rows
 
 
 def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
         leaked = count_leaked(of_split)
         processed = {split: ProcessedDataset(unfinished).split(split) for split in SPLITS}
         checks.require(name, checks.of_processed(settings.checks, processed, leaked))
-        return {
+        report = {
             "dataset": name,
             "kind": info.kind,
             "shape": list(info.shape),
@@ -71,6 +73,13 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
                 "leaked": leaked,
             },
         }
+        if info.kind == "columns":
+
+            def places(split: SplitName, rows: Sequence[int]) -> list[str]:
+                return places_of(settings, raw, part_for({part: part for part in parts}, split), rows)
+
+            report["findings"] = findings(ProcessedDataset(unfinished), places)
+        return report
 
 
 def _save_inputs(
