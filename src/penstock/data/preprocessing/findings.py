@@ -1,7 +1,7 @@
 """Look for columns and rows of a mixed table that deserve a second look, for data.json.
 
-Nothing here stops a pipeline: what must be true stands in `datasets.<name>.checks`. The test rows are not looked at. The
-folds are those of `split`, so that rows of a group, or of later times, are never on both sides.
+Nothing here stops a pipeline: what must be true stands in `datasets.<name>.checks`. The test rows are not looked at.
+The folds are those of `split`, so that rows of a group, or of later times, are never on both sides.
 
 A column is constant if all training rows have the same value, or none has one.
 
@@ -9,11 +9,10 @@ A column is a leak suspect if it alone predicts the target: a decision tree on t
 `LEAK_SCORE`. The score of classes and labels is the balanced accuracy (the mean share of correct rows over the classes;
 a constant answer has 0.5 or less), that of numbers is R².
 
-A label is suspect if cross-validated trees contradict it. Classes and labels: at most 1 - `CONFIDENCE` of the trees'
-votes are for the given one, and most are for another one. The votes are shares of extremely randomized trees (Geurts et
-al. 2006); at 5 % wrong labels, they find more of these than a threshold of 0.9 does (docs/reports.md has the figures).
-Numbers: the given number is more than `DEVIATIONS` robust standard deviations (1.4826 times the median absolute
-deviation) of all errors from the predicted one.
+A label is suspect if cross-validated trees (extremely randomized trees, Geurts et al. 2006) contradict it. Classes and
+labels: a share of at least `CONFIDENCE` of the votes is against the given one, and half of them are for another one.
+Numbers: the error is more than `DEVIATIONS` times the usual one, which is the larger of the robust standard deviation
+of all errors (1.4826 times the median absolute deviation) and the deviation of the trees from one another.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from penstock.data.preprocessing.statistics import column_statistics
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset, SplitName
 
-MOST_ROWS = 20_000
+MOST_ROWS = 10_000
 """Rows that the trees look at; of more rows, a sample."""
 FEWEST_ROWS = 50
 FEWEST_OF_CLASS = 10
@@ -39,7 +38,7 @@ FOLDS = 5
 TREES = 100
 LEAK_SCORE = 0.99
 CONFIDENCE = 0.85
-DEVIATIONS = 8.0
+DEVIATIONS = 5.0
 SHOWN = 20
 
 Places = Callable[[SplitName, Sequence[int]], list[str]]
@@ -79,14 +78,19 @@ class _Suspects:
     suggested: NDArray[Any]
     """What the trees predict."""
     certainty: NDArray[np.float64]
-    """Share of the votes against the given label, or the error in robust standard deviations."""
+    """Share of the votes against the given label, or the error in usual ones."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, which: NDArray[Any] | slice) -> _Suspects:
-        arrays = (self.rows, self.targets, self.given, self.suggested, self.certainty)
-        return _Suspects(*(array[which] for array in arrays))
+        return _Suspects(
+            self.rows[which],
+            self.targets[which],
+            self.given[which],
+            self.suggested[which],
+            self.certainty[which],
+        )
 
 
 def findings(processed: ProcessedDataset, places: Places) -> dict[str, Any]:
@@ -242,7 +246,8 @@ def _r2(labels: NDArray[Any], predicted: NDArray[Any]) -> float:
 
 def _suspects(rows: _Rows, targets: Sequence[int], info: DatasetInfo) -> _Suspects:
     if not targets:
-        return _Suspects(*(np.empty(0, dtype=np.int64) for _ in range(4)), np.empty(0))
+        nothing = np.empty(0, dtype=np.int64)
+        return _Suspects(nothing, nothing, nothing, nothing, nothing.astype(np.float64))
     match info.target:
         case "class":
             found = _suspect_classes(rows, len(info.classes))
@@ -271,9 +276,9 @@ def _suspect_classes(rows: _Rows, classes: int) -> _Suspects:
 
 def _suspect_labels(rows: _Rows, targets: NDArray[np.int64]) -> _Suspects:
     given = rows.labels[:, targets]
-    votes, judged = _predicted(rows, given)
-    against = np.abs(given - votes)
-    row, place = np.nonzero(judged[:, None] & (against >= CONFIDENCE))
+    predicted, _, known = _predicted(rows, given)
+    against = np.abs(given - predicted)
+    row, place = np.nonzero(known[:, None] & (against >= CONFIDENCE))
     label = given[row, place].astype(np.int64)
     return _Suspects(row, targets[place], label, 1 - label, against[row, place])
 
@@ -281,27 +286,34 @@ def _suspect_labels(rows: _Rows, targets: NDArray[np.int64]) -> _Suspects:
 def _suspect_numbers(rows: _Rows, targets: NDArray[np.int64]) -> _Suspects:
     given = rows.labels[:, targets].astype(np.float64)
     mean, scale = given.mean(axis=0), given.std(axis=0)
-    predicted, judged = _predicted(rows, (given - mean) / scale)
-    predicted = predicted * scale + mean
+    predicted, spread, known = _predicted(rows, (given - mean) / scale)
+    predicted, spread = predicted * scale + mean, spread * scale
     errors = given - predicted
-    errors -= np.median(errors[judged], axis=0)
-    deviation = 1.4826 * np.median(np.abs(errors[judged]), axis=0)
-    # Where most errors are 0, there is nothing to compare an error with.
-    away = np.abs(errors) / np.where(deviation > 0, deviation, np.inf)
-    row, place = np.nonzero(judged[:, None] & (away > DEVIATIONS))
+    errors -= np.median(errors[known], axis=0)
+    usual = np.maximum(spread, 1.4826 * np.median(np.abs(errors[known]), axis=0))
+    # Without any usual error, there is nothing to compare an error with.
+    away = np.abs(errors) / np.where(usual > 0, usual, np.inf)
+    row, place = np.nonzero(known[:, None] & (away > DEVIATIONS))
     return _Suspects(row, targets[place], given[row, place], predicted[row, place], away[row, place])
 
 
-def _predicted(rows: _Rows, labels: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return what trees predict of the held-out rows, [rows, labels], and which rows were held out, [rows]."""
-    predicted, judged = np.zeros(labels.shape), np.zeros(len(labels), dtype=bool)
+def _predicted(rows: _Rows, labels: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Predict the held-out rows.
+
+    Returns:
+        Mean and standard deviation of the predictions of the trees, [rows, labels], and the rows that were held out.
+    """
+    total, squares, known = np.zeros(labels.shape), np.zeros(labels.shape), np.zeros(len(labels), dtype=bool)
     for learned, held in _held_out(rows):
         for seed in range(TREES):
             tree = ExtraTreeRegressor(max_features="sqrt", random_state=seed)
             tree.fit(rows.inputs[learned], labels[learned])
-            predicted[held] += tree.predict(rows.inputs[held]).reshape(len(held), -1) / TREES
-        judged[held] = True
-    return predicted, judged
+            predicted = tree.predict(rows.inputs[held]).reshape(len(held), -1)
+            total[held] += predicted
+            squares[held] += predicted**2
+        known[held] = True
+    mean = total / TREES
+    return mean, np.sqrt(np.maximum(squares / TREES - mean**2, 0)), known
 
 
 def _described(suspects: _Suspects, rows: _Rows, processed: ProcessedDataset, places: Places) -> list[dict[str, Any]]:
@@ -329,8 +341,12 @@ def _described(suspects: _Suspects, rows: _Rows, processed: ProcessedDataset, pl
 def _places(numbers: NDArray[np.int64], processed: ProcessedDataset, places: Places) -> list[str]:
     """Return the places of rows, by their numbers among the training rows followed by the validation rows."""
     train = len(processed.rows("train"))
+    halves: tuple[tuple[SplitName, Any, int], ...] = (
+        ("train", numbers < train, 0),
+        ("validation", numbers >= train, train),
+    )
     found = np.empty(len(numbers), dtype=object)
-    for split, chosen, first in (("train", numbers < train, 0), ("validation", numbers >= train, train)):
+    for split, chosen, first in halves:
         if chosen.any():
             found[chosen] = places(split, processed.rows(split)[numbers[chosen] - first].tolist())
     return list(found)
