@@ -13,6 +13,9 @@ A label is suspect if cross-validated trees (extremely randomized trees, Geurts 
 labels: a share of at least `CONFIDENCE` of the votes is against the given one, and half of them are for another one.
 Numbers: the error is more than `DEVIATIONS` times the usual one, which is the larger of the robust standard deviation
 of all errors (1.4826 times the median absolute deviation) and the deviation of the trees from one another.
+
+Votes are counted twice: trees that learned wrong labels vote with less confidence, so those of the second pass do not
+learn the labels that most votes of the first one (a share of `DOUBT`) are against.
 """
 
 from __future__ import annotations
@@ -35,9 +38,10 @@ FEWEST_ROWS = 50
 FEWEST_OF_CLASS = 10
 """Rows of a class, and with and without a label, from which trees can learn it."""
 FOLDS = 5
-TREES = 100
+TREES = 50
 LEAK_SCORE = 0.99
-CONFIDENCE = 0.85
+DOUBT, CONFIDENCE = 0.75, 0.9
+"""Shares of the votes against a label: from which it is not learned in the second pass; from which it is suspect."""
 DEVIATIONS = 5.0
 SHOWN = 20
 
@@ -259,25 +263,44 @@ def _suspects(rows: _Rows, targets: Sequence[int], info: DatasetInfo) -> _Suspec
 
 
 def _suspect_classes(rows: _Rows, classes: int) -> _Suspects:
-    votes = np.zeros((len(rows), classes), dtype=np.float32)
-    known = np.zeros(len(rows), dtype=bool)
-    for learned, held in _held_out(rows):
-        present = np.unique(rows.labels[learned])
-        for seed in range(TREES):  # one at a time: a whole forest takes gigabytes where the labels are noise
-            tree = ExtraTreeClassifier(max_features="sqrt", random_state=seed)
-            tree.fit(rows.inputs[learned], rows.labels[learned])
-            votes[np.ix_(held, present)] += tree.predict_proba(rows.inputs[held]) / TREES
-        known[held] = np.isin(rows.labels[held], present)  # trees can't vote for a class that they have not seen
-    against = 1 - votes[np.arange(len(rows)), rows.labels].astype(np.float64)
+    votes, _ = _class_votes(rows, classes, np.ones(len(rows), dtype=bool))
+    votes, known = _class_votes(rows, classes, _against_class(votes, rows) < DOUBT)
+    against = _against_class(votes, rows)
     suspect = np.flatnonzero(known & (against >= CONFIDENCE) & (votes.max(axis=1) >= 0.5))
     nothing = np.zeros(len(suspect), dtype=np.int64)
     return _Suspects(suspect, nothing, rows.labels[suspect], votes[suspect].argmax(axis=1), against[suspect])
 
 
+def _against_class(votes: NDArray[np.float32], rows: _Rows) -> NDArray[np.float64]:
+    return 1 - np.take_along_axis(votes, rows.labels[:, None], axis=1)[:, 0].astype(np.float64)
+
+
+def _class_votes(
+    rows: _Rows, classes: int, trusted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the shares of the votes, [rows, classes], of trees that learned from the trusted rows of other folds.
+
+    Also returned are the rows, [rows], of whose class the trees have seen any.
+    """
+    votes = np.zeros((len(rows), classes), dtype=np.float32)
+    known = np.zeros(len(rows), dtype=bool)
+    for others, held in _held_out(rows):
+        learned = others[trusted[others]]
+        present = np.unique(rows.labels[learned])
+        for seed in range(TREES):  # one at a time: a whole forest takes gigabytes where the labels are noise
+            tree = ExtraTreeClassifier(max_features="sqrt", random_state=seed)
+            tree.fit(rows.inputs[learned], rows.labels[learned])
+            votes[np.ix_(held, present)] += tree.predict_proba(rows.inputs[held]) / TREES
+        known[held] = np.isin(rows.labels[held], present)
+    return votes, known
+
+
 def _suspect_labels(rows: _Rows, targets: NDArray[np.int64]) -> _Suspects:
     given = rows.labels[:, targets]
-    predicted, _, known = _predicted(rows, given)
-    against = np.abs(given - predicted)
+    first, _, _ = _predicted(rows, given)
+    # A row with one doubtful label has others to learn from.
+    votes, _, known = _predicted(rows, np.where(np.abs(given - first) < DOUBT, given, 1 - given))
+    against = np.abs(given - votes)
     row, place = np.nonzero(known[:, None] & (against >= CONFIDENCE))
     label = given[row, place].astype(np.int64)
     return _Suspects(row, targets[place], label, 1 - label, against[row, place])
