@@ -40,7 +40,7 @@ FEWEST_OF_CLASS = 10
 FOLDS = 5
 TREES = 50
 LEAK_SCORE = 0.99
-DOUBT, CONFIDENCE = 0.75, 0.9
+DOUBT, CONFIDENCE = 0.65, 0.9
 """Shares of the votes against a label: from which it is not learned in the second pass; from which it is suspect."""
 DEVIATIONS = 5.0
 SHOWN = 20
