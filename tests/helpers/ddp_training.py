@@ -28,29 +28,28 @@ from tests.training.golden import ROWS, rows_of
 CHANGES = {"epochs": 3, "batch_size": 5}
 
 
-def setting_of(config, name):
-    """Return a model, the description of its dataset, and 16 rows."""
-    if name not in CONFIGS:
+def setting_of(config, name, normalization=None):
+    """Return a short model without dropout, so that results can be compared; its data; and 16 rows."""
+    if name in CONFIGS:
+        inputs = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
+        labels = inputs[:, :1] if name == "number" else (inputs[:, :3] > 0).astype(np.float32)
+        model, info = model_of(name, first_model("table", name, ROWS)), info_of(name, (4,))
+        rows = ArraySplit(inputs=inputs, labels=labels)
+    else:
         model = config.model(name)
-        return model, DATA[model.dataset], rows_of(model.dataset)
-    inputs = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
-    labels = inputs[:, :1] if name == "number" else (inputs[:, :3] > 0).astype(np.float32)
-    model = model_of(name, first_model("table", name, ROWS))
-    return model, info_of(name, (4,)), ArraySplit(inputs=inputs, labels=labels)
+        info, rows = DATA[model.dataset], rows_of(model.dataset)
+    changes = {"normalization": normalization} if normalization else {}
+    if hasattr(model.network, "dropout"):
+        changes["dropout"] = 0
+    network, training = model.network.model_copy(update=changes), model.training.model_copy(update=CHANGES)
+    return model.model_copy(update={"training": training, "network": network}), info, rows
 
 
 def trained(config, name, normalization=None, **trainer):
-    """Run a short training without dropout, so that results can be compared."""
-    model, info, rows = setting_of(config, name)
-    network = model.network
-    if normalization:
-        network = network.model_copy(update={"normalization": normalization})
-    if hasattr(network, "dropout"):
-        network = network.model_copy(update={"dropout": 0})
-    training = model.training.model_copy(update=CHANGES)
-    short = model.model_copy(update={"training": training, "network": network})
+    """Run a short training."""
+    model, info, rows = setting_of(config, name, normalization)
     settings = config.trainer.model_copy(update={"accelerator": "cpu"} | trainer)
-    return fit(TrainingSetup(build_module, short, settings, info), rows, rows)
+    return fit(TrainingSetup(build_module, model, settings, info), rows, rows)
 
 
 def evaluated(config, name, weights, **trainer):
