@@ -29,6 +29,9 @@ def test_the_shipped_file_is_valid(config):
     assert config.model("mnist_cnn").training.batch_size == 128
 
 
+IRIS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
@@ -68,6 +71,12 @@ def test_the_shipped_file_is_valid(config):
         ("      epochs: 100\n", "", "models.iris_mlp.training.epochs", "missing key"),
         ("  iris_mlp:", "  Iris MLP:", "models.Iris MLP", "match pattern"),
         ("{kind: mlp,", "{kind: mlp, activation: reul,", "models.iris_mlp.network.activation", "'relu'"),
+        (
+            "kind: table\n      columns:\n" + "".join(f"      - {name}\n" for name in IRIS),
+            "kind: columns\n      columns:\n        petal_length: {kind: category, values: [short, NA]}\n",
+            "datasets.iris.inputs.columns.petal_length.values",
+            "'NA' is read as a missing value",
+        ),
         ("{min: 0, max: 255}", "{min: 255, max: 0}", "datasets.mnist.checks.values.min", "min is larger than max"),
         ("- ../shared/datasets", "- ftp://host/", "download.mirrors.0", "begins with http:// or https://"),
         ("bezdekIris.data:\n        bytes: 4551\n        sha256:", "#", "datasets.iris.files", "valid dictionary"),

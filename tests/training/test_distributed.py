@@ -46,7 +46,9 @@ def assert_equal_to_one_process(config, name, ranks):
     assert first["score"] == pytest.approx(evaluated(config, name, alone.weights), rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_lstm_stacked"])
+@pytest.mark.parametrize(
+    "name", ["iris_mlp", "mnist_cnn", "mnist_autoencoder", "mnist_lstm_stacked", "number", "labels"]
+)
 def test_two_torchrun_processes_equal_one_process(config, repository, tmp_path, name):
     """The last batch has one row for both processes."""
     launcher = [*TORCHRUN, "--standalone", "--nproc_per_node", "2"]

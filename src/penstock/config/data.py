@@ -273,6 +273,27 @@ class DatasetConfig(BaseConfig):
         return self
 
     @model_validator(mode="after")
+    def _values_are_not_missing(self) -> Self:
+        """Reject a category, or the value of a class, that is read as a missing value."""
+        missing = self.source.missing if isinstance(self.source, CsvConfig) else ()
+        places: dict[tuple[str, ...], tuple[str, ...]] = {}
+        if isinstance(self.inputs, ColumnsConfig):
+            places |= {
+                ("inputs", "columns", name, "values"): column.values
+                for name, column in self.inputs.columns.items()
+                if column.kind == "category"
+            }
+        if isinstance(self.target, ClassTargetConfig):
+            key = "classes" if self.target.values is None else "values"
+            places["target", key] = self.target.values or self.target.classes
+        for at, values in places.items():
+            for value in values:
+                if value in missing:
+                    problem = f"'{value}' is read as a missing value; remove it here, or from source.missing"
+                    raise mistake(problem, at=[*at])
+        return self
+
+    @model_validator(mode="after")
     def _one_way_to_split(self) -> Self:
         if self.split.group is not None and self.split.time is not None:
             raise mistake("only one of group and time", at=["split", "time"])

@@ -83,7 +83,7 @@ def locate_mistake(document: object, details: ErrorDetails) -> tuple[list[str | 
     """Return the keys of a mistake in a document that pydantic has checked, and what is wrong there."""
     context = details.get("ctx", {})
     below = (_tag(context),) if details["type"].startswith("union_tag") else context.get("at", ())
-    return _document_keys(document, (*details["loc"], *below)), _message(details)
+    return _document_keys(document, details["loc"], below), _message(details)
 
 
 def _tag(context: Mapping[str, str]) -> str:
@@ -107,12 +107,20 @@ def _message(details: ErrorDetails) -> str:
             return f"{details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
 
 
-def _document_keys(document: Document, location: tuple[str | int, ...]) -> list[str | int]:
-    """The keys of `location` that stand in the file: pydantic adds the kind of a union and '[key]' marks."""
+def _document_keys(document: Document, found: tuple[str | int, ...], below: Sequence[str | int]) -> list[str | int]:
+    """The keys of a location that stand in the file.
+
+    Args:
+        document: Content of the file.
+        found: Location by pydantic, which adds the kind of a union and '[key]' marks.
+        below: Keys below it, by a check of ours.
+    """
     keys: list[str | int] = []
     tag_passed = False
+    location = (*found, *below)
     for position, part in enumerate(location):
-        if not tag_passed and _is_tag(document, part):  # also if the block has a key of this name
+        # Also if the block has a key of this name.
+        if not tag_passed and position < len(found) and _is_tag(document, part):
             tag_passed = True
             continue
         if _holds(document, part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,10 +14,12 @@ from penstock.config.data import ColumnsConfig, DatasetConfig, TextConfig
 from penstock.config.targets import NumberTargetConfig, class_names
 from penstock.data.preprocessing import checks, text
 from penstock.data.preprocessing.encoder import described
+from penstock.data.preprocessing.findings import findings
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
 from penstock.data.preprocessing.parts import PartRows, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
 from penstock.data.preprocessing.statistics import value_range
+from penstock.data.sources.read import places_of
 from penstock.data.sources.rows import part_for
 from penstock.io.column_info import ColumnInfo, TargetInfo
 from penstock.io.dataset_info import DatasetInfo
@@ -72,7 +74,18 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
                 "dropped_from_training": found.dropped,
                 "leaked": leaked,
             },
+            **_findings(settings, raw, parts, unfinished),
         }
+
+
+def _findings(settings: DatasetConfig, raw: Path, parts: Mapping[str, PartRows], folder: Path) -> dict[str, Any]:
+    if settings.inputs.kind != "columns":
+        return {}
+
+    def places(split: SplitName, rows: Sequence[int]) -> list[str]:
+        return places_of(settings, raw, part_for({part: part for part in parts}, split), rows)
+
+    return {"findings": findings(ProcessedDataset(folder), places)}
 
 
 def _save_inputs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,16 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
         yield RawSplit(inputs=inputs, labels=labels, groups=groups_of(settings.split, batch))
     if rows == 0:
         raise DataFileError(f"{_file(settings, part)}: the file has no rows")
+
+
+def places_of(settings: DatasetConfig, folder: Path, part: str, rows: Sequence[int]) -> list[str]:
+    """Return where rows of a part stand in its file, such as `wine.csv:17`."""
+    found: dict[int, str] = {}
+    first = 0
+    for batch in _source_batches(settings, folder, part):
+        found |= {row: batch.place(row - first, None) for row in rows if first <= row < first + len(batch)}
+        first += len(batch)
+    return [found[row] for row in rows]
 
 
 def _source_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[SourceBatch]:
