@@ -36,10 +36,10 @@ class Epoch:
 
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
-    """Write history.csv, one row per epoch; a metric that an epoch does not have is empty."""
-    empty = dict.fromkeys((metric for epoch in epochs for metric in epoch.metrics), "")
+    """Write history.csv, one row per epoch; a metric that an epoch does not have is nan."""
+    missing = dict.fromkeys((metric for epoch in epochs for metric in epoch.metrics), "nan")
     rows = [
-        {"epoch": str(epoch.epoch)} | empty | {metric: f"{value:.6g}" for metric, value in epoch.metrics.items()}
+        {"epoch": str(epoch.epoch)} | missing | {metric: f"{value:.6g}" for metric, value in epoch.metrics.items()}
         for epoch in epochs
     ]
     write_csv(path, rows)
