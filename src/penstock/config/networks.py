@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from penstock.config.base import BaseConfig, Document, Dropout, Positive, Share, mistake, not_empty
 
@@ -178,7 +178,6 @@ class ModuleConfig(BaseConfig):
     """A network, or a whole LightningModule, of one's own. Every other key is a setting of that network."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
 
     kind: Literal["module"] = Field(description="A network of one's own.")
     path: Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$"), AfterValidator(_inside_the_project)] = Field(
