@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import chdir
+from copy import deepcopy
 
 import pytest
 from dvc.repo import Repo
@@ -29,7 +30,7 @@ def whole(tmp_path_factory, repository):
     document["datasets"]["iris"] = settings["datasets"]["iris"]
     document["baselines"]["iris_linear"] = settings["baselines"]["iris_linear"]
     mlp = settings["models"]["iris_mlp"]
-    document["models"] = {"iris_mlp": mlp, "iris_own": {**mlp, "network": NETWORK}}
+    document["models"] = {"iris_mlp": mlp, "iris_own": {**deepcopy(mlp), "network": NETWORK}}
     YAML(typ="safe").dump(document, root / "params.yaml")
     (root / "mine.py").write_text("# a network\n")
     project = Project(root)
