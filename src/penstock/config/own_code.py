@@ -49,6 +49,7 @@ def _block(name: str, models: ModelConfigs) -> str:
 def write_own_code(project: Project, config: Config) -> None:
     """Write pipelines/code.yaml, if it differs."""
     text = own_code_text(config)
+    project.own_code.parent.mkdir(exist_ok=True)
     if not project.own_code.is_file() or project.own_code.read_text(encoding="utf-8") != text:
         project.own_code.write_text(text, encoding="utf-8")
 
