@@ -14,6 +14,8 @@ from penstock.core.paths import Project
 from penstock.io.files import read_json
 from penstock.lineage.place import copy_commit
 from penstock.new import check_model
+from penstock.new.project import init_project
+from tests.helpers.small_project import SmallProject
 from tests.pipeline.test_own_data import commands_of
 
 pytestmark = pytest.mark.pipeline
@@ -43,10 +45,18 @@ build = Net
 """
 
 
-def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(changed_run, repository, monkeypatch):
-    write_csv(changed_run.root / "wine.csv", load_wine())
-    changed_run.run("penstock", "new", "dataset", "wine", "--from", "wine.csv")
-    changed_run.run("dvc", "repro", "preprocess@wine")
+@pytest.fixture(scope="module")
+def own_project(tmp_path_factory):
+    """A project without a clone, with the dataset wine."""
+    project = SmallProject(tmp_path_factory.mktemp("own") / "project")
+    init_project(project.root)
+    write_csv(project.root / "wine.csv", load_wine())
+    project.run("penstock", "new", "dataset", "wine", "--from", "wine.csv")
+    return project
+
+
+def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(own_project, repository, monkeypatch):
+    own_project.run("dvc", "repro", "preprocess@wine")
     commands = commands_of(repository / "docs/your-own-code.md")
     assert [command[:3] for command in commands] == [
         ["penstock", "new", "model"],
@@ -54,21 +64,21 @@ def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(changed_
         ["dvc", "repro", "register@wine_own"],
         ["penstock", "config", "--write"],
     ]
-    shown = [changed_run.run(*command).stdout for command in commands]
+    shown = [own_project.run(*command).stdout for command in commands]
     assert "the exported file agrees at batch 1, 3, 32" in shown[1]
-    report = read_json(changed_run.root / "reports/wine_own/validation.json")
+    report = read_json(own_project.root / "reports/wine_own/validation.json")
     assert report["test"]["accuracy"] >= 0.9
     assert report["parity"]["agreement"] == 1
 
-    network = changed_run.root / "wine_own.py"
-    before = changed_run.run("dvc", "status").stdout
+    network = own_project.root / "wine_own.py"
+    before = own_project.run("dvc", "status").stdout
     network.write_text(network.read_text() + "# edited\n")
     stale = re.findall(
-        r"^(\S+):\n\tchanged deps:\n\t\tmodified: +wine_own\.py$", changed_run.run("dvc", "status").stdout, re.M
+        r"^(\S+):\n\tchanged deps:\n\t\tmodified: +wine_own\.py$", own_project.run("dvc", "status").stdout, re.M
     )
     assert stale == ["train@wine_own", "export@wine_own", "validate@wine_own"]
     assert "wine_own.py" not in before
-    _faulty_networks_are_named(changed_run.root, monkeypatch)
+    _faulty_networks_are_named(own_project.root, monkeypatch)
 
 
 def _faulty_networks_are_named(root, monkeypatch):
@@ -85,26 +95,23 @@ def _faulty_networks_are_named(root, monkeypatch):
             check_model.check_model(project, config, "wine_own")
 
 
-def test_a_model_of_ones_own_overwrites_no_file(changed_run):
-    (changed_run.root / "iris_own.py").write_text("# mine\n")
-    before = (changed_run.root / "params.yaml").read_text()
-    done = changed_run.run(
-        "penstock", "new", "model", "iris_own", "--dataset", "iris", "--network", "module", check=False
-    )
-    assert "iris_own.py: is there already, and nothing was written" in done.stdout
-    assert (changed_run.root / "params.yaml").read_text() == before
-    assert (changed_run.root / "iris_own.py").read_text() == "# mine\n"
+def test_a_model_of_ones_own_overwrites_no_file(own_project):
+    (own_project.root / "taken.py").write_text("# mine\n")
+    before = (own_project.root / "params.yaml").read_text()
+    done = own_project.run("penstock", "new", "model", "taken", "--dataset", "wine", "--network", "module", check=False)
+    assert "taken.py: is there already, and nothing was written" in done.stdout
+    assert (own_project.root / "params.yaml").read_text() == before
+    assert (own_project.root / "taken.py").read_text() == "# mine\n"
 
 
-def test_a_copy_of_a_commit_has_its_code(changed_run, tmp_path):
-    changed_run.run("penstock", "new", "model", "iris_own", "--dataset", "iris", "--network", "module")
-    changed_run.run("git", "init", "--quiet")
-    changed_run.run("git", "add", "params.yaml", "dvc.yaml", "pipelines", "iris_own.py")
-    changed_run.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "x")
+def test_a_copy_of_a_commit_has_its_code(own_project, tmp_path):
+    own_project.run("penstock", "new", "model", "wine_copied", "--dataset", "wine", "--network", "module")
+    own_project.run("git", "add", "params.yaml", "dvc.yaml", "pipelines", "wine_copied.py")
+    own_project.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "x")
     (tmp_path / "commit").mkdir()
-    commit = changed_run.run("git", "rev-parse", "HEAD").stdout.strip()
-    copy = copy_commit(Project(changed_run.root), commit, tmp_path / "commit")
-    assert (copy.root / "iris_own.py").read_text() == (changed_run.root / "iris_own.py").read_text()
+    commit = own_project.run("git", "rev-parse", "HEAD").stdout.strip()
+    copy = copy_commit(Project(own_project.root), commit, tmp_path / "commit")
+    assert (copy.root / "wine_copied.py").read_text() == (own_project.root / "wine_copied.py").read_text()
 
 
 def test_the_module_of_the_guide_is_python_that_it_says_is_needed(repository):
