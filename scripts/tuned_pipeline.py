@@ -25,7 +25,7 @@ def tuned_pipeline(pipeline: str) -> str:
     """Return the text of tuned/dvc.yaml for that of dvc.yaml."""
     stages = _stages(pipeline)
     chosen = "\n".join(f"  {stage}:\n{stages[stage]}\n" for stage in STAGES)
-    return WRITTEN + TUNED + "vars: [../params.yaml]\nstages:\n" + _for_tuned(chosen, "..")
+    return WRITTEN + TUNED + "vars: [../params.yaml, ../pipelines/code.yaml]\nstages:\n" + _for_tuned(chosen, "..")
 
 
 def seeds_pipeline(pipeline: str) -> str:
@@ -38,7 +38,8 @@ def seeds_pipeline(pipeline: str) -> str:
     )
     report = "      outs:\n        - reports/${key}/seeds.json: {cache: false}\n"
     text = f"  seeds:\n{stage}        - num_seeds\n{report}"
-    return WRITTEN + SEEDS + "vars: [../../params.yaml]\nstages:\n" + _for_tuned(text, "../..")
+    settings = "vars: [../../params.yaml, ../../pipelines/code.yaml]\n"
+    return WRITTEN + SEEDS + settings + "stages:\n" + _for_tuned(text, "../..")
 
 
 def _stages(pipeline: str) -> dict[str, str]:

@@ -60,10 +60,11 @@ def own_tracking_uri(monkeypatch):
 
 @pytest.fixture
 def linked_project(repository, tmp_path):
-    """A project of the repository's own scripts and a copy of its params.yaml, in which nothing has run."""
-    for name in ("pipelines", "src", "dvc.yaml"):
+    """A project of the repository's own sources and a copy of its settings, in which nothing has run."""
+    for name in ("src", "dvc.yaml"):
         (tmp_path / name).symlink_to(repository / name)
     shutil.copy(repository / "params.yaml", tmp_path)
+    shutil.copytree(repository / "pipelines", tmp_path / "pipelines")  # commands write code.yaml there
     return tmp_path
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from penstock.config.loading import load_config
+from penstock.config.own_code import write_own_code
+from penstock.core.errors import ConfigError
+from penstock.core.paths import Project
 from tests.helpers.lookups import without_variables_of_tests
 
 SECONDS_TO_FINISH = 1200  # of one command, on a busy machine
@@ -80,8 +83,12 @@ class SmallProject:
         return _yaml().load((self.root / "params.yaml").read_text())
 
     def write_params(self, document: Any) -> None:
-        with (self.root / "params.yaml").open("w") as file:
+        """Write params.yaml, and pipelines/code.yaml as `penstock config --write` does; some tests write mistakes."""
+        project = Project(self.root)
+        with project.params.open("w") as file:
             _yaml().dump(document, file)
+        with suppress(ConfigError):
+            write_own_code(project, load_config(project.params))
 
     def edit_params(self, **changes: Any) -> None:
         """Set values by dotted key, with `__` for each dot: `models__mnist_cnn__training__epochs=1`."""

@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from penstock.config.loading import load_config
+from penstock.config.own_code import write_own_code
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.io.code_record import installed_code, package_folder, recorded_sources, require_recorded_code
@@ -44,8 +45,10 @@ def iris(project, repository):
         params = params.replace(f"{block}: {{}}", f"{block}: {json.dumps(entry)}")
     before = project.params.read_text()
     project.params.write_text(params)
+    write_own_code(project, load_config(project.params))
     yield project
     project.params.write_text(before)
+    write_own_code(project, load_config(project.params))
 
 
 def test_the_new_project_has_no_models_and_no_mistakes(project):

@@ -22,6 +22,7 @@ def add_check_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _check(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
+    from penstock.config.own_code import require_current_own_code
     from penstock.orchestration.conflicts import require_no_conflicts
     from penstock.search.space import require_valid_spaces
 
@@ -29,6 +30,7 @@ def _check(chosen: argparse.Namespace) -> None:
     require_no_conflicts(project)
     config = load_config(project.params)
     require_valid_spaces(project.params, config)
+    require_current_own_code(project, config)
     counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
     print(f"{project.params.name}: {counts}, no mistakes", flush=True)
     for name in chosen.model:

@@ -21,7 +21,9 @@ def add_config_command(commands: argparse._SubParsersAction[argparse.ArgumentPar
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON: key, value and source of each setting")
     form.add_argument("--schema", action="store_true", help="print the JSON schema of params.yaml")
-    form.add_argument("--write", action="store_true", help="write params.schema.json and defaults.json anew")
+    form.add_argument(
+        "--write", action="store_true", help="write anew what is made of the settings: schema, defaults, code"
+    )
     command.set_defaults(run=_run)
 
 
@@ -31,12 +33,23 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.schema:
         print(schema.schema_text(), end="")
     elif chosen.write:
-        from penstock.config import defaults
-
-        schema.FILE.write_text(schema.schema_text(), encoding="utf-8")
-        defaults.FILE.write_text(defaults.defaults_text(), encoding="utf-8")
+        _write()
     else:
         _print_settings(chosen.model, as_json=chosen.json)
+
+
+def _write() -> None:
+    """Write params.schema.json, defaults.json and pipelines/code.yaml; an installed package has the first two."""
+    from penstock.config import defaults, schema
+    from penstock.config.loading import load_config
+    from penstock.config.own_code import write_own_code
+    from penstock.core.paths import Project
+
+    for file, text in ((schema.FILE, schema.schema_text()), (defaults.FILE, defaults.defaults_text())):
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+    project = Project.find()
+    write_own_code(project, load_config(project.params))
 
 
 def _print_settings(model: str | None, *, as_json: bool) -> None:

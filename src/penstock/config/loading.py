@@ -95,6 +95,8 @@ def _message(details: ErrorDetails) -> str:
     context = details.get("ctx", {})
     match details["type"]:
         case "union_tag_invalid":
+            if _tag(context) == "task" and isinstance(details["input"].get("task"), dict):
+                return "is the name of a task; a LightningModule of one's own is network: {kind: module, path: ...}"
             expected = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
             return f"unknown {_tag(context)} '{context['tag']}'{nearest(context['tag'], expected)}"
         case "missing" | "union_tag_not_found":

@@ -41,11 +41,19 @@ def _collect(annotation: object, present: object, key: str, kinds: Kinds, found:
         if _is_block(block) and _may_be(block, present, kinds.get(f"{key}.kind")):
             for name, field in block.model_fields.items():
                 _collect(field.annotation, getattr(present, name, None), f"{key}.{name}", kinds, found)
+            for name, value in _own_settings(present, block):
+                _collect(type(value), value, f"{key}.{name}", kinds, found)
     if isinstance(present, tuple):
         for position, entry in enumerate(present):
             items = next(get_args(one) for one in types if get_origin(one) is tuple)
             item = items[0] if items[-1] is Ellipsis else items[position]
             _collect(item, entry, f"{key}.{position}", kinds, found)
+
+
+def _own_settings(present: object, block: type[BaseModel]) -> Iterator[tuple[str, object]]:
+    """Yield the settings of a network of one's own, which no class declares."""
+    if isinstance(present, block) and present.model_extra:
+        yield from present.model_extra.items()
 
 
 def _is_block(one: object) -> TypeGuard[type[BaseModel]]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from penstock.config.base import BaseConfig, Name, NotNegative, Positive, PositiveFloat, Share, mistake, not_empty
+from penstock.config.base import (
+    BaseConfig,
+    Document,
+    Name,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Share,
+    mistake,
+    not_empty,
+)
 from penstock.config.networks import AutoencoderConfig, GanConfig, PredictorNetworkConfig
 from penstock.config.training import (
     AdversarialTrainingConfig,
@@ -155,6 +166,14 @@ def _require_cross_validation(model: _Model) -> _Model:
     return model
 
 
+def _no_own_network(model: Document) -> Document:
+    """Refuse a network of one's own where the task needs more of it than outputs for a batch."""
+    network = model.get("network") if isinstance(model, Mapping) else None
+    if isinstance(network, Mapping) and network.get("kind") == "module":
+        raise mistake("module is for classification, regression and multilabel", at=["network", "kind"])
+    return model
+
+
 class ClassificationConfig(_ModelConfig):
     """A classifier."""
 
@@ -175,6 +194,8 @@ class ReconstructionConfig(_ModelConfig):
     network: AutoencoderConfig = Field(description="Architecture.")
     training: TrainingConfig = Field(description="Training.")
     gates: ReconstructionGatesConfig = Field(description="Thresholds of registration and serving.")
+
+    _own = model_validator(mode="before")(_no_own_network)
 
 
 class RegressionConfig(_ModelConfig):
@@ -209,6 +230,8 @@ class AdversarialConfig(_ModelConfig):
     network: GanConfig = Field(description="Architecture.")
     training: AdversarialTrainingConfig = Field(description="Training.")
     gates: AdversarialGatesConfig = Field(description="Thresholds of registration and serving.")
+
+    _own = model_validator(mode="before")(_no_own_network)
 
 
 PredictorConfig = ClassificationConfig | RegressionConfig | MultilabelConfig

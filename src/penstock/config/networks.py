@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from penstock.config.base import BaseConfig, Dropout, Positive, Share, mistake, not_empty
+from penstock.config.base import BaseConfig, Document, Dropout, Positive, Share, mistake, not_empty
 
 Activation = Literal["step", "sigmoid", "tanh", "relu", "leaky_relu"]
 Normalization = Literal["batch", "layer"]
@@ -164,9 +166,57 @@ class TabularConfig(BaseConfig):
     dropout: Dropout = Field(default=0.1, description="Dropout after each hidden layer, 0..1.")
 
 
+def _inside_the_project(path: str) -> str:
+    """Require a path that stays below the project's folder."""
+    parts = PurePosixPath(path.partition(":")[0]).parts
+    if ".." in parts or path.startswith("/"):
+        raise mistake("must be below the folder of params.yaml: DVC and git track it there", at=[])
+    return path
+
+
+class ModuleConfig(BaseConfig):
+    """A network, or a whole LightningModule, of one's own. Every other key is a setting of that network."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["module"] = Field(description="A network of one's own.")
+    path: Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$"), AfterValidator(_inside_the_project)] = Field(
+        description="FILE.py:NAME, relative to params.yaml. NAME(inputs, outputs, **settings) returns an nn.Module."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, block: Document) -> Document:
+        for key in block if isinstance(block, Mapping) else ():
+            if not str(key).isidentifier():
+                raise mistake("is passed as a keyword argument, so it must be a Python name", at=[key])
+        return block
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments."""
+        return dict(self.model_extra or {})
+
+    @property
+    def file(self) -> str:
+        """The file, relative to the project."""
+        return PurePosixPath(self.path.partition(":")[0]).as_posix()
+
+    @property
+    def name(self) -> str:
+        """The function or class in the file."""
+        return self.path.partition(":")[2]
+
+    @property
+    def code(self) -> str:
+        """What the stages of the model depend on: the folder of the file, or the file in the project's own folder."""
+        folder = PurePosixPath(self.file).parent
+        return self.file if folder == PurePosixPath() else folder.as_posix()
+
+
 TextNetworkConfig = RecurrentConfig | AttentionConfig | NgramsConfig
 PredictorNetworkConfig = Annotated[
-    MlpConfig | TabularConfig | ConvolutionalConfig | TextNetworkConfig, Field(discriminator="kind")
+    MlpConfig | TabularConfig | ConvolutionalConfig | TextNetworkConfig | ModuleConfig, Field(discriminator="kind")
 ]
 
 

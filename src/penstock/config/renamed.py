@@ -64,6 +64,7 @@ ANCHORS = (
     "anchors and merge keys are not supported: DVC expands them when it writes the file, so that `dvc exp run -S` "
     "changes other models. Write out the keys of each model that differ from the defaults"
 )
+OWN_NETWORK = "module"
 NOT_DESCRIBED = (
     "no file in src/penstock/data/datasets/ reads it any more; add {keys}, which describe how its files are read and "
     "what is predicted (README.md, Add a dataset)"
@@ -119,6 +120,8 @@ def _old_keys(node: Node | None, keys: tuple[str, ...], seen: set[int]) -> Itera
     seen.add(id(node))
     plain = [(key, value) for key, value in node.value if isinstance(key, ScalarNode) and key.value != "<<"]
     kind = next((value.value for key, value in plain if key.value == "kind"), None)
+    if kind == OWN_NETWORK:
+        return  # its keys are the user's
     for key, value in plain:
         below = (*keys, key.value)
         problem = _problem(below, value, kind)

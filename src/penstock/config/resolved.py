@@ -52,7 +52,8 @@ def _settings(value: object, path: Path, document: Document, keys: tuple[str, ..
 def _entries(value: object) -> Iterator[tuple[str, object, type]]:
     """Key, entry and declaring class of a block, a mapping or a list."""
     if isinstance(value, BaseConfig):
-        yield from ((name, getattr(value, name), type(value)) for name in type(value).model_fields)
+        names = [*type(value).model_fields, *(value.model_extra or {})]
+        yield from ((name, getattr(value, name), type(value)) for name in names)
     elif isinstance(value, dict):
         yield from ((key, entry, type(entry)) for key, entry in value.items())
     elif isinstance(value, tuple):

@@ -8,6 +8,7 @@ PenstockError               exit code 1
 ├── AttestationError        an attestation is missing, not signed by the key, or of another file
 ├── DataFileError           a file of a dataset is not as declared: file, line, column and problem
 ├── DataCheckError          the data do not pass the `checks` in params.yaml
+├── OwnCodeError            a network of one's own is wrong: file, line and problem
 ├── TrainingError           the loss is not finite, or another process trains the same model
 ├── GateError               an exported model did not pass a gate
 ├── SearchError             the workers of a search ended before it was finished
@@ -69,6 +70,10 @@ class DataFileError(PenstockError):
 
 class DataCheckError(PenstockError):
     """The data do not pass the `checks` in params.yaml."""
+
+
+class OwnCodeError(PenstockError):
+    """A network or LightningModule of one's own is wrong."""
 
 
 class TrainingError(PenstockError):

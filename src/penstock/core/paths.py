@@ -61,6 +61,11 @@ class Project:
         return self.root / "pipelines" / "penstock.json"
 
     @property
+    def own_code(self) -> Path:
+        """What the stages of each model depend on outside of Penstock; see `penstock.config.own_code`."""
+        return self.root / "pipelines" / "code.yaml"
+
+    @property
     def tuned_pipeline(self) -> Path:
         return self.root / "tuned" / "dvc.yaml"
 

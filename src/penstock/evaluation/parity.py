@@ -17,10 +17,9 @@ LABELS = {"label", "labels"}
 STEPS = 1_000_000  # in which a difference of 1 is reported
 
 
-def network_outputs(network: ExportableModel, inputs: NDArray[Any]) -> Outputs:
-    """Run all rows of processed inputs [rows, *shape] through the network, in batches."""
+def network_outputs(network: ExportableModel, inputs: NDArray[Any], size: int = BATCH_SIZES[-1]) -> Outputs:
+    """Run all rows of processed inputs [rows, *shape] through the network, in batches of `size`."""
     network.eval()
-    size = BATCH_SIZES[-1]
     with torch.inference_mode():
         batches = [
             network.predict(torch.from_numpy(np.array(inputs[start : start + size])))

@@ -24,6 +24,7 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +35,10 @@ from onnx import helper
 from torch import Tensor, nn
 
 from penstock.config.models import ModelConfig
-from penstock.core.errors import PenstockError
+from penstock.config.networks import ModuleConfig
+from penstock.core.errors import OwnCodeError, PenstockError
+from penstock.core.own_code import named_place
+from penstock.core.paths import Project
 from penstock.export.columns_graph import columns_graph, free_prefix
 from penstock.export.description import described
 from penstock.export.latent_shift import LATENT, with_latent_shift
@@ -97,9 +101,8 @@ def export(
         PenstockError: The graph fails the ONNX checker.
     """
     info = processed.info
-    proto = network_graph(
-        Served(network), network.input_spec, network.outputs, recurrent=model.network.kind == "recurrent"
-    )
+    recurrent = any(isinstance(layer, nn.RNNBase) for layer in network.modules())
+    proto = _own_graph(model.network, network, recurrent=recurrent or model.network.kind == "recurrent")
     if network.input_spec.name == TOKEN_IDS:
         proto = _with_words(proto, processed, network)
     if network.input_spec.name == ROW:
@@ -113,6 +116,27 @@ def export(
         raise PenstockError(f"{name}: the exported graph does not pass the ONNX checker: {error}") from None
     write_model(path, proto)
     return Exported(path.stat().st_size, len(proto.graph.node), proto.graph.input[0].name, network.outputs)
+
+
+def _own_graph(settings: object, network: ExportableModel, *, recurrent: bool) -> onnx.ModelProto:
+    """Export a network; what keeps one of the user's own from being exported is one line.
+
+    Raises:
+        OwnCodeError: A network of one's own cannot be exported.
+    """
+    arguments = Served(network), network.input_spec, network.outputs
+    if not isinstance(settings, ModuleConfig):
+        return network_graph(*arguments, recurrent=recurrent)
+    disabled = logging.root.manager.disable
+    logging.disable()  # torch prints and logs a whole graph before it fails
+    try:
+        with redirect_stdout(io.StringIO()):
+            return network_graph(*arguments, recurrent=recurrent)
+    except Exception as error:  # noqa: BLE001  (torch's exporters raise errors of many classes)
+        place, problem = named_place(Project.find().root, error)
+        raise OwnCodeError(f"{place or settings.path}: cannot be exported to ONNX: {problem}") from None
+    finally:
+        logging.disable(disabled)
 
 
 def network_graph(module: nn.Module, takes: InputSpec, outputs: Sequence[str], *, recurrent: bool) -> onnx.ModelProto:

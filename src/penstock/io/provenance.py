@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penstock.config.own_code import KEY, code_of
 from penstock.config.params import Config, TrainerConfig
 from penstock.core.paths import Project
 from penstock.io.code_record import has_own_source, recorded_sources
@@ -88,10 +89,11 @@ def training_sources(project: Project, config: Config, model: str) -> dict[str, 
         "${item.network.kind}": settings.network.kind,
         "${item.dataset}": settings.dataset,
         "${key}": model,
+        f"${{item.{KEY}}}": code_of(settings),
     }
     found: dict[str, str] = {}
     for dep in _filled_in(train["deps"], values):
-        if dep.startswith(("src/", "pipelines/")):
+        if dep.startswith(("src/", "pipelines/")) or dep == code_of(settings):
             for path in python_files(project.root / dep):
                 found[path.relative_to(project.root).as_posix()] = sha256(path)
     if not has_own_source(project):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from penstock.config.loading import load_config
+from penstock.config.own_code import own_code
 from penstock.config.params import Config
 from penstock.core.errors import ConfigError, PenstockError, first_line
 from penstock.core.paths import ModelFiles, Project
@@ -125,12 +127,26 @@ def copy_commit(project: Project, commit: str, folder: Path) -> Project:
     """
     try:
         names = _git(project, "ls-tree", "--name-only", f"{commit}^{{commit}}").decode().split("\n")
-        archive = _git(project, "archive", commit, *[name for name in COPIED if name in names])
+        _unpack(_git(project, "archive", commit, *[name for name in COPIED if name in names]), folder)
     except (OSError, subprocess.CalledProcessError):
         raise PenstockError(f"git has no commit {commit[:SHORT]}; `git fetch` where it is") from None
+    for path in _own_code(Project(folder)):
+        with suppress(subprocess.CalledProcessError):  # not in the commit: then the hash of the code differs
+            _unpack(_git(project, "archive", commit, path), folder)
+    return Project(folder)
+
+
+def _unpack(archive: bytes, folder: Path) -> None:
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
-    return Project(folder)
+
+
+def _own_code(copy: Project) -> Iterable[str]:
+    """Return the code of one's own that the models of a commit have; none if its settings are of another version."""
+    try:
+        return own_code(load_config(copy.params))
+    except (ConfigError, OSError):
+        return ()
 
 
 def head(project: Project) -> str:

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from penstock.config.models import ModelConfig, SupervisedModelConfig
+from penstock.config.networks import ModuleConfig
 from penstock.config.params import Config
 from penstock.config.training import ConstantScheduleConfig
 from penstock.core.console import format_metrics, stage_line
-from penstock.core.errors import GateError, MissingFileError, WrongSettingError
+from penstock.core.errors import GateError, MissingFileError, OwnCodeError, WrongSettingError, first_line
+from penstock.core.own_code import own_errors
 from penstock.core.paths import Project
 from penstock.data.sources.read import read_batches
 from penstock.evaluation.parity import in_deviations, max_abs_diff, network_outputs
-from penstock.evaluation.session import onnx_outputs, open_model
+from penstock.evaluation.session import Outputs, onnx_outputs, open_model
 from penstock.export.graph import export
 from penstock.io.processed_dataset import ArraySplit, ProcessedDataset
 from penstock.io.provenance import Provenance
@@ -70,7 +73,7 @@ def check_model(project: Project, config: Config, name: str) -> None:
     problems = [*_not_learned(fitted), *_differences(name, model, network, processed, sample)]
     if problems:
         raise GateError("\n".join(f"{name}: {problem}" for problem in problems))
-    score = format_metrics({fitted.score: fitted.epochs[-1].metrics[f"train/{fitted.score}"]})
+    score = format_metrics({fitted.score: _score(fitted)})
     sizes = ", ".join(map(str, BATCH_SIZES))
     stage_line("check", name, f"{score} on {len(sample.raw)} training rows; the exported file agrees at batch {sizes}")
 
@@ -94,9 +97,14 @@ def _sample(project: Project, config: Config, model: ModelConfig, processed: Pro
     return _Sample(processed.split("train")[places], first.inputs[rows[places]])
 
 
-def _not_learned(fitted: FitResult) -> Iterator[str]:
+def _score(fitted: FitResult) -> float:
+    """Return the score of the last epoch; a LightningModule of one's own need not log it, and the rows are the same."""
     last = fitted.epochs[-1].metrics
-    score = last[f"train/{fitted.score}"]
+    return last.get(f"train/{fitted.score}", last[f"val/{fitted.score}"])
+
+
+def _not_learned(fitted: FitResult) -> Iterator[str]:
+    last, score = fitted.epochs[-1].metrics, _score(fitted)
     if fitted.score in LEARNED:
         if score < LEARNED[fitted.score]:
             yield (
@@ -110,13 +118,43 @@ def _not_learned(fitted: FitResult) -> Iterator[str]:
 def _differences(
     name: str, model: ModelConfig, network: ExportableModel, processed: ProcessedDataset, sample: _Sample
 ) -> Iterator[str]:
-    """Yield the batch sizes at which the exported file answers otherwise than the network."""
-    trained = in_deviations(network_outputs(network, sample.processed.inputs), network)
+    """Yield what the network, or the exported file, does not do alike at all batch sizes."""
+    with own_errors(Project.find().root):
+        trained = in_deviations(network_outputs(network, sample.processed.inputs), network)
+    if problem := _unlike_itself(model, network, sample, trained):
+        yield problem
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export(name, model, network, processed, UNKNOWN, path)
+        try:
+            export(name, model, network, processed, UNKNOWN, path)
+        except OwnCodeError as error:
+            yield str(error)
+            return
         session = open_model(path)
         for size in BATCH_SIZES:
-            found = max_abs_diff(in_deviations(onnx_outputs(session, sample.raw, size), network), trained)
+            try:
+                outputs = onnx_outputs(session, sample.raw, size)
+            except (Fail, InvalidArgument, RuntimeException) as error:
+                yield f"the exported file takes no batch of {size}: {first_line(error)}"
+                continue
+            found = max_abs_diff(in_deviations(outputs, network), trained)
             if found > model.gates.parity:
                 yield f"the exported file differs from the network by {found:g} at batch {size}, more than gates.parity"
+
+
+def _unlike_itself(model: ModelConfig, network: ExportableModel, sample: _Sample, trained: Outputs) -> str:
+    """Return how the answers of a network of one's own depend on more than the row; empty if they do not."""
+    if not isinstance(model.network, ModuleConfig):
+        return ""
+    for size in reversed(BATCH_SIZES):
+        with own_errors(Project.find().root):
+            outputs = in_deviations(network_outputs(network, sample.processed.inputs, size), network)
+        if (found := max_abs_diff(outputs, trained)) <= model.gates.parity:
+            continue
+        if size == ROWS:
+            return (
+                f"the same rows give other answers each time, by up to {found:g}: is there dropout while not training?"
+            )
+        return f"a row in a batch of {size} gives another answer than in one of {ROWS}, by up to {found:g}"
+    return ""

@@ -44,7 +44,11 @@ def _add_model(model: argparse.ArgumentParser) -> None:
     add = model.add_argument
     add("name", metavar="NAME", help="name of the model")
     add("--dataset", required=True, metavar="DATASET", help="a dataset of params.yaml")
-    add("--network", metavar="KIND", help="kind of the network (default: by the kind of data)")
+    add(
+        "--network",
+        metavar="KIND",
+        help="kind of the network (default: by the kind of data); module: one of your own, in NAME.py",
+    )
     model.set_defaults(run=_new_model)
 
 

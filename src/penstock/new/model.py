@@ -16,6 +16,7 @@ from penstock.core.console import output
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.io.files import read_json
+from penstock.new.own_network import own_settings, require_no_file, write_own_network
 from penstock.new.params_file import Addition
 from penstock.new.recipes import gates_of, network_of, training_of
 
@@ -57,7 +58,10 @@ def model_entry(  # noqa: PLR0913  (each is one fact of the dataset)
     task = TASKS[target["kind"]]
     words = {key: inputs[key] for key in ("vocab_size", "max_length") if key in inputs}
     architecture = network_of(inputs["kind"], image_edge=edge, **words)
-    if network is not None and network != architecture["kind"]:
+    if network == "module":
+        name = name or f"{dataset}_module"
+        architecture = own_settings(name)
+    elif network is not None and network != architecture["kind"]:
         architecture = {"kind": network} | ({"hidden_sizes": [64]} if network == "mlp" else {})
     return NewModel(
         name or f"{dataset}_{architecture['kind']}",
@@ -87,6 +91,8 @@ def new_model(project: Project, name: str, dataset: str, network: str | None) ->
         raise ConfigError(f"'{name}': a name has small letters, digits and _, and begins with a letter")
     if name in {*config.datasets, *config.every_model, *config.baselines}:
         raise ConfigError(f"{project.params.name}: there is a '{name}' already; choose another name")
+    if network == "module":
+        require_no_file(project, name)
     rows, shares, edge = _measured(project, dataset, settings)
     model = model_entry(
         dataset,
@@ -100,6 +106,9 @@ def new_model(project: Project, name: str, dataset: str, network: str | None) ->
     )
     Addition.of(project.params, {"models": {name: model.settings}}).write()
     output.print(f"{project.params.name}: model {name} ({model.settings['network']['kind']}) of {dataset}")
+    if network == "module":
+        write_own_network(project, name, settings.inputs.kind)
+        output.print(f"{name}.py: its network, a first one to edit; add it to git")
     output.print(f"\nNext:\n  penstock check {name}\n  dvc repro register@{name}", markup=False)
 
 

@@ -13,8 +13,10 @@ from ruamel.yaml import YAML
 
 from penstock.config.edits import with_entry
 from penstock.config.loading import load_config
+from penstock.config.own_code import write_own_code
 from penstock.config.params import Config
 from penstock.core.errors import ConfigError
+from penstock.core.paths import Project
 from penstock.io.files import write_text
 
 Entries = Mapping[str, Mapping[str, Any]]
@@ -46,7 +48,7 @@ class Addition:
         return cls(path, before, after, _loaded(path.name, after))
 
     def write(self) -> None:
-        """Write params.yaml.
+        """Write params.yaml, and pipelines/code.yaml for it.
 
         Raises:
             ConfigError: The file has been changed meanwhile.
@@ -54,6 +56,7 @@ class Addition:
         if self.path.read_text(encoding="utf-8") != self.before:
             raise ConfigError(f"{self.path.name}: was changed meanwhile; run the command again")
         write_text(self.path, self.after)
+        write_own_code(Project(self.path.parent), self.config)
 
 
 def _loaded(name: str, text: str) -> Config:

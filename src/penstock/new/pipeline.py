@@ -19,7 +19,7 @@ _PARAMS = re.compile(r"^( +)params:\n", re.MULTILINE)
 
 def project_pipeline(pipeline: str) -> str:
     """Return the text of dvc.yaml for that of the repository: params in place of dependencies on src/penstock."""
-    text = "stages:\n" + pipeline.partition("\nstages:\n")[2]
+    text = "vars: [pipelines/code.yaml]\nstages:\n" + pipeline.partition("\nstages:\n")[2]
     text = text.replace("src/penstock/config/defaults.json", DEFAULTS)
     starts = [match.start() for match in _STAGE.finditer(text)] + [len(text)]
     stages = [_stage(text[start:end]) for start, end in pairwise(starts)]

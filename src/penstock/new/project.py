@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.config import defaults
+from penstock.config.loading import load_config
+from penstock.config.own_code import write_own_code
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.paths import Project
 from penstock.io.code_record import has_own_source, installed_code, package_folder
@@ -131,6 +133,7 @@ def _write_code(project: Project, template: Path) -> list[str]:
     for name, text in texts.items():
         write_text(project.root / name, text)
     code = installed_code()
+    write_own_code(project, load_config(project.params))
     written = {name: sha256(project.root / name) for name in sorted(texts)}
     write_json(project.code_record, {**code, "written": written})
     return [f"wrote dvc.yaml, pipelines/ and .dvc/plots/ of penstock {code['version']}"]

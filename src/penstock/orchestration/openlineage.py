@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from penstock.config.own_code import KEY, code_of
 from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.credentials import without_credentials
@@ -142,6 +143,8 @@ class _Values:
         if match[1] == "key":
             return self.name
         is_model = self.block == "models"  # or a tuned one
+        if match[1] == f"item.{KEY}":
+            return code_of(self.config.model(self.name))
         value: Any = self.config.model(self.name) if is_model else getattr(self.config, self.block)[self.name]
         for key in match[1].split(".")[1:]:
             value = getattr(value, key)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.config.loading import load_config, place_of
+from penstock.config.own_code import require_current_own_code
 from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero, require_launcher
@@ -39,6 +40,8 @@ def run_stage(
     def run() -> Project:
         project, config = _project_and_config()
         name = _only_argument()
+        if block == "models":
+            require_current_own_code(project, config, name)
         use_threads(config.trainer.threads)
         try:
             with stage_events(project, config, Path(sys.argv[0]).stem, block, name):

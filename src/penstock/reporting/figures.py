@@ -73,7 +73,7 @@ def learning_curves(title: str, history: History) -> Figure:
         for split, label, colour in (("train", "training", TRAINING), ("val", "validation", VALIDATION)):
             if f"{split}/{metric}" in history[0]:
                 axes.plot(epochs, [row[f"{split}/{metric}"] for row in history], color=colour, label=label)
-        if "val/loss" in history[0]:
+        if {"val/loss", f"val/{metric}"} <= history[0].keys():
             best = min(history, key=lambda row: row["val/loss"])
             axes.plot(best["epoch"], best[f"val/{metric}"], "o", color=VALIDATION, label="kept")
         axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))

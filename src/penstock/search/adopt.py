@@ -20,6 +20,7 @@ from penstock.config.base import NAME_PATTERN
 from penstock.config.edits import edited, with_copy
 from penstock.config.loading import load_config
 from penstock.config.model_keys import changed_entry
+from penstock.config.own_code import write_own_code
 from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.errors import ConfigError
@@ -93,6 +94,7 @@ def adopt(project: Project, study: Study, name: str | None, *, force: bool) -> N
     change = _change(text, config, winner, name)
     _require_only(config, change.config, winner, name)
     _write(project.params, change)
+    write_own_code(project, change.config)
     _report(project, config, change, winner, name)
 
 

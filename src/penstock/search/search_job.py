@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from penstock.config.own_code import code_of
 from penstock.config.params import Config
 from penstock.config.search import SearchConfig
 from penstock.core.paths import Project
@@ -97,11 +98,12 @@ class SearchJob:
 
     def provenance_of(self, config: Config) -> Provenance:
         """Return the provenance of the model with other settings. Data and code are hashed once for each network."""
-        kind = config.model(self.model).network.kind
-        if kind not in self._provenances:
-            self._provenances[kind] = training_provenance(self.project, config, self.model)
+        model = config.model(self.model)
+        network = f"{model.network.kind} {code_of(model)}"
+        if network not in self._provenances:
+            self._provenances[network] = training_provenance(self.project, config, self.model)
         parameters = canonical_hash(training_relevant_settings(config, self.model))
-        return replace(self._provenances[kind], parameters=parameters)
+        return replace(self._provenances[network], parameters=parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

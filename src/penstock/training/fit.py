@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from pytorch_lightning.strategies import ParallelStrategy
 from torch import nn
 
 from penstock.config.models import ModelConfig
+from penstock.config.networks import ModuleConfig
 from penstock.config.params import TrainerConfig
 from penstock.core.console import output
 from penstock.core.distributed import not_by_srun
 from penstock.core.errors import ConfigError, WrongSettingError
+from penstock.core.own_code import own_errors
+from penstock.core.paths import Project
 from penstock.data.datamodule import ArrayDataModule
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ArraySplit
@@ -111,6 +115,7 @@ def fit(
         callbacks: More of Lightning's callbacks.
 
     Raises:
+        OwnCodeError: A network of one's own raised an error; its line is named.
         TrainingError: The loss is no longer a finite number, or nodes do not see the same checkpoints.
         Interrupted: A signal came; the checkpoint has been written.
         WrongSettingError: Network, loss, schedule and dataset do not go together.
@@ -135,7 +140,8 @@ def fit(
         seed=training.seed,
         min_rows=_min_rows(module, min(training.batch_size, len(train)), trainer.world_size),
     )
-    _train_or_restore(trainer, module, data, history, preemption)
+    with own_errors(Project.find().root) if isinstance(setup.model.network, ModuleConfig) else nullcontext():
+        _train_or_restore(trainer, module, data, history, preemption)
     return _make_result(trainer, module, history, preemption.seconds, len(train))
 
 

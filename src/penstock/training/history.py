@@ -36,9 +36,10 @@ class Epoch:
 
 
 def write_history(path: Path, epochs: list[Epoch]) -> None:
-    """Write history.csv, one row per epoch."""
+    """Write history.csv, one row per epoch; a metric that an epoch does not have is nan."""
+    missing = dict.fromkeys((metric for epoch in epochs for metric in epoch.metrics), "nan")
     rows = [
-        {"epoch": str(epoch.epoch)} | {metric: f"{value:.6g}" for metric, value in epoch.metrics.items()}
+        {"epoch": str(epoch.epoch)} | missing | {metric: f"{value:.6g}" for metric, value in epoch.metrics.items()}
         for epoch in epochs
     ]
     write_csv(path, rows)
@@ -116,9 +117,11 @@ class HistoryCallback(Callback):
 def _metrics_of_epoch(trainer: Trainer, module: BaseModule) -> dict[str, float]:
     """Return the metrics of the module, training before validation, and the learning rate.
 
-    The module logs its training means after this callback runs, so they are read from the module.
+    The module logs its training means after this callback runs, so they are read from the module; Lightning still has
+    those of the epoch before.
     """
-    logged = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+    found = trainer.callback_metrics.items()
+    logged = {name: float(value) for name, value in found if "/" in name and not name.startswith("train/")}
     logged |= module.train_means()
     ordered = sorted(logged, key=lambda name: not name.startswith("train/"))
     rate = trainer.optimizers[0].param_groups[0]["lr"]

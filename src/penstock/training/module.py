@@ -114,6 +114,10 @@ class SupervisedModule(BaseModule):
         """Mean loss over the rows of a batch, a scalar, and the mean that `score_of_mean` takes."""
         raise NotImplementedError
 
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the labels of a batch, as the network predicts them."""
+        return batch.labels
+
     def augmented(self, inputs: Tensor) -> Tensor:
         """Return training images changed at random, if that is configured; other inputs as they are."""
         if self.training and self.settings.augmentation:

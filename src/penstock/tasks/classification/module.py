@@ -16,6 +16,7 @@ from penstock.models.common.fitted import FittedLayer
 from penstock.models.common.members import of_each_member
 from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
+from penstock.training.own import OwnTraining, is_lightning_module
 
 
 class ClassWeights(FittedLayer):
@@ -65,6 +66,10 @@ class ClassificationModule(SupervisedModule):
         return loss_of(self.settings.loss, logits, labels, smoothing, weights), accuracy
 
 
+class OwnClassificationModule(OwnTraining, ClassificationModule):
+    """Train a LightningModule of one's own that predicts one class."""
+
+
 def loss_of(
     kind: Loss, logits: Tensor, labels: Tensor, smoothing: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:
@@ -106,4 +111,5 @@ def build(model: ClassificationConfig, info: DatasetInfo) -> BaseModule:
     require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, Classifier)
-    return ClassificationModule(network, model.training, len(info.classes))
+    build_module = OwnClassificationModule if is_lightning_module(network.network) else ClassificationModule
+    return build_module(network, model.training, len(info.classes))

@@ -16,6 +16,7 @@ from penstock.models.common.members import of_each_member
 from penstock.models.common.multilabel import MultilabelClassifier
 from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
+from penstock.training.own import OwnTraining, is_lightning_module
 
 
 def counts(logits: Tensor, labels: Tensor) -> Tensor:
@@ -93,6 +94,10 @@ class MultilabelModule(SupervisedModule):
         return loss, counts(logits.detach(), labels)
 
 
+class OwnMultilabelModule(OwnTraining, MultilabelModule):
+    """Train a LightningModule of one's own that predicts any number of labels."""
+
+
 def build(model: MultilabelConfig, info: DatasetInfo) -> BaseModule:
     """Build the module of a model for a processed dataset.
 
@@ -102,4 +107,5 @@ def build(model: MultilabelConfig, info: DatasetInfo) -> BaseModule:
     require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, MultilabelClassifier)
-    return MultilabelModule(network, model.training, len(info.classes))
+    build_module = OwnMultilabelModule if is_lightning_module(network.network) else MultilabelModule
+    return build_module(network, model.training, len(info.classes))

@@ -15,6 +15,7 @@ from penstock.models.common.members import of_each_member
 from penstock.models.common.regressor import Regressor
 from penstock.training.augmentation import require_images
 from penstock.training.module import BaseModule, SupervisedModule
+from penstock.training.own import OwnTraining, is_lightning_module
 
 
 def moments(predicted: Tensor, targets: Tensor) -> Tensor:
@@ -47,10 +48,17 @@ class RegressionModule(SupervisedModule):
     network: Regressor
     settings: RegressionTrainingConfig
 
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the standardized targets, float32 [N, targets]."""
+        return self.network.standardized(batch.labels)
+
     def loss_and_score(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        standardized = self.network.standardized(batch.labels)
-        predicted, targets = of_each_member(self.network(self.augmented(batch.inputs)), standardized)
+        predicted, targets = of_each_member(self.network(self.augmented(batch.inputs)), self.targets(batch))
         return loss_of(self.settings, predicted, targets), moments(predicted.detach(), targets)
+
+
+class OwnRegressionModule(OwnTraining, RegressionModule):
+    """Train a LightningModule of one's own that predicts standardized numbers."""
 
 
 def loss_of(settings: RegressionTrainingConfig, predicted: Tensor, targets: Tensor) -> Tensor:
@@ -73,4 +81,5 @@ def build(model: RegressionConfig, info: DatasetInfo) -> BaseModule:
     require_images(model.training.augmentation, info)
     network = build_network(model, info)
     assert isinstance(network, Regressor)
-    return RegressionModule(network, model.training)
+    build_module = OwnRegressionModule if is_lightning_module(network.network) else RegressionModule
+    return build_module(network, model.training)
