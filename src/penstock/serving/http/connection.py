@@ -26,6 +26,7 @@ from penstock.serving.errors import (
 )
 from penstock.serving.http.application import HttpApplication
 from penstock.serving.http.messages import Request, Response, json_response
+from penstock.serving.http.repeated_head import MAX_UNUSED, RepeatedHead, repeated_head
 from penstock.serving.http.wire import CLOSE, HOST, KEEP_ALIVE, encode_response, split_target
 from penstock.serving.runtime.memory_budget import LARGE_BODY, MEMORY_FULL, MemoryBudget
 
@@ -86,9 +87,12 @@ class Connection(asyncio.Protocol):
         self._host: bytes | None = None  # the last valid header Host; clients repeat it, and the target
         self._target = b""
         self._awaits_continue = False  # the client waits for "100 Continue" before it sends the body
+        self._head: RepeatedHead | None = None  # of the last request that one read brought whole
+        self._unused_heads = 0  # since a head was repeated
         # The request that is being received.
         self._head_size = 0  # bytes since the headers, or the last piece of the body, were complete
         self._in_body = False
+        self._begun = 0  # requests in this read
         self._url = b""
         self._method = self._path = self._query = ""
         self._headers: dict[bytes, bytes] = {}
@@ -164,6 +168,8 @@ class Connection(asyncio.Protocol):
         if self._unparsed:
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
             return
+        if self._head is not None and self._take_repeated(self._head, data):
+            return
         if len(data) > READ_PIECE:
             # uvloop would go on reading from a client that sends fast, and no other connection would be served.
             self._transport.pause_reading()
@@ -171,27 +177,54 @@ class Connection(asyncio.Protocol):
             self._continue_reading()
         self._receive(data)
 
+    def _take_repeated(self, head: RepeatedHead, data: bytes) -> bool:
+        """Take data that are one whole request with a known head; return whether they are."""
+        if self._head_size or self._in_body or self._discarding or self._last or len(data) > READ_PIECE:
+            return False
+        request = head.parse(data)
+        if request is None:
+            return False
+        size = len(request.body)
+        if size > self._owner.max_body_size or self._memory.used + size > self._memory.limit:
+            return False  # the parser's path rejects it
+        self._unused_heads = 0
+        self._last_activity = request.arrived
+        self._reserve(size)
+        self._enqueue(request)
+        return True
+
     def _receive(self, data: bytes) -> None:
         """Feed the parser."""
         if self._discarding or self._last:
             return
-        if not (self._head_size or self._in_body):
+        between_requests = not (self._head_size or self._in_body)
+        if between_requests:
             data = data.lstrip(b"\r\n")  # empty lines before a request are no part of it (RFC 9112, section 2.2)
+        self._begun = 0
         while data:
             self._head_size += len(data)
             try:
                 self._parser.feed_data(data)
+                if between_requests and self._unused_heads < MAX_UNUSED:
+                    self._keep_head(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
                 if self._discarding:
                     break
                 self._decline_upgrade()
+                between_requests = False
                 data = data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 self._reject(self._not_http(error))
                 break
         if self._head_size > MAX_HEADER_SIZE:
             self._reject(HeadersTooLargeError(f"the headers are larger than {MAX_HEADER_SIZE} bytes"))
+
+    def _keep_head(self, data: bytes) -> None:
+        """Keep the head of a request, if the data were exactly one that leaves the connection open."""
+        if self._begun == 1 and not (self._head_size or self._in_body or self._discarding or self._last):
+            self._unused_heads += 1
+            self._head = repeated_head(data, self._method, self._path, self._query, self._headers)
 
     def eof_received(self) -> bool:
         """Keep the connection half open: a client that has finished sending may still read its response."""
@@ -211,6 +244,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._last_activity = time.monotonic()
+        self._begun += 1
         self._in_body = False
         self._url = b""
         self._headers = {}
