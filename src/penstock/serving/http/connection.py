@@ -33,6 +33,7 @@ from penstock.serving.runtime.memory_budget import LARGE_BODY, MEMORY_FULL, Memo
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
 READ_PIECE = 32 * 2**10  # bytes that are parsed at once; a larger read gives way to other connections
+TLS_PIECE = 256 * 2**10  # bytes that are encrypted at once, in less than 1 ms
 PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
 VERSIONS = ("1.1", "1.0")
 CHUNKED = b"chunked"  # the coding of a body of unknown length
@@ -82,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = memoryview(b"")  # input after the piece that was parsed last; reading pauses meanwhile
         self._continues_reading = False
         self._unsent = 0  # bytes of responses in the write buffer at the last check
+        self._drained: asyncio.Future[None] | None = None  # the next piece of a large response can be written
         self._held = 0  # bytes of a response that the client has not read, as part of `_reserved`
         self._client = ""
         self._host: bytes | None = None  # the last valid header Host; clients repeat it, and the target
@@ -237,7 +239,9 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._hold(0)
+        if self._drained is None:
+            self._hold(0)
+        self._drain()
         self._continue_pipeline()
 
     # Callbacks of the parser.
@@ -426,28 +430,28 @@ class Connection(asyncio.Protocol):
 
     async def _respond(self, request: Request) -> None:
         size = len(request.body)
-        response = FAILED
+        response, last = FAILED, None
         try:
             response = await self._app.respond(request)
+            if len(response.body) >= LARGE_BODY and self._encrypted and request.method != "HEAD":
+                last = await self._write_by_pieces(request, response)
         finally:  # also after a bug, whose traceback the event loop logs
             self._task = None
             if self._transport.is_closing():
                 self._owner.finished(request, CLIENT_CLOSED_REQUEST, size, self._client)
             else:
-                self._send(request, response, size)
+                last = self._write(request, response) if last is None else last
+                self._sent(request, response, size, last=last)
                 if self._pipeline and self._writable:
                     self._continue_pipeline()
 
     def _send(self, request: Request, response: Response, size: int) -> None:
         """Write a response. size: bytes of the request body as received."""
-        self._reserved -= size
-        self._memory.release(size)
-        last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
-        headers = self._owner.common_headers
-        if last:
-            headers += CLOSE
-        elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
-            headers += KEEP_ALIVE
+        self._sent(request, response, size, last=self._write(request, response))
+
+    def _write(self, request: Request, response: Response) -> bool:
+        """Write head and body; return whether the head says that the response is the last."""
+        last, headers = self._last_and_headers(request)
         if len(response.body) < LARGE_BODY:
             self._transport.write(encode_response(response, headers, request.method))
         else:  # without a copy of the body
@@ -455,6 +459,44 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"" if request.method == "HEAD" else response.body)
         if not self._writable:
             self._hold(len(response.body))
+        return last
+
+    async def _write_by_pieces(self, request: Request, response: Response) -> bool:
+        """Write a response as `_write` does, with others' turns in between: TLS encrypts at once what is written."""
+        last, headers = self._last_and_headers(request)
+        self._hold(len(response.body))
+        self._transport.write(encode_response(response, headers, "HEAD"))
+        body = memoryview(response.body)
+        for first in range(0, len(body), TLS_PIECE):
+            self._transport.write(body[first : first + TLS_PIECE])
+            self._last_activity = time.monotonic()
+            self._drained = self._owner.loop.create_future()
+            if self._writable:
+                self._owner.loop.call_soon(self._drain)
+            await self._drained
+        self._hold(0)
+        return last
+
+    def _drain(self) -> None:
+        """Let the next piece of a response be written."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    def _last_and_headers(self, request: Request) -> tuple[bool, bytes]:
+        """Return whether the response to a request is the last, and the header lines that its head has anyway."""
+        last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
+        headers = self._owner.common_headers
+        if last:
+            headers += CLOSE
+        elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
+            headers += KEEP_ALIVE
+        return last, headers
+
+    def _sent(self, request: Request, response: Response, size: int, *, last: bool) -> None:
+        """Count a written response, and close the connection if it is the last."""
+        self._reserved -= size
+        self._memory.release(size)
         self._last_activity = time.monotonic()
         self._owner.finished(request, response, size, self._client)
         if last and self._discarding:
