@@ -98,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._method = self._path = self._query = ""
         self._headers: dict[bytes, bytes] = {}
+        self._lists: dict[bytes, list[bytes]] = {}  # values of the headers that have several lines, until all are there
         self._body: bytes | bytearray = b""
 
     @property
@@ -252,6 +253,7 @@ class Connection(asyncio.Protocol):
         self._in_body = False
         self._url = b""
         self._headers = {}
+        self._lists = {}
         self._body = b""
         self._head_size = self._head_size or 1  # it may follow another request in the same read
 
@@ -262,11 +264,15 @@ class Connection(asyncio.Protocol):
         if self._in_body:  # trailers after a chunked body are ignored
             return
         name, value = name.lower(), value.rstrip(b" \t")
-        if name in self._headers:  # lines of one name are a list (RFC 9110, section 5.3)
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
+        if name in self._headers:
+            self._lists.setdefault(name, [self._headers[name]]).append(value)
+        else:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._lists:  # lines of one name are a list (RFC 9110, section 5.3)
+            self._headers |= {name: b", ".join(values) for name, values in self._lists.items()}
+            self._lists = {}
         method = self._parser.get_method()
         if self._parser.should_upgrade() and method != b"CONNECT":
             return  # `_decline_upgrade` has them parsed again
