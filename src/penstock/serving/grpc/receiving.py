@@ -15,6 +15,7 @@ from penstock.serving.errors import (
     OverloadedError,
     RequestError,
 )
+from penstock.serving.runtime.memory_budget import LARGE_BODY, MemoryBudget
 
 MAX_PROMPT = 8  # messages that are received at once; small ones are here already, and take no time
 PROMPT_SECONDS = 0.05
@@ -39,10 +40,12 @@ class MessageReceiver:
 
     Args:
         timeout: Seconds for a message to arrive.
+        memory: Is told when a message is dropped, whose memory can be given back to the system.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, memory: MemoryBudget) -> None:
         self._timeout = timeout
+        self._memory = memory
         self._prompt = asyncio.Semaphore(MAX_PROMPT)
         self._slow = 0
 
@@ -71,6 +74,7 @@ class MessageReceiver:
             if reading.refusal is None:
                 raise
             task.uncancel()
+            self._memory.freed += LARGE_BODY
             raise reading.refusal from None
         finally:
             for timer in timers:

@@ -56,6 +56,7 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
         options=[
             ("grpc.max_receive_message_length", engine.config.max_body_size),
             ("grpc.max_send_message_length", -1),
+            ("grpc.http2.bdp_probe", 0),  # it would let clients send megabytes that no handler has asked for
             ("grpc.so_reuseport", 0),  # otherwise a second server on the port would get half of the calls
         ],
         maximum_concurrent_rpcs=engine.config.max_connections,
@@ -111,7 +112,7 @@ class CallHandler:
         self._service = service
         self._access_log = access_log
         self._auth = BearerAuth(engine.config.token)
-        self._receiver = MessageReceiver(engine.config.timeout)
+        self._receiver = MessageReceiver(engine.config.timeout, engine.memory)
 
     async def handle(
         self, name: str, request_type: type[Message], method: Method, received: AsyncIterator[bytes], context: Context
