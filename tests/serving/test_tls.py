@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import httpx
@@ -88,9 +89,10 @@ def test_https_requests_are_answered_on_one_connection(client):
 
 
 def test_a_large_response_waits_for_a_slow_client(client, folder):
-    shape, rows = [{"name": "values", "datatype": "UINT8", "shape": [98, WIDTH]}], bytes(98 * WIDTH)
-    shape[0]["parameters"] = {"binary_data_size": len(rows)}
-    head = json.dumps({"inputs": shape}).encode()
+    rows = bytes(98 * WIDTH)
+    parameters = {"binary_data_size": len(rows)}
+    tensor = {"name": "values", "datatype": "UINT8", "shape": [98, WIDTH], "parameters": parameters}
+    head = json.dumps({"inputs": [tensor]}).encode()
     lines = f"Host: here\r\nInference-Header-Content-Length: {len(head)}\r\nContent-Length: {len(head + rows)}\r\n\r\n"
     request = f"POST /v2/models/thirds/infer HTTP/1.1\r\n{lines}".encode() + head + rows
     context = ssl.create_default_context(cafile=folder / "cert.pem")
@@ -125,9 +127,11 @@ async def sizes_written(response):
             connection.pause_writing()
             loop.call_later(0.001, connection.resume_writing)
 
-    transport = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=lambda: False)
+    transport: Any = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=lambda: False)
     transport.pause_reading = transport.resume_reading = lambda: None
-    owner = SimpleNamespace(app=SimpleNamespace(respond=respond, authorize=lambda *_: None), memory=MemoryBudget(2**30))
+    owner: Any = SimpleNamespace(
+        app=SimpleNamespace(respond=respond, authorize=lambda *_: None), memory=MemoryBudget(2**30)
+    )
     owner.loop, owner.max_body_size, owner.closing, owner.common_headers = loop, 1, False, b""
     owner.connected, owner.finished = lambda _: None, lambda *_: answered.set()
     connection = Connection(owner)

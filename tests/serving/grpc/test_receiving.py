@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from typing import Any
 
 import grpc
 import psutil
@@ -78,6 +79,8 @@ def test_half_sent_messages_take_little_memory(tmp_path):
             wait_until(lambda: len(client.ended) >= STREAMS - MAX_SLOW, 20)
             assert process.memory_info().rss < before + STREAMS * SIZE / 2
             with grpc.insecure_channel(server.grpc) as channel:
-                assert channel.unary_unary("/inference.GRPCInferenceService/ServerLive")(b"", timeout=10)
+                live: grpc.UnaryUnaryMultiCallable[Any, Any]
+                live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+                assert live(b"", timeout=10)
             wait_until(lambda: len(client.ended) == STREAMS, 20)
             wait_until(lambda: process.memory_info().rss < before + 50 * MEGABYTE, 10)

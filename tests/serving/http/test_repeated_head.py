@@ -1,6 +1,7 @@
 """A request is read the same after one with the same head as on a new connection."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +22,7 @@ class Reader(Connection):
         app = SimpleNamespace(authorize=lambda *_: None)
         loop = SimpleNamespace(call_soon=lambda _: None)
         super().__init__(SimpleNamespace(app=app, memory=MemoryBudget(10 * LIMIT), max_body_size=LIMIT, loop=loop))
-        self._transport = SimpleNamespace(write=lambda _: None, pause_reading=lambda: None)
+        self._transport: Any = SimpleNamespace(write=lambda _: None, pause_reading=lambda: None)
         self.read = []
         self.parsed = 0
 
