@@ -27,6 +27,7 @@ class _Reading:
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
+        self.timer: asyncio.TimerHandle
         self.is_slow = False
         self.refusal: RequestError | None = None
 
@@ -62,10 +63,7 @@ class MessageReceiver:
         loop = asyncio.get_running_loop()
         await self._prompt.acquire()
         reading = _Reading(task)
-        timers = [loop.call_later(PROMPT_SECONDS, self._set_aside, reading)]
-        timers.append(
-            loop.call_later(self._timeout, reading.refuse, DeadlineExceededError("the message did not arrive"))
-        )
+        reading.timer = loop.call_later(PROMPT_SECONDS, self._set_aside, reading)
         try:
             return await anext(messages)
         except StopAsyncIteration:
@@ -77,8 +75,7 @@ class MessageReceiver:
             self._memory.freed += LARGE_BODY
             raise reading.refusal from None
         finally:
-            for timer in timers:
-                timer.cancel()
+            reading.timer.cancel()
             if reading.is_slow:
                 self._slow -= 1
             else:
@@ -89,6 +86,8 @@ class MessageReceiver:
         if self._slow >= MAX_SLOW:
             reading.refuse(OverloadedError("too many messages arrive slowly; try again"))
             return
+        late = DeadlineExceededError("the message did not arrive in time")
+        reading.timer = asyncio.get_running_loop().call_later(self._timeout, reading.refuse, late)
         self._slow += 1
         reading.is_slow = True
         self._prompt.release()
