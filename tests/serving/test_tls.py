@@ -1,5 +1,7 @@
 """HTTPS, and gRPC over TLS."""
 
+import asyncio
+import json
 import shutil
 import signal
 import socket
@@ -7,16 +9,23 @@ import ssl
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 
 from penstock.serving.grpc import messages
+from penstock.serving.http.connection import TLS_PIECE, Connection
+from penstock.serving.http.messages import Response
+from penstock.serving.runtime.memory_budget import LARGE_BODY, MemoryBudget
 from tests.helpers.processes import free_port, wait_until
 from tests.serving import tiny_models
 from tests.serving.tiny_models import INFER
 
+WIDTH = 1000
 QUESTION = {"inputs": [{"name": "numbers", "datatype": "FP32", "shape": [500, 2], "data": tiny_models.GOOD * 500}]}
 
 
@@ -33,6 +42,7 @@ def make_certificate(folder, *options):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     tiny_models.save(folder / "models", "fractions", tiny_models.fractions())
+    tiny_models.save(folder / "models", "thirds", tiny_models.thirds(WIDTH))
     make_certificate(folder)
     return folder
 
@@ -76,6 +86,60 @@ def answers(client):
 def test_https_requests_are_answered_on_one_connection(client):
     for _ in range(3):
         assert client.post(INFER, json=QUESTION).json()["outputs"][0]["data"] == [10.5] * 500
+
+
+def test_a_large_response_waits_for_a_slow_client(client, folder):
+    rows = bytes(98 * WIDTH)
+    parameters = {"binary_data_size": len(rows)}
+    tensor = {"name": "values", "datatype": "UINT8", "shape": [98, WIDTH], "parameters": parameters}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    lines = f"Host: here\r\nInference-Header-Content-Length: {len(head)}\r\nContent-Length: {len(head + rows)}\r\n\r\n"
+    request = f"POST /v2/models/thirds/infer HTTP/1.1\r\n{lines}".encode() + head + rows
+    context = ssl.create_default_context(cafile=folder / "cert.pem")
+    plain = socket.create_connection(("localhost", client.base_url.port), timeout=20)
+    with context.wrap_socket(plain, server_hostname="localhost") as caller, caller.makefile("rb") as file:
+        caller.sendall(request * 3)
+        time.sleep(0.5)
+        for _ in range(3):
+            assert file.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = dict(line.split(b": ") for line in iter(lambda: file.readline().strip(), b""))
+            assert int(headers[b"content-length"]) > LARGE_BODY
+            body = json.loads(file.read(int(headers[b"content-length"])))
+            assert np.allclose(body["outputs"][0]["data"], np.full(98 * WIDTH, 1 / 3))
+
+
+def test_large_responses_are_encrypted_by_pieces():
+    sizes = asyncio.run(sizes_written(Response(bytes(3 * LARGE_BODY))))
+    assert max(sizes) == TLS_PIECE
+    assert sum(sizes) > 3 * LARGE_BODY
+
+
+async def sizes_written(response):
+    """Return the sizes of all writes of a response to an encrypted connection, which is sometimes full."""
+    sizes, loop, answered = [], asyncio.get_running_loop(), asyncio.Event()
+
+    async def respond(_):
+        return response
+
+    def write(data):
+        sizes.append(len(data))
+        if len(sizes) % 3 == 0:
+            connection.pause_writing()
+            loop.call_later(0.001, connection.resume_writing)
+
+    transport: Any = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=lambda: False)
+    transport.pause_reading = transport.resume_reading = lambda: None
+    owner: Any = SimpleNamespace(
+        app=SimpleNamespace(respond=respond, authorize=lambda *_: None), memory=MemoryBudget(2**30)
+    )
+    owner.loop, owner.max_body_size, owner.closing, owner.common_headers = loop, 1, False, b""
+    owner.connected, owner.finished = lambda _: None, lambda *_: answered.set()
+    connection = Connection(owner)
+    connection.connection_made(transport)
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    await answered.wait()
+    assert owner.memory.used == 0
+    return sizes
 
 
 def test_a_rejected_https_client_can_read_why(client):

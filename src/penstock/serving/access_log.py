@@ -73,7 +73,7 @@ class AccessLog:
             "method": method,
             "path": path,
             "status": status,
-            "milliseconds": round(seconds * 1000, 3),
+            "milliseconds": int(seconds * 1e6 + 0.5) / 1000,  # faster than `round`
             "bytes_in": bytes_in,
             "bytes_out": bytes_out,
         }

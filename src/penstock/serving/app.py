@@ -75,7 +75,7 @@ class Application:
         model = name if name in self.engine.repository.models else ""
         seconds = time.monotonic() - request.arrived
         metrics = self.engine.metrics.of(model)
-        metrics.count_request("http", str(response.status), seconds)
+        metrics.count_request("http", response.status, seconds)
         if request.method == "POST":  # the routes of models with this method are those of predictions
             metrics.count_inference(seconds, success=response.status == OK)
 

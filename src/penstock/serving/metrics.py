@@ -65,7 +65,7 @@ class ModelMetrics:
     """Metrics of one model."""
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, str], int] = {}
+        self.requests: dict[tuple[str, str | int], int] = {}
         """Number of requests by protocol and status."""
         self.request_duration_seconds = Histogram(SECONDS)
         self.queue_duration_seconds = Histogram(SECONDS)
@@ -79,12 +79,12 @@ class ModelMetrics:
         self.last_inference = 0.0
         """Time of the last answered request for a prediction, in seconds since 1970; 0 for none."""
 
-    def count_request(self, protocol: str, status: str, seconds: float) -> None:
+    def count_request(self, protocol: str, status: str | int, seconds: float) -> None:
         """Count one finished request.
 
         Args:
             protocol: "http" or "grpc".
-            status: The protocol's code, such as "200" or "OK".
+            status: The protocol's code, such as 200 or "OK".
             seconds: Time from the complete request to its response.
         """
         key = (protocol, status)
@@ -176,8 +176,8 @@ class _Snapshot(Collector):
         help_text = "Requests by status. 499 and CANCELLED: the client closed the connection before the response."
         family = CounterMetricFamily("penstock_requests", help_text, labels=["model", "protocol", "status"])
         for model, metrics in self._models.items():
-            for labels, count in metrics.requests.items():
-                family.add_metric([model, *labels], count)
+            for (protocol, status), count in metrics.requests.items():
+                family.add_metric([model, protocol, str(status)], count)
         return family
 
     def _histogram(self, name: str, help_text: str) -> Metric:

@@ -169,7 +169,7 @@ def test_unread_responses_do_not_fill_the_memory():
 
 
 def counted(listener):
-    return {status: count for (_, status), count in listener.app.engine.metrics.of("").requests.items()}
+    return {str(status): count for (_, status), count in listener.app.engine.metrics.of("").requests.items()}
 
 
 def test_clients_that_stop_reading_are_disconnected():

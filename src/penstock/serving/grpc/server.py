@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from penstock.serving.codecs.tensors import Tensors
 from penstock.serving.errors import OverloadedError, PayloadTooLargeError, RequestError
 from penstock.serving.grpc import messages
 from penstock.serving.grpc.call import headers_of
+from penstock.serving.grpc.receiving import MessageReceiver
 from penstock.serving.grpc.service import InferenceService
 from penstock.serving.grpc.standard_services import add_standard_services
 from penstock.serving.grpc.tensors import parse_message
@@ -55,8 +56,10 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
         options=[
             ("grpc.max_receive_message_length", engine.config.max_body_size),
             ("grpc.max_send_message_length", -1),
+            ("grpc.http2.bdp_probe", 0),  # it would let clients send megabytes that no handler has asked for
             ("grpc.so_reuseport", 0),  # otherwise a second server on the port would get half of the calls
         ],
+        maximum_concurrent_rpcs=engine.config.max_connections,
     )
     tls = key_and_certificates(engine.config)
     try:
@@ -88,7 +91,8 @@ def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.Rp
     }
     calls = CallHandler(engine, service, access_log)
     return {
-        name: grpc.unary_unary_rpc_method_handler(
+        # For clients, these methods have one request: a stream of requests is how a handler receives it by itself.
+        name: grpc.stream_unary_rpc_method_handler(
             partial(calls.handle, name, request_type, method),
             response_serializer=_serialize,
         )
@@ -108,9 +112,10 @@ class CallHandler:
         self._service = service
         self._access_log = access_log
         self._auth = BearerAuth(engine.config.token)
+        self._receiver = MessageReceiver(engine.config.timeout, engine.memory)
 
     async def handle(
-        self, name: str, request_type: type[Message], method: Method, message: bytes, context: Context
+        self, name: str, request_type: type[Message], method: Method, received: AsyncIterator[bytes], context: Context
     ) -> Message | bytes:
         """Answer one call.
 
@@ -118,13 +123,15 @@ class CallHandler:
             name: Name of the method.
             request_type: Type of its request.
             method: The method.
-            message: The serialized request.
+            received: The serialized request, when it has arrived.
             context: The call.
         """
         started, code = time.monotonic(), grpc.StatusCode.UNKNOWN
-        request, refusal = None, None
+        message, request, refusal = b"", None, None
         try:
             self._auth.check(PUBLIC_METHODS.get(name, ""), headers_of(context))
+            message = await self._receiver.receive(received)
+            started = time.monotonic()
             with self.engine.memory.reserve(len(message)):
                 if len(message) <= MAX_INLINE_BODY:
                     request = parse_message(request_type, message)

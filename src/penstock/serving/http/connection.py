@@ -26,12 +26,14 @@ from penstock.serving.errors import (
 )
 from penstock.serving.http.application import HttpApplication
 from penstock.serving.http.messages import Request, Response, json_response
+from penstock.serving.http.repeated_head import MAX_UNUSED, RepeatedHead, repeated_head
 from penstock.serving.http.wire import CLOSE, HOST, KEEP_ALIVE, encode_response, split_target
 from penstock.serving.runtime.memory_budget import LARGE_BODY, MEMORY_FULL, MemoryBudget
 
 MAX_HEADER_SIZE = 64 * 2**10
 MAX_PIPELINED = 16  # complete requests in the pipeline; then reading pauses
 READ_PIECE = 32 * 2**10  # bytes that are parsed at once; a larger read gives way to other connections
+TLS_PIECE = 256 * 2**10  # bytes that are encrypted at once, in less than 1 ms
 PIPELINED_REQUEST_BYTES = 2**10  # memory of each besides its body; one read may bring thousands
 VERSIONS = ("1.1", "1.0")
 CHUNKED = b"chunked"  # the coding of a body of unknown length
@@ -81,17 +83,22 @@ class Connection(asyncio.Protocol):
         self._unparsed = memoryview(b"")  # input after the piece that was parsed last; reading pauses meanwhile
         self._continues_reading = False
         self._unsent = 0  # bytes of responses in the write buffer at the last check
+        self._drained: asyncio.Future[None] | None = None  # the next piece of a large response can be written
         self._held = 0  # bytes of a response that the client has not read, as part of `_reserved`
         self._client = ""
         self._host: bytes | None = None  # the last valid header Host; clients repeat it, and the target
         self._target = b""
         self._awaits_continue = False  # the client waits for "100 Continue" before it sends the body
+        self._head: RepeatedHead | None = None  # of the last request that one read brought whole
+        self._unused_heads = 0  # since a head was repeated
         # The request that is being received.
         self._head_size = 0  # bytes since the headers, or the last piece of the body, were complete
         self._in_body = False
+        self._begun = 0  # requests in this read
         self._url = b""
         self._method = self._path = self._query = ""
         self._headers: dict[bytes, bytes] = {}
+        self._lists: dict[bytes, list[bytes]] = {}  # values of the headers that have several lines, until all are there
         self._body: bytes | bytearray = b""
 
     @property
@@ -164,6 +171,8 @@ class Connection(asyncio.Protocol):
         if self._unparsed:
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
             return
+        if self._head is not None and self._take_repeated(self._head, data):
+            return
         if len(data) > READ_PIECE:
             # uvloop would go on reading from a client that sends fast, and no other connection would be served.
             self._transport.pause_reading()
@@ -171,27 +180,54 @@ class Connection(asyncio.Protocol):
             self._continue_reading()
         self._receive(data)
 
+    def _take_repeated(self, head: RepeatedHead, data: bytes) -> bool:
+        """Take data that are one whole request with a known head; return whether they are."""
+        if self._head_size or self._in_body or self._discarding or self._last or len(data) > READ_PIECE:
+            return False
+        request = head.parse(data)
+        if request is None:
+            return False
+        size = len(request.body)
+        if size > self._owner.max_body_size or self._memory.used + size > self._memory.limit:
+            return False  # the parser's path rejects it
+        self._unused_heads = 0
+        self._last_activity = request.arrived
+        self._reserve(size)
+        self._enqueue(request)
+        return True
+
     def _receive(self, data: bytes) -> None:
         """Feed the parser."""
         if self._discarding or self._last:
             return
-        if not (self._head_size or self._in_body):
+        between_requests = not (self._head_size or self._in_body)
+        if between_requests:
             data = data.lstrip(b"\r\n")  # empty lines before a request are no part of it (RFC 9112, section 2.2)
+        self._begun = 0
         while data:
             self._head_size += len(data)
             try:
                 self._parser.feed_data(data)
+                if between_requests and self._unused_heads < MAX_UNUSED:
+                    self._keep_head(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
                 if self._discarding:
                     break
                 self._decline_upgrade()
+                between_requests = False
                 data = data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 self._reject(self._not_http(error))
                 break
         if self._head_size > MAX_HEADER_SIZE:
             self._reject(HeadersTooLargeError(f"the headers are larger than {MAX_HEADER_SIZE} bytes"))
+
+    def _keep_head(self, data: bytes) -> None:
+        """Keep the head of a request, if the data were exactly one that leaves the connection open."""
+        if self._begun == 1 and not (self._head_size or self._in_body or self._discarding or self._last):
+            self._unused_heads += 1
+            self._head = repeated_head(data, self._method, self._path, self._query, self._headers)
 
     def eof_received(self) -> bool:
         """Keep the connection half open: a client that has finished sending may still read its response."""
@@ -204,16 +240,20 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._hold(0)
+        if self._drained is None:
+            self._hold(0)
+        self._drain()
         self._continue_pipeline()
 
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         self._last_activity = time.monotonic()
+        self._begun += 1
         self._in_body = False
         self._url = b""
         self._headers = {}
+        self._lists = {}
         self._body = b""
         self._head_size = self._head_size or 1  # it may follow another request in the same read
 
@@ -224,11 +264,15 @@ class Connection(asyncio.Protocol):
         if self._in_body:  # trailers after a chunked body are ignored
             return
         name, value = name.lower(), value.rstrip(b" \t")
-        if name in self._headers:  # lines of one name are a list (RFC 9110, section 5.3)
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
+        if name in self._headers:
+            self._lists.setdefault(name, [self._headers[name]]).append(value)
+        else:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._lists:  # lines of one name are a list (RFC 9110, section 5.3)
+            self._headers |= {name: b", ".join(values) for name, values in self._lists.items()}
+            self._lists = {}
         method = self._parser.get_method()
         if self._parser.should_upgrade() and method != b"CONNECT":
             return  # `_decline_upgrade` has them parsed again
@@ -392,28 +436,28 @@ class Connection(asyncio.Protocol):
 
     async def _respond(self, request: Request) -> None:
         size = len(request.body)
-        response = FAILED
+        response, last = FAILED, None
         try:
             response = await self._app.respond(request)
+            if len(response.body) >= LARGE_BODY and self._encrypted and request.method != "HEAD":
+                last = await self._write_by_pieces(request, response)
         finally:  # also after a bug, whose traceback the event loop logs
             self._task = None
             if self._transport.is_closing():
                 self._owner.finished(request, CLIENT_CLOSED_REQUEST, size, self._client)
             else:
-                self._send(request, response, size)
+                last = self._write(request, response) if last is None else last
+                self._sent(request, response, size, last=last)
                 if self._pipeline and self._writable:
                     self._continue_pipeline()
 
     def _send(self, request: Request, response: Response, size: int) -> None:
         """Write a response. size: bytes of the request body as received."""
-        self._reserved -= size
-        self._memory.release(size)
-        last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
-        headers = self._owner.common_headers
-        if last:
-            headers += CLOSE
-        elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
-            headers += KEEP_ALIVE
+        self._sent(request, response, size, last=self._write(request, response))
+
+    def _write(self, request: Request, response: Response) -> bool:
+        """Write head and body; return whether the head says that the response is the last."""
+        last, headers = self._last_and_headers(request)
         if len(response.body) < LARGE_BODY:
             self._transport.write(encode_response(response, headers, request.method))
         else:  # without a copy of the body
@@ -421,6 +465,44 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"" if request.method == "HEAD" else response.body)
         if not self._writable:
             self._hold(len(response.body))
+        return last
+
+    async def _write_by_pieces(self, request: Request, response: Response) -> bool:
+        """Write a response as `_write` does, with others' turns in between: TLS encrypts at once what is written."""
+        last, headers = self._last_and_headers(request)
+        self._hold(len(response.body))
+        self._transport.write(encode_response(response, headers, "HEAD"))
+        body = memoryview(response.body)
+        for first in range(0, len(body), TLS_PIECE):
+            self._transport.write(body[first : first + TLS_PIECE])
+            self._last_activity = time.monotonic()
+            self._drained = self._owner.loop.create_future()
+            if self._writable:
+                self._owner.loop.call_soon(self._drain)
+            await self._drained
+        self._hold(0)
+        return last
+
+    def _drain(self) -> None:
+        """Let the next piece of a response be written."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    def _last_and_headers(self, request: Request) -> tuple[bool, bytes]:
+        """Return whether the response to a request is the last, and the header lines that its head has anyway."""
+        last = (self._last or self._discarding or self._owner.closing) and not self._pipeline
+        headers = self._owner.common_headers
+        if last:
+            headers += CLOSE
+        elif b"connection" in request.headers:  # an HTTP/1.0 client must be told that the connection stays open
+            headers += KEEP_ALIVE
+        return last, headers
+
+    def _sent(self, request: Request, response: Response, size: int, *, last: bool) -> None:
+        """Count a written response, and close the connection if it is the last."""
+        self._reserved -= size
+        self._memory.release(size)
         self._last_activity = time.monotonic()
         self._owner.finished(request, response, size, self._client)
         if last and self._discarding:

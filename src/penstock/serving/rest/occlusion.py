@@ -98,8 +98,8 @@ class TextParts:
         if len(text) > MAX_TEXT_LENGTH:
             raise InputError(f"the text has {len(text)} characters; at most {MAX_TEXT_LENGTH} can be explained")
         spans = _spans(text, rule)
-        # The space keeps the words on both sides apart.
-        versions = [text, *(f"{text[: span.start]} {text[span.end :]}" for span in spans)]
+        # The line feed keeps the words on both sides apart; a space would make an HTML line break of `<br` and `>`.
+        versions = [text, *(f"{text[: span.start]}\n{text[span.end :]}" for span in spans)]
         return cls(np.array(versions, dtype=object), spans)
 
 
