@@ -11,7 +11,8 @@ from PIL import Image
 from pyarrow import parquet
 from sklearn.datasets import load_diabetes, load_wine
 
-from benchmarks.own_tables import EMPTY, write_csv
+from benchmarks.own_data import EMPTY
+from benchmarks.own_sets import write_csv
 from penstock.config.loading import load_config
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.paths import Project
