@@ -183,7 +183,7 @@ def test_a_second_model_has_a_network_of_another_kind(project):
     [
         ("t.csv", "a,b,label\n", "t.csv: the file has no rows"),
         ("t.csv", "a,y\n" + "0.5,yes\n1.5,yes\n" * 15, "y: all rows are 'yes'"),
-        ("t.csv", "a,y\n1,0.5\n3,1.5\n5,2.5\n", "t.csv: 3 rows; a split .* needs 20"),
+        ("t.csv", "a,y\n1,0.5\n3,1.5\n5,2.5\n", "t.csv: 3 rows; a split .* needs 10"),
         ("t.json", "[]", "write one object per line, as .jsonl"),
         ("t.xlsx", "PK", "save the sheet as .csv"),
     ],
@@ -220,7 +220,7 @@ def test_nested_keys_and_files_of_the_system_are_left_out(project, capsys):
 
 
 def test_a_wide_table_is_shown_in_part(project, capsys):
-    rows = [[*(f"gene_{i}" for i in range(60)), "y"]]
+    rows: list[list[object]] = [[*(f"gene_{i}" for i in range(60)), "y"]]
     rows += [[*((i * 7 + j) % 11 * 0.3 for j in range(60)), "ab"[i % 2]] for i in range(30)]
     made(project, table(project, rows))
     shown = capsys.readouterr().out

@@ -34,7 +34,7 @@ from penstock.new.seen_file import SeenFile, look_at
 from penstock.new.target import Target, target_of
 
 TEST, VALIDATION, SEED = 0.2, 0.2, 42
-FEWEST_ROWS = 20  # of a random split with folds
+FEWEST_ROWS = 10  # of a random split with folds
 MOST_SHOWN = 40  # columns; the data card has all
 MANY_CATEGORIES = 0.25  # of the rows
 MOST_IMAGE_EDGE = 64
