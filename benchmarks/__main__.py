@@ -18,7 +18,7 @@ ALL = (
     "memory",
     "noop_repro",
     "search",
-    "own_tables",
+    "own_data",
 )
 
 OF_EACH_MODEL = {"training_step", "keras_epochs", "search"}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from pyarrow import parquet
 from sklearn.datasets import load_diabetes, load_wine
 
-from benchmarks.own_tables import EMPTY, write_csv
+from benchmarks.own_data import EMPTY
+from benchmarks.own_sets import write_csv
 from penstock.config.loading import load_config
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.paths import Project
@@ -141,7 +143,11 @@ def test_a_folder_for_each_class_is_packed_and_its_images_are_resized(project):
             {},
             "the class 'z' has 1 rows",
         ),
-        ([["a", "y"], *([place * 0.5, "x" if place else ""] for place in range(9))], {}, "1 rows have no target"),
+        (
+            [["a", "y"], *([place * 0.5, "x" if place else ""] for place in range(9))],
+            {},
+            r"t\.csv:2: y: no target; 1 of 9 rows",
+        ),
         ([["a", "y"], *([place * 0.5, "xy"[place % 2]] for place in range(20))], {"target": ("z",)}, "no column 'z'"),
         ([["label", "y"], *([place * 0.5, "xy"[place % 2]] for place in range(20))], {"target": ("y",)}, "rename"),
         ([["a", "y"], *([7, "xy"[place % 2]] for place in range(20))], {}, "no column can be read"),
@@ -170,3 +176,54 @@ def test_a_second_model_has_a_network_of_another_kind(project):
     new_model(project, "wine_mlp", "t", "mlp")
     model = load_config(project.params).model("wine_mlp")
     assert (model.network.kind, model.baseline, model.dataset) == ("mlp", "t_boosting", "t")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "a,b,label\n", "t.csv: the file has no rows"),
+        ("t.csv", "a,y\n" + "0.5,yes\n1.5,yes\n" * 15, "y: all rows are 'yes'"),
+        ("t.csv", "a,y\n1,0.5\n3,1.5\n5,2.5\n", "t.csv: 3 rows; a split .* needs 10"),
+        ("t.json", "[]", "write one object per line, as .jsonl"),
+        ("t.xlsx", "PK", "save the sheet as .csv"),
+    ],
+)
+def test_a_file_that_cannot_be_a_dataset_says_what_to_do(project, name, content, message):
+    (project.root / name).write_text(content)
+    with pytest.raises(PenstockError, match=message):
+        made(project, str(project.root / name))
+
+
+def test_numbers_and_dates_that_count_as_texts_are_named(project, capsys):
+    rows = [["share", "bought", "price", "y"]]
+    rows += [[f"{i % 9}%", f"0{i % 9 + 1}.02.2023", f"1.{100 + i},50", "xy"[i % 2]] for i in range(40)]
+    made(project, table(project, rows, separator=";"))
+    shown = capsys.readouterr().out
+    assert "'share' has 9 categories: numbers are read without units" in shown
+    assert "'bought' has 9 categories: dates are read as YYYY-MM-DD" in shown
+    assert "'price' is left out: numbers are read without units" in shown
+
+
+def test_nested_keys_and_files_of_the_system_are_left_out(project, capsys):
+    rows = [{"a": i * 0.7, "user": {"age": i}, "y": "pq"[i % 2]} for i in range(30)]
+    (project.root / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset, _ = made(project, str(project.root / "t.jsonl"))
+    assert list(dataset.inputs.columns) == ["a"]
+    assert "'user' is left out: it has objects or arrays" in capsys.readouterr().out
+    for name in "pq":
+        (project.root / "files" / name).mkdir(parents=True)
+        for i in range(20):
+            (project.root / "files" / name / f"{i}.png").write_bytes(picture((i, 9, 9), (8, 8)))
+    (project.root / "files/Thumbs.db").write_bytes(b"x")
+    new_dataset(project, Request("pictures", str(project.root / "files")))
+    assert load_config(project.params).dataset("pictures").checks.rows == {"all": 40}
+
+
+def test_a_wide_table_is_shown_in_part(project, capsys):
+    rows: list[list[object]] = [[*(f"gene_{i}" for i in range(60)), "y"]]
+    rows += [[*((i * 7 + j) % 11 * 0.3 for j in range(60)), "ab"[i % 2]] for i in range(30)]
+    made(project, table(project, rows))
+    shown = capsys.readouterr().out
+    assert "gene_39 " in shown
+    assert "gene_40" not in shown
+    assert "20 more columns are in data/own/t.md" in shown

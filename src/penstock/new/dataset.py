@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,9 @@ from penstock.new.seen_file import SeenFile, look_at
 from penstock.new.target import Target, target_of
 
 TEST, VALIDATION, SEED = 0.2, 0.2, 42
+FEWEST_ROWS = 10  # of a random split with folds
+MOST_SHOWN = 40  # columns; the data card has all
+MANY_CATEGORIES = 0.25  # of the rows
 MOST_IMAGE_EDGE = 64
 MAX_VOCABULARY, MAX_WORDS = 20_000, 400
 READABLE = ("number", "category", "boolean", "date")
@@ -141,18 +144,24 @@ def _look(project: Project, request: Request) -> _Seen:
             raise ConfigError(f"--test {request.test}: must be in the folder of the other file, {first.path.parent}")
     file = look_at(first.path)
     names = {part: one.path.name for part, one in parts.items()}
-    profiles, rows = _profiles(file, parts, names)
+    unread = {*request.leave_out} - {*request.target, request.group, request.time}
+    profiles, rows = _profiles(file, parts, names, unread)
+    for part, count in rows.items():
+        if not count:
+            raise ConfigError(f"{names[part]}: the file has no rows")
     notes = [*file.notes, *(one.note for one in parts.values() if one.note)]
     wanted = request.target or (["label"] if file.settings["kind"] == "folder" else [])
     target = target_of(profiles, wanted)
+    if "all" in rows and rows["all"] < FEWEST_ROWS:
+        raise ConfigError(f"{names['all']}: {rows['all']} rows; a split into parts and folds needs {FEWEST_ROWS}")
     return _Seen(request, parts, file, profiles, rows, target, [*notes, *target.notes])
 
 
 def _profiles(
-    file: SeenFile, parts: Mapping[str, PlacedFile], names: dict[str, str]
+    file: SeenFile, parts: Mapping[str, PlacedFile], names: dict[str, str], unread: Collection[str]
 ) -> tuple[dict[str, ColumnProfile], dict[str, int]]:
-    """Return the profile of each column over all parts, and the rows of each part."""
-    columns = ["label"] if file.settings["kind"] == "folder" else list(file.columns)
+    """Return the profile of each column over all parts, besides those that nobody reads, and the rows of each part."""
+    columns = ["label"] if file.settings["kind"] == "folder" else [name for name in file.columns if name not in unread]
     rows: dict[str, int] = {}
 
     def counted() -> Iterator[SourceBatch]:
@@ -216,7 +225,10 @@ def _inputs(seen: _Seen) -> dict[str, Any]:
         raise ConfigError("--kind image: images come from a folder for each class, or a .zip archive of one")
     for name, one in others.items():
         if one.kind not in READABLE:
-            seen.notes.append(f"'{name}' is left out: {_why_left_out(one)}")
+            seen.notes.append(f"'{name}' is left out: {one.hint or _why_left_out(one)}")
+        elif one.kind == "category" and (one.hint or len(one.values) > MANY_CATEGORIES * one.rows):
+            problem = one.hint or "most of them are rare; `--leave-out` leaves the column out"
+            seen.notes.append(f"'{name}' has {len(one.values)} categories: {problem}")
     if not readable:
         raise ConfigError("no column can be read: all are the target, constant, identifiers or free text")
     for name in readable:
@@ -245,7 +257,7 @@ def _column(profile: ColumnProfile) -> dict[str, Any]:
 
 def _texts(seen: _Seen, column: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"kind": "text", "vocab_size": MAX_VOCABULARY, "max_length": MAX_WORDS}
-    seen.notes.append(f"of a text, the last {MAX_WORDS} words are read, and {MAX_VOCABULARY} different ones")
+    seen.notes.append(f"of a text, the last {MAX_WORDS} words are read, and {MAX_VOCABULARY:,} different ones")
     return settings | ({"column": column} if column != "text" else {})
 
 
@@ -326,7 +338,10 @@ def _show(project: Project, seen: _Seen, dataset: Mapping[str, Any], model: str,
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("column", "kind", "values", "missing"):
             table.add_column(title, no_wrap=True)
-        for name in [*inputs["columns"], *seen.target.columns]:
+        shown = list(inputs["columns"])
+        if len(shown) > MOST_SHOWN:
+            seen.notes.append(f"{len(shown) - MOST_SHOWN:,} more columns are in {project.shown(card)}")
+        for name in [*shown[:MOST_SHOWN], *seen.target.columns]:
             profile = seen.profiles[name]
             role = "target" if name in seen.target.columns else inputs["columns"][name]["kind"]
             table.add_row(name, role, profile.seen, f"{100 * profile.missing_share:.1f} %" if profile.missing else "")
@@ -334,10 +349,8 @@ def _show(project: Project, seen: _Seen, dataset: Mapping[str, Any], model: str,
         output.print()
     for note in seen.notes:
         output.print(f"- {note}", markup=False)
-    rows = " + ".join(f"{count:,} {part}" for part, count in seen.rows.items())
-    output.print(
-        f"{project.params.name}: dataset {seen.request.name} ({rows} rows), model {model}; {project.shown(card)}"
-    )
+    rows = " + ".join(f"{count:,} rows" + (f" of {part}" if part != "all" else "") for part, count in seen.rows.items())
+    output.print(f"{project.params.name}: dataset {seen.request.name} ({rows}), model {model}; {project.shown(card)}")
     output.print("\nNext:")
     for command, meaning in (
         (f"penstock check {model}", "overfits 32 rows, exports and compares, in seconds"),

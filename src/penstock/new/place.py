@@ -17,6 +17,7 @@ from penstock.core.paths import Project
 from penstock.io.files import atomic_write
 
 OWN_FILES = Path("data") / "own"
+FILES_OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")  # which Windows and macOS leave in folders
 PACKED = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 TIMEOUT = 30.0
 CHUNK = 1 << 16
@@ -74,7 +75,7 @@ def _packed(project: Project, name: str, folder: Path) -> PlacedFile:
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return any(part.startswith(".") or part.lower() in FILES_OF_SYSTEMS for part in file.relative_to(folder).parts)
 
 
 def _downloaded(project: Project, name: str, url: str) -> PlacedFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +17,9 @@ from penstock.data.sources.batch import SourceBatch
 MAX_CATEGORIES = 1000
 LONGEST_CATEGORY = 60  # characters; longer texts are read word by word
 WORDS_OF_TEXT = 4  # mean number of words from which a column is free text
+# Numbers that no reader takes for one: with a unit, a currency or thousands marks.
+DECORATED = r"^[^\d,.+-]{0,3}[+-]?\d[\d.,' \u00a0]*[^\d]{0,3}$"
+OTHER_DATE = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([T ].*)?$"
 DATE = r"^\d{4}-\d{2}-\d{2}([T ].*)?$"
 BOOLEANS = ("true", "false", "yes", "no", "t", "f", "y", "n")
 
@@ -45,6 +49,8 @@ class ColumnProfile:
     distinct_texts: bool = True
     first_day: str = "9999-99-99"
     last_day: str = ""
+    first_missing: str = ""
+    """Place of the first row without a value, such as `wine.csv:17: alcohol`."""
     _last: float = math.nan
 
     def add(self, texts: pa.Array, decimal: str) -> None:
@@ -124,6 +130,18 @@ class ColumnProfile:
         return sorted(self.counts or ())
 
     @property
+    def hint(self) -> str:
+        """What to do if the texts are dates or numbers that are written in another way; empty if they are not."""
+        texts = self.values
+        if self.kind not in ("category", "identifier") or self.numbers or not texts:
+            return ""
+        if all(re.match(OTHER_DATE, text) for text in texts):
+            return "dates are read as YYYY-MM-DD; rewrite them, or they count as texts"
+        if all(re.match(DECORATED, text) for text in texts):
+            return "numbers are read without units, signs of currencies and thousands marks; rewrite them"
+        return ""
+
+    @property
     def missing_share(self) -> float:
         return self.missing / self.rows if self.rows else 0.0
 
@@ -150,7 +168,11 @@ def profiles_of(batches: Iterable[SourceBatch], columns: Iterable[str]) -> dict[
     profiles = {name: ColumnProfile(name) for name in columns}
     for batch in batches:
         for name, profile in profiles.items():
-            profile.add(batch.arrow_texts(name), batch.decimal)
+            texts = batch.arrow_texts(name)
+            profile.add(texts, batch.decimal)
+            if texts.null_count and not profile.first_missing:
+                row = compute.index(texts.is_null(), value=True).as_py()
+                profile.first_missing = batch.place(row, name)
     return profiles
 
 

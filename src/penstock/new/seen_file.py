@@ -21,6 +21,12 @@ SEPARATORS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 2**20
 SAMPLE_ROWS = 100
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+REWRITE = {
+    ".json": " (write one object per line, as .jsonl)",
+    ".xlsx": " (save the sheet as .csv)",
+    ".xls": " (save the sheet as .csv)",
+    ".gz": " (unpack it)",
+}
 PARQUET, JSON_LINES, TABLES = (".parquet",), (".jsonl", ".ndjson"), (".csv", ".tsv", ".txt", ".data")
 
 
@@ -57,13 +63,14 @@ def look_at(path: Path) -> SeenFile:
     if suffix in PARQUET:
         return SeenFile({"kind": "parquet"}, _parquet_columns(path))
     if suffix in JSON_LINES:
-        return SeenFile({"kind": "json_lines"}, _json_columns(path))
+        return _json_lines(path)
     if suffix == ".zip":
         return _archive(path)
     if suffix in TABLES:
         return _csv(path)
     known = ", ".join((*TABLES, *PARQUET, *JSON_LINES, ".zip"))
-    raise ConfigError(f"{path}: the kind of file is not known by its name; known are a folder per class, and {known}")
+    known = f"known are a folder per class, and {known}"
+    raise ConfigError(f"{path}: the kind of file is not known by its name{REWRITE.get(suffix, '')}; {known}")
 
 
 def _parquet_columns(path: Path) -> list[str]:
@@ -73,8 +80,9 @@ def _parquet_columns(path: Path) -> list[str]:
         raise DataFileError(f"{path.name}: not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _json_columns(path: Path) -> list[str]:
+def _json_lines(path: Path) -> SeenFile:
     names: dict[str, None] = {}
+    nested: dict[str, None] = {}
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(islice(file, SAMPLE_ROWS), start=1):
             if not line.strip():
@@ -86,9 +94,12 @@ def _json_columns(path: Path) -> list[str]:
             if not isinstance(row, dict):
                 raise DataFileError(f"{path.name}:{number}: expected an object")
             names |= dict.fromkeys(row)
+            nested |= dict.fromkeys(key for key, value in row.items() if isinstance(value, dict | list))
     if not names:
         raise DataFileError(f"{path.name}: the file is empty")
-    return list(names)
+    problem = "it has objects or arrays; write their values as keys of the row"
+    notes = [f"'{name}' is left out: {problem}" for name in nested]
+    return SeenFile({"kind": "json_lines"}, [name for name in names if name not in nested], notes)
 
 
 def _archive(path: Path) -> SeenFile:

@@ -57,7 +57,13 @@ def target_of(profiles: Mapping[str, ColumnProfile], wanted: Sequence[str]) -> T
     chosen = [profiles[name] for name in columns]
     for profile in chosen:
         if profile.missing:
-            raise ConfigError(f"{profile.name}: {profile.missing} rows have no target; drop them, or fill them in")
+            count = f"{profile.missing:,} of {profile.rows:,} rows have none"
+            raise ConfigError(f"{profile.first_missing}: no target; {count}; drop them, or fill them in")
+        if profile.kind == "constant":
+            raise ConfigError(
+                f"{profile.name}: all rows are '{profile.values[0]}', so there is nothing to predict; choose "
+                "`--target COLUMN`"
+            )
     if len(chosen) > 1:
         return _several(chosen, notes)
     if _is_class(chosen[0]):

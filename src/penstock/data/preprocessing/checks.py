@@ -100,7 +100,7 @@ def _statistics(names: Sequence[str], tables: Sequence[NDArray[Any]]) -> dict[st
     found = [column_statistics(table) for table in tables]
     rows = sum(len(table) for table in tables)
     low, high = np.fmin.reduce([one.low for one in found]), np.fmax.reduce([one.high for one in found])
-    missing = 1 - np.sum([one.present for one in found], axis=0) / rows
+    missing = (rows - np.sum([one.present for one in found], axis=0)) / rows
     return {name: _Column(float(low[i]), float(high[i]), float(missing[i])) for i, name in enumerate(names)}
 
 
