@@ -213,6 +213,7 @@ def test_the_model_to_add_is_one_entry(changed_run):
     path.write_text(f"{text[:position]}\n{example}{text[position:]}")
     (name,) = re.findall(r"^  (\w+):$", example, re.MULTILINE)
     changed_run.edit_params(**{f"models__{name}__gates__accuracy": 0})
+    changed_run.run("penstock", "config", "--write")
     changed_run.run("dvc", "repro", f"register@{name}")
     assert name in changed_run.run("penstock", "results").stdout
 

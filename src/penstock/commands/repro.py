@@ -34,7 +34,7 @@ def add_repro_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
-    from penstock.config.own_code import require_current_own_code
+    from penstock.config.own_code import write_own_code
     from penstock.orchestration.dvc_patches import repair_locks
     from penstock.orchestration.openlineage import repro_events
     from penstock.orchestration.resources import stages_at_once
@@ -48,7 +48,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     repair_locks(project)
     ensure_plots_page(project)
     config = load_config(project.params)
-    require_current_own_code(project, config)
+    write_own_code(project, config)
     try:
         with shared_uploader(project, config), repro_events(project):
             _run_stages(project, config, chosen.target, chosen.jobs or stages_at_once(config.trainer))

@@ -140,7 +140,20 @@ def _rows(path: Path, source: CsvConfig) -> Iterator[tuple[int, list[str]]]:
         raise DataFileError(f"{path.name}:{before + 1}: {error}; is a quote not closed?") from None
 
 
+def places(source: CsvConfig, folder: Path, part: str, rows: Sequence[int]) -> list[str]:
+    """Return the file and line of rows of a part, counted from 0, in one pass over the file."""
+    path = folder / source.parts[part]  # type: ignore[index]
+    return [f"{path.name}:{line}" for line in _lines_of(path, source, rows)]
+
+
 def _place(path: Path, source: CsvConfig, first: int, row: int, column: str | None) -> str:
-    number = first + row + (0 if source.header else 1)
-    line, _ = next(islice(_rows(path, source), number, None))
+    (line,) = _lines_of(path, source, [first + row])
     return f"{path.name}:{line}" + (f": {column}" if column else "")
+
+
+def _lines_of(path: Path, source: CsvConfig, rows: Sequence[int]) -> list[int]:
+    wanted = set(rows)
+    head = 0 if source.header else 1
+    body = islice(_rows(path, source), head, head + max(wanted, default=-1) + 1)
+    found = {row: line for row, (line, _) in enumerate(body) if row in wanted}
+    return [found[row] for row in rows]

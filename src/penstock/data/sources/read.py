@@ -10,6 +10,7 @@ from typing import Any
 from penstock.config.data import DatasetConfig
 from penstock.config.sources import CsvConfig, IdxPartConfig
 from penstock.core.errors import DataFileError
+from penstock.data.sources import csv
 from penstock.data.sources.batch import SourceBatch
 from penstock.data.sources.groups import groups_of
 from penstock.data.sources.inputs import raw_inputs
@@ -55,6 +56,8 @@ def read_batches(settings: DatasetConfig, folder: Path, part: str) -> Iterator[R
 
 def places_of(settings: DatasetConfig, folder: Path, part: str, rows: Sequence[int]) -> list[str]:
     """Return where rows of a part stand in its file, such as `wine.csv:17`."""
+    if isinstance(settings.source, CsvConfig):
+        return csv.places(settings.source, folder, part, rows)
     found: dict[int, str] = {}
     first = 0
     for batch in _source_batches(settings, folder, part):
