@@ -156,6 +156,14 @@ def test_where_nothing_can_be_learned_the_reason_is_given(look, rows, reasons):
     assert [*lines(found)][-1] == f"not looked for suspects: {reasons[0]}"
 
 
+def test_labels_that_are_noise_have_no_suspects(look):
+    noise = np.random.default_rng(0)
+    table = pd.DataFrame(noise.normal(size=(250, 4)).round(6), columns=list("abcd"))
+    table["target"] = [f"class_{number:02}" for number in noise.permutation(250) % 20]
+    found, _ = look(table, classes(table))
+    assert found["label_suspects"]["count"] == 0
+
+
 def test_of_many_rows_a_sample_is_looked_at_in_which_rows_keep_their_lines(look, monkeypatch):
     monkeypatch.setattr(looking, "MOST_ROWS", 100)
     table = named(load_breast_cancer(as_frame=True))

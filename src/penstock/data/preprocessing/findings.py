@@ -286,6 +286,8 @@ def _class_votes(
     known = np.zeros(len(rows), dtype=bool)
     for others, held in _held_out(rows):
         learned = others[trusted[others]]
+        if not len(learned):  # the trees contradict every label: noise, or too few rows of many classes
+            continue
         present = np.unique(rows.labels[learned])
         for seed in range(TREES):  # one at a time: a whole forest takes gigabytes where the labels are noise
             tree = ExtraTreeClassifier(max_features="sqrt", random_state=seed)
