@@ -115,6 +115,16 @@ def test_an_update_does_not_overwrite_what_was_edited(project):
     project.pipeline.write_text(text)
 
 
+def test_an_update_with_wrong_settings_writes_nothing(project, monkeypatch):
+    text, before = project.params.read_text(), project.pipeline.read_bytes()
+    monkeypatch.setattr("penstock.new.project.project_pipeline", lambda pipeline: f"{pipeline}# of the next version\n")
+    project.params.write_text(f"{text}unknown: 1\n")
+    with pytest.raises(ConfigError, match="unknown"):
+        update_project(project.root)
+    assert project.pipeline.read_bytes() == before
+    project.params.write_text(text)
+
+
 def test_a_second_init_writes_nothing(project):
     with pytest.raises(ConfigError, match=r"params\.yaml: is there already"):
         init_project(project.root)

@@ -103,7 +103,8 @@ def update_project(root: Path) -> list[str]:
         What was done, a line for each.
 
     Raises:
-        ConfigError: The folder is no project, is a clone, or a file that would be overwritten was edited.
+        ConfigError: The folder is no project, is a clone, params.yaml has a mistake, or a file that would be
+            overwritten was edited.
     """
     project = Project.find(root)
     if has_own_source(project):
@@ -116,6 +117,7 @@ def update_project(root: Path) -> list[str]:
                 f"{path}: was edited since `penstock init` wrote it, and nothing was written; keep your changes "
                 "elsewhere, delete the file, and run `penstock init --update` again"
             )
+    load_config(project.params)  # otherwise a mistake there would stop the update halfway
     before = record.get("version", "no record")
     return [*_write_code(project, _template()), f"before: penstock {before}; params.yaml is unchanged"]
 
