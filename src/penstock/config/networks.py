@@ -166,11 +166,18 @@ class TabularConfig(BaseConfig):
     dropout: Dropout = Field(default=0.1, description="Dropout after each hidden layer, 0..1.")
 
 
+# Folders that the stages, `penstock` or MLflow write into; git ignores some of them.
+TAKEN_FOLDERS = ("baselines", "data", "docs", "dvc_plots", "mlruns", "models", "pipelines", "reports", "results", "tuned")
+
+
 def _inside_the_project(path: str) -> str:
-    """Require a path that stays below the project's folder."""
+    """Require a path that stays below the project's folder, in a folder that no stage writes into."""
     parts = PurePosixPath(path.partition(":")[0]).parts
     if ".." in parts or path.startswith("/"):
         raise mistake("must be below the folder of params.yaml: DVC and git track it there", at=[])
+    if len(parts) > 1 and parts[0] in TAKEN_FOLDERS:
+        problem = f"{parts[0]}/ is a folder that Penstock writes into; choose another, such as networks/{parts[-1]}"
+        raise mistake(problem, at=[])
     return path
 
 
