@@ -158,8 +158,8 @@ def test_where_nothing_can_be_learned_the_reason_is_given(look, rows, reasons):
 
 def test_labels_that_are_noise_have_no_suspects(look):
     noise = np.random.default_rng(0)
-    table = pd.DataFrame(noise.normal(size=(250, 4)).round(6), columns=list("abcd"))
-    table["target"] = [f"class_{number:02}" for number in noise.permutation(250) % 20]
+    table = pd.DataFrame(noise.normal(size=(300, 8)).round(6), columns=list("abcdefgh"))
+    table["target"] = [f"class_{number:02}" for number in noise.permutation(300) % 24]
     found, _ = look(table, classes(table))
     assert found["label_suspects"]["count"] == 0
 
