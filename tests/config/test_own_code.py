@@ -113,7 +113,10 @@ def test_its_settings_are_listed_searched_and_changed_like_all_others(project):
     [
         ({"path": "mine.py"}, "network.path: string should match pattern"),
         ({"path": "../mine.py:build"}, "network.path: must be below the folder of params.yaml"),
-        ({"path": "models/mine.py:build"}, "network.path: models/ is a folder that Penstock writes into; .* networks/mine"),
+        (
+            {"path": "models/mine.py:build"},
+            "network.path: models/ is a folder that Penstock writes into; .* networks/mine",
+        ),
         ({"path": "mine.py:build", "two words": 1}, "network.two words: is passed as a keyword argument"),
         ({}, "network.path: missing key"),
     ],

@@ -167,7 +167,18 @@ class TabularConfig(BaseConfig):
 
 
 # Folders that the stages, `penstock` or MLflow write into; git ignores some of them.
-TAKEN_FOLDERS = ("baselines", "data", "docs", "dvc_plots", "mlruns", "models", "pipelines", "reports", "results", "tuned")
+TAKEN_FOLDERS = (
+    "baselines",
+    "data",
+    "docs",
+    "dvc_plots",
+    "mlruns",
+    "models",
+    "pipelines",
+    "reports",
+    "results",
+    "tuned",
+)
 
 
 def _inside_the_project(path: str) -> str:

@@ -18,8 +18,8 @@ from penstock.core.distributed import is_launched_by_rank_zero, is_rank_zero, re
 from penstock.core.errors import ConfigError, PenstockError, WrongSettingError, explain
 from penstock.core.paths import Project
 from penstock.core.signals import Interrupted, interrupt_at_once
-from penstock.io.code_record import SOURCE, has_own_source, package_folder, require_recorded_code
 from penstock.orchestration.openlineage import stage_events
+from penstock.orchestration.project_code import require_project_code
 from penstock.orchestration.resources import use_threads
 from penstock.reporting.plots_page import ensure_plots_page
 
@@ -70,21 +70,8 @@ def run_whole_stage(stage: Callable[[Project, Config], None]) -> None:
 def _project_and_config() -> tuple[Project, Config]:
     require_launcher()
     project = Project.find()
-    _require_own_code(project)
+    require_project_code(project, f": start {project.root / 'pipelines' / Path(sys.argv[0]).name}")
     return project, load_config(project.params)
-
-
-def _require_own_code(project: Project) -> None:
-    """Check that this process imported the code that the provenance of a model contains the hash of."""
-    if not has_own_source(project):
-        require_recorded_code(project)
-        return
-    package = package_folder()
-    if package != (project.root / SOURCE).resolve():
-        raise ConfigError(
-            f"this process runs the code in {package}, not that of {project.root}: "
-            f"start {project.root / 'pipelines' / Path(sys.argv[0]).name}"
-        )
 
 
 def _only_argument() -> str:

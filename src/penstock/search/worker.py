@@ -9,13 +9,11 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 
-import penstock
 from penstock.core import console
-from penstock.core.errors import ConfigError, PenstockError, explain
-from penstock.core.paths import Project
+from penstock.core.errors import PenstockError, explain
 from penstock.core.signals import Interrupted, interrupt_at_once
+from penstock.orchestration.project_code import require_project_code
 from penstock.orchestration.resources import use_threads
 from penstock.search.claims import Claims, HeldClaims, worker_name
 from penstock.search.progress import SearchProgress
@@ -53,7 +51,7 @@ def main() -> None:
     interrupt_at_once()
     try:
         order = WorkerOrder.decode(sys.stdin.readline())
-        _require_own_code(order.job.project)
+        require_project_code(order.job.project)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         use_threads(order.job.config.trainer.threads)
         tune_glibc_malloc()
@@ -64,13 +62,6 @@ def main() -> None:
         sys.exit(exit_code)
     except Interrupted as interruption:
         sys.exit(interruption.exit_code)
-
-
-def _require_own_code(project: Project) -> None:
-    """Check that this process runs the code of the project, whose hash is in the provenance."""
-    package = Path(penstock.__path__[0]).resolve()
-    if package != (project.root / "src" / "penstock").resolve():
-        raise ConfigError(f"this process runs the code in {package}, not that of {project.root}")
 
 
 def _end_with_parent() -> None:
