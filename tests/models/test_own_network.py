@@ -1,5 +1,6 @@
 """A network of one's own: what it is given, mistakes in one line, and an exported file that equals it."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,5 +149,17 @@ def test_files_of_a_folder_import_one_another_and_others_are_refused(project):
 
     (project / "sizes_outside.py").write_text("HIDDEN = 9\n")
     (project / "networks/wine.py").write_text(f"from sizes_outside import HIDDEN\n{NETWORK}")
-    with pytest.raises(OwnCodeError, match=r"networks/wine\.py: imports sizes_outside\.py, which DVC would not track"):
-        built(path="networks/wine.py:build")
+    for _ in range(2):
+        with pytest.raises(
+            OwnCodeError, match=r"networks/wine\.py: imports sizes_outside\.py, which DVC would not track"
+        ):
+            built(path="networks/wine.py:build")
+
+
+@pytest.mark.parametrize("name", ["statistics", "torch"])
+def test_a_file_hides_no_installed_package(project, name):
+    (project / f"{name}.py").write_text(NETWORK)
+    before = sys.modules.get(name)
+    with pytest.raises(OwnCodeError, match=rf"{name}\.py: '{name}' is the name of an installed package"):
+        built(path=f"{name}.py:build")
+    assert sys.modules.get(name) is before

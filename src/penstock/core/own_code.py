@@ -110,8 +110,9 @@ def _imported(root: Path, file: str, code: str, digest: str) -> ModuleType:
             del sys.modules[name]
     if str(root) not in sys.path:
         sys.path.append(str(root))  # last: no file of a project hides an installed package
-    before = set(sys.modules)
     name = file.removesuffix(".py").replace("/", ".")
+    _require_free_name(file, name.partition(".")[0])
+    before = set(sys.modules)
     with own_errors(root, file):
         spec = importlib.util.spec_from_file_location(name, root / file)
         assert spec
@@ -127,11 +128,20 @@ def _imported(root: Path, file: str, code: str, digest: str) -> ModuleType:
     return module
 
 
+def _require_free_name(file: str, name: str) -> None:
+    """Require that no installed package has the name: others would import the user's file in its place."""
+    spec = importlib.util.find_spec(name)
+    places = [] if spec is None else [spec.origin or "", *(spec.submodule_search_locations or ())]
+    if name in sys.stdlib_module_names or any(INSTALLED & set(Path(place).parts) for place in places):
+        raise OwnCodeError(f"{file}: '{name}' is the name of an installed package; choose another name")
+
+
 def _require_tracked(root: Path, file: str, code: str, imported: set[str]) -> None:
     """Require that DVC tracks all files of the project that an import has brought."""
     for name in sorted(imported):
         used = _file_of(root, sys.modules.get(name))
         if used and not _is_within(root, used, code):
+            del sys.modules[name]  # so that the next attempt fails as well
             raise OwnCodeError(
                 f"{file}: imports {used}, which DVC would not track; put both in one folder of their own, such as "
                 f"networks/{Path(file).name}"
