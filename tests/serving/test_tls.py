@@ -114,9 +114,15 @@ def test_large_responses_are_encrypted_by_pieces():
     assert sum(sizes) > 3 * LARGE_BODY
 
 
-async def sizes_written(response):
+def test_nothing_is_written_after_a_response_that_is_cancelled():
+    sizes = asyncio.run(sizes_written(Response(bytes(3 * LARGE_BODY)), cancelled=True))
+    assert len(sizes) == 3
+    assert max(sizes) == TLS_PIECE
+
+
+async def sizes_written(response, *, cancelled=False):
     """Return the sizes of all writes of a response to an encrypted connection, which is sometimes full."""
-    sizes, loop, answered = [], asyncio.get_running_loop(), asyncio.Event()
+    sizes, loop, answered, aborted = [], asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     async def respond(_):
         return response
@@ -125,19 +131,23 @@ async def sizes_written(response):
         sizes.append(len(data))
         if len(sizes) % 3 == 0:
             connection.pause_writing()
-            loop.call_later(0.001, connection.resume_writing)
+            loop.call_later(0.001, connection._task.cancel if cancelled else connection.resume_writing)
 
-    transport: Any = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=lambda: False)
+    transport: Any = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=aborted.is_set)
+    transport.abort = aborted.set
     transport.pause_reading = transport.resume_reading = lambda: None
     owner: Any = SimpleNamespace(
         app=SimpleNamespace(respond=respond, authorize=lambda *_: None), memory=MemoryBudget(2**30)
     )
     owner.loop, owner.max_body_size, owner.closing, owner.common_headers = loop, 1, False, b""
-    owner.connected, owner.finished = lambda _: None, lambda *_: answered.set()
+    owner.connected = owner.disconnected = lambda _: None
+    owner.finished = lambda *_: answered.set()
     connection = Connection(owner)
     connection.connection_made(transport)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
     await answered.wait()
+    if cancelled:
+        connection.connection_lost(None)
     assert owner.memory.used == 0
     return sizes
 

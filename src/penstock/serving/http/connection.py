@@ -473,13 +473,17 @@ class Connection(asyncio.Protocol):
         self._hold(len(response.body))
         self._transport.write(encode_response(response, headers, "HEAD"))
         body = memoryview(response.body)
-        for first in range(0, len(body), TLS_PIECE):
-            self._transport.write(body[first : first + TLS_PIECE])
-            self._last_activity = time.monotonic()
-            self._drained = self._owner.loop.create_future()
-            if self._writable:
-                self._owner.loop.call_soon(self._drain)
-            await self._drained
+        try:
+            for first in range(0, len(body), TLS_PIECE):
+                self._transport.write(body[first : first + TLS_PIECE])
+                self._last_activity = time.monotonic()
+                self._drained = self._owner.loop.create_future()
+                if self._writable:
+                    self._owner.loop.call_soon(self._drain)
+                await self._drained
+        except asyncio.CancelledError:  # the server ends: a client must not take what follows for the rest of the body
+            self._transport.abort()
+            raise
         self._hold(0)
         return last
 
