@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.config.behaviour import NegationTestConfig, NoiseTestConfig, OutOfRangeTestConfig
-from penstock.core.errors import ConfigError
+from penstock.config.behaviour import NoiseTestConfig, OutOfRangeTestConfig
 from penstock.data.sources.rows import RawSplit
 from penstock.evaluation.behaviour.run import run_behaviour_tests
 from penstock.evaluation.results import Predictions
@@ -65,9 +64,3 @@ def test_numbers_out_of_range_need_valid_probabilities(predictions):
     results = run_behaviour_tests(tests, predictions)
     assert results["far"].report["passed"] == 1
     assert results["too_far"].report["passed"] < 1
-
-
-def test_an_unknown_class_is_named(predictions):
-    tests = {"not": NegationTestConfig(kind="negation", last_words=5, opinions={"good": ("fine",)})}
-    with pytest.raises(ConfigError, match=r"datasets\.iris\.behaviour\.not\.opinions\.good: no class"):
-        run_behaviour_tests(tests, predictions)
