@@ -10,8 +10,8 @@ DATA, HEADERS, RESET, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
 FRAME = 16_384  # bytes of the largest frame
-METHOD = b"/inference.GRPCInferenceService/ModelInfer"
-HEAD = {b":method": b"POST", b":scheme": b"http", b":path": METHOD, b":authority": b"here", b"te": b"trailers"}
+HEAD = {b":method": b"POST", b":scheme": b"http", b":authority": b"here", b"te": b"trailers"}
+HEAD |= {b"content-type": b"application/grpc"}
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -31,7 +31,7 @@ class HalfSent:
         ended: Streams that the server has ended.
     """
 
-    def __init__(self, address, count, size):
+    def __init__(self, address, method, count, size):
         host, port = address.split(":")
         self._socket = socket.create_connection((host, int(port)))
         self._window, self._initial = 65_535, 65_535
@@ -39,7 +39,7 @@ class HalfSent:
         self._rest = {stream: b"\0" + struct.pack(">I", size + 1) + bytes(size) for stream in self._windows}
         self._received = b""
         self.sent, self.ended = 0, set()
-        head = b"".join(literal(*header) for header in (HEAD | {b"content-type": b"application/grpc"}).items())
+        head = b"".join(literal(*header) for header in (HEAD | {b":path": method.encode()}).items())
         calls = [frame(HEADERS, END_HEADERS, stream, head) for stream in self._windows]
         self._socket.sendall(b"".join([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frame(SETTINGS, 0, 0), *calls]))
         self._thread = threading.Thread(target=self._run)

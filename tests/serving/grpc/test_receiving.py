@@ -70,12 +70,13 @@ def test_messages_have_a_timeout_and_calls_can_be_cancelled():
     asyncio.run(receive())
 
 
-def test_half_sent_messages_take_little_memory(tmp_path):
+@pytest.mark.parametrize("method", ["/inference.GRPCInferenceService/ModelInfer", "/grpc.health.v1.Health/Check"])
+def test_half_sent_messages_take_little_memory(tmp_path, method):
     tiny_models.save(tmp_path, "fractions", tiny_models.fractions())
     with serving(tmp_path, str(tmp_path), "--timeout", str(TIMEOUT)) as server:
         process = psutil.Process(server.process.pid)
         before = process.memory_info().rss
-        with closing(HalfSent(server.grpc, STREAMS, SIZE)) as client:
+        with closing(HalfSent(server.grpc, method, STREAMS, SIZE)) as client:
             wait_until(lambda: len(client.ended) >= STREAMS - MAX_SLOW, 20)
             assert process.memory_info().rss < before + STREAMS * SIZE / 2
             with grpc.insecure_channel(server.grpc) as channel:

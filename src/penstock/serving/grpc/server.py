@@ -16,9 +16,9 @@ from penstock.core.errors import ConfigError
 from penstock.serving.access_log import AccessLog
 from penstock.serving.auth import BearerAuth
 from penstock.serving.codecs.tensors import Tensors
-from penstock.serving.errors import OverloadedError, PayloadTooLargeError, RequestError
+from penstock.serving.errors import PayloadTooLargeError, RequestError
 from penstock.serving.grpc import messages
-from penstock.serving.grpc.call import headers_of
+from penstock.serving.grpc.call import CODES, Context, abort, headers_of
 from penstock.serving.grpc.receiving import MessageReceiver
 from penstock.serving.grpc.service import InferenceService
 from penstock.serving.grpc.standard_services import add_standard_services
@@ -28,21 +28,10 @@ from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.tls import key_and_certificates
 
 NAME = "inference.GRPCInferenceService"
-# gRPC's code for the HTTP status of an error.
-CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    500: grpc.StatusCode.INTERNAL,
-    503: grpc.StatusCode.UNAVAILABLE,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
 # Methods without authentication, by the HTTP path that has none either.
 PUBLIC_METHODS = {"ServerLive": "/v2/health/live", "ServerReady": "/v2/health/ready"}
 
 Method = Callable[..., Awaitable[Message | bytes]]
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, stop: asyncio.Event) -> None:
@@ -51,8 +40,9 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
     Raises:
         ConfigError: The port is not available, or the certificate or its key is not usable.
     """
+    receiver = MessageReceiver(engine.config.timeout, engine.memory)
     server = grpc.aio.server(
-        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(engine, access_log))],
+        handlers=[grpc.method_handlers_generic_handler(NAME, _handlers(engine, access_log, receiver))],
         options=[
             ("grpc.max_receive_message_length", engine.config.max_body_size),
             ("grpc.max_send_message_length", -1),
@@ -69,7 +59,7 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
             server.add_secure_port(engine.config.address(port), grpc.ssl_server_credentials([tls]))
     except RuntimeError as error:
         raise ConfigError(f"--grpc-port {port}: {error}") from None
-    health = await add_standard_services(server, engine, NAME, BearerAuth(engine.config.token))
+    health = await add_standard_services(server, engine, NAME, receiver)
     await server.start()
     await stop.wait()
     await health.enter_graceful_shutdown()
@@ -77,7 +67,9 @@ async def serve_grpc(engine: Engine, access_log: AccessLog | None, port: int, st
     await server.stop(engine.config.timeout)
 
 
-def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+def _handlers(
+    engine: Engine, access_log: AccessLog | None, receiver: MessageReceiver
+) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     service = InferenceService(engine)
     methods: dict[str, tuple[type[Message], Method]] = {
         "ServerLive": (messages.ServerLiveRequest, service.server_live),
@@ -89,7 +81,7 @@ def _handlers(engine: Engine, access_log: AccessLog | None) -> dict[str, grpc.Rp
         "RepositoryIndex": (messages.RepositoryIndexRequest, service.repository_index),
         "ModelStatistics": (messages.ModelStatisticsRequest, service.model_statistics),
     }
-    calls = CallHandler(engine, service, access_log)
+    calls = CallHandler(engine, service, access_log, receiver)
     return {
         # For clients, these methods have one request: a stream of requests is how a handler receives it by itself.
         name: grpc.stream_unary_rpc_method_handler(
@@ -107,12 +99,14 @@ def _serialize(response: Message | bytes) -> bytes:
 class CallHandler:
     """Authenticate, answer, count and log each call."""
 
-    def __init__(self, engine: Engine, service: InferenceService, access_log: AccessLog | None) -> None:
+    def __init__(
+        self, engine: Engine, service: InferenceService, access_log: AccessLog | None, receiver: MessageReceiver
+    ) -> None:
         self.engine = engine
         self._service = service
         self._access_log = access_log
         self._auth = BearerAuth(engine.config.token)
-        self._receiver = MessageReceiver(engine.config.timeout, engine.memory)
+        self._receiver = receiver
 
     async def handle(
         self, name: str, request_type: type[Message], method: Method, received: AsyncIterator[bytes], context: Context
@@ -152,8 +146,7 @@ class CallHandler:
             self._count(name, request, code, seconds)
             self._log(name, context, code, seconds, len(message))
         if refusal is not None:
-            trailers = (("retry-after", str(refusal.retry_after)),) if isinstance(refusal, OverloadedError) else ()
-            await context.abort(code, str(refusal), trailers)
+            await abort(context, refusal)
         return response
 
     async def _decode_large(self, name: str, message: bytes, started: float) -> tuple[Message, Tensors]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from penstock.serving.auth import BearerAuth
-from penstock.serving.errors import UnauthorizedError
+from penstock.serving.errors import RequestError, UnauthorizedError
 from penstock.serving.grpc import messages
-from penstock.serving.grpc.call import headers_of
+from penstock.serving.grpc.call import Context, abort, headers_of
+from penstock.serving.grpc.receiving import MessageReceiver
+from penstock.serving.grpc.tensors import parse_message
 from penstock.serving.runtime.engine import Engine
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Status = health_pb2.HealthCheckResponse
 
 
@@ -62,17 +64,36 @@ class ReflectionService(reflection.aio.ReflectionServicer):
         try:
             self._auth.check("", headers_of(context))
         except UnauthorizedError as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+            await abort(context, error)
         async for response in super().ServerReflectionInfo(request_iterator, context):
             yield response
 
 
+def _health_handler(service: HealthService, receiver: MessageReceiver) -> grpc.GenericRpcHandler:
+    """Return the handler of the health service, which needs no token, so that its messages are limited as well."""
+
+    async def answer(method: Callable[..., Awaitable[Any]], received: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+        try:
+            request = parse_message(health_pb2.HealthCheckRequest, await receiver.receive(received))
+        except RequestError as error:
+            await abort(context, error.with_traceback(None))
+        return await method(request, context)
+
+    serializer = Status.SerializeToString
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        "Check": grpc.stream_unary_rpc_method_handler(partial(answer, service.Check), response_serializer=serializer),
+        "Watch": grpc.stream_stream_rpc_method_handler(partial(answer, service.Watch), response_serializer=serializer),
+    }
+    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers)
+
+
 async def add_standard_services(
-    server: grpc.aio.Server, engine: Engine, service: str, auth: BearerAuth
+    server: grpc.aio.Server, engine: Engine, service: str, receiver: MessageReceiver
 ) -> HealthService:
     """Add both services to a server; return the first, which shows that the server shuts down."""
     health_service = HealthService(engine, service)
     await health_service.update()
-    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    server.add_generic_rpc_handlers((_health_handler(health_service, receiver),))
+    auth = BearerAuth(engine.config.token)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionService(service, auth), server)
     return health_service
