@@ -96,7 +96,7 @@ def _numerals(folder: Path) -> None:
 
 
 def _write_images(folder: Path, images: list[NDArray[np.uint8]]) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{number:03}.png")
 

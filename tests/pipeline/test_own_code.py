@@ -7,7 +7,7 @@ from contextlib import chdir
 import pytest
 from sklearn.datasets import load_wine
 
-from benchmarks.own_tables import write_csv
+from benchmarks.own_sets import write_csv
 from penstock.config.loading import load_config
 from penstock.core.errors import GateError, OwnCodeError
 from penstock.core.paths import Project
