@@ -182,7 +182,8 @@ def _plan_text(job: SearchJob, study: Study, jobs: int) -> str:
     finished = len(study.finished(job.count))
     kind = "grid" if job.is_grid else f"TPE, pruner {job.settings.pruner}"
     done = f", {finished} of them finished" if finished else ""
-    return f"study {study.name}: {job.count} trials{done} ({kind}), {jobs} workers"
+    workers = "1 worker" if jobs == 1 else f"{jobs} workers"
+    return f"study {study.name}: {job.count} trials{done} ({kind}), {workers}"
 
 
 def _require_same_search(study: Study, job: SearchJob) -> None:
