@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,7 @@ def own_errors(root: Path, shown: str = "") -> Iterator[None]:
         yield
     except PenstockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = next(iter(str(error).splitlines()), "")
         if isinstance(error, SyntaxError):
             place, problem = f"{_relative(root, error.filename) or shown}:{error.lineno}", error.msg
@@ -112,6 +113,7 @@ def _imported(root: Path, file: str, code: str, digest: str) -> ModuleType:
         sys.path.append(str(root))  # last: no file of a project hides an installed package
     before = set(sys.modules)
     name = file.removesuffix(".py").replace("/", ".")
+    _require_no_other(file, name.split(".")[0])
     with own_errors(root, file):
         spec = importlib.util.spec_from_file_location(name, root / file)
         assert spec
@@ -125,6 +127,14 @@ def _imported(root: Path, file: str, code: str, digest: str) -> ModuleType:
             raise
     _require_tracked(root, file, code, set(sys.modules) - before)
     return module
+
+
+def _require_no_other(file: str, name: str) -> None:
+    """Require that the file, or its outermost folder, hides no module of Python or of an installed package."""
+    spec = PathFinder.find_spec(name)
+    is_installed = spec is not None and bool(INSTALLED & set(Path(spec.origin or "").parts))
+    if is_installed or name == "penstock" or name in sys.stdlib_module_names:
+        raise OwnCodeError(f"{file}: '{name}' is a module of Python or of an installed package; choose another name")
 
 
 def _require_tracked(root: Path, file: str, code: str, imported: set[str]) -> None:
