@@ -1,6 +1,7 @@
 """pipelines/code.yaml: DVC runs the stages of a model again whose own code was edited, and no others."""
 
 import shutil
+import subprocess
 from contextlib import chdir
 from copy import deepcopy
 
@@ -16,6 +17,7 @@ from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.io.provenance import training_provenance, training_sources
 from penstock.new.project import init_project
+from penstock.tracking.environment import git_commit
 
 NETWORK = {"kind": "module", "path": "mine.py:build", "hidden": 32, "rates": [0.1, 0.2]}
 
@@ -140,3 +142,15 @@ def test_other_tasks_say_in_one_line_where_own_code_goes(project, task, problem)
     with pytest.raises(ConfigError) as raised:
         load_config(project.params)
     assert [line for line in str(raised.value).splitlines() if problem in line]
+
+
+def test_edited_own_code_is_a_change_that_is_not_committed(tmp_path):
+    init_project(tmp_path)
+    project = Project(tmp_path)
+    project.own_code.write_text("models:\n  mine: {code_by_penstock_config_write: mine.py}\n")
+    (tmp_path / "mine.py").write_text("# a network\n")
+    for command in (["add", "--all"], ["-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert not git_commit(project).endswith("+changes")
+    (tmp_path / "mine.py").write_text("# another network\n")
+    assert git_commit(project).endswith("+changes")

@@ -139,12 +139,31 @@ def test_trying_a_network_changes_neither_random_numbers_nor_modes(project):
     assert torch.equal(network[1].weight, weights)
 
 
+@pytest.mark.parametrize("file", ["random.py", "torch/wine.py", "penstock.py"])
+def test_no_file_hides_a_module_of_python_or_of_a_package(project, file):
+    (project / file).parent.mkdir(exist_ok=True)
+    (project / file).write_text(NETWORK)
+    before = sys.modules[file.removesuffix(".py").split("/")[0]]
+    with pytest.raises(OwnCodeError, match="is a module of Python or of an installed package; choose another name"):
+        built(path=f"{file}:build")
+    assert sys.modules[file.removesuffix(".py").split("/")[0]] is before
+
+
+def test_code_that_ends_the_process_is_an_error(project):
+    (project / "my_models.py").write_text("import sys\n\nsys.exit(3)\n")
+    with pytest.raises(OwnCodeError, match=r"my_models\.py:3: SystemExit: 3"):
+        built()
+
+
 def test_files_of_a_folder_import_one_another_and_others_are_refused(project):
     (project / "networks").mkdir()
     (project / "networks/wine.py").write_text(f"from networks.sizes import HIDDEN\n{NETWORK}".replace("=4", "=HIDDEN"))
     (project / "networks/sizes.py").write_text("HIDDEN = 9\n")
     assert built(path="networks/wine.py:build").network[1].out_features == 9
     (project / "networks/sizes.py").write_text("HIDDEN = 8\n")
+    assert built(path="networks/wine.py:build").network[1].out_features == 8
+
+    (project / "networks/wine.py").write_text(f"from .sizes import HIDDEN\n{NETWORK}".replace("=4", "=HIDDEN"))
     assert built(path="networks/wine.py:build").network[1].out_features == 8
 
     (project / "sizes_outside.py").write_text("HIDDEN = 9\n")
@@ -154,12 +173,3 @@ def test_files_of_a_folder_import_one_another_and_others_are_refused(project):
             OwnCodeError, match=r"networks/wine\.py: imports sizes_outside\.py, which DVC would not track"
         ):
             built(path="networks/wine.py:build")
-
-
-@pytest.mark.parametrize("name", ["statistics", "torch"])
-def test_a_file_hides_no_installed_package(project, name):
-    (project / f"{name}.py").write_text(NETWORK)
-    before = sys.modules.get(name)
-    with pytest.raises(OwnCodeError, match=rf"{name}\.py: '{name}' is the name of an installed package"):
-        built(path=f"{name}.py:build")
-    assert sys.modules.get(name) is before

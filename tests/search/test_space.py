@@ -224,7 +224,7 @@ def test_check_names_a_space_that_does_not_fit(linked_project, monkeypatch, caps
 
 
 def test_a_model_without_a_space_is_told_what_to_do(repository, config):
-    with pytest.raises(ConfigError, match=r"search: no entry 'imdb_rnn'; add one, or use `--grid KEY=a,b`"):
+    with pytest.raises(ConfigError, match=r"no entry .imdb_rnn.; add one, or use `--space FILE` or `--grid KEY=a,b`"):
         SearchSpace.of_params(repository / "params.yaml", config, "imdb_rnn")
     with pytest.raises(ConfigError, match="did you mean 'imdb_rnn'"):
         SearchSpace.of_params(repository / "params.yaml", config, "imdb_rn")

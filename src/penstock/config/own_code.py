@@ -35,6 +35,11 @@ def own_code(config: Config) -> set[str]:
     return {code_of(model) for model in config.every_model.values()} - {NO_CODE}
 
 
+def listed_code(project: Project) -> set[str]:
+    """Return the paths of all code outside of Penstock, as pipelines/code.yaml has them."""
+    return set(_listed(project).values()) - {NO_CODE}
+
+
 def own_code_text(config: Config) -> str:
     """Return the content of pipelines/code.yaml for params.yaml."""
     blocks: dict[str, ModelConfigs] = {"models": config.models, "tuned": config.tuned}

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,7 @@ def own_errors(root: Path, shown: str = "") -> Iterator[None]:
         yield
     except PenstockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = next(iter(str(error).splitlines()), "")
         if isinstance(error, SyntaxError):
             place, problem = f"{_relative(root, error.filename) or shown}:{error.lineno}", error.msg
@@ -129,11 +130,12 @@ def _imported(root: Path, file: str, code: str, digest: str) -> ModuleType:
 
 
 def _require_free_name(file: str, name: str) -> None:
-    """Require that no installed package has the name: others would import the user's file in its place."""
-    spec = importlib.util.find_spec(name)
+    """Require that no module of Python or of an installed package has the name: others would import the user's file."""
+    spec = PathFinder.find_spec(name)
     places = [] if spec is None else [spec.origin or "", *(spec.submodule_search_locations or ())]
-    if name in sys.stdlib_module_names or any(INSTALLED & set(Path(place).parts) for place in places):
-        raise OwnCodeError(f"{file}: '{name}' is the name of an installed package; choose another name")
+    is_installed = any(INSTALLED & set(Path(place).parts) for place in places)
+    if is_installed or name == "penstock" or name in sys.stdlib_module_names:
+        raise OwnCodeError(f"{file}: '{name}' is a module of Python or of an installed package; choose another name")
 
 
 def _require_tracked(root: Path, file: str, code: str, imported: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -59,7 +60,8 @@ def _run(chosen: argparse.Namespace) -> None:
     keys = _private_keys(chosen)
     token = read_token(chosen.token_file) if chosen.token_file else None
     with open_subject(chosen.model, token) as found:
-        chain = chain_of(found, [ask(address, token) for address in chosen.server])
+        with contextlib.redirect_stdout(sys.stderr):  # what code of one's own prints is no part of the JSON
+            chain = chain_of(found, [ask(address, token) for address in chosen.server])
         if chosen.json:
             print(json.dumps(document(chain), indent=2, ensure_ascii=False))
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Literal
 
+from penstock.config.own_code import own_code
 from penstock.config.resolved import resolved_settings
 from penstock.core.digests import file_digest
 from penstock.core.errors import MissingFileError
@@ -89,7 +90,8 @@ def _remedy(trace: Trace, kind: Literal["parameters", "code"]) -> str:
     retrain = f"`dvc repro train@{trace.provenance.model}` trains with these"
     place = trace.at_commit
     if place and place.hashes.get(kind) == getattr(trace.provenance, kind):
-        paths = "params.yaml" if kind == "parameters" else "src pipelines dvc.yaml"
+        own = sorted(own_code(place.config)) if place.config else []
+        paths = "params.yaml" if kind == "parameters" else " ".join(["src pipelines dvc.yaml", *own])
         return f"{retrain}; `git checkout {trace.commit[:SHORT]} -- {paths}` brings those of the file back"
     return retrain
 

@@ -353,6 +353,7 @@ def _show(project: Project, seen: _Seen, dataset: Mapping[str, Any], model: str,
     output.print(f"{project.params.name}: dataset {seen.request.name} ({rows}), model {model}; {project.shown(card)}")
     output.print("\nNext:")
     for command, meaning in (
+        (f"dvc repro preprocess@{seen.request.name}", "checks the rows, and splits them"),
         (f"penstock check {model}", "overfits 32 rows, exports and compares, in seconds"),
         (f"dvc repro register@{model}", "trains, exports, validates"),
         ("penstock serve", "serves it, with a page to try it on http://127.0.0.1:8080"),

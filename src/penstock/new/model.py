@@ -109,7 +109,10 @@ def new_model(project: Project, name: str, dataset: str, network: str | None) ->
     if network == "module":
         write_own_network(project, name, settings.inputs.kind)
         output.print(f"{name}.py: its network, a first one to edit; add it to git")
-    output.print(f"\nNext:\n  penstock check {name}\n  dvc repro register@{name}", markup=False)
+    prepare = (
+        "" if (project.processed(dataset) / "dataset_info.json").is_file() else f"  dvc repro preprocess@{dataset}\n"
+    )
+    output.print(f"\nNext:\n{prepare}  penstock check {name}\n  dvc repro register@{name}", markup=False)
 
 
 def _baseline(config: Config, dataset: str) -> str:

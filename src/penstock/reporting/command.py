@@ -25,7 +25,7 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.output and chosen.output.is_dir():
         raise ConfigError(f"--output {chosen.output}: a folder; name a file, such as {chosen.output / 'README.md'}")
     project = Project.find()
-    commit = git_commit(project.root)
+    commit = git_commit(project)
     card = model_card(project, load_config(project.params), chosen.model, None if commit == "none" else commit)
     if chosen.output is None:
         print(card, end="")

@@ -58,7 +58,9 @@ class SearchSpace:
         """
         objective_of(config, model)
         if model not in config.search:
-            raise ConfigError(f"{params.name}: search: no entry '{model}'; add one, or use `--grid KEY=a,b`")
+            raise ConfigError(
+                f"{params.name}: search: no entry '{model}'; add one, or use `--space FILE` or `--grid KEY=a,b`"
+            )
         return _checked(config, model, config.search[model].space, _place_in_params(params, model))
 
     @classmethod

@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from penstock.config.own_code import listed_code
 from penstock.config.params import Config
 from penstock.core.paths import Project
 from penstock.tracking.tags import COMMIT, DVC_BASELINE, DVC_EXPERIMENT
@@ -18,7 +19,7 @@ UNKNOWN = "unknown"
 LIBRARIES = ("torch", "pytorch-lightning", "mlflow", "dvc", "onnx", "onnxruntime")
 
 
-def describe(root: Path) -> dict[str, str]:
+def describe(project: Project) -> dict[str, str]:
     """Return tags of the source code, the libraries, the kind of machine, and the DVC experiment, if any."""
     versions = {f"version.{library}": version(library) for library in LIBRARIES}
     return versions | {
@@ -27,7 +28,7 @@ def describe(root: Path) -> dict[str, str]:
         "mlflow.user": user_name(),
         "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
-        COMMIT: git_commit(root),
+        COMMIT: git_commit(project),
         **_dvc_experiment(),
     }
 
@@ -46,11 +47,15 @@ def user_name() -> str:
         return UNKNOWN
 
 
-def git_commit(root: Path) -> str:
-    """Return the commit that is checked out, with "+changes" if files differ from it; "none" outside git."""
+def git_commit(project: Project) -> str:
+    """Return the commit that is checked out, with "+changes" if files differ from it; "none" outside git.
+
+    Only files count that a training may depend on, the code of one's own among them.
+    """
+    paths = ["src", "pipelines", "params.yaml", *sorted(listed_code(project))]
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "src", "pipelines", "params.yaml")
+        commit = _git(project.root, "rev-parse", "HEAD")
+        changes = _git(project.root, "status", "--porcelain", "--untracked-files=all", "--", *paths)
     except (OSError, subprocess.CalledProcessError):
         return "none"
     return f"{commit}+changes" if changes else commit

@@ -173,7 +173,7 @@ class TrackedRun:
         self._data = provenance.data
         self._emit = emit
         self._project = project
-        self._environment = environment.describe(project.root)
+        self._environment = environment.describe(project)
         dvc_experiment = self._environment.get(DVC_EXPERIMENT)
         content = {
             "experiment": experiment,

@@ -50,7 +50,7 @@ def track_study(project: Project, config: Config, model: str, study: str) -> Ite
                 "artifacts": local_artifacts(project, experiment),
                 "name": study,
                 "identity": {KEY: study_key(study), MODEL: model},
-                "environment": environment.describe(project.root),
+                "environment": environment.describe(project),
             },
         )
         info = ProcessedDataset(project.processed(experiment)).info
