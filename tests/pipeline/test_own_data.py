@@ -109,7 +109,7 @@ def test_a_regression_is_trained_validated_and_compared(changed_run):
     report, _ = run_section(changed_run, "Numbers: a regression", "diabetes")
     assert report["test"]["r2"] > report["baseline"]["r2"] - 0.01
     compared = changed_run.run("penstock", "compare", "diabetes_tabular", "diabetes_tabular.int8").stdout
-    assert "unexplained variance" in compared
+    assert "r2: paired bootstrap" in compared
 
 
 @pytest.mark.slow
