@@ -57,7 +57,7 @@ def own_project(tmp_path_factory):
 
 def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(own_project, repository, monkeypatch):
     own_project.run("dvc", "repro", "preprocess@wine")
-    commands = commands_of(repository / "docs/your-own-code.md")
+    commands = commands_of((repository / "docs/your-own-code.md").read_text())
     assert [command[:3] for command in commands] == [
         ["penstock", "new", "model"],
         ["penstock", "check", "wine_own"],
