@@ -11,10 +11,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import inspect
 import json
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -122,5 +122,7 @@ def write_set(name: str, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or SETS:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.own_sets", description="Write real data as files.")
+    parser.add_argument("name", nargs="*", choices=[*SETS, []], help="sets to write (all of them)")
+    for wanted in parser.parse_args().name or SETS:
         print(write_set(wanted, Path()))
