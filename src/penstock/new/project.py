@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock.config import defaults
 from penstock.config.loading import load_config
 from penstock.config.own_code import write_own_code
+from penstock.config.params import Config
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.paths import Project
 from penstock.io.code_record import has_own_source, installed_code, package_folder
@@ -87,7 +88,9 @@ def init_project(root: Path) -> list[str]:
     _append(root / ".gitignore", GITIGNORE)
     _append(root / ".dvcignore", (template / ".dvcignore").read_text(encoding="utf-8"))
     done.append("wrote params.yaml, .gitignore and .dvcignore")
-    return [*done, *_write_code(Project(root), template), "next: penstock new dataset NAME --from PATH_OR_URL"]
+    project = Project(root)
+    code = _write_code(project, load_config(project.params), template)
+    return [*done, *code, "next: penstock new dataset NAME --from PATH_OR_URL"]
 
 
 def _append(path: Path, text: str) -> None:
@@ -117,12 +120,12 @@ def update_project(root: Path) -> list[str]:
                 f"{path}: was edited since `penstock init` wrote it, and nothing was written; keep your changes "
                 "elsewhere, delete the file, and run `penstock init --update` again"
             )
-    load_config(project.params)  # otherwise a mistake there would stop the update halfway
+    config = load_config(project.params)  # before anything is written: it may have a mistake
     before = record.get("version", "no record")
-    return [*_write_code(project, _template()), f"before: penstock {before}; params.yaml is unchanged"]
+    return [*_write_code(project, config, _template()), f"before: penstock {before}; params.yaml is unchanged"]
 
 
-def _write_code(project: Project, template: Path) -> list[str]:
+def _write_code(project: Project, config: Config, template: Path) -> list[str]:
     """Write dvc.yaml, the scripts of the stages, the defaults, the schema and the record of the installed code."""
     texts = {
         "dvc.yaml": project_pipeline((template / "dvc.yaml").read_text(encoding="utf-8")),
@@ -135,7 +138,7 @@ def _write_code(project: Project, template: Path) -> list[str]:
     for name, text in texts.items():
         write_text(project.root / name, text)
     code = installed_code()
-    write_own_code(project, load_config(project.params))
+    write_own_code(project, config)
     written = {name: sha256(project.root / name) for name in sorted(texts)}
     write_json(project.code_record, {**code, "written": written})
     return [f"wrote dvc.yaml, pipelines/ and .dvc/plots/ of penstock {code['version']}"]
