@@ -1,5 +1,7 @@
 """Leaks, constant columns and wrong labels that were put into real tables are found, and named by file and line."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,9 @@ KINDS = {"f": "number", "i": "number", "b": "boolean", "M": "date"}
 
 def settings_of(frame, target, **source):
     read = [name for name in frame if name not in target.get("columns", [target.get("column")])]
-    columns = {name: {"kind": KINDS.get(frame[name].dtype.kind, "category")} for name in read}
+    columns: dict[str, dict[str, Any]] = {
+        name: {"kind": KINDS.get(frame[name].dtype.kind, "category")} for name in read
+    }
     for name, column in columns.items():
         if column["kind"] == "category":
             column["values"] = sorted(frame[name].dropna().unique())
@@ -96,7 +100,7 @@ def test_a_table_without_mistakes_has_no_findings(look):
 def test_a_column_that_alone_predicts_the_class_and_one_of_one_value_are_named(look):
     table = named(load_breast_cancer(as_frame=True))
     generator = np.random.default_rng(0)
-    treated = np.where(table.target == "malignant", "yes", None)
+    treated = table.target.map({"malignant": "yes"})
     table = table.assign(unit=1.5, treatment=treated, noise=generator.normal(size=len(table)))
     found, _ = look(table, classes(table))
     assert found["constant_columns"] == ["unit"]

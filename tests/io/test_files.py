@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from penstock.core.errors import MissingFileError
 from penstock.io.files import atomic_write, canonical_hash, dvc_directory_hash, read_json, write_arrays, write_json
@@ -27,7 +29,11 @@ def test_failed_write_keeps_old_file(tmp_path):
 
 
 def test_members_of_arrays_have_headers_that_do_not_depend_on_the_version_of_python(tmp_path):
-    arrays = {"texts": np.array(["good", "größe"]), "column/größe": np.eye(3, dtype=np.float32), "one": np.float64(1)}
+    arrays: dict[str, NDArray[Any]] = {
+        "texts": np.array(["good", "größe"]),
+        "column/größe": np.eye(3, dtype=np.float32),
+        "one": np.array(1.0),
+    }
     write_arrays(tmp_path / "examples.npz", arrays)
     with ZipFile(tmp_path / "examples.npz") as file:
         members = file.infolist()

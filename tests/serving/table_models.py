@@ -93,7 +93,7 @@ def switches() -> onnx.ModelProto:
 
 def visits() -> onnx.ModelProto:
     """Columns [rows] of texts as Penstock exports a mixed table: a boolean, a date, a category; all are given back."""
-    columns = [
+    columns: list[dict[str, Any]] = [
         {"name": "smoker", "kind": "category", "categories": ["false", "true"], "missing": ""},
         {"name": "since", "kind": "date", "example": "2026-11-29", "missing": ""},
         {"name": "island", "kind": "category", "categories": [*ISLANDS, "none"], "missing": ""},

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from penstock.serving.errors import RequestError
-from penstock.serving.grpc.server import CODES
+from penstock.serving.grpc.call import CODES
 from penstock.serving.metrics import HISTOGRAMS
 from penstock.serving.options import DEFAULT
 from penstock.serving.rest.openapi import openapi_document

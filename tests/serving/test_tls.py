@@ -131,7 +131,8 @@ async def sizes_written(response, *, cancelled=False):
         sizes.append(len(data))
         if len(sizes) % 3 == 0:
             connection.pause_writing()
-            loop.call_later(0.001, connection._task.cancel if cancelled else connection.resume_writing)
+            task = connection._task
+            loop.call_later(0.001, task.cancel if cancelled and task else connection.resume_writing)
 
     transport: Any = SimpleNamespace(write=write, get_extra_info=lambda *_: ("here", 1), is_closing=aborted.is_set)
     transport.abort = aborted.set

@@ -1,6 +1,7 @@
 """A LightningModule of one's own: its step and optimizer are used, and it resumes exactly."""
 
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_a_regression_gets_standardized_targets(train):
 
 def test_its_hooks_run_beside_those_of_penstock(config, project):
     setup = TrainingSetup(build_module, model_for("class"), config.trainer, info_of("class", (4,)))
-    seen = []
+    seen: list[Any] = []
 
     def build(model, info):
         seen.append(build_module(model, info))
