@@ -5,7 +5,7 @@ import workspace  # noqa: F401
 from penstock.config.params import Config
 from penstock.core.console import note, stage_line
 from penstock.core.paths import Project
-from penstock.data.preprocessing.findings import lines
+from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
 from penstock.io.files import write_json
 from penstock.orchestration.stage_runner import run_stage
@@ -20,7 +20,7 @@ def main(project: Project, config: Config, name: str) -> None:
     dropped = report["duplicates"]["dropped_from_training"]
     if dropped:
         note(f"{dropped:,} training rows dropped: seen before, or in test")
-    for line in lines(report["findings"]) if "findings" in report else ():
+    for line in lines(report["findings"]):
         note(line)
 
 

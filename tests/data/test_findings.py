@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from penstock.config.data import DatasetConfig
-from penstock.data.preprocessing import findings as looking
-from penstock.data.preprocessing.findings import lines
+from penstock.data.preprocessing.findings import sample
+from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
 from penstock.io.processed_dataset import ProcessedDataset
 
@@ -104,10 +104,10 @@ def test_a_column_that_alone_predicts_the_class_and_one_of_one_value_are_named(l
     table = table.assign(unit=1.5, treatment=treated, noise=generator.normal(size=len(table)))
     found, _ = look(table, classes(table))
     assert found["constant_columns"] == ["unit"]
-    assert found["leak_suspects"] == [{"column": "treatment", "target": "class", "score": 1.0}]
+    assert found["leak_suspects"] == [{"input": "treatment", "target": "class", "score": 1.0}]
     assert list(lines(found))[:2] == [
         "constant columns: unit",
-        "leak suspects, columns that alone predict the target: treatment (class: 1.000)",
+        "leak suspects, which alone predict the target: treatment (class: 1.000)",
     ]
 
 
@@ -122,7 +122,7 @@ def test_numbers_dates_and_missing_values_are_looked_at(look):
     table.loc[::7, ["bmi", "site", "day"]] = None
     found, looked_at = look(table, {"kind": "number", "columns": ["target"]})
     assert found["constant_columns"] == ["nothing"]
-    assert [one["column"] for one in found["leak_suspects"]] == ["score"]
+    assert [one["input"] for one in found["leak_suspects"]] == ["score"]
 
     wrong = sorted(looked_at)[20]
     table = table.drop(columns=["score"])
@@ -139,7 +139,7 @@ def test_each_label_is_looked_at_alone(look):
     flipped = np.argsort(-table.age - table.bp)[:40:10]
     table.loc[flipped, "old"] = ~table.loc[flipped, "old"]
     found, looked_at = look(table, {"kind": "labels", "columns": ["heavy", "old", "never"]})
-    assert [(one["column"], one["target"]) for one in found["leak_suspects"]] == [("bmi", "heavy")]
+    assert [(one["input"], one["target"]) for one in found["leak_suspects"]] == [("bmi", "heavy")]
     assert found["skipped"] == ["never is nearly the same"]
     of_old = {one["place"] for one in found["label_suspects"]["most_suspect"] if one["target"] == "old"}
     assert len({f"own.csv:{row + 2}" for row in flipped if row in looked_at} & of_old) >= 2
@@ -169,7 +169,7 @@ def test_labels_that_are_noise_have_no_suspects(look):
 
 
 def test_of_many_rows_a_sample_is_looked_at_in_which_rows_keep_their_lines(look, monkeypatch):
-    monkeypatch.setattr(looking, "MOST_ROWS", 100)
+    monkeypatch.setattr(sample, "MOST_ROWS", 100)
     table = named(load_breast_cancer(as_frame=True))
     table["target"] = np.where(table["mean radius"] > 14, "malignant", "benign")
     table["constant_at_first"] = (np.arange(len(table)) > 400) * 1.0

@@ -5,7 +5,7 @@ import numpy as np
 import onnxruntime
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
-from mlserver.types import InferenceResponse, Load
+from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
 
 
@@ -16,7 +16,7 @@ class OnnxRuntime(MLModel):
         self._session = onnxruntime.InferenceSession(await get_model_uri(self._settings), options)
         return True
 
-    async def predict(self, payload: Load) -> InferenceResponse:
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         tensor = payload.inputs[0]
         if tensor.datatype == "BYTES":
             rows = np.array(StringCodec.decode_input(tensor), dtype=object)

@@ -14,7 +14,7 @@ from penstock.config.data import ColumnsConfig, DatasetConfig, TextConfig
 from penstock.config.targets import NumberTargetConfig, class_names
 from penstock.data.preprocessing import checks, text
 from penstock.data.preprocessing.encoder import described
-from penstock.data.preprocessing.findings import findings
+from penstock.data.preprocessing.findings.report import findings
 from penstock.data.preprocessing.fingerprints import count_duplicates, count_leaked
 from penstock.data.preprocessing.parts import PartRows, read_parts
 from penstock.data.preprocessing.split import Rows, fold_numbers, split_rows
@@ -74,18 +74,15 @@ def preprocess(name: str, settings: DatasetConfig, *, raw: Path, folder: Path) -
                 "dropped_from_training": found.dropped,
                 "leaked": leaked,
             },
-            **_findings(settings, raw, parts, unfinished),
+            "findings": _findings(settings, raw, parts, unfinished),
         }
 
 
 def _findings(settings: DatasetConfig, raw: Path, parts: Mapping[str, PartRows], folder: Path) -> dict[str, Any]:
-    if settings.inputs.kind != "columns":
-        return {}
-
     def places(split: SplitName, rows: Sequence[int]) -> list[str]:
         return places_of(settings, raw, part_for({part: part for part in parts}, split), rows)
 
-    return {"findings": findings(ProcessedDataset(folder), places)}
+    return findings(ProcessedDataset(folder), settings.input_columns, places)
 
 
 def _save_inputs(

@@ -1,0 +1,188 @@
+"""Leaks and wrong labels that were put into real texts and images are found, and named by their place in the files."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from sklearn.datasets import load_diabetes, load_digits
+
+from benchmarks.own_sets import write_set
+from penstock.config.data import DatasetConfig
+from penstock.data.preprocessing.findings.features import _shrunk, block_edge, pixel_name
+from penstock.data.preprocessing.findings.report import lines
+from penstock.data.preprocessing.preprocess import preprocess
+from penstock.io.processed_dataset import ProcessedDataset
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Preprocess a file; return the findings, and the rows of the file that are not in test."""
+
+    def look(file, kind, inputs, target, rows):
+        settings = DatasetConfig.model_validate(
+            {
+                "folder": "here",
+                "description": "a row",
+                "behaviour": {},
+                "files": {file: {"bytes": 1, "sha256": "0" * 64}},
+                "source": {"kind": kind, "parts": {"all": file}},
+                "inputs": inputs,
+                "target": target,
+                "split": {"test": 0.2, "validation": 0.2, "seed": 1, "drop_duplicates": False},
+                "checks": {"rows": {"all": rows}, "leakage": rows},
+            }
+        )
+        found = preprocess("own", settings, raw=tmp_path, folder=tmp_path / "own")["findings"]
+        return found, set(range(rows)) - set(ProcessedDataset(tmp_path / "own").rows("test").tolist())
+
+    return look
+
+
+@pytest.fixture
+def look_at_images(tmp_path, look):
+    def look_at_images(images, labels):
+        names = [f"{label}/{row:04}.png" for row, label in enumerate(labels)]
+        with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+            for name, image in zip(names, images, strict=True):
+                content = io.BytesIO()
+                Image.fromarray(image).save(content, "PNG")
+                archive.writestr(name, content.getvalue())
+        target = {"kind": "class", "column": "label", "classes": sorted(set(labels))}
+        mode = "rgb" if images[0].ndim == 3 else "grey"
+        found, looked_at = look("own.zip", "folder", {"kind": "image", "mode": mode}, target, len(names))
+        ordered = sorted(names)  # rows of an archive are in the order of their paths
+        return found, {ordered[row] for row in looked_at}, names
+
+    return look_at_images
+
+
+@pytest.fixture
+def look_at_texts(tmp_path, look):
+    def look_at_texts(rows, target):
+        (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        inputs = {"kind": "text", "vocab_size": 20_000, "max_length": 400}
+        return look("own.jsonl", "json_lines", inputs, target, len(rows))
+
+    return look_at_texts
+
+
+@pytest.fixture(scope="module")
+def documentation(tmp_path_factory):
+    """Documentation strings of scikit-learn: `text` and `module`."""
+    path = write_set("docs", tmp_path_factory.mktemp("docs"))
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def places(found):
+    return {one["place"] for one in found["label_suspects"]["most_suspect"]}
+
+
+def numerals(*digits):
+    data = load_digits()
+    rows = np.isin(data.target, digits)
+    return (data.images[rows] * 15.9).astype(np.uint8), [str(digit) for digit in data.target[rows]]
+
+
+def test_an_image_in_the_wrong_folder_is_named(look_at_images):
+    images, labels = numerals(0, 1, 4)
+    wrong = np.random.default_rng(0).choice(len(labels), 15, replace=False)
+    for row in wrong:
+        labels[row] = {"0": "1", "1": "4", "4": "0"}[labels[row]]
+    found, looked_at, names = look_at_images(images, labels)
+    moved = {f"own.zip: {names[row]}" for row in wrong if names[row] in looked_at}
+    assert len(places(found) & moved) >= 0.8 * len(moved)
+    assert len(places(found) - moved) <= 1
+    assert found["leak_suspects"] == []
+    assert set(found) == {"rows", "leak_suspects", "label_suspects", "skipped"}
+    assert next(lines(found)).startswith(f"suspect labels: {found['label_suspects']['count']} in {len(looked_at)} rows")
+
+
+def test_a_mark_on_all_images_of_a_class_is_a_leak(look_at_images):
+    images, labels = numerals(2, 3, 5)
+    images[np.array(labels) == "3", 7, 0] = 255
+    found, _, _ = look_at_images(images, labels)
+    assert found["leak_suspects"] == [{"input": "pixel at row 7, column 0", "target": "3", "score": 1.0}]
+
+
+def test_a_mark_is_found_in_one_colour_of_large_images(look_at_images):
+    images, labels = numerals(2, 3)
+    images = np.random.default_rng(0).integers(0, 99, (len(labels), 70, 50, 3), dtype=np.uint8)
+    images[np.array(labels) == "2", 60:66, 3:9, 1] += 100
+    found, _, _ = look_at_images(images, labels)
+    places = {one["input"] for one in found["leak_suspects"]}
+    assert {one["target"] for one in found["leak_suspects"]} == {"2", "3"}
+    assert places <= {f"3 x 3 pixels at row {y}, column {x} (green)" for y in (60, 63) for x in (3, 6)}
+
+
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 80), st.integers(1, 80), st.sampled_from([1, 3]))),
+    st.data(),
+)
+def test_a_feature_of_an_image_is_the_mean_of_the_block_that_its_name_says(images, data):
+    images = images[..., 0] if images.shape[-1] == 1 else images
+    shrunk = _shrunk(images)
+    number = data.draw(st.integers(0, shrunk[0].size - 1))
+    name, edge = pixel_name(number, images.shape[1:]), block_edge(images.shape[1:])
+    row, column = (int(word.rstrip(",")) for word in name.partition(" at row ")[2].split()[::2][:2])
+    block = images[:, row : row + edge, column : column + edge]
+    if images.ndim == 4:
+        block = block[..., ["(red)", "(green)", "(blue)"].index(name.split()[-1])]
+    assert max(shrunk.shape[1:3]) <= 32
+    assert np.array_equal(shrunk.reshape(len(images), -1)[:, number], block.mean(axis=(1, 2)).astype(np.uint8))
+
+
+def test_texts_of_the_wrong_class_are_named_by_their_line(documentation, look_at_texts):
+    rows = [dict(row) for row in documentation if row["module"] in ("metrics", "linear_model")]
+    wrong = np.random.default_rng(0).choice(len(rows), 10, replace=False)
+    for row in wrong:
+        rows[row]["module"] = "metrics" if rows[row]["module"] == "linear_model" else "linear_model"
+    target = {"kind": "class", "column": "module", "classes": ["linear_model", "metrics"]}
+    found, looked_at = look_at_texts(rows, target)
+    moved = {f"own.jsonl:{row + 1}" for row in wrong if row in looked_at}
+    assert len(places(found) & moved) >= 0.5 * len(moved)
+    assert len(places(found) - moved) <= 2
+    assert found["leak_suspects"] == []
+
+
+def test_a_word_that_tells_a_class_is_a_leak(documentation, look_at_texts):
+    rows = [dict(row) for row in documentation if row["module"] in ("metrics", "svm", "linear_model")]
+    for row in rows:
+        row["text"] += " Ticket closed." if row["module"] == "metrics" else " Ticket."
+    target = {"kind": "class", "column": "module", "classes": ["linear_model", "metrics", "svm"]}
+    found, _ = look_at_texts(rows, target)
+    assert found["leak_suspects"] == [{"input": "word 'closed'", "target": "metrics", "score": 1.0}]
+    assert next(lines(found)) == "leak suspects, which alone predict the target: word 'closed' (metrics: 1.000)"
+
+
+def test_each_label_of_a_text_is_looked_at_alone(documentation, look_at_texts):
+    rows = [
+        {"text": row["text"], "metrics": row["module"] == "metrics", "long": len(row["text"]) > 1_000}
+        for row in documentation
+        if row["module"] in ("metrics", "linear_model", "cluster")
+    ]
+    flipped = range(0, len(rows), 20)
+    for number in flipped:
+        rows[number]["metrics"] = not rows[number]["metrics"]
+    found, looked_at = look_at_texts(rows, {"kind": "labels", "columns": ["metrics", "long"]})
+    of_metrics = {one["place"] for one in found["label_suspects"]["most_suspect"] if one["target"] == "metrics"}
+    changed = {f"own.jsonl:{number + 1}" for number in flipped if number in looked_at}
+    assert len(of_metrics & changed) >= 0.5 * len(changed)
+
+
+def test_a_number_beside_a_text_is_compared_with_a_prediction(look_at_texts):
+    heavy = load_diabetes(as_frame=True).frame.bmi > 0
+    rows = [
+        {"text": f"{'heavy' if one else 'light'} person", "weight": (90.0 if one else 60.0) + row % 7}
+        for row, one in enumerate(heavy)
+    ]
+    rows[100]["weight"] = 900.0
+    found, looked_at = look_at_texts(rows, {"kind": "number", "columns": ["weight"]})
+    assert 100 in looked_at
+    assert places(found) == {"own.jsonl:101"}
+    assert found["leak_suspects"] == []
