@@ -8,8 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from rich.console import Console
 
 from penstock.comparison.paired_tests import mcnemar
+from penstock.core.console import output
 from penstock.io.files import sha256
 from tests.helpers.compared_models import FILE, GOOD, LENGTH, POOR
 
@@ -112,7 +114,8 @@ def test_differences_of_classes_are_those_of_their_rows(here, flowers, compare):
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_tables_fit_the_terminal(here, compare, monkeypatch, width):
-    monkeypatch.setattr("penstock.core.console.output.width", width)
+    monkeypatch.setattr(Console, "is_terminal", property(lambda console: console is output))
+    monkeypatch.setattr(output, "width", width)
     here.write(GOOD)
     here.write(POOR, "a/folder/with/a/long/name/and/another/one/inside/of/that/other.onnx")
     done = compare("iris_mlp", "a/folder/with/a/long/name/and/another/one/inside/of/that/other.onnx")
@@ -121,6 +124,15 @@ def test_the_tables_fit_the_terminal(here, compare, monkeypatch, width):
     tables = done.out.rpartition("\nB (")[0]
     assert max(map(len, tables.splitlines())) <= width
     assert done.err == ""
+
+
+def test_nothing_is_cut_in_a_pipe(here, compare):
+    here.write(GOOD)
+    name = "a/folder/with/a/long/name/and/another/one/inside/of/that/and/one/more/other.onnx"
+    here.write(POOR, name)
+    shown = compare("iris_mlp", name).out
+    assert "…" not in shown
+    assert name in shown
 
 
 def test_only_ten_rows_are_shown(here, compare):

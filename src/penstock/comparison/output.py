@@ -15,7 +15,7 @@ from penstock.comparison.candidate import Record
 from penstock.comparison.compare import ModelComparison, Pair
 from penstock.comparison.differences import differing
 from penstock.comparison.sections import Section, conclusions, merged_metrics, sections
-from penstock.core.console import output
+from penstock.core.console import UNBOUNDED, output, print_table
 
 GAP = 2  # between two columns
 LEAST_ROOM = 12
@@ -23,11 +23,12 @@ COLORS = {"better": "green", "worse": "red"}
 
 
 def print_comparison(comparison: ModelComparison, records: Sequence[Record]) -> None:
-    """Print the tables to the terminal, cut to its width."""
+    """Print the tables, cut to the width of the terminal; elsewhere, nothing is cut."""
+    show, width = (output.print, output.width) if output.is_terminal else (print_table, UNBOUNDED)
     for section in sections(comparison, records):
         output.print(f"[bold]{escape(section.title)}[/]")
         if section.rows:
-            output.print(_table(section))
+            show(_table(section, width))
         for note in section.notes:
             output.print(note, style="dim", markup=False, soft_wrap=False)
         output.print()
@@ -35,7 +36,7 @@ def print_comparison(comparison: ModelComparison, records: Sequence[Record]) -> 
         output.print(line, style=COLORS.get(pair.verdict), markup=False, soft_wrap=False)
 
 
-def _table(section: Section) -> Table:
+def _table(section: Section, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(section.columns):
         table.add_column(
@@ -43,14 +44,14 @@ def _table(section: Section) -> Table:
             justify="left" if position in section.left else "right",
             no_wrap=True,
             overflow="ellipsis",
-            max_width=_room(section) if position == section.flexible else None,
+            max_width=_room(section, width) if position == section.flexible else None,
         )
     for row in section.rows:
         table.add_row(*(_colored(cell) for cell in row))
     return table
 
 
-def _room(section: Section) -> int:
+def _room(section: Section, width: int) -> int:
     """Return the width that the other columns leave for the flexible one."""
     lines = [section.columns, *section.rows]
     taken = [
@@ -58,7 +59,7 @@ def _room(section: Section) -> int:
         for position in range(len(section.columns))
         if position != section.flexible
     ]
-    return max(LEAST_ROOM, output.width - sum(taken))
+    return max(LEAST_ROOM, width - sum(taken))
 
 
 def _colored(cell: str) -> str:

@@ -132,7 +132,7 @@ def copy_commit(project: Project, commit: str, folder: Path) -> Project:
         raise PenstockError(f"git has no commit {commit[:SHORT]}; `git fetch` where it is") from None
     for path in _own_code(Project(folder)):
         with suppress(subprocess.CalledProcessError):  # not in the commit: then the hash of the code differs
-            _unpack(_git(project, "archive", commit, path), folder)
+            _unpack(_git(project, "archive", commit, "--", path), folder)
     return Project(folder)
 
 
