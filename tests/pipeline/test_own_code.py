@@ -104,6 +104,23 @@ def test_a_model_of_ones_own_overwrites_no_file(own_project):
     assert (own_project.root / "taken.py").read_text() == "# mine\n"
 
 
+def test_penstock_repro_writes_the_paths_of_code_that_plain_dvc_misses(own_project):
+    listed = own_project.root / "pipelines/code.yaml"
+    before = listed.read_text()
+    listed.write_text("models: {}\n")
+    done = own_project.run("dvc", "repro", "preprocess@wine", check=False)
+    assert "code_by_penstock_config_write" in done.stdout
+    own_project.run("penstock", "repro", "preprocess@wine")
+    assert listed.read_text() == before
+
+
+def test_a_search_works_without_a_clone(own_project):
+    own_project.run("penstock", "repro", "preprocess@wine")
+    grid = ("--grid", "training.epochs=1,2", "--jobs", "1", "--seeds", "0")
+    assert "validation accuracy" in own_project.run("penstock", "sweep", "wine_tabular", *grid).stdout
+    assert "2 complete" in own_project.run("penstock", "sweep", "wine_tabular", *grid, "--status").stdout
+
+
 def test_a_copy_of_a_commit_has_its_code(own_project, tmp_path):
     own_project.run("penstock", "new", "model", "wine_copied", "--dataset", "wine", "--network", "module")
     own_project.run("git", "add", "params.yaml", "dvc.yaml", "pipelines", "wine_copied.py")
