@@ -14,9 +14,10 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from benchmarks.own_sets import write_set
 from penstock.config.data import DatasetConfig
-from penstock.data.preprocessing.findings.features import _shrunk, block_edge, pixel_name
+from penstock.data.preprocessing.findings.features import block_edge, features, pixel_name
 from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
+from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
 
 
@@ -115,9 +116,9 @@ def test_a_mark_is_found_in_one_colour_of_large_images(look_at_images):
     images = np.random.default_rng(0).integers(0, 99, (len(labels), 70, 50, 3), dtype=np.uint8)
     images[np.array(labels) == "2", 60:66, 3:9, 1] += 100
     found, _, _ = look_at_images(images, labels)
-    places = {one["input"] for one in found["leak_suspects"]}
+    named = {one["input"] for one in found["leak_suspects"]}
     assert {one["target"] for one in found["leak_suspects"]} == {"2", "3"}
-    assert places <= {f"3 x 3 pixels at row {y}, column {x} (green)" for y in (60, 63) for x in (3, 6)}
+    assert named <= {f"3 x 3 pixels at row {y}, column {x} (green)" for y in (60, 63) for x in (3, 6)}
 
 
 @given(
@@ -126,15 +127,17 @@ def test_a_mark_is_found_in_one_colour_of_large_images(look_at_images):
 )
 def test_a_feature_of_an_image_is_the_mean_of_the_block_that_its_name_says(images, data):
     images = images[..., 0] if images.shape[-1] == 1 else images
-    shrunk = _shrunk(images)
-    number = data.draw(st.integers(0, shrunk[0].size - 1))
-    name, edge = pixel_name(number, images.shape[1:]), block_edge(images.shape[1:])
+    shape = images.shape[1:]
+    info = DatasetInfo(dataset="own", kind="image", shape=shape, vocab_size=0, classes=(), description="an image")
+    found = features(info, [(images, np.arange(len(images))), (images[:0], np.arange(0))])
+    number = data.draw(st.integers(0, found.shape[1] - 1))
+    name, edge = pixel_name(number, shape), block_edge(shape)
     row, column = (int(word.rstrip(",")) for word in name.partition(" at row ")[2].split()[::2][:2])
     block = images[:, row : row + edge, column : column + edge]
     if images.ndim == 4:
         block = block[..., ["(red)", "(green)", "(blue)"].index(name.split()[-1])]
-    assert max(shrunk.shape[1:3]) <= 32
-    assert np.array_equal(shrunk.reshape(len(images), -1)[:, number], block.mean(axis=(1, 2)).astype(np.uint8))
+    assert found.shape[1] <= 32 * 32 * (3 if images.ndim == 4 else 1)
+    assert np.array_equal(found[:, number], block.mean(axis=(1, 2)).astype(np.uint8))
 
 
 def test_texts_of_the_wrong_class_are_named_by_their_line(documentation, look_at_texts):

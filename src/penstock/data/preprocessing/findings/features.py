@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
 
 LONGEST_EDGE = 32
 """Pixels; larger images are shrunk."""
-IMAGES_AT_ONCE = 256
+IMAGES_AT_ONCE = 64
 
 Rows = tuple[NDArray[Any], NDArray[np.int64]]
 """Processed inputs, memory-mapped, and the rows to take from them."""
@@ -35,9 +36,10 @@ def features(info: DatasetInfo, parts: Sequence[Rows]) -> Any:  # noqa: ANN401  
 
 
 def _pixels(inputs: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    width = _shrunk(inputs[:1]).size
-    chunks = (inputs[rows[first : first + IMAGES_AT_ONCE]] for first in range(0, len(rows), IMAGES_AT_ONCE))
-    return np.concatenate([np.empty((0, width), np.uint8), *(_shrunk(chunk).reshape(-1, width) for chunk in chunks)])
+    # One chunk at least, so that no rows have a width too.
+    chunks = (inputs[rows[first : first + IMAGES_AT_ONCE]] for first in range(0, max(len(rows), 1), IMAGES_AT_ONCE))
+    images = np.concatenate([_shrunk(chunk) for chunk in chunks])
+    return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
 def block_edge(shape: Sequence[int]) -> int:
@@ -46,7 +48,7 @@ def block_edge(shape: Sequence[int]) -> int:
 
 
 def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the means of blocks of pixels; at the right and lower edges, blocks may be smaller."""
+    """Return the means of blocks of pixels, uint8; at the right and lower edges, blocks may be smaller."""
     edge = block_edge(images.shape[1:])
     if edge == 1:
         return images
@@ -54,10 +56,8 @@ def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _block_sums(images: NDArray[np.uint8], edge: int) -> NDArray[np.uint32]:
-    sums = images.astype(np.uint32)
-    for axis in (1, 2):
-        sums = np.add.reduceat(sums, np.arange(0, images.shape[axis], edge), axis=axis)
-    return sums
+    of_rows = np.add.reduceat(images, np.arange(0, images.shape[1], edge), axis=1, dtype=np.uint32)
+    return np.add.reduceat(of_rows, np.arange(0, images.shape[2], edge), axis=2)
 
 
 def _word_counts(ids: NDArray[np.int32], vocab_size: int) -> Any:  # noqa: ANN401
