@@ -4,8 +4,9 @@ A column of a table is a suspect if a decision tree on it, cross-validated, reac
 and labels is the balanced accuracy (the mean share of correct rows over the classes; a constant answer has 0.5 or
 less), that of numbers is R².
 
-A word or a pixel is a suspect if it tells one class, or a label, from all others: balanced accuracy of the rows that
-have the word, or of a cross-validated tree on the pixel. Only the best of each class are named.
+A word or a pixel is a suspect if it tells one class, or a label, from all others. The score is the balanced accuracy of
+"the text has the word", or of a cross-validated tree on the pixel. Trees are fitted to the `MOST_TRIED` most promising
+pixels of each class only, and only the `MOST_NAMED` best words or pixels of each class are named.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from penstock.io.processed_dataset import ProcessedDataset
 
 LEAK_SCORE = 0.99
 SHADES = 32
-"""Steps of brightness by which pixels are compared before trees are fitted to the best."""
+"""Steps of brightness by which the most promising pixels are chosen."""
 MOST_TRIED, MOST_NAMED = 20, 3
 """Words or pixels of a class."""
 
