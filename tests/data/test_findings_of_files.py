@@ -14,6 +14,7 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from benchmarks.own_sets import write_set
 from penstock.config.data import DatasetConfig
+from penstock.data.preprocessing.findings import sample
 from penstock.data.preprocessing.findings.features import block_edge, features, pixel_name
 from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
@@ -161,6 +162,30 @@ def test_a_word_that_tells_a_class_is_a_leak(documentation, look_at_texts):
     found, _ = look_at_texts(rows, target)
     assert found["leak_suspects"] == [{"input": "word 'closed'", "target": "metrics", "score": 1.0}]
     assert next(lines(found)) == "leak suspects, which alone predict the target: word 'closed' (metrics: 1.000)"
+
+
+def test_three_words_of_a_class_are_named(documentation, look_at_texts):
+    rows = [dict(row) for row in documentation if row["module"] in ("metrics", "svm", "linear_model")]
+    for row in rows:
+        row["text"] += " uno dos tres cuatro" if row["module"] == "svm" else ""
+    target = {"kind": "class", "column": "module", "classes": ["linear_model", "metrics", "svm"]}
+    found, _ = look_at_texts(rows, target)
+    assert len(found["leak_suspects"]) == 3
+    assert {one["target"] for one in found["leak_suspects"]} == {"svm"}
+
+
+def test_padding_and_unknown_words_are_not_counted():
+    info = DatasetInfo(dataset="own", kind="text", shape=(6,), vocab_size=4, classes=(), description="a text")
+    ids = np.array([[0, 0, 1, 2, 3, 2], [0, 1, 1, 1, 1, 3]], dtype=np.int32)
+    assert features(info, [(ids, np.arange(2))]).toarray().tolist() == [[0, 0, 2, 1], [0, 0, 0, 1]]
+
+
+def test_fewer_texts_of_many_classes_are_looked_at(documentation, look_at_texts, monkeypatch):
+    monkeypatch.setattr(sample, "ROWS_TIMES_CLASSES", 240)
+    monkeypatch.setattr(sample, "ROWS_OF_MANY_CLASSES", 60)
+    rows = [row for row in documentation if row["module"] in ("metrics", "svm", "linear_model")]
+    target = {"kind": "class", "column": "module", "classes": ["linear_model", "metrics", "svm"]}
+    assert look_at_texts(rows, target)[0]["rows"] == 80
 
 
 def test_each_label_of_a_text_is_looked_at_alone(documentation, look_at_texts):

@@ -1,8 +1,9 @@
 """Labels that models, learned from other rows, contradict.
 
 Classes and labels: a share of at least `CONFIDENCE` of the votes is against the given one, and half of them are for
-another one; the votes of a linear model are its probabilities. Numbers: the error is more than `DEVIATIONS` times the usual one, which is the larger of the robust
-standard deviation of all errors (1.4826 times the median absolute deviation) and the uncertainty of the prediction.
+another one; the votes of a linear model are its probabilities. Numbers: the error is more than `DEVIATIONS` times the
+usual one, which is the larger of the robust standard deviation of all errors (1.4826 times the median absolute
+deviation) and the uncertainty of the prediction.
 
 Votes are counted twice: models that learned wrong labels vote with less confidence, so those of the second pass do not
 learn the labels that most votes of the first one (a share of `DOUBT`) are against.
