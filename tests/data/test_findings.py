@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from penstock.config.data import DatasetConfig
-from penstock.data.preprocessing.findings import report, sample
+from penstock.data.preprocessing.findings import constants, sample
 from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
 from penstock.io.processed_dataset import ProcessedDataset
@@ -169,8 +169,8 @@ def test_labels_that_are_noise_have_no_suspects(look):
 
 
 def test_of_many_rows_a_sample_is_looked_at_in_which_rows_keep_their_lines(look, monkeypatch):
-    for module in (sample, report):
-        monkeypatch.setattr(module, "MOST_ROWS", 100)
+    monkeypatch.setattr(sample, "MOST_ROWS", 100)
+    monkeypatch.setattr(constants, "FIRST_ROWS", 100)
     table = named(load_breast_cancer(as_frame=True))
     table["target"] = np.where(table["mean radius"] > 14, "malignant", "benign")
     table["constant_at_first"] = (np.arange(len(table)) > 400) * 1.0

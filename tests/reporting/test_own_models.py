@@ -188,7 +188,7 @@ def test_the_page_shows_predictions_labels_and_inputs(project):
         findings = tab.get_by_role("region", name="Findings").locator("tbody tr")
         assert [row.split("\t")[:4] for row in findings.all_inner_texts()] == [
             ["progress", "349", "none", "none"],
-            ["risks", "349", "none", "age → old 1.000, bmi → heavy 1.000"],
+            ["risks", "349", "none", "age → old (1.000), bmi → heavy (1.000)"],
         ]
         assert complaints == []
 

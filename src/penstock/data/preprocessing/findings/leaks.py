@@ -26,7 +26,8 @@ from penstock.io.processed_dataset import ProcessedDataset
 
 LEAK_SCORE = 0.99
 SHADES = 32
-"""Steps of brightness by which the most promising pixels are chosen."""
+PROMISING = 0.9
+"""Steps of brightness by which the most promising pixels are chosen, and how promising a pixel must be to be tried."""
 MOST_TRIED, MOST_NAMED = 20, 3
 """Words or pixels of a class."""
 
@@ -86,13 +87,12 @@ def _pixels(sample: Sample, targets: Sequence[int], info: DatasetInfo) -> Iterat
     is_class, names = _memberships(sample, targets, info)
     if not names:
         return
-    bounds = _best_possible(sample.features, is_class)
+    promise = _promise(sample.features, is_class)
     for place, name in enumerate(names):
-        found = []
-        for pixel in np.argsort(-bounds[:, place], kind="stable")[:MOST_TRIED]:
-            if bounds[pixel, place] < LEAK_SCORE:
+        labels, found = is_class[:, place].astype(np.int64), []
+        for pixel in np.argsort(-promise[:, place], kind="stable")[:MOST_TRIED]:
+            if promise[pixel, place] < PROMISING:
                 break
-            labels = is_class[:, place].astype(np.int64)
             score = _score_alone(sample, sample.features[:, [pixel]], labels, is_number=False)
             if score >= LEAK_SCORE:
                 found.append((pixel_name(int(pixel), info.shape), name, score))
@@ -106,20 +106,30 @@ def _memberships(sample: Sample, targets: Sequence[int], info: DatasetInfo) -> t
     if info.target == "labels":
         return sample.labels[:, targets] > 0, [info.classes[target] for target in targets]
     present = np.unique(sample.labels)
+    present = present[1:] if len(present) == 2 else present  # what tells one of two classes tells the other
     return sample.labels[:, None] == present, [info.classes[one] for one in present]
 
 
-def _best_possible(pixels: NDArray[np.uint8], is_class: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the balanced accuracy of the best answer for each shade of a pixel, [pixels, classes]."""
-    of_class = is_class.sum(axis=0)
+def _promise(pixels: NDArray[np.uint8], is_class: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how well the shades of a pixel tell a class from the rest, [pixels, classes].
+
+    It is the balanced accuracy of the best answer for each shade, with the borders between shades at two places, so
+    that a small difference is not lost within one shade.
+    """
     members = scipy.sparse.csr_matrix(is_class, dtype=np.float64)
-    ones, rows = np.ones(len(pixels)), np.arange(len(pixels))
-    found = np.zeros((pixels.shape[1], is_class.shape[1]))
-    for number, pixel in enumerate(pixels.T):
-        shades = scipy.sparse.csr_matrix((ones, (pixel // (256 // SHADES), rows)), (SHADES, len(pixels)))
-        of_shade = np.asarray(shades.sum(axis=1))
-        within = (shades @ members).toarray()
-        found[number] = np.maximum(within / of_class, (of_shade - within) / (len(pixels) - of_class)).sum(axis=0) / 2
+    width = 256 // SHADES
+    shifted = [(pixels + np.uint16(shift)) // width for shift in (0, width // 2)]
+    return np.maximum(*(_separation(shades, members) for shades in shifted))
+
+
+def _separation(shades: NDArray[np.uint16], members: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    rows = len(shades)
+    of_class = np.asarray(members.sum(axis=0))
+    found = np.zeros((shades.shape[1], members.shape[1]))
+    for number, pixel in enumerate(shades.T):
+        has_shade = scipy.sparse.csr_matrix((np.ones(rows), (pixel, np.arange(rows))), (SHADES + 1, rows))
+        of_shade, within = np.asarray(has_shade.sum(axis=1)), (has_shade @ members).toarray()
+        found[number] = np.maximum(within / of_class, (of_shade - within) / (rows - of_class)).sum(axis=0) / 2
     return found
 
 

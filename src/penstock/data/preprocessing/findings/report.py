@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.data.preprocessing.findings.constants import constant_columns
 from penstock.data.preprocessing.findings.leaks import leak_suspects
-from penstock.data.preprocessing.findings.sample import MOST_ROWS, Sample, learnable, take, target_names
+from penstock.data.preprocessing.findings.sample import Sample, learnable, take, target_names
 from penstock.data.preprocessing.findings.suspects import Suspects, label_suspects
-from penstock.data.preprocessing.statistics import column_statistics
 from penstock.io.processed_dataset import ProcessedDataset, SplitName
 
 SHOWN = 20
@@ -33,7 +33,7 @@ def findings(processed: ProcessedDataset, columns: Sequence[str], places: Places
     skipped: list[str] = []
     rows, targets = learnable(sample, info, skipped)
     suspects = label_suspects(rows, targets, info)
-    constant = {"constant_columns": _constant_columns(processed, columns)} if info.kind in ("table", "columns") else {}
+    constant = {"constant_columns": constant_columns(processed, columns)} if info.kind in ("table", "columns") else {}
     return {
         "rows": len(sample),
         **constant,
@@ -62,21 +62,6 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         )
     for reason in found["skipped"]:
         yield f"not looked for suspects: {reason}"
-
-
-def _constant_columns(processed: ProcessedDataset, columns: Sequence[str]) -> list[str]:
-    """Return the columns with the same value in all training rows, or with none."""
-    training = processed.split("train").inputs
-    same = np.flatnonzero([_is_constant(column) for column in np.asarray(training[:MOST_ROWS]).T])
-    found = column_statistics(training[:, same]) if len(same) else None
-    if found is None:
-        return []
-    whole = (found.present == 0) | ((found.low == found.high) & (found.present == len(training)))
-    return [columns[place] for place in same[whole]]
-
-
-def _is_constant(column: NDArray[np.float32]) -> bool:
-    return bool(np.array_equal(column, np.full_like(column, column[0]), equal_nan=True))
 
 
 def _described(suspects: Suspects, rows: Sample, processed: ProcessedDataset, places: Places) -> list[dict[str, Any]]:
