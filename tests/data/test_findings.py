@@ -192,3 +192,23 @@ def test_a_category_that_is_read_as_a_missing_value_is_rejected_by_key(column, v
     with pytest.raises(ValidationError, match=f"'{values[1]}' is read as a missing value; remove it here") as caught:
         settings_of(table, classes(table))
     assert caught.value.errors()[0]["ctx"]["at"] == [*key]
+
+
+def rare(rows):
+    """A table of noise in which a twentieth of the rows has the class, and the label, `yes`."""
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(generator.normal(size=(rows, 6)).round(6), columns=list("abcdef"))
+    return table.assign(target=np.where(generator.permutation(rows) % 20, "no", "yes"))
+
+
+def test_a_rare_class_is_not_suspect_for_being_rare(look):
+    table = rare(1_000)
+    found, _ = look(table, classes(table))
+    assert found["label_suspects"]["count"] <= 5
+
+
+def test_a_rare_label_is_not_suspect_for_being_rare(look):
+    table = rare(1_000).assign(other=lambda table: (table.a > 0).astype(int))
+    table["target"] = (table.target == "yes").astype(int)
+    found, _ = look(table, {"kind": "labels", "columns": ["target", "other"]})
+    assert sum(one["target"] == "target" for one in found["label_suspects"]["most_suspect"]) <= 5

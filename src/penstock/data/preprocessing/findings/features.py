@@ -42,6 +42,12 @@ def _pixels(inputs: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
+def pixels(shape: Sequence[int]) -> int:
+    """Return the number of features of an image [height, width] or [height, width, 3]."""
+    edge = block_edge(shape)
+    return -(-shape[0] // edge) * -(-shape[1] // edge) * math.prod(shape[2:])
+
+
 def block_edge(shape: Sequence[int]) -> int:
     """Return the edge of the square of pixels that becomes one, for images [height, width] or [height, width, 3]."""
     return -(-max(shape[:2]) // LONGEST_EDGE)

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.data.preprocessing.findings.features import features
+from penstock.data.preprocessing.findings.features import features, pixels
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
 
 MOST_ROWS = 10_000
 """Rows that are looked at; of more rows, a sample."""
-ROWS_TIMES_CLASSES, ROWS_OF_MANY_CLASSES = 100_000, 2_000
+ROWS_TIMES_CLASSES, ROWS_OF_MANY_CLASSES = 100_000, 1_000
 """Of texts in more than ten classes, fewer rows: a linear model needs time for each class."""
+ROWS_TIMES_PIXELS = 8_000_000
+"""Of images of more than 800 pixels, fewer rows: trees need time for each pixel. 2,604 of 32 x 32 x 3."""
 FEWEST_ROWS = 50
 FEWEST_OF_CLASS = 10
 """Rows of a class, and with and without a label, from which it can be learned."""
@@ -69,9 +71,11 @@ def take(processed: ProcessedDataset) -> Sample:
 
 
 def _most_rows(info: DatasetInfo) -> int:
-    if info.kind != "text":
-        return MOST_ROWS
-    return min(MOST_ROWS, max(ROWS_OF_MANY_CLASSES, ROWS_TIMES_CLASSES // max(len(info.classes), 1)))
+    if info.kind == "text":
+        return min(MOST_ROWS, max(ROWS_OF_MANY_CLASSES, ROWS_TIMES_CLASSES // max(len(info.classes), 1)))
+    if info.kind == "image":
+        return min(MOST_ROWS, ROWS_TIMES_PIXELS // pixels(info.shape))
+    return MOST_ROWS
 
 
 def learnable(sample: Sample, info: DatasetInfo, skipped: list[str]) -> tuple[Sample, list[int]]:

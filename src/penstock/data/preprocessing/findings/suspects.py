@@ -1,12 +1,14 @@
 """Labels that models, learned from other rows, contradict.
 
 Classes and labels: a share of at least `CONFIDENCE` of the votes is against the given one, and half of them are for
-another one; the votes of a linear model are its probabilities. Numbers: the error is more than `DEVIATIONS` times the
-usual one, which is the larger of the robust standard deviation of all errors (1.4826 times the median absolute
-deviation) and the uncertainty of the prediction.
+another one; the votes of a linear model are its probabilities. A rare class has few votes, even for rows of its own.
+Therefore the share must also be reached when each class counts the same, whatever its number of rows.
+
+Numbers: the error is more than `DEVIATIONS` times the usual one, which is the larger of the robust standard deviation
+of all errors (1.4826 times the median absolute deviation) and the uncertainty of the prediction.
 
 Votes are counted twice: models that learned wrong labels vote with less confidence, so those of the second pass do not
-learn the labels that most votes of the first one (a share of `DOUBT`) are against.
+learn the labels that are contradicted in the first one, by a share of `DOUBT`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.data.preprocessing.findings.learners import Learner, Linear, Trees
+from penstock.data.preprocessing.findings.learners import TREES, Learner, Linear, Trees
 from penstock.data.preprocessing.findings.sample import Sample
 from penstock.io.dataset_info import DatasetInfo
 
@@ -78,58 +80,82 @@ def label_suspects(sample: Sample, targets: Sequence[int], info: DatasetInfo) ->
 
 
 def _suspect_classes(sample: Sample, learner: Learner, classes: int) -> Suspects:
-    votes, _ = _class_votes(sample, learner, classes, np.ones(len(sample), dtype=bool))
-    votes, known = _class_votes(sample, learner, classes, _against_class(votes, sample) < DOUBT)
-    against = _against_class(votes, sample)
-    suspect = np.flatnonzero(known & (against >= CONFIDENCE) & (votes.max(axis=1) >= 0.5))
+    first = _class_votes(sample, learner, classes, np.ones(len(sample), dtype=bool))
+    votes = _class_votes(sample, learner, classes, ~first.contradict(DOUBT))
+    suspect = np.flatnonzero(votes.contradict(CONFIDENCE))
     nothing = np.zeros(len(suspect), dtype=np.int64)
-    return Suspects(suspect, nothing, sample.labels[suspect], votes[suspect].argmax(axis=1), against[suspect])
+    suggested = votes.shares[suspect].argmax(axis=1)
+    return Suspects(suspect, nothing, sample.labels[suspect], suggested, votes.against[suspect])
 
 
-def _against_class(votes: NDArray[np.float64], sample: Sample) -> NDArray[np.float64]:
-    return 1 - np.take_along_axis(votes, sample.labels[:, None], axis=1)[:, 0]
+@dataclass(frozen=True)
+class _ClassVotes:
+    shares: NDArray[np.float64]
+    """Shares of the votes, [rows, classes]."""
+    against: NDArray[np.float64]
+    """Share against the given class, [rows]."""
+    known: NDArray[np.bool_]
+    """Whether the models have seen any row of the class, [rows]."""
+
+    def contradict(self, share: float) -> NDArray[np.bool_]:
+        """Return whether at least this share of the votes is against the given class, and half are for another one."""
+        is_other: NDArray[np.bool_] = self.shares.max(axis=1) >= 0.5
+        return self.known & (self.against >= share) & is_other
 
 
-def _class_votes(
-    sample: Sample, learner: Learner, classes: int, trusted: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the shares of the votes, [rows, classes], of models that learned from the trusted rows of other folds.
+def _few_votes(share: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """Return what is added to the votes for a class of this share of the rows, if it is rare.
 
-    Also returned are the rows, [rows], of whose class the models have seen any.
+    No vote of 50 says little against a class that has few votes even for rows of its own.
     """
-    votes = np.zeros((len(sample), classes))
+    return np.maximum(1 - share * classes, 0) / TREES
+
+
+def _class_votes(sample: Sample, learner: Learner, classes: int, trusted: NDArray[np.bool_]) -> _ClassVotes:
+    """Return the votes of models that learned from the trusted rows of other folds."""
+    shares, even = np.zeros((2, len(sample), classes))
     known = np.zeros(len(sample), dtype=bool)
     for others, held in sample.held_out():
         learned = others[trusted[others]]
-        if not len(learned):  # every label is contradicted: noise, or too few rows of many classes
+        if not len(learned):
             continue
-        present = np.unique(sample.labels[learned])
-        shares = learner.classes(sample.features[learned], sample.labels[learned], sample.features[held])
-        votes[np.ix_(held, present)] = shares
+        present, rows = np.unique(sample.labels[learned], return_counts=True)
+        found = learner.classes(sample.features[learned], sample.labels[learned], sample.features[held])
+        shares[np.ix_(held, present)] = found
+        weighted = (found + _few_votes(rows / len(learned), len(present))) / rows
+        even[np.ix_(held, present)] = weighted / weighted.sum(axis=1, keepdims=True)
         known[held] = np.isin(sample.labels[held], present)
-    return votes, known
+    of_given = np.maximum(shares, even)[np.arange(len(sample)), sample.labels]
+    return _ClassVotes(shares, 1 - of_given, known)
 
 
 def _suspect_labels(sample: Sample, learner: Learner, targets: NDArray[np.int64]) -> Suspects:
     given = sample.labels[:, targets]
-    first, _ = _label_votes(sample, learner, given)
+    first, _ = _against_labels(sample, learner, given, given)
     # A row with one doubtful label has others to learn from.
-    votes, known = _label_votes(sample, learner, np.where(np.abs(given - first) < DOUBT, given, 1 - given))
-    against = np.abs(given - votes)
+    against, known = _against_labels(sample, learner, given, np.where(first < DOUBT, given, 1 - given))
     row, place = np.nonzero(known[:, None] & (against >= CONFIDENCE))
     label = given[row, place].astype(np.int64)
     return Suspects(row, targets[place], label, 1 - label, against[row, place])
 
 
-def _label_votes(
-    sample: Sample, learner: Learner, labels: NDArray[Any]
+def _against_labels(
+    sample: Sample, learner: Learner, given: NDArray[Any], taught: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the shares of the votes for each label, [rows, labels], and the rows, [rows], that were held out."""
-    votes, known = np.zeros(labels.shape), np.zeros(len(labels), dtype=bool)
+    """Return the share of the votes against each given label, [rows, labels], and the rows, [rows], that were held out.
+
+    `taught` are the labels that the models learn, [rows, labels].
+    """
+    against, known = np.zeros(given.shape), np.zeros(len(given), dtype=bool)
     for learned, held in sample.held_out():
-        votes[held] = learner.labels(sample.features[learned], labels[learned], sample.features[held])
+        votes = learner.labels(sample.features[learned], taught[learned], sample.features[held])
+        with_it = taught[learned].mean(axis=0, dtype=np.float64)
+        weighted = (votes + _few_votes(with_it, 2)) * (1 - with_it)
+        others = (1 - votes + _few_votes(1 - with_it, 2)) * with_it
+        even = np.divide(weighted, weighted + others, out=votes.copy(), where=weighted + others > 0)
+        against[held] = np.minimum(np.abs(given[held] - votes), np.abs(given[held] - even))
         known[held] = True
-    return votes, known
+    return against, known
 
 
 def _suspect_numbers(sample: Sample, learner: Learner, targets: NDArray[np.int64]) -> Suspects:
