@@ -15,10 +15,11 @@ import argparse
 import csv
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -125,4 +126,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.own_sets", description="Write real data as files.")
     parser.add_argument("name", nargs="*", choices=[*SETS, []], help="sets to write (all of them)")
     for wanted in parser.parse_args().name or SETS:
-        print(write_set(wanted, Path()))
+        try:
+            print(write_set(wanted, Path()))
+        except PackageNotFoundError as missing:
+            print(f"{wanted}: not written; `pip install {missing.name}` first", file=sys.stderr)
