@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,10 +12,21 @@ from hypothesis import strategies as st
 
 from penstock.config.sources import CsvConfig
 from penstock.core.errors import DataFileError
+from penstock.data.sources.batch import BATCH_ROWS
 from penstock.data.sources.csv import batches
 from penstock.data.sources.read import read_dataset
 from tests.data.sources.datasets import NUMBER, columns_of, csv_source, dataset
 
+FIRST_ROWS = """
+import sys
+from pathlib import Path
+from penstock.config.sources import CsvConfig
+from penstock.data.sources.csv import batches
+
+source = CsvConfig(kind="csv", parts={"all": "a.csv"}, encoding=sys.argv[1])
+rows = batches(source, Path("."), "all", ["x", "y"])
+print(len(next(rows)))
+"""
 VALUES = st.text(st.sampled_from("ab1\"';,\t |\n\ré€\\'"), max_size=6)
 
 
@@ -116,6 +129,24 @@ def test_a_damaged_file_is_one_line(tmp_path, content, message):
 def test_a_quote_that_is_not_closed_is_found_in_a_text(tmp_path):
     inputs = {"kind": "text", "column": "x", "vocab_size": 10, "max_length": 5}
     assert error(tmp_path, 'y,x\n1,one\n2,"two\n3,three\n', inputs) == "a.csv:3: a quote is not closed"
+
+
+def test_a_byte_of_another_encoding_is_found_in_a_column_that_is_not_read(tmp_path):
+    content = b"x,y,z\n1,2,\xe9\n"
+    assert error(tmp_path, content, quote=None).startswith("a.csv:2: byte 0xe9 is not utf-8")
+    assert error(tmp_path, content, encoding="ascii").startswith("a.csv:2: byte 0xe9 is not ascii")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_process_that_reads_only_the_first_rows_ends_well(tmp_path, encoding):
+    """Arrow reads ahead of the rows that are asked for; it must not need Python for it when Python ends."""
+    rows = 200 * BATCH_ROWS
+    (tmp_path / "a.csv").write_text("x,y\n" + "1234567890,1234567890\n" * rows, encoding)
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_ROWS, encoding], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{BATCH_ROWS}\n", "")
 
 
 def test_an_empty_text_is_found(tmp_path):

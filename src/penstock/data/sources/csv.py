@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from penstock.config.sources import CsvConfig
 from penstock.core.errors import DataFileError
 from penstock.data.sources.batch import BATCH_ROWS, SourceBatch, require_columns
-from penstock.data.sources.decoded import DecodedFile, decoded, lines
+from penstock.data.sources.decoded import decoded, lines, utf8_file
 
 # A row must fit in a block; a quote that is not closed takes no more memory.
 BLOCK_BYTES = 8 * 2**20
@@ -38,7 +38,7 @@ def batches(source: CsvConfig, folder: Path, part: str, columns: Sequence[str]) 
         place = partial(_place, path, source, first)
         yield SourceBatch(dict(zip(columns, batch.columns, strict=True)), place, source.decimal)
         first += len(batch)
-    _require_closed_quotes(path, source)
+    _require_whole_text(path, source)
 
 
 def _header(path: Path, source: CsvConfig) -> list[str]:
@@ -62,9 +62,11 @@ def _record_batches(
     """Yield the columns as strings, at most `BATCH_ROWS` rows at once."""
     skipped = 0 if source.header else 1
     try:
-        with arrow_csv.open_csv(
-            pa.PythonFile(DecodedFile(path, source.encoding), "r"), **_options(source, header, columns)
-        ) as reader:
+        # Not a file object of Python: Arrow's threads may still call it when Python ends, which aborts the process.
+        with (
+            utf8_file(path, source.encoding) as text,
+            arrow_csv.open_csv(pa.OSFile(str(text)), **_options(source, header, columns)) as reader,
+        ):
             for block in reader:
                 rows = block.slice(skipped)
                 skipped = 0 if len(block) else skipped
@@ -81,7 +83,6 @@ def _options(source: CsvConfig, header: list[str], columns: Sequence[str]) -> di
             delimiter=source.separator, quote_char=source.quote or False, newlines_in_values=source.quote is not None
         ),
         "convert_options": arrow_csv.ConvertOptions(
-            check_utf8=False,
             column_types=dict.fromkeys(columns, pa.string()),
             include_columns=list(columns),
             null_values=list(source.missing),
@@ -91,8 +92,9 @@ def _options(source: CsvConfig, header: list[str], columns: Sequence[str]) -> di
 
 
 def _mistake(path: Path, source: CsvConfig, header: list[str], error: pa.ArrowInvalid) -> DataFileError:
-    """Return the error of the first row that Arrow rejects."""
+    """Return the error of the first byte or row that Arrow rejects."""
     try:
+        _quotes(path, source)  # decodes the whole file
         for line, row in _rows(path, source):
             if len(row) != len(header):
                 return DataFileError(_ragged(path, line, row, header))
@@ -107,9 +109,13 @@ def _ragged(path: Path, line: int, row: list[str], header: list[str]) -> str:
     return f"{path.name}:{line}: {len(row)} {'value' if len(row) == 1 else 'values'}, the header has {len(header)}"
 
 
-def _require_closed_quotes(path: Path, source: CsvConfig) -> None:
-    """Raise a DataFileError if the last quote of the file is not closed, which Arrow accepts."""
-    if source.quote is None or sum(text.count(source.quote) for text in decoded(path, source.encoding)) % 2 == 0:
+def _require_whole_text(path: Path, source: CsvConfig) -> None:
+    """Look for what Arrow accepts.
+
+    Raises:
+        DataFileError: The last quote is not closed, or a column that is not read has a byte of another encoding.
+    """
+    if _quotes(path, source) % 2 == 0:
         return
     last = 1
     for line, _ in _rows(path, source):
@@ -120,6 +126,10 @@ def _require_closed_quotes(path: Path, source: CsvConfig) -> None:
     except csv.Error as error:
         if "unexpected end" in str(error):
             raise DataFileError(f"{path.name}:{last}: a quote is not closed") from None
+
+
+def _quotes(path: Path, source: CsvConfig) -> int:
+    return sum(text.count(source.quote) if source.quote else 0 for text in decoded(path, source.encoding))
 
 
 def _rows(path: Path, source: CsvConfig) -> Iterator[tuple[int, list[str]]]:

@@ -5,47 +5,33 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from penstock.core.errors import DataFileError
 
 CHUNK_BYTES = 2**18
 BYTE_ORDER_MARK = "\ufeff"
+UTF8 = ("utf-8", "utf-8-sig", "ascii")
+"""Encodings whose texts are UTF-8 as they are, but for a byte order mark."""
 
 
-class DecodedFile:
-    """A file whose text is read as UTF-8, without a byte order mark; for Arrow, which reads from any thread.
+@contextmanager
+def utf8_file(path: Path, encoding: str) -> Iterator[Path]:
+    """Give a file that has the text as UTF-8: the file itself, or a copy that is removed afterwards.
 
-    Args:
-        path: The file.
-        encoding: Python's name of its encoding.
+    Raises:
+        DataFileError: A byte is not of the encoding. Bytes of a file that is said to be UTF-8 are not looked at.
     """
-
-    closed = False
-
-    def __init__(self, path: Path, encoding: str) -> None:
-        self._texts = decoded(path, encoding)
-        self._pending = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; none at the end.
-
-        Raises:
-            DataFileError: A byte is not of the encoding.
-        """
-        while size < 0 or len(self._pending) < size:
-            text = next(self._texts, None)
-            if text is None:
-                break
-            self._pending += text.encode()
-        size = len(self._pending) if size < 0 else size
-        content, self._pending = self._pending[:size], self._pending[size:]
-        return content
-
-    def close(self) -> None:
-        """Close the file."""
-        self._texts.close()  # type: ignore[attr-defined]
-        self.closed = True
+    if codecs.lookup(encoding).name in UTF8:
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        with copy.open("wb") as file:
+            file.writelines(text.encode() for text in decoded(path, encoding))
+        yield copy
 
 
 def decoded(path: Path, encoding: str) -> Iterator[str]:
