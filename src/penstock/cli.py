@@ -26,6 +26,7 @@ from penstock.deployment.command import add_package_command
 from penstock.lineage.command import add_lineage_command
 from penstock.new.command import add_new_command
 from penstock.new.init_command import add_init_command
+from penstock.new.update_command import add_update_command
 from penstock.prediction.command import add_predict_command
 from penstock.registry.command import add_registry_commands
 from penstock.reporting.command import add_card_command
@@ -39,6 +40,7 @@ ADD_COMMANDS = (
     add_check_command,
     add_config_command,
     add_new_command,
+    add_update_command,
     add_repro_command,
     add_registry_commands,
     add_results_command,

@@ -55,7 +55,7 @@ def own_project(tmp_path_factory):
     return project
 
 
-def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(own_project, repository, monkeypatch):
+def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(own_project, repository, monkeypatch, capfd):
     own_project.run("dvc", "repro", "preprocess@wine")
     commands = commands_of((repository / "docs/your-own-code.md").read_text())
     assert [command[:3] for command in commands] == [
@@ -78,10 +78,10 @@ def test_the_commands_of_the_guide_lead_to_a_file_whose_code_is_tracked(own_proj
     )
     assert stale == ["train@wine_own", "export@wine_own", "validate@wine_own"]
     assert "wine_own.py" not in before
-    _faulty_networks_are_named(own_project.root, monkeypatch)
+    _faulty_networks_are_named(own_project.root, monkeypatch, capfd)
 
 
-def _faulty_networks_are_named(root, monkeypatch):
+def _faulty_networks_are_named(root, monkeypatch, capfd):
     monkeypatch.setattr(check_model, "EPOCHS", 1)
     project = Project(root)
     config = load_config(project.params)
@@ -90,6 +90,7 @@ def _faulty_networks_are_named(root, monkeypatch):
             (root / "wine_own.py").write_text(NETWORK.format(line))
             with pytest.raises(GateError, match=problem):
                 check_model.check_model(project, config, "wine_own")
+            assert "graph" not in "".join(capfd.readouterr()), "torch's own messages"
         (root / "wine_own.py").write_text(NETWORK.format("x = x.reshape(2, -1)"))
         with pytest.raises(OwnCodeError, match=r"wine_own\.py:\d+: RuntimeError: "):
             check_model.check_model(project, config, "wine_own")

@@ -81,6 +81,18 @@ def test_the_commands_of_the_guide_take_wine_from_a_file_to_an_answer(changed_ru
     rows = (changed_run.root / "wine.csv").read_text().splitlines()
     given = [f"{name}={value}" for name, value in zip(rows[0].split(","), rows[1].split(","), strict=True)][:-1]
     assert changed_run.run("penstock", "predict", "wine_tabular", *given).stdout.startswith("class_0\n")
+    _a_corrected_file_is_taken(changed_run)
+
+
+def _a_corrected_file_is_taken(project):
+    table = project.root / "wine.csv"
+    table.write_text(table.read_text() + table.read_text().splitlines()[-1] + "\n")
+    assert "`penstock update wine`" in project.run("penstock", "repro", "preprocess@wine").stdout
+    page = PAGE.read_text().split("### Correct the data\n")[1].split("\n## ")[0]
+    update, preprocess = commands_of(page)
+    assert "rows: 178 -> 179" in project.run(*update).stdout
+    project.run(*preprocess)
+    assert (project.root / "data/raw/wine/wine.csv").read_text() == table.read_text()
 
 
 def run_section(project, title, name):

@@ -23,6 +23,8 @@ def add_check_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def _check(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.config.own_code import require_current_own_code
+    from penstock.core.errors import ConfigError
+    from penstock.data.own_files import changed_files
     from penstock.orchestration.conflicts import require_no_conflicts
     from penstock.search.space import require_valid_spaces
 
@@ -31,6 +33,8 @@ def _check(chosen: argparse.Namespace) -> None:
     config = load_config(project.params)
     require_valid_spaces(project.params, config)
     require_current_own_code(project, config)
+    if changed := [*changed_files(config.datasets, project.root)]:
+        raise ConfigError("\n".join(changed))
     counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
     print(f"{project.params.name}: {counts}, no mistakes", flush=True)
     for name in chosen.model:

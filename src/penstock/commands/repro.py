@@ -35,6 +35,8 @@ def add_repro_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.config.own_code import write_own_code
+    from penstock.core.console import warn
+    from penstock.data.own_files import changed_files
     from penstock.orchestration.dvc_patches import repair_locks
     from penstock.orchestration.openlineage import repro_events
     from penstock.orchestration.resources import stages_at_once
@@ -48,6 +50,8 @@ def _repro(chosen: argparse.Namespace) -> None:
     repair_locks(project)
     ensure_plots_page(project)
     config = load_config(project.params)
+    for changed in changed_files(config.datasets, project.root):
+        warn(changed)
     write_own_code(project, config)
     try:
         with shared_uploader(project, config), repro_events(project):

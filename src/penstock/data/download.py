@@ -10,6 +10,7 @@ This module uses httpx and tenacity because pooch and fsspec do not resume trans
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -108,7 +109,10 @@ class _Transfer:
             else:
                 return Fetched(self.name, source)
         listed = "; ".join(reasons)
-        raise DownloadError(f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}")
+        problem = f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}"
+        if own_folder is not None and (root / own_folder / self.name).is_file():
+            problem += f"; after an edit, `penstock update {self.dataset}` takes the file as it is now"
+        raise DownloadError(problem)
 
     def _unfinished(self, source: str) -> Path:
         """Return the path of the incomplete file. Each source has its own, because its bytes can differ."""
@@ -200,10 +204,9 @@ class _Transfer:
 
 def _copy(path: Path, unfinished: Path) -> None:
     try:
-        content = path.read_bytes()
+        shutil.copyfile(path, unfinished)
     except OSError as error:
         raise _SourceError(error.strerror or str(error)) from None
-    _write(unfinished, content)
 
 
 def _write(unfinished: Path, content: bytes) -> None:

@@ -24,7 +24,7 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -130,7 +130,7 @@ def _own_graph(settings: object, network: ExportableModel, *, recurrent: bool) -
     disabled = logging.root.manager.disable
     logging.disable()  # torch prints and logs a whole graph before it fails
     try:
-        with redirect_stdout(io.StringIO()):
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             return network_graph(*arguments, recurrent=recurrent)
     except Exception as error:  # noqa: BLE001  (torch's exporters raise errors of many classes)
         place, problem = named_place(Project.find().root, error)

@@ -31,8 +31,8 @@ def data_card(
         "",
     ]
     lines += ["| file | bytes | sha256 |", "| --- | --- | --- |"]
-    lines += [f"| {file} | {one['bytes']:,} | `{one['sha256'][:16]}` |" for file, one in dataset["files"].items()]
-    lines += ["", f"Rows: {', '.join(f'{count:,} {part}' for part, count in rows.items())}.", ""]
+    lines += [file_line(file, one["bytes"], one["sha256"]) for file, one in dataset["files"].items()]
+    lines += ["", rows_line(rows), ""]
     lines += ["| column | kind | values | missing |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {_cell(one.name)} | {one.kind} | {_cell(one.seen)} | {100 * one.missing_share:.1f} % |"
@@ -41,6 +41,16 @@ def data_card(
     lines += ["", "Assumed by `penstock new dataset`:", ""]
     lines += [f"- {note}" for note in notes]
     return "\n".join(lines) + "\n"
+
+
+def file_line(name: str, size: int, sha256: str) -> str:
+    """Return the line of a file, whose size is in bytes."""
+    return f"| {name} | {size:,} | `{sha256[:16]}` |"
+
+
+def rows_line(rows: Mapping[str, int]) -> str:
+    """Return the line of the rows of each part."""
+    return f"Rows: {', '.join(f'{count:,} {part}' for part, count in rows.items())}."
 
 
 def _cell(text: str) -> str:

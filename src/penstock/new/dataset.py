@@ -27,7 +27,7 @@ from penstock.data.sources.read import read_batches
 from penstock.io.files import sha256, write_text
 from penstock.new.card import data_card
 from penstock.new.model import model_entry
-from penstock.new.params_file import Addition
+from penstock.new.params_file import Change
 from penstock.new.place import OWN_FILES, PlacedFile, place
 from penstock.new.profile import ColumnProfile, profiles_of
 from penstock.new.seen_file import SeenFile, look_at
@@ -116,14 +116,14 @@ def _add(project: Project, request: Request) -> None:
         "baselines": {baseline["name"]: {"kind": baseline["kind"], "dataset": request.name}},
         "models": {model.name: model.settings},
     }
-    addition = Addition.of(project.params, entries)
+    change = Change.adding(project.params, entries)
     for part, file in seen.parts.items():
-        for _ in read_batches(addition.config.dataset(request.name), file.path.parent, part):
+        for _ in read_batches(change.config.dataset(request.name), file.path.parent, part):
             pass  # every row is as declared
     card = project.root / OWN_FILES / f"{request.name}.md"
     if card.exists():
         raise ConfigError(f"{project.shown(card)}: exists already; remove it, or choose another name")
-    addition.write()
+    change.write()
     write_text(card, data_card(request.name, dataset, seen.profiles, seen.rows, seen.notes))
     _show(project, seen, dataset, model.name, card)
 

@@ -1,4 +1,4 @@
-"""Add entries to params.yaml as text: all other lines, with their comments, stay as they are."""
+"""Change params.yaml as text: all other lines, with their comments, stay as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from penstock.config.edits import with_entry
+from penstock.config.edits import edited, with_entry
 from penstock.config.loading import load_config
 from penstock.config.own_code import write_own_code
 from penstock.config.params import Config
@@ -24,19 +24,19 @@ Entries = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Addition:
-    """Entries that are to be written at the end of their blocks."""
+class Change:
+    """A text that is to be written in place of that of params.yaml."""
 
     path: Path
     before: str
     """Text of params.yaml when the command began."""
     after: str
     config: Config
-    """Settings with the entries."""
+    """Settings of the new text."""
 
     @classmethod
-    def of(cls, path: Path, entries: Entries) -> Addition:
-        """Prepare the text with the entries.
+    def adding(cls, path: Path, entries: Entries) -> Change:
+        """Prepare the text with more entries at the end of their blocks.
 
         Raises:
             ConfigError: It would have a mistake.
@@ -45,6 +45,24 @@ class Addition:
         for block, named in entries.items():
             for name, entry in named.items():
                 after = with_entry(after, block, _yaml({name: entry}))
+        return cls(path, before, after, _loaded(path.name, after))
+
+    @classmethod
+    def setting(cls, path: Path, block: str, name: str, settings: Mapping[str, Any]) -> Change:
+        """Prepare the text with other settings in an entry.
+
+        Args:
+            path: params.yaml.
+            block: Key of the block.
+            name: Name of the entry.
+            settings: The settings that differ; of a mapping, its keys that differ.
+
+        Raises:
+            ConfigError: It would have a mistake.
+        """
+        before = path.read_text(encoding="utf-8")
+        entry = YAML(typ="safe", pure=True).load(before)[block][name]
+        after = edited(before, [block, name], entry, _merged(entry, settings))
         return cls(path, before, after, _loaded(path.name, after))
 
     def write(self) -> None:
@@ -57,6 +75,13 @@ class Addition:
             raise ConfigError(f"{self.path.name}: was changed meanwhile; run the command again")
         write_text(self.path, self.after)
         write_own_code(Project(self.path.parent), self.config)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {**old} | {
+        key: _merged(old[key], value) if isinstance(value, Mapping) and isinstance(old.get(key), Mapping) else value
+        for key, value in new.items()
+    }
 
 
 def _loaded(name: str, text: str) -> Config:

@@ -18,7 +18,7 @@ from penstock.io.files import atomic_write
 
 OWN_FILES = Path("data") / "own"
 FILES_OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")  # which Windows and macOS leave in folders
-PACKED = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+PACKED = (1980, 1, 1, 0, 0, 0)
 TIMEOUT = 30.0
 CHUNK = 1 << 16
 
@@ -63,6 +63,20 @@ def _packed(project: Project, name: str, folder: Path) -> PlacedFile:
     path = project.root / OWN_FILES / f"{name}.zip"
     if path.exists():
         raise ConfigError(f"{project.shown(path)}: exists already; remove it, or choose another name")
+    note = f"{pack(folder, path)} files were packed as {project.shown(path)}"
+    return PlacedFile(path, {"folder": OWN_FILES.as_posix()}, note)
+
+
+def pack(folder: Path, path: Path) -> int:
+    """Write an archive of a folder, and return the number of its files.
+
+    Args:
+        folder: Folder with a folder for each class. Hidden files, and those of operating systems, are left out.
+        path: The archive (.zip). The same content gives the same bytes.
+
+    Raises:
+        ConfigError: The folder has no files.
+    """
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file, folder))
     if not files:
         raise ConfigError(f"{folder}: no files; expected a folder for each class")
@@ -70,8 +84,7 @@ def _packed(project: Project, name: str, folder: Path) -> PlacedFile:
         for file in files:
             member = zipfile.ZipInfo(file.relative_to(folder).as_posix(), PACKED)
             archive.writestr(member, file.read_bytes())
-    note = f"{len(files)} files were packed as {project.shown(path)}"
-    return PlacedFile(path, {"folder": OWN_FILES.as_posix()}, note)
+    return len(files)
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
@@ -83,11 +96,25 @@ def _downloaded(project: Project, name: str, url: str) -> PlacedFile:
     base, _, file = url.rpartition("/")
     if parts.query or parts.fragment or not file:
         raise ConfigError(f"--from {url}: the address must end with the name of the file, without ? and #")
-    path = project.scratch / "new" / name / file
+    path = working_folder(project, name) / file
+    fetch(url, path)
+    return PlacedFile(path, {"urls": [f"{base}/"]})
+
+
+def working_folder(project: Project, name: str) -> Path:
+    """Return the folder of the files that are looked at before they are taken."""
+    return project.scratch / "new" / name
+
+
+def fetch(url: str, path: Path) -> None:
+    """Download a file, as a whole or not at all.
+
+    Raises:
+        DownloadError: The URL cannot be downloaded.
+    """
     with atomic_write(path) as unfinished, unfinished.open("wb") as target:
         for chunk in _chunks(url):
             target.write(chunk)
-    return PlacedFile(path, {"urls": [f"{base}/"]})
 
 
 def _chunks(url: str) -> Iterator[bytes]:

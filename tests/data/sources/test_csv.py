@@ -144,7 +144,12 @@ def test_a_process_that_reads_only_the_first_rows_ends_well(tmp_path, encoding):
     (tmp_path / "a.csv").write_text("x,y\n" + "1234567890,1234567890\n" * rows, encoding)
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", FIRST_ROWS, encoding], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", FIRST_ROWS, encoding],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{BATCH_ROWS}\n", "")
 
