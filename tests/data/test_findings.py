@@ -8,16 +8,14 @@ import pytest
 from pydantic import ValidationError
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from penstock.config.data import DatasetConfig
 from penstock.data.preprocessing.findings import constants, sample
 from penstock.data.preprocessing.findings.report import lines
-from penstock.data.preprocessing.preprocess import preprocess
-from penstock.io.processed_dataset import ProcessedDataset
+from tests.data.sources.datasets import csv_source, dataset
 
 KINDS = {"f": "number", "i": "number", "b": "boolean", "M": "date"}
 
 
-def settings_of(frame, target, **source):
+def inputs_of(frame, target):
     read = [name for name in frame if name not in target.get("columns", [target.get("column")])]
     columns: dict[str, dict[str, Any]] = {
         name: {"kind": KINDS.get(frame[name].dtype.kind, "category")} for name in read
@@ -25,30 +23,16 @@ def settings_of(frame, target, **source):
     for name, column in columns.items():
         if column["kind"] == "category":
             column["values"] = sorted(frame[name].dropna().unique())
-    return DatasetConfig.model_validate(
-        {
-            "folder": "here",
-            "description": "a row",
-            "behaviour": {},
-            "files": {"own.csv": {"bytes": 1, "sha256": "0" * 64}},
-            "source": {"kind": "csv", "parts": {"all": "own.csv"}, **source},
-            "inputs": {"kind": "columns", "columns": columns},
-            "target": target,
-            "split": {"test": 0.2, "validation": 0.2, "seed": 1, "drop_duplicates": False},
-            "checks": {"rows": {"all": len(frame)}, "leakage": len(frame)},
-        }
-    )
+    return {"kind": "columns", "columns": columns}
 
 
 @pytest.fixture
-def look(tmp_path):
+def look(tmp_path, look_at_file):
     """Preprocess a table; return the findings, and the rows of the table that are not in test."""
 
-    def look(frame, target):
+    def look(frame, target, **split):
         frame.to_csv(tmp_path / "own.csv", index=False)
-        report = preprocess("own", settings_of(frame, target), raw=tmp_path, folder=tmp_path / "own")
-        test = ProcessedDataset(tmp_path / "own").rows("test")
-        return report["findings"], set(range(len(frame))) - set(test.tolist())
+        return look_at_file("own.csv", "csv", inputs_of(frame, target), target, len(frame), **split)
 
     return look
 
@@ -133,6 +117,46 @@ def test_numbers_dates_and_missing_values_are_looked_at(look):
     assert found["label_suspects"]["most_suspect"][0]["deviations"] > 5
 
 
+def test_a_target_of_tiny_numbers_is_looked_at_as_any_other(look):
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"mass": np.arange(300.0), "noise": generator.normal(size=300)})
+    for unit in (1e9, 1e25):
+        found, _ = look(table.assign(target=table.mass / unit), {"kind": "number", "columns": ["target"]})
+        assert [one["input"] for one in found["leak_suspects"]] == ["mass"]
+
+
+def test_one_column_of_noise_makes_few_labels_suspect(look):
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"noise": generator.normal(size=500), "target": generator.choice(["no", "yes"], 500)})
+    found, _ = look(table, classes(table))
+    assert found["label_suspects"]["count"] <= 10
+
+
+def test_rows_of_one_fold_are_not_looked_at(look, monkeypatch):
+    monkeypatch.setattr(sample, "MOST_ROWS", 60)
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"a": generator.normal(size=5_000), "target": generator.normal(size=5_000)})
+    table["site"] = ["a"] * 4_994 + [*"bcdefg"]
+    found, _ = look(table, {"kind": "number", "columns": ["target"]}, group="site")
+    assert found["rows"] == 60
+    assert found["skipped"] == ["all rows are of one fold, as where one group has nearly all rows"]
+
+
+def test_of_many_names_the_first_ten_are_in_a_line(look):
+    table = pd.DataFrame({"x": np.arange(100.0), "label": np.arange(100) % 2})
+    table = table.assign(**{f"constant{i}": 1.0 for i in range(12)}, **{f"leak{i}": table.label for i in range(11)})
+    table = table.assign(**{f"never{i}": 0 for i in range(12)})
+    found, _ = look(table, {"kind": "labels", "columns": ["label", *(name for name in table if "never" in name)]})
+    assert len(found["constant_columns"]) == 12
+    assert len(found["leak_suspects"]) == 11
+    constant, leaks, skipped = lines(found)
+    assert constant.startswith("constant columns: constant0, constant1, ")
+    assert constant.endswith(", constant9 and 2 more")
+    assert leaks.endswith(", leak9 (label: 1.000) and 1 more")
+    assert skipped.startswith("not looked for suspects: nearly the same: never0, never1, ")
+    assert skipped.endswith(", never9 and 2 more")
+
+
 def test_each_label_is_looked_at_alone(look):
     table = load_diabetes(scaled=False, as_frame=True).frame.drop(columns=["target"])
     table = table.assign(heavy=table.bmi > 28, old=table.age + table.bp > 140, never=False).astype({"never": int})
@@ -140,7 +164,7 @@ def test_each_label_is_looked_at_alone(look):
     table.loc[flipped, "old"] = ~table.loc[flipped, "old"]
     found, looked_at = look(table, {"kind": "labels", "columns": ["heavy", "old", "never"]})
     assert [(one["input"], one["target"]) for one in found["leak_suspects"]] == [("bmi", "heavy")]
-    assert found["skipped"] == ["never is nearly the same"]
+    assert found["skipped"] == ["nearly the same: never"]
     of_old = {one["place"] for one in found["label_suspects"]["most_suspect"] if one["target"] == "old"}
     assert len({f"own.csv:{row + 2}" for row in flipped if row in looked_at} & of_old) >= 2
 
@@ -149,7 +173,7 @@ def test_each_label_is_looked_at_alone(look):
     ("rows", "reasons"),
     [
         (40, ["32 rows outside test; 50 are needed"]),
-        (178, ["classes of fewer than 10 rows: class_2"]),
+        (178, ["classes of fewer than 10 of the 110 rows: class_2"]),
     ],
 )
 def test_where_nothing_can_be_learned_the_reason_is_given(look, rows, reasons):
@@ -190,7 +214,7 @@ def test_a_category_that_is_read_as_a_missing_value_is_rejected_by_key(column, v
     table = pd.DataFrame({"site": ["a", "b"], "target": ["no", "yes"]})
     table[column] = values
     with pytest.raises(ValidationError, match=f"'{values[1]}' is read as a missing value; remove it here") as caught:
-        settings_of(table, classes(table))
+        dataset(csv_source(), inputs_of(table, classes(table)), classes(table))
     assert caught.value.errors()[0]["ctx"]["at"] == [*key]
 
 

@@ -1,63 +1,33 @@
 """Leaks and wrong labels that were put into real texts and images are found, and named by their place in the files."""
 
-import io
 import json
-import zipfile
+import tracemalloc
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_diabetes, load_digits
 
 from benchmarks.own_sets import write_set
-from penstock.config.data import DatasetConfig
-from penstock.data.preprocessing.findings import sample
+from penstock.data.preprocessing.findings import leaks, learners, sample
 from penstock.data.preprocessing.findings.features import block_edge, features, pixel_name
 from penstock.data.preprocessing.findings.report import lines
-from penstock.data.preprocessing.preprocess import preprocess
-from penstock.io.dataset_info import DatasetInfo
-from penstock.io.processed_dataset import ProcessedDataset
+from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
+from tests.data.sources.datasets import archive, png
 
 
 @pytest.fixture
-def look(tmp_path):
-    """Preprocess a file; return the findings, and the rows of the file that are not in test."""
-
-    def look(file, kind, inputs, target, rows):
-        settings = DatasetConfig.model_validate(
-            {
-                "folder": "here",
-                "description": "a row",
-                "behaviour": {},
-                "files": {file: {"bytes": 1, "sha256": "0" * 64}},
-                "source": {"kind": kind, "parts": {"all": file}},
-                "inputs": inputs,
-                "target": target,
-                "split": {"test": 0.2, "validation": 0.2, "seed": 1, "drop_duplicates": False},
-                "checks": {"rows": {"all": rows}, "leakage": rows},
-            }
-        )
-        found = preprocess("own", settings, raw=tmp_path, folder=tmp_path / "own")["findings"]
-        return found, set(range(rows)) - set(ProcessedDataset(tmp_path / "own").rows("test").tolist())
-
-    return look
-
-
-@pytest.fixture
-def look_at_images(tmp_path, look):
+def look_at_images(tmp_path, look_at_file):
     def look_at_images(images, labels):
         names = [f"{label}/{row:04}.png" for row, label in enumerate(labels)]
-        with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
-            for name, image in zip(names, images, strict=True):
-                content = io.BytesIO()
-                Image.fromarray(image).save(content, "PNG")
-                archive.writestr(name, content.getvalue())
+        (tmp_path / "own.zip").write_bytes(archive(dict(zip(names, map(png, images), strict=True))))
         target = {"kind": "class", "column": "label", "classes": sorted(set(labels))}
         mode = "rgb" if images[0].ndim == 3 else "grey"
-        found, looked_at = look("own.zip", "folder", {"kind": "image", "mode": mode}, target, len(names))
+        found, looked_at = look_at_file("own.zip", "folder", {"kind": "image", "mode": mode}, target, len(names))
         ordered = sorted(names)  # rows of an archive are in the order of their paths
         return found, {ordered[row] for row in looked_at}, names
 
@@ -65,11 +35,11 @@ def look_at_images(tmp_path, look):
 
 
 @pytest.fixture
-def look_at_texts(tmp_path, look):
+def look_at_texts(tmp_path, look_at_file):
     def look_at_texts(rows, target):
         (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         inputs = {"kind": "text", "vocab_size": 20_000, "max_length": 400}
-        return look("own.jsonl", "json_lines", inputs, target, len(rows))
+        return look_at_file("own.jsonl", "json_lines", inputs, target, len(rows))
 
     return look_at_texts
 
@@ -110,6 +80,16 @@ def test_a_mark_on_all_images_of_a_class_is_a_leak(look_at_images):
     images[np.array(labels) == "3", 7, 0] = 255
     found, _, _ = look_at_images(images, labels)
     assert found["leak_suspects"] == [{"input": "pixel at row 7, column 0", "target": "3", "score": 1.0}]
+
+
+def test_once_three_pixels_tell_a_class_no_others_are_tried(look_at_images, monkeypatch):
+    name = Mock(wraps=pixel_name)
+    monkeypatch.setattr(leaks, "pixel_name", name)
+    images, labels = numerals(2, 3)
+    images[np.array(labels) == "3", :4, :4] = 255
+    found, _, _ = look_at_images(images, labels)
+    assert [one["score"] for one in found["leak_suspects"]] == [1, 1, 1]
+    assert name.call_count == 3
 
 
 def test_a_mark_is_found_in_one_colour_of_large_images(look_at_images):
@@ -178,6 +158,30 @@ def test_padding_and_unknown_words_are_not_counted():
     info = DatasetInfo(dataset="own", kind="text", shape=(6,), vocab_size=4, classes=(), description="a text")
     ids = np.array([[0, 0, 1, 2, 3, 2], [0, 1, 1, 1, 1, 3]], dtype=np.int32)
     assert features(info, [(ids, np.arange(2))]).toarray().tolist() == [[0, 0, 2, 1], [0, 0, 0, 1]]
+
+
+def test_texts_are_counted_without_all_their_padding_in_memory():
+    info = DatasetInfo(dataset="own", kind="text", shape=(500,), vocab_size=9, classes=(), description="a text")
+    ids = np.zeros((5_000, 500), dtype=np.int32)
+    ids[:, -1] = np.arange(5_000) % 9
+    tracemalloc.start()
+    counts = features(info, [(ids, np.arange(4_000)), (ids, np.arange(4_000, 5_000))])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < ids.nbytes / 4
+    is_word = np.arange(9) >= FIRST_WORD
+    assert np.array_equal(counts.toarray(), np.eye(9)[ids[:, -1]] * is_word)
+
+
+def test_models_of_many_classes_read_the_most_frequent_words_only(monkeypatch):
+    generator = np.random.default_rng(0)
+    counts = csr_matrix(generator.integers(0, 3, (60, 9)).astype(np.float32))
+    given = np.arange(60) % 3
+    whole = learners.Linear().classes(counts, given, counts)
+    monkeypatch.setattr(learners, "MOST_WEIGHTS", 15)
+    found = learners.Linear().classes(counts, given, counts)
+    assert np.array_equal(found, learners.Linear().classes(counts[:, :5], given, counts[:, :5]))
+    assert not np.allclose(found, whole)
 
 
 def test_fewer_texts_of_many_classes_are_looked_at(documentation, look_at_texts, monkeypatch):

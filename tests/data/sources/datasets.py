@@ -11,7 +11,7 @@ from penstock.config.data import DatasetConfig
 SPLIT = {"test": 0.2, "validation": 0.2, "seed": 1}
 
 
-def dataset(source, inputs, target):
+def dataset(source, inputs, target, *, split=None, checks=None):
     files = set(source["parts"].values()) | ({source["images"]} if source.get("images") else set())
     return DatasetConfig.model_validate(
         {
@@ -22,8 +22,8 @@ def dataset(source, inputs, target):
             "source": source,
             "inputs": inputs,
             "target": target,
-            "split": SPLIT,
-            "checks": {"rows": {"all": 1}},
+            "split": SPLIT | (split or {}),
+            "checks": {"rows": {"all": 1}} | (checks or {}),
         }
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from penstock.io.dataset_info import FIRST_WORD, DatasetInfo
 LONGEST_EDGE = 32
 """Pixels; larger images are shrunk."""
 IMAGES_AT_ONCE = 64
+TEXTS_AT_ONCE = 500
 
 Rows = tuple[NDArray[Any], NDArray[np.int64]]
 """Processed inputs, memory-mapped, and the rows to take from them."""
@@ -30,16 +31,24 @@ def features(info: DatasetInfo, parts: Sequence[Rows]) -> Any:  # noqa: ANN401  
         case "image":
             return np.concatenate([_pixels(inputs, rows) for inputs, rows in parts])
         case "text":
-            return scipy.sparse.vstack([_word_counts(inputs[rows], info.vocab_size) for inputs, rows in parts], "csr")
+            counts = [
+                _word_counts(chunk, info.vocab_size)
+                for inputs, rows in parts
+                for chunk in _chunks(inputs, rows, TEXTS_AT_ONCE)
+            ]
+            return scipy.sparse.vstack(counts, "csr")
         case _:
             return np.concatenate([inputs[rows] for inputs, rows in parts])
 
 
 def _pixels(inputs: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    # One chunk at least, so that no rows have a width too.
-    chunks = (inputs[rows[first : first + IMAGES_AT_ONCE]] for first in range(0, max(len(rows), 1), IMAGES_AT_ONCE))
-    images = np.concatenate([_shrunk(chunk) for chunk in chunks])
+    images = np.concatenate([_shrunk(chunk) for chunk in _chunks(inputs, rows, IMAGES_AT_ONCE)])
     return images.reshape(len(images), math.prod(images.shape[1:]))
+
+
+def _chunks(inputs: NDArray[Any], rows: NDArray[np.int64], size: int) -> Iterator[NDArray[Any]]:
+    # One chunk at least, so that no rows have a width too.
+    return (inputs[rows[first : first + size]] for first in range(0, max(len(rows), 1), size))
 
 
 def pixels(shape: Sequence[int]) -> int:

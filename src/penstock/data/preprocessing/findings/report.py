@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.data.preprocessing.findings.constants import constant_columns
 from penstock.data.preprocessing.findings.leaks import leak_suspects
-from penstock.data.preprocessing.findings.sample import Sample, learnable, take, target_names
+from penstock.data.preprocessing.findings.sample import Sample, learnable, shortened, take, target_names
 from penstock.data.preprocessing.findings.suspects import Suspects, label_suspects
 from penstock.io.processed_dataset import ProcessedDataset, SplitName
 
@@ -30,8 +30,7 @@ def findings(processed: ProcessedDataset, columns: Sequence[str], places: Places
     """
     info = processed.info
     sample = take(processed)
-    skipped: list[str] = []
-    rows, targets = learnable(sample, info, skipped)
+    rows, targets, skipped = learnable(sample, info)
     suspects = label_suspects(rows, targets, info)
     constant = {"constant_columns": constant_columns(processed, columns)} if info.kind in ("table", "columns") else {}
     return {
@@ -49,10 +48,10 @@ def findings(processed: ProcessedDataset, columns: Sequence[str], places: Places
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each kind of finding, for people."""
     if found.get("constant_columns"):
-        yield f"constant columns: {', '.join(found['constant_columns'])}"
+        yield f"constant columns: {shortened(found['constant_columns'])}"
     if found["leak_suspects"]:
         shown = [f"{one['input']} ({one['target']}: {one['score']:.3f})" for one in found["leak_suspects"]]
-        yield f"leak suspects, which alone predict the target: {', '.join(shown)}"
+        yield f"leak suspects, which alone predict the target: {shortened(shown)}"
     count = found["label_suspects"]["count"]
     if count:
         first = found["label_suspects"]["most_suspect"][0]

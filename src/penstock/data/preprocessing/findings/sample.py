@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ FEWEST_ROWS = 50
 FEWEST_OF_CLASS = 10
 """Rows of a class, and with and without a label, from which it can be learned."""
 FOLDS = 5
+MOST_LISTED = 10
+"""Names in a line for people."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,10 @@ class Sample:
         return Sample(self.features[rows], self.labels[rows], self.folds[rows], self.numbers[rows])
 
     def held_out(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield the rows to learn from and the rows that are held out, for each fold that has both."""
+        """Yield the rows to learn from and the rows that are held out, for each fold."""
         for fold in np.unique(self.folds):
             held = self.folds == fold
-            if not held.all():
-                yield np.flatnonzero(~held), np.flatnonzero(held)
+            yield np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def take(processed: ProcessedDataset) -> Sample:
@@ -78,29 +79,45 @@ def _most_rows(info: DatasetInfo) -> int:
     return MOST_ROWS
 
 
-def learnable(sample: Sample, info: DatasetInfo, skipped: list[str]) -> tuple[Sample, list[int]]:
-    """Return the rows and the targets that can be learned; append reasons to `skipped`.
+def learnable(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], list[str]]:
+    """Return the rows and the targets that can be learned, and the reasons why others cannot.
 
-    The targets are columns of the labels; a class has one, 0.
+    The targets are columns of the labels; a class has one, 0. Where there are any, the rows are of two folds or more.
     """
     if len(sample) < FEWEST_ROWS:
-        skipped.append(f"{len(sample)} rows outside test; {FEWEST_ROWS} are needed")
-        return sample, []
-    if info.target == "class":
-        frequent = np.bincount(sample.labels, minlength=len(info.classes)) >= FEWEST_OF_CLASS
-        if not frequent.all():
-            rare = [name for name, enough in zip(info.classes, frequent, strict=True) if not enough]
-            skipped.append(f"classes of fewer than {FEWEST_OF_CLASS} rows: {', '.join(rare)}")
-        return sample[frequent[sample.labels]], [0] if frequent.sum() > 1 else []
-    names = target_names(info)
-    low, high = sample.labels.min(axis=0), sample.labels.max(axis=0)
+        return sample, [], [f"{len(sample)} rows outside test; {FEWEST_ROWS} are needed"]
+    learned = _frequent_classes if info.target == "class" else _varying_targets
+    rows, targets, skipped = learned(sample, info)
+    if targets and len(np.unique(rows.folds)) == 1:
+        return rows, [], [*skipped, "all rows are of one fold, as where one group has nearly all rows"]
+    return rows, targets, skipped
+
+
+def _frequent_classes(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], list[str]]:
+    frequent = np.bincount(sample.labels, minlength=len(info.classes)) >= FEWEST_OF_CLASS
+    rare = [name for name, enough in zip(info.classes, frequent, strict=True) if not enough]
+    skipped = _skipped(f"classes of fewer than {FEWEST_OF_CLASS} of the {len(sample):,} rows", rare)
+    return sample[frequent[sample.labels]], [0] if frequent.sum() > 1 else [], skipped
+
+
+def _varying_targets(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], list[str]]:
     if info.target == "labels":
         with_it = sample.labels.sum(axis=0)
         varies, reason = np.minimum(with_it, len(sample) - with_it) >= FEWEST_OF_CLASS, "nearly"
     else:
-        varies, reason = low < high, "always"
-    skipped += [f"{name} is {reason} the same" for name, enough in zip(names, varies, strict=True) if not enough]
-    return sample, np.flatnonzero(varies).tolist()
+        varies, reason = sample.labels.min(axis=0) < sample.labels.max(axis=0), "always"
+    same = [name for name, enough in zip(target_names(info), varies, strict=True) if not enough]
+    return sample, np.flatnonzero(varies).tolist(), _skipped(f"{reason} the same", same)
+
+
+def _skipped(reason: str, names: Sequence[str]) -> list[str]:
+    return [f"{reason}: {shortened(names)}"] if names else []
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first `MOST_LISTED` names, and how many more there are."""
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more
 
 
 def target_names(info: DatasetInfo) -> tuple[str, ...]:

@@ -131,22 +131,20 @@ def _class_votes(sample: Sample, learner: Learner, classes: int, trusted: NDArra
 
 def _suspect_labels(sample: Sample, learner: Learner, targets: NDArray[np.int64]) -> Suspects:
     given = sample.labels[:, targets]
-    first, _ = _against_labels(sample, learner, given, given)
+    first = _against_labels(sample, learner, given, given)
     # A row with one doubtful label has others to learn from.
-    against, known = _against_labels(sample, learner, given, np.where(first < DOUBT, given, 1 - given))
-    row, place = np.nonzero(known[:, None] & (against >= CONFIDENCE))
+    against = _against_labels(sample, learner, given, np.where(first < DOUBT, given, 1 - given))
+    row, place = np.nonzero(against >= CONFIDENCE)
     label = given[row, place].astype(np.int64)
     return Suspects(row, targets[place], label, 1 - label, against[row, place])
 
 
-def _against_labels(
-    sample: Sample, learner: Learner, given: NDArray[Any], taught: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the share of the votes against each given label, [rows, labels], and the rows, [rows], that were held out.
+def _against_labels(sample: Sample, learner: Learner, given: NDArray[Any], taught: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the share of the votes against each given label, [rows, labels].
 
     `taught` are the labels that the models learn, [rows, labels].
     """
-    against, known = np.zeros(given.shape), np.zeros(len(given), dtype=bool)
+    against = np.zeros(given.shape)
     for learned, held in sample.held_out():
         votes = learner.labels(sample.features[learned], taught[learned], sample.features[held])
         with_it = taught[learned].mean(axis=0, dtype=np.float64)
@@ -154,32 +152,29 @@ def _against_labels(
         others = (1 - votes + _few_votes(1 - with_it, 2)) * with_it
         even = np.divide(weighted, weighted + others, out=votes.copy(), where=weighted + others > 0)
         against[held] = np.minimum(np.abs(given[held] - votes), np.abs(given[held] - even))
-        known[held] = True
-    return against, known
+    return against
 
 
 def _suspect_numbers(sample: Sample, learner: Learner, targets: NDArray[np.int64]) -> Suspects:
     given = sample.labels[:, targets].astype(np.float64)
     mean, scale = given.mean(axis=0), given.std(axis=0)
-    predicted, spread, known = _predicted(sample, learner, (given - mean) / scale)
+    predicted, spread = _predicted(sample, learner, (given - mean) / scale)
     predicted, spread = predicted * scale + mean, spread * scale
     errors = given - predicted
-    errors -= np.median(errors[known], axis=0)
-    usual = np.maximum(spread, 1.4826 * np.median(np.abs(errors[known]), axis=0))
+    errors -= np.median(errors, axis=0)
+    usual = np.maximum(spread, 1.4826 * np.median(np.abs(errors), axis=0))
     # Without any usual error, there is nothing to compare an error with.
     away = np.abs(errors) / np.where(usual > 0, usual, np.inf)
-    row, place = np.nonzero(known[:, None] & (away > DEVIATIONS))
+    row, place = np.nonzero(away > DEVIATIONS)
     return Suspects(row, targets[place], given[row, place], predicted[row, place], away[row, place])
 
 
 def _predicted(
     sample: Sample, learner: Learner, numbers: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return predictions and their uncertainty, [rows, numbers], and the rows, [rows], that were held out."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return predictions and their uncertainty, both [rows, numbers]."""
     predicted, spread = np.zeros((2, *numbers.shape))
-    known = np.zeros(len(numbers), dtype=bool)
     for learned, held in sample.held_out():
         found = learner.numbers(sample.features[learned], numbers[learned], sample.features[held])
         predicted[held], spread[held] = found
-        known[held] = True
-    return predicted, spread, known
+    return predicted, spread
