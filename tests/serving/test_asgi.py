@@ -54,4 +54,4 @@ def test_uvicorn_checks_the_token_and_the_size_of_a_body(tmp_path):
 def test_uvicorn_exits_without_a_validated_model(tmp_path, capfd):
     with uvicorn(tmp_path) as (_, process):
         assert process.wait(timeout=20) == 3
-    assert f"{tmp_path}: no validated models; run `make repro` to create them" in capfd.readouterr().err
+    assert f"{tmp_path}: no validated models; run `penstock repro` to create them" in capfd.readouterr().err

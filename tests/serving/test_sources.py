@@ -74,7 +74,7 @@ def test_the_folder_of_a_model_may_be_the_working_directory(files, monkeypatch):
             ["one.onnx"],
             "one.onnx: not validated; run `penstock validate-onnx one.onnx`, or serve it by --allow-unvalidated",
         ),
-        (["empty"], "empty: no validated models; run `make repro` to create them, or name an ONNX file"),
+        (["empty"], "empty: no validated models; run `penstock repro` to create them, or name an ONNX file"),
         (
             [],
             ": not in {} nor above it; run from inside a Penstock project, or name what to serve: "

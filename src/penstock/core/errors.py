@@ -113,7 +113,12 @@ def first_line(error: Exception) -> str:
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """Return a hint about an unknown name, such as "; did you mean 'epochs'?", to append to a message."""
+    """Return a hint about an unknown name, such as "; did you mean 'epochs'?", to append to a message.
+
+    It is empty if no name is valid.
+    """
     names = sorted(valid)
+    if not names:
+        return ""
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else f"; valid are {', '.join(names)}"

@@ -1,17 +1,21 @@
-"""Tell whether params.yaml has the models of a project's folders.
+"""Tell whether params.yaml has the models of a project's folders, and what one lacks to be served.
 
 A folder stays when its model is renamed in params.yaml, removed, or of another branch.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from penstock.core.digests import file_digest
 from penstock.core.file_state import FileState
 from penstock.core.model_files import ONNX
-from penstock.core.paths import Project
+from penstock.core.paths import ModelFiles, Project
+
+Block = Literal["models", "tuned"]
 
 _read: dict[Path, tuple[FileState | None, dict[str, Any]]] = {}
 
@@ -31,6 +35,46 @@ def is_of_project(home: Path) -> bool:
     return _project_of(home)[0] is not None
 
 
+def listed_names(folders: Sequence[Path]) -> Iterator[str]:
+    """Yield the models of params.yaml that the folders of a project may have, exported or not."""
+    for folder in folders:
+        project, block = _project_of(folder / ONNX)
+        if project is not None:
+            yield from _params(project.params).get(block) or ()
+
+
+def missing_step(home: Path) -> str:
+    """Return which step a model of params.yaml has not passed, and the command; empty if none or no such model.
+
+    Args:
+        home: Folder of the model, which need not exist.
+    """
+    project, block = _project_of(home)
+    if project is None or not is_listed(home):
+        return ""
+    pipeline = "" if block == "models" else f"{block}/dvc.yaml:"
+    return _missing(project.model(home.name, block), f"`dvc repro {pipeline}register@{home.name}`")
+
+
+def _missing(files: ModelFiles, command: str) -> str:
+    if not files.onnx.is_file():
+        return f"not {'exported' if files.weights.is_file() else 'trained'} yet; run {command}"
+    if files.validation.is_file():
+        return ""
+    if not _is_measured(files):
+        return f"exported, but not validated yet; run {command}"
+    return f"validated, but it has not passed its gates; {command} checks them, and names what it misses"
+
+
+def _is_measured(files: ModelFiles) -> bool:
+    """Return whether the validation report, which git keeps, is of the ONNX file that is here."""
+    try:
+        report = json.loads(files.validation_report.read_bytes())
+        return bool(report["onnx"]["sha256"] == file_digest(files.onnx, "sha256"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def unlisted_models(folders: Sequence[Path]) -> Iterator[Path]:
     """Yield the folders of models that params.yaml does not have."""
     for folder in folders:
@@ -38,13 +82,14 @@ def unlisted_models(folders: Sequence[Path]) -> Iterator[Path]:
         yield from (home for home in homes if not is_listed(home))
 
 
-def _project_of(home: Path) -> tuple[Project | None, str]:
+def _project_of(home: Path) -> tuple[Project | None, Block]:
     """Return the project that a model's folder belongs to, and the block of params.yaml that its model is in."""
     folder = home.parent.resolve()
-    for project, block in ((Project(folder.parent), "models"), (Project(folder.parent.parent), "tuned")):
+    places: dict[Block, Project] = {"models": Project(folder.parent), "tuned": Project(folder.parent.parent)}
+    for block, project in places.items():
         if folder in project.served and project.pipeline.is_file() and project.params.is_file():
             return project, block
-    return None, ""
+    return None, "models"
 
 
 def _params(path: Path) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def load_object(root: Path, file: str, name: str, code: str) -> Callable[..., An
     found = getattr(module, name, None)
     if not callable(found):
         names = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
-        raise OwnCodeError(f"{file}: has no function or class '{name}'{nearest(name, names) if names else ''}")
+        raise OwnCodeError(f"{file}: has no function or class '{name}'{nearest(name, names)}")
     return found  # type: ignore[no-any-return]  # what a user's file holds
 
 

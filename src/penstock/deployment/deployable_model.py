@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core.errors import ConfigError, PenstockError, nearest
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.io.files import write_bytes
 from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.onnx_file import digest, read_external_data
-from penstock.serving.runtime.sources import ModelFile, model_files
+from penstock.serving.runtime.sources import ModelFile, model_files, named_file
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,17 @@ def deployable_models(folders: Sequence[Path], names: Sequence[str] = ()) -> tup
         ConfigError: A named model does not exist, or no model is validated.
         PenstockError: A named model is not validated.
     """
-    files = model_files(folders)
-    for name in names:
-        if name not in files:
-            raise ConfigError(f"{_shown(folders)}: no model '{name}'{nearest(name, files)}")
     if names:
-        return [DeployableModel(files[name], files[name].load()) for name in dict.fromkeys(names)], []
+        named = [named_file(name, folders) for name in dict.fromkeys(names)]
+        return [DeployableModel(file, file.load()) for file in named], []
     models, rejected = [], []
-    for file in files.values():
+    for file in model_files(folders).values():
         try:
             models.append(DeployableModel(file, file.load()))
         except PenstockError as error:
             rejected.append(str(error))
     if not models:
-        reason = f"{_shown(folders)}: no validated models; run `make repro` to create them"
+        shown = ", ".join(map(str, folders))
+        reason = f"{shown}: no validated models; run `penstock repro` to create them"
         raise ConfigError("\n".join([*rejected, reason]))
     return models, rejected
-
-
-def _shown(folders: Sequence[Path]) -> str:
-    return ", ".join(map(str, folders))

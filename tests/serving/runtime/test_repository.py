@@ -2,16 +2,21 @@
 
 import asyncio
 import hashlib
+import json
+import re
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from penstock.core.errors import PenstockError
+from penstock.core.digests import file_digest
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.listed_models import is_listed
 from penstock.deployment.deployable_model import deployable_models
 from penstock.io.files import write_bytes, write_json
-from penstock.serving.runtime.repository import Repository
+from penstock.serving.runtime.repository import Repository, load_named
+from penstock.serving.runtime.sources import require_sources
 from tests.serving import tiny_models
 
 SECONDS = 20  # in which something must have been seen
@@ -175,6 +180,70 @@ def test_packages_leave_out_a_model_that_params_yaml_does_not_have(project):
     assert "`rm -r " in reason
     with pytest.raises(PenstockError, match="not served, since"):
         deployable_models(folders(project), ["new"])
+
+
+def _save(path, text=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _export(project, name):
+    tiny_models.save(project / "models", name, tiny_models.fractions())
+    (project / "models" / name / "validation.json").unlink()
+
+
+def _measure(project, name):
+    _export(project, name)
+    sha256 = file_digest(project / "models" / name / "model.onnx", "sha256")
+    _save(project / "reports" / name / "validation.json", json.dumps({"onnx": {"sha256": sha256}}))
+
+
+def _export_again(project, name):
+    _export(project, name)
+    _save(project / "reports" / name / "validation.json", json.dumps({"onnx": {"sha256": "of the last file"}}))
+
+
+STATES = {
+    "nothing": (lambda *_: None, "not trained yet; run `dvc repro register@new`"),
+    "trained": (
+        lambda project, name: _save(project / "models" / name / "weights.safetensors"),
+        "not exported yet; run `dvc repro register@new`",
+    ),
+    "exported": (_export, "exported, but not validated yet; run `dvc repro register@new`"),
+    "exported again": (_export_again, "exported, but not validated yet; run `dvc repro register@new`"),
+    "validated": (_measure, "validated, but it has not passed its gates; `dvc repro register@new` checks them, and "),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_model_that_is_not_ready_names_the_missing_step_and_the_command(project, monkeypatch, state):
+    make, says = STATES[state]
+    (project / "params.yaml").write_text("models:\n  old: {}\n  new: {}\n")
+    make(project, "new")
+    says = f"^new: {re.escape(says)}"
+    with pytest.raises(PenstockError, match=says):
+        load_named("new", folders(project))
+    with pytest.raises(PenstockError, match=says):
+        deployable_models(folders(project), ["new"])
+    monkeypatch.chdir(project)
+    with pytest.raises(ConfigError, match=says):  # `penstock serve new`
+        require_sources([Path("new")])
+
+
+def test_the_command_of_a_tuned_model_names_its_pipeline(project):
+    with pytest.raises(ConfigError, match=r"moved: not trained yet; run `dvc repro tuned/dvc\.yaml:register@moved`"):
+        load_named("moved", folders(project))
+
+
+def test_an_unknown_model_has_a_hint_that_knows_models_not_trained_yet(project):
+    with pytest.raises(ConfigError, match="no model 'move'; did you mean 'moved'"):
+        load_named("move", folders(project))
+
+
+def test_the_name_of_a_served_model_is_answered_with_its_folder(project, monkeypatch):
+    monkeypatch.chdir(project)
+    with pytest.raises(ConfigError, match="old: no such file or folder; did you mean 'models/old'"):
+        require_sources([Path("old")])
 
 
 def test_reasons_name_no_folder_of_the_server_and_decide_about_readiness(tmp_path):

@@ -17,7 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from penstock.core.errors import PenstockError
-from penstock.core.listed_models import is_of_project
+from penstock.core.listed_models import is_of_project, missing_step
 from penstock.core.model_files import DIGESTS, INT8, ORIGIN, digest_key
 from penstock.serving.codecs.tensors import MAP_TYPES, Tensors, TensorSpec, tensor_of_maps
 from penstock.serving.errors import InputError, ModelFailedError
@@ -452,18 +452,17 @@ def load_model(
 
 def _why_unvalidated(path: Path, validation: Path, sha256: str) -> str:
     """Return why a file is not validated, and what to do; empty if it is."""
-    in_project = is_of_project(path.parent)
     validate = f"penstock validate-onnx {quote(str(path))}"
     if not validation.is_file():
-        if in_project:
-            return f"{path.parent.name}: not served, because it did not pass its gates; `dvc repro` says which"
+        if step := missing_step(path.parent):
+            return f"{path.parent.name}: {step}"
         return f"{path}: not validated; run `{validate}`, or serve it by --allow-unvalidated"
     try:
         if sha256 == _read_json(validation).get(digest_key(path)):
             return ""
     except PenstockError as error:
         return str(error)
-    return f"{path}: not the file that was validated; run `{'dvc repro' if in_project else validate}`"
+    return f"{path}: not the file that was validated; run `{'dvc repro' if is_of_project(path.parent) else validate}`"
 
 
 def serves_int8(validation: Path) -> bool | None:

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import ConfigError, PenstockError, nearest
-from penstock.core.listed_models import is_of_project
+from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.listed_models import is_of_project, missing_step
 from penstock.serving.errors import ModelFailedError, UnknownModelError
 from penstock.serving.runtime.batch_tuning import autotune
 from penstock.serving.runtime.model import ServedModel
-from penstock.serving.runtime.sources import FileStates, ModelFile, model_files
+from penstock.serving.runtime.sources import FileStates, ModelFile, model_files, named_file
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +111,11 @@ class Repository:
         """Return the last line of the error; the reasons of files outside a project say what to do."""
         if loaded and not any(is_of_project(source / "model") for source in self.sources):
             return ""
+        steps = [f"{source.name}: {step}" for source in self.sources if (step := missing_step(source))]
         sources = ", ".join(map(str, self.sources))
-        return f"{sources}: no validated models; run `make repro` to create them, or name an ONNX file"
+        return "\n".join(steps) or (
+            f"{sources}: no validated models; run `penstock repro` to create them, or name an ONNX file"
+        )
 
     async def watch(self, seconds: float) -> None:
         """Check for new files every `seconds`, until cancelled; load them beside the event loop."""
@@ -169,10 +172,7 @@ def load_named(name: str, folders: Sequence[Path]) -> ServedModel:
     """Load one model of the folders.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model, or it is not exported.
         PenstockError: It is not validated.
     """
-    files = model_files(folders)
-    if name not in files:
-        raise ConfigError(f"{', '.join(map(str, folders))}: no model '{name}'{nearest(name, files)}")
-    return files[name].load()
+    return named_file(name, folders).load()

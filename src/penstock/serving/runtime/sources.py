@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from os.path import realpath
+from os.path import realpath, relpath
 from pathlib import Path
 
 from penstock.core.errors import ConfigError, PenstockError, nearest
 from penstock.core.file_state import FileState
-from penstock.core.listed_models import is_listed
+from penstock.core.listed_models import is_listed, listed_names, missing_step
 from penstock.core.model_files import INT8, ONNX, VALIDATION, attestation_of, validation_of
+from penstock.core.paths import Project
 from penstock.serving.runtime.model import ServedModel, load_model, serves_int8
 from penstock.serving.runtime.onnx_file import NotOnnxError, external_files
 
@@ -102,6 +104,25 @@ def model_files(sources: Sequence[Path]) -> dict[str, ModelFile]:
     return {file.name: file for file in files}
 
 
+def named_file(name: str, folders: Sequence[Path]) -> ModelFile:
+    """Return the file of one model of folders.
+
+    Raises:
+        ConfigError: There is no such model, or it is one of params.yaml that is not exported yet.
+    """
+    files = model_files(folders)
+    if name in files:
+        return files[name]
+    if step := _missing_step(folder / name for folder in folders):
+        raise ConfigError(f"{name}: {step}")
+    hint = nearest(name, {*files, *listed_names(folders)})
+    raise ConfigError(f"{', '.join(map(str, folders))}: no model '{name}'{hint}")
+
+
+def _missing_step(homes: Iterable[Path]) -> str:
+    return next(filter(None, map(missing_step, homes)), "")
+
+
 def require_sources(sources: Sequence[Path]) -> None:
     """Check what a command names.
 
@@ -111,13 +132,25 @@ def require_sources(sources: Sequence[Path]) -> None:
     by_name: dict[str, Path] = {}
     for source in sources:
         if not source.exists():
-            raise ConfigError(f"{source}: no such file or folder{_hint(source)}")
+            raise ConfigError(f"{source}: {_why_absent(source)}")
         if source.is_file() and source.suffix != SUFFIX:
             raise ConfigError(f"{source}: not an {SUFFIX} file; export the model to ONNX")
         for path in _models(source):
             other = by_name.setdefault(_name(path), path)
             if realpath(other) != realpath(path):
                 raise ConfigError(f"{path}: its name is '{_name(path)}', as that of {other}; rename one of them")
+
+
+def _why_absent(source: Path) -> str:
+    """Return what to do about a source that does not exist; it may be the name of a model of the project."""
+    homes = [source]
+    if source.name == str(source):
+        with suppress(ConfigError):
+            homes = [folder / source for folder in Project.find().served]
+    if step := _missing_step(homes):
+        return step
+    served = next((relpath(home) for home in homes if (home / ONNX).is_file() and is_listed(home)), None)
+    return "no such file or folder" + (f"; did you mean '{served}'?" if served else _hint(source))
 
 
 def _hint(source: Path) -> str:
