@@ -62,6 +62,13 @@ def test_images_of_any_size_are_resized(served, kind, size):
         assert predict(served, **as_body(array, kind)).json()["label"] == label
 
 
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+@pytest.mark.parametrize("named", ["application/x-www-form-urlencoded", "application/octet-stream", None])
+def test_an_image_is_seen_by_its_first_bytes_whatever_its_content_type(served, kind, named):
+    headers = {"Content-Type": named} if named else {}
+    assert predict(served, content=picture(LEFT, kind), headers=headers).json()["label"] == "left"
+
+
 def test_images_can_be_uploaded_by_a_form(served):
     files = {"note": (None, "a digit"), "image": ("digit.png", picture(LEFT), "image/png")}
     assert predict(served, files=files).json()["label"] == "left"
@@ -104,7 +111,10 @@ BOMB = {"content": picture(np.zeros((5000, 5000), np.uint8)), "headers": {"Conte
         ("echo", {"params": {"background": ""}, "json": {"text": "a"}}, 400, "expected dark or light, not ''"),
         ("echo", as_body(LEFT, "png"), 415, 'echo takes no images; send {"text": ...}'),
         ("sides", {"json": {"pixels": LEFT.tolist(), "more": 1}}, 400, 'expected {"pixels": ...}'),
-        ("sides", {"content": b"[]"}, 400, "must be a JSON object"),
+        ("sides", {"content": b"[]"}, 400, 'must be a JSON object; send several rows as {"instances": [{...}, ...]}'),
+        ("echo", {"json": {"text": ["a", "b"]}}, 400, '; send several rows as {"instances": [{...}, ...]}'),
+        ("sides", {"json": {"pixels": [LEFT.tolist()] * 2}}, 400, '; send several rows as {"instances": [{...}, ...]}'),
+        ("echo", {"content": picture(LEFT)}, 415, 'echo takes no images; send {"text": ...}'),
         ("nothing", {"json": {}}, 404, "no model 'nothing'; the served models are"),
     ],
 )

@@ -76,8 +76,12 @@ def check_size(body: bytes | memoryview) -> None:
         raise PayloadTooLargeError(f"the body has {count} arrays and objects; the limit is {MAX_CONTAINERS}")
 
 
-def json_object(body: bytes | memoryview) -> dict[str, Any]:
+def json_object(body: bytes | memoryview, hint: str = "") -> dict[str, Any]:
     """Parse a JSON object.
+
+    Args:
+        body: The body.
+        hint: What to do about JSON that is no object.
 
     Raises:
         InputError: The body is something else.
@@ -92,7 +96,7 @@ def json_object(body: bytes | memoryview) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise InputError(f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):
-        raise InputError("the body must be a JSON object")
+        raise InputError("the body must be a JSON object" + (f"; {hint}" if hint else ""))
     return content
 
 

@@ -8,22 +8,36 @@ from urllib.parse import parse_qs
 
 from numpy.typing import NDArray
 
+from penstock.serving.codecs.json import array_from_rows
+from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.errors import InputError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import Request, json_object
+from penstock.serving.runtime.columns import is_single_value
 from penstock.serving.runtime.engine import Engine
 from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.runtime.signature import Signature
 
-IMAGE_TYPES = (b"image/", b"multipart/form-data")
+IMAGE_TYPES = ("image/", "multipart/form-data")
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+"""First bytes of an image, with which no JSON begins, and its media type."""
 BACKGROUNDS = ("dark", "light")
 INSTANCES = "instances"
 """Key of a list of rows."""
+HINT = f'send several rows as {{"{INSTANCES}": [{{...}}, ...]}}'
 
 
 def is_image(request: Request) -> bool:
     """Return whether the body is an image or a form with one."""
-    return request.headers.get(b"content-type", b"").lower().startswith(IMAGE_TYPES)
+    return _image_type(request).lower().startswith(IMAGE_TYPES)
+
+
+def _image_type(request: Request) -> str:
+    """Return the Content-Type, or that of the first bytes: `curl --data-binary` sends an image as another type."""
+    named = request.headers.get(b"content-type", b"").decode("latin-1")
+    if named.lower().startswith(IMAGE_TYPES):
+        return named
+    return next((seen for first, seen in SIGNATURES.items() if request.body.startswith(first)), named)
 
 
 async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
@@ -92,12 +106,34 @@ def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any
     Raises:
         InputError: It has no rows that fit the model.
     """
-    content = json_object(body)
+    content = json_object(body, HINT)
     if INSTANCES not in content or INSTANCES in signature.specs:
-        return signature.arrays_from_row(content), False
+        return _arrays_from_row(content, signature), False
     for other in content.keys() - {INSTANCES}:
         raise InputError(f"'{other}': not beside {INSTANCES}, whose rows have all columns")
     return signature.arrays_from_rows(content[INSTANCES], INSTANCES), True
+
+
+def _arrays_from_row(content: dict[str, Any], signature: Signature) -> dict[str, NDArray[Any]]:
+    try:
+        return signature.arrays_from_row(content)
+    except InputError as error:
+        if any(_are_rows(content.get(spec.name), spec) for spec in signature.inputs):
+            raise InputError(f"{error}; {HINT}") from None
+        raise
+
+
+def _are_rows(value: object, spec: TensorSpec) -> bool:
+    """Return whether a value is a list of what one row of a tensor has."""
+    if not isinstance(value, list) or spec.shape[:1] != (-1,):
+        return False
+    if is_single_value(spec):
+        return True
+    try:
+        array_from_rows(value, spec)
+    except InputError:
+        return False
+    return True
 
 
 def parse_cut_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any]], bool]:
@@ -117,7 +153,7 @@ def _background(request: Request) -> str:
 def _decode(request: Request, model: ServedModel, background: str) -> NDArray[Any]:
     from penstock.serving.codecs.images import decode_image, read_upload
 
-    content, image_format = read_upload(request.body, request.headers[b"content-type"].decode("latin-1"))
+    content, image_format = read_upload(request.body, _image_type(request))
     _, height, width, *channels = model.input.shape
     light = background == "light"
     return decode_image(content, (width, height), [image_format], light_background=light, rgb=bool(channels))[None]
