@@ -5,6 +5,7 @@ import workspace  # noqa: F401
 from penstock.config.params import Config
 from penstock.core.console import note, stage_line
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.data.preprocessing.findings.report import lines
 from penstock.data.preprocessing.preprocess import preprocess
 from penstock.io.files import write_json
@@ -19,7 +20,7 @@ def main(project: Project, config: Config, name: str) -> None:
     stage_line("preprocess", name, f"{rows} rows of {report['shape']} -> {project.shown(folder)}")
     dropped = report["duplicates"]["dropped_from_training"]
     if dropped:
-        note(f"{dropped:,} training rows dropped: seen before, or in test")
+        note(f"{counted(dropped, 'training row')} dropped: seen before, or in test")
     for line in lines(report["findings"]):
         note(line)
 

@@ -5,6 +5,7 @@ import workspace  # noqa: F401
 from penstock.config.params import Config
 from penstock.core.console import output, stage_line
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.orchestration.resources import use_threads
 from penstock.orchestration.stage_runner import run_whole_stage
 from penstock.reporting.page import write_model_page, write_page
@@ -17,7 +18,7 @@ def main(project: Project, config: Config) -> None:
     results = gather(project, config, training_seconds(project, config))
     page = write_page(project, config, results)
     write_model_page(project, config, results)
-    stage_line("report", "all", f"{len(results)} models -> {project.shown(page)}")
+    stage_line("report", "all", f"{counted(len(results), 'model')} -> {project.shown(page)}")
     output.print()
     show(results)
     output.print()

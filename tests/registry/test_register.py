@@ -82,7 +82,7 @@ def test_nothing_changes_the_second_time_and_mlflow_is_not_imported(here, client
     capsys.readouterr()
     script = "import sys; from penstock.cli import main; main(['register']); assert 'mlflow' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], cwd=here.root, check=True, capture_output=True, text=True)
-    assert done.stdout == "registry: up to date; the champions are the 1 validated files here\n"
+    assert done.stdout == "registry: up to date; the champion is the validated file here\n"
     (here.root / ".penstock/registry.json").unlink()
     assert here.register()
     assert "up to date" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from penstock.comparison.candidate import Record
 from penstock.comparison.compare import ClassDifference, ModelComparison, Pair, ScoreDifference
 from penstock.comparison.differences import differing
 from penstock.comparison.disagreements import Row
+from penstock.core.plurals import counted
 
 LETTERS = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 MOST_DISAGREEMENTS, MOST_CLASSES, MOST_SETTINGS = 10, 20, 60
@@ -113,7 +114,7 @@ def _models(comparison: ModelComparison) -> Section:
         [letter, one.reference, one.source, one.sha256[:8]]
         for letter, one in zip(LETTERS, comparison.candidates, strict=False)
     ]
-    title = f"{len(comparison.rows):,} test rows of {comparison.rows.dataset}"
+    title = f"{counted(len(comparison.rows), 'test row')} of {comparison.rows.dataset}"
     return Section(title, ("", "model", "file", "sha256"), rows, left=frozenset(range(4)), flexible=2)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from penstock.config.base import BaseConfig, mistake, not_empty
+from penstock.core.plurals import counted
 
 Names = Annotated[tuple[str, ...], AfterValidator(not_empty)]
 # Outputs of the exported file by kind of target.
@@ -37,7 +38,8 @@ class ClassTargetConfig(BaseConfig):
     @model_validator(mode="after")
     def _a_value_for_each_class(self) -> Self:
         if self.values is not None and len(self.values) != len(self.classes):
-            raise mistake(f"has {len(self.values)} entries for {len(self.classes)} classes", at=["values"])
+            needed = counted(len(self.classes), "class", "classes")
+            raise mistake(f"has {counted(len(self.values), 'entry', 'entries')} for {needed}", at=["values"])
         return self
 
     @property
@@ -64,7 +66,8 @@ class LabelsTargetConfig(BaseConfig):
         if self.separator is not None and (len(self.columns) != 1 or self.classes is None):
             raise mistake("with separator, name one column in `columns`, and the labels in `classes`", at=["separator"])
         if self.separator is None and self.classes is not None and len(self.classes) != len(self.columns):
-            raise mistake(f"has {len(self.classes)} entries for {len(self.columns)} columns", at=["classes"])
+            needed = counted(len(self.columns), "column")
+            raise mistake(f"has {counted(len(self.classes), 'entry', 'entries')} for {needed}", at=["classes"])
         return self
 
     @property

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.core.plurals import counted
+
 if TYPE_CHECKING:
     from penstock.attestation.keys import PrivateKey
 
@@ -89,6 +91,5 @@ def _private_keys(chosen: argparse.Namespace) -> list[PrivateKey]:
 
 def _attested(path: Path, keys: int) -> str:
     if keys:
-        signatures = "1 signature" if keys == 1 else f"{keys} signatures"
-        return f"{path}: written, with {signatures}"
+        return f"{path}: written, with {counted(keys, 'signature')}"
     return f"{path}: written without a signature, as a plain in-toto Statement; `--key PRIVATE.pem` signs it"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from penstock.core.plurals import counted
 from penstock.io.files import dvc_directory_hash, sha256
 from penstock.lineage.links import Check, Link, compared, short, unchecked
 from penstock.lineage.trace import Trace
@@ -28,8 +29,7 @@ def source_files(trace: Trace) -> Link:
         checks = [unchecked(f"{shown} is not here; `dvc pull {shown}` or `dvc repro download@{dataset}` brings it")]
     elif trace.locked:
         checks += _locked_source(trace, folder)
-    files = "1 file" if len(declared) == 1 else f"{len(declared)} files"
-    return Link("source files", f"{shown}, {files}", checks, facts)
+    return Link("source files", f"{shown}, {counted(len(declared), 'file')}", checks, facts)
 
 
 def _no_settings(trace: Trace) -> str:

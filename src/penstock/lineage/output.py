@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from penstock.core.console import output
 from penstock.core.credentials import without_credentials
+from penstock.core.plurals import counted
 from penstock.lineage.chain import Chain
 from penstock.lineage.links import Check, Link
 
@@ -43,7 +44,7 @@ def summary(chain: Chain) -> str:
     broken = [link.name for link in chain.links if link.status == "broken"]
     named = f": {', '.join(broken)}" if broken else ""
     others = [f"{count[status]} {status}" for status in ("partly checked", "not checked") if count[status]]
-    return ", ".join([f"{count['ok']} links ok", *others, f"{count['broken']} broken{named}"])
+    return ", ".join([f"{counted(count['ok'], 'link')} ok", *others, f"{count['broken']} broken{named}"])
 
 
 def _count(chain: Chain) -> Counter[str]:

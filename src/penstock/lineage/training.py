@@ -11,6 +11,7 @@ from penstock.config.own_code import own_code
 from penstock.config.resolved import resolved_settings
 from penstock.core.digests import file_digest
 from penstock.core.errors import MissingFileError
+from penstock.core.plurals import counted
 from penstock.io.weights import read_provenance
 from penstock.lineage.links import Check, Link, compared, short, unchecked
 from penstock.lineage.place import SHORT, Place
@@ -25,7 +26,7 @@ def parameters(trace: Trace) -> Link:
     """Check the hash of the settings of params.yaml against the one that the file names."""
     expected, place = trace.provenance.parameters, trace.place
     settings = dict(flatten(place.settings)) if place else {}
-    what = f"{len(settings)} settings, {short(expected)}" if settings else short(expected)
+    what = f"{counted(len(settings), 'setting')}, {short(expected)}" if settings else short(expected)
     facts = {"hash": expected, "settings": settings}
     return Link("parameters", what, [_hashed(trace, "parameters")], facts, list(_set_in_params(place)))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from penstock.core.errors import ConfigError
+from penstock.core.plurals import counted
 
 STDIN = "-"
 MAX_FIELD_SIZE = 16 * 2**20  # characters; a quote that is not closed takes no more memory
@@ -62,7 +63,7 @@ class CsvFile:
             if not fields:
                 continue
             if len(fields) != len(self.header):
-                raise self.error(line, f"{_fields(len(fields))}, and the header has {len(self.header)}")
+                raise self.error(line, f"{counted(len(fields), 'field')}, and the header has {len(self.header)}")
             yield line, fields
 
     def error(self, line: int, reason: str) -> ConfigError:
@@ -104,10 +105,6 @@ class CsvFile:
                 reason = f"not {encoding} (byte 0x{byte:02x}); give the encoding, such as --encoding latin-1"
                 raise self.error(self._lines, reason)
             yield line
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count} fields"
 
 
 @contextmanager

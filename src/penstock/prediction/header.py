@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from penstock.core.errors import nearest
+from penstock.core.plurals import counted
 from penstock.prediction.csv_file import CsvFile
 from penstock.serving.runtime.columns import Column, has_names
 from penstock.serving.runtime.model import ServedModel
@@ -33,7 +34,9 @@ def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list
     if not has_names(columns) and None in found:
         if len(file.header) != len(columns):
             count = len(file.header)
-            raise file.error(1, f"{model.name} takes {len(columns)} numbers in their order, and the header has {count}")
+            raise file.error(
+                1, f"{model.name} takes {counted(len(columns), 'number')} in their order, and the header has {count}"
+            )
         return list(range(len(columns)))
     unknown = [name for place, name in enumerate(file.header) if place not in found]
     if unknown and not extra_columns:

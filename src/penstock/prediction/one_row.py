@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import ConfigError, nearest
+from penstock.core.plurals import counted
 from penstock.prediction.cells import CellError, arrays_of
 from penstock.serving.errors import RequestError
 from penstock.serving.runtime.columns import has_names
@@ -48,7 +49,7 @@ def _values(model: ServedModel, words: Sequence[str]) -> list[str | None]:
         return _by_name(model, dict(word.split("=", 1) for word in words))
     if len(words) != len(names):
         shown = f": {', '.join(names)}" if has_names(model.columns) else ""
-        raise ConfigError(f"{model.name}: expected {len(names)} values, not {len(words)}{shown}")
+        raise ConfigError(f"{model.name}: expected {counted(len(names), 'value')}, not {len(words)}{shown}")
     return list(words)
 
 

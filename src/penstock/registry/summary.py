@@ -21,7 +21,8 @@ def summarize(models: Sequence[LocalModel]) -> None:
     """Print one line about files that agree with the registry."""
     count = sum(1 for one in models if one.provenance)
     if count:
-        console.output.print(f"registry: up to date; the champions are the {count} validated files here")
+        champions = "champion is the validated file" if count == 1 else f"champions are the {count} validated files"
+        console.output.print(f"registry: up to date; the {champions} here")
     else:
         console.output.print(
             "registry: no validated model here; `penstock repro` trains them, `dvc pull` may have them"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from penstock.core.plurals import counted
+
 WIDTH, HEIGHT = 340, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 38  # room for the numbers of the axes and their titles
 TICKS = 5
@@ -87,7 +89,7 @@ def reliability_diagram(bins: Sequence[tuple[float, float, int]]) -> Markup:
     parts.append(f'<polyline class="curve val" points="{line}"/>')
     for confidence, accuracy, rows in bins:
         point = f'cx="{x.at(confidence)}" cy="{y.at(accuracy)}" r="3.5"'
-        told = f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {rows:,} rows"
+        told = f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {counted(rows, 'row')}"
         parts.append(f'<circle class="dot val" {point}><title>{told}</title></circle>')
     worst = max(bins, key=lambda one: abs(one[0] - one[1]))
     return _svg(f"Reliability diagram; largest gap: confidence {worst[0]:.3f}, accuracy {worst[1]:.3f}", parts)
@@ -113,7 +115,7 @@ def scatter_plot(x_title: str, y_title: str, points: Sequence[tuple[float, float
     ends = f'x1="{x.at(x.low)}" y1="{y.at(low)}" x2="{x.at(x.high)}" y2="{y.at(high)}"'
     parts.append(f'<line class="diagonal" {ends}/>')
     parts += [f'<circle class="point" cx="{x.at(one)}" cy="{y.at(other)}" r="2"/>' for one, other in points]
-    return _svg(f"{y_title} by {x_title}, {len(points):,} points", parts)
+    return _svg(f"{y_title} by {x_title}, {counted(len(points), 'point')}", parts)
 
 
 def bar_chart(title: str, groups: Sequence[tuple[str, Sequence[float]]], styles: Sequence[str]) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penstock.core.plurals import counted
 from penstock.reporting.measures import UP, measure
 from penstock.reporting.results import Result
 from penstock.reporting.views import ModelView
@@ -46,7 +47,7 @@ def _of_data(data: Mapping[str, Any]) -> Iterator[str]:
     if data["kind"] == "image":
         yield "Images must have the size and polarity of the training images: 0 is the background."
     if rows < FEW_ROWS:
-        yield f"The test split has only {rows} rows, so its scores are uncertain."
+        yield f"The test split has only {counted(rows, 'row')}, so its scores are uncertain."
 
 
 def _of_answers(result: Result, view: ModelView) -> Iterator[str]:

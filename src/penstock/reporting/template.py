@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from penstock.comparison.sections import p_text
 from penstock.core.console import file_size
+from penstock.core.plurals import counted
 from penstock.reporting.measures import measure, numbers, places, shown
 
 
@@ -32,6 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     functions: dict[str, Any] = {
+        "counted": counted,
         "file_size": file_size,
         "gate_value": _gate_value,
         "measure": measure,

@@ -25,6 +25,7 @@ from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.io.files import atomic_write
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import training_provenance
@@ -57,7 +58,7 @@ class Winner:
 
     @property
     def text(self) -> str:
-        seeds = f", {mean(self.seeds):.4f} over {len(self.seeds)} more seeds" if self.seeds else ""
+        seeds = f", {mean(self.seeds):.4f} over {counted(len(self.seeds), 'more seed')}" if self.seeds else ""
         return f"{self.score:.4f}{seeds}"
 
 
@@ -224,7 +225,9 @@ def _report(project: Project, old: Config, change: Change, winner: Winner, name:
     )
     print("\n".join(lines))
     others = len(old.every_model) - (name is None)
-    print(f"\nunchanged: {others} other models, {len(old.datasets)} datasets and all other settings")
+    print(
+        f"\nunchanged: {counted(others, 'other model')}, {counted(len(old.datasets), 'dataset')} and all other settings"
+    )
     _print_stages(stale_stages(project, *(YAML(typ="safe").load(text) for text in (change.old, change.new))), model)
     _note_unfit_space(project, change.config)
 

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from penstock.core import console
 from penstock.core.errors import ConfigError, first_line
+from penstock.core.plurals import counted
 from penstock.search.results import Results
 from penstock.search.search_job import SearchJob
 from penstock.search.status import settings_text
@@ -21,7 +22,9 @@ def show_plan(job: SearchJob, storage: str) -> None:
     with open_storage(storage) as opened:
         study = load_study(opened, job.study) if job.study in studies_of(opened, job.model) else None
         finished = len(study.finished(job.count)) if study else 0
-        console.output.print(f"study {job.study}: {finished} of {job.count} trials are finished", markup=False)
+        console.output.print(
+            f"study {job.study}: {finished} of {counted(job.count, 'trial is', 'trials are')} finished", markup=False
+        )
         if job.is_grid:
             _show_grid(job, known, Results(opened.engine))
         else:
@@ -55,9 +58,10 @@ def _remark(job: SearchJob, values: dict[str, object], known: dict[str, Training
 def _show_search(job: SearchJob, left: int, known: dict[str, TrainingResult]) -> None:
     ranges = {key: _range(values) for key, values in job.settings.model_dump(mode="json")["space"].items()}
     console.output.print(f"{left} to choose by TPE from: {settings_text(ranges)}", markup=False)
-    count = "1 training" if len(known) == 1 else f"{len(known)} trainings"
     text = "a trial with the same settings and code as one of them takes its score"
-    console.output.print(f"known: {count} of {job.model} on these data in MLflow; {text}", markup=False)
+    console.output.print(
+        f"known: {counted(len(known), 'training')} of {job.model} on these data in MLflow; {text}", markup=False
+    )
 
 
 def _range(values: object) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from penstock.core import console
 from penstock.core.errors import ConfigError
+from penstock.core.plurals import counted
 from penstock.search import studies
 from penstock.search.claims import Claims, Holder, worker_name
 from penstock.search.search_job import SearchJob
@@ -153,7 +154,7 @@ def print_winner(study: Study) -> None:
     console.stage_line("best", study.name, f"trial {best.number}: validation {name} {best.values[0]:.4f}  ({settings})")
     scores = winner["seeds"]
     if len(scores) > 1:
-        text = f"{mean(scores):.4f} ± {stdev(scores):.4f} over {len(scores)} more seeds"
+        text = f"{mean(scores):.4f} ± {stdev(scores):.4f} over {counted(len(scores), 'more seed')}"
         console.note(f"validation {name} {text}, from {min(scores):.4f} to {max(scores):.4f}")
 
 

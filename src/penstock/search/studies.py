@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from penstock.config.params import Config
 from penstock.core.errors import ConfigError, nearest
+from penstock.core.plurals import counted
 from penstock.io.files import canonical_hash
 from penstock.io.provenance import Provenance, training_relevant_settings
 from penstock.tracking.metric_names import SCORES, Score
@@ -119,7 +120,8 @@ class Study:
             return "no trial has finished; run `penstock sweep` again"
         reasons = Counter(trial.user_attrs.get(REASON, "pruned") for trial in finished)
         listed = "; ".join(f"{number}: {reason}" for reason, number in reasons.most_common(MOST_REASONS))
-        return f"none of {len(finished)} trials has a score ({listed}); change the space, the pruner or the settings"
+        trials = counted(len(finished), "trial")
+        return f"none of {trials} has a score ({listed}); change the space, the pruner or the settings"
 
     def _rank(self, trial: FrozenTrial) -> tuple[float, float, int]:
         score = trial.values[0]

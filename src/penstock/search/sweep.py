@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from penstock.core import console
 from penstock.core.errors import ConfigError, SearchError
+from penstock.core.plurals import counted
 from penstock.core.signals import Interrupted, interrupt_at_once
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.orchestration.resources import shares_of_gpus
@@ -165,8 +166,9 @@ def _seed_metrics(scores: list[float]) -> dict[str, float]:
 
 def _left_text(progress: SearchProgress) -> str:
     left = progress.job.count - len(progress.study.finished(progress.job.count))
-    trials = "1 trial is" if left == 1 else f"{left} trials are"
-    return f"{trials} to be finished" if left else "seeds of the winner are to be trained"
+    return (
+        f"{counted(left, 'trial is', 'trials are')} to be finished" if left else "seeds of the winner are to be trained"
+    )
 
 
 @contextmanager
@@ -182,8 +184,7 @@ def _plan_text(job: SearchJob, study: Study, jobs: int) -> str:
     finished = len(study.finished(job.count))
     kind = "grid" if job.is_grid else f"TPE, pruner {job.settings.pruner}"
     done = f", {finished} of them finished" if finished else ""
-    workers = "1 worker" if jobs == 1 else f"{jobs} workers"
-    return f"study {study.name}: {job.count} trials{done} ({kind}), {workers}"
+    return f"study {study.name}: {counted(job.count, 'trial')}{done} ({kind}), {counted(jobs, 'worker')}"
 
 
 def _require_same_search(study: Study, job: SearchJob) -> None:

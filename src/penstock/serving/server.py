@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from penstock.core.cpu import usable_cores
+from penstock.core.plurals import counted
 from penstock.serving.access_log import AccessLog
 from penstock.serving.app import create_app
 from penstock.serving.http.listener import Listener
@@ -89,7 +90,7 @@ def _print_models(repository: Repository, config: ServerConfig) -> None:
         unvalidated = "" if model.is_validated else "  NOT VALIDATED"
         shown = one_line(name)
         print(f"{shown:<24} version {model.version}  POST /v2/models/{shown}/infer  or  /predict/{shown}{unvalidated}")
-    print(f"{config.num_workers} workers on {usable_cores()} CPU cores")
+    print(f"{counted(config.num_workers, 'worker')} on {counted(usable_cores(), 'CPU core')}")
     print(f"listening on {config.scheme}://{config.address(config.port)}", flush=True)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import PenstockError
+from penstock.core.plurals import counted
 from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.errors import InputError
 from penstock.serving.runtime.model import ServedModel
@@ -107,12 +108,12 @@ class _Comparison:
             return ""
         place = tuple(int(index) for index in np.argwhere(wrong)[0])
         ours, theirs = output[place].item(), reference[place].item()
-        count = f"{int(wrong.sum())} of {wrong.size} values differ"
+        count = f"{int(wrong.sum()):,} of {counted(wrong.size, 'value differs', 'values differ')}"
         return f"{self.name}: {count}{self._by()}; at {list(place)} the model has {ours!r}, the reference {theirs!r}"
 
     def agreement(self) -> str:
         """Return what agrees."""
-        return f"{self.name}: {self.output.size} values agree{self._by()}"
+        return f"{self.name}: {counted(self.output.size, 'value agrees', 'values agree')}{self._by()}"
 
     def _equal(self, tolerance: Tolerance) -> NDArray[np.bool_]:
         if not self._is_float:

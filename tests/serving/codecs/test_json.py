@@ -109,7 +109,7 @@ def test_unaligned_binary_numbers_are_read(fractions):
             "expected 16 bytes for the shape [2, 2], not 8",
         ),
         (request_of([numbers_tensor(1, parameters={"binary_data_size": True})], ROW), "not True"),
-        (request_of([numbers_tensor(1, parameters={"binary_data_size": 8})], ROW + b"!"), "1 bytes after its tensors"),
+        (request_of([numbers_tensor(1, parameters={"binary_data_size": 8})], ROW + b"!"), "1 byte after its tensors"),
         (
             request_of([numbers_tensor(1, data=tiny_models.GOOD, parameters={"binary_data_size": 8})], ROW),
             "data are bytes",

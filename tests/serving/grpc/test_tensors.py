@@ -87,10 +87,13 @@ TEXT = {"name": "text", "datatype": "BYTES", "shape": [1]}
         (call_of(FOUR | {"shape": [-4]}, raw=[b"1234"]), "inputs.0.shape: expected sizes like [-1], not [-4]"),
         (
             call_of(FOUR | {"shape": [2**60]}, raw=[b"1234"]),
-            f"inputs.0: expected {2**60} bytes for the shape [{2**60}], not 4",
+            f"inputs.0: expected {2**60:,} bytes for the shape [{2**60}], not 4",
         ),
         (call_of(FOUR, raw=[b"123"]), "inputs.0: expected 4 bytes for the shape [4], not 3"),
-        (call_of(FOUR | {"contents": {"uint_contents": [1]}}), "inputs.0.contents: 1 values do not fill the shape [4]"),
+        (
+            call_of(FOUR | {"contents": {"uint_contents": [1]}}),
+            "inputs.0.contents: 1 value does not fill the shape [4]",
+        ),
         (
             call_of(FOUR | {"contents": {"uint_contents": [1]}}, raw=[b"1234"]),
             "remove it; the request has raw_input_contents",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from penstock.config.data import DatasetConfig, SplitConfig
 from penstock.config.targets import class_names
 from penstock.core.errors import WrongSettingError
+from penstock.core.plurals import counted
 from penstock.data.preprocessing.fingerprints import is_new
 from penstock.data.preprocessing.parts import PartRows
 from penstock.data.sources.rows import part_for
@@ -138,7 +139,9 @@ def _divide_by_time(
     threshold = np.sort(times)[len(rows) - max(1, round(len(rows) * share))]
     is_later = times >= threshold
     if is_later.all():
-        raise WrongSettingError("split.time", f"{len(rows)} rows are not enough, or too many have the same time")
+        raise WrongSettingError(
+            "split.time", f"{counted(len(rows), 'row is', 'rows are')} not enough, or too many have the same time"
+        )
     return rows[~is_later], rows[is_later]
 
 
@@ -178,7 +181,8 @@ def _blocks_of_time(times: NDArray[Any], folds: int) -> NDArray[np.int8]:
     distinct, first, number = np.unique(np.sort(times), return_index=True, return_inverse=True)
     if len(distinct) < folds:
         raise WrongSettingError(
-            "split.folds", f"{folds} folds need as many times; there are {len(distinct)} outside test"
+            "split.folds",
+            f"{folds} folds need as many times; {counted(len(distinct), 'time is', 'times are')} outside test",
         )
     ideal = first * folds // len(times)
     # Every block has a time of its own, even where many rows share one.
@@ -199,7 +203,8 @@ def _random_folds(rows: NDArray[np.int64], part: PartRows, settings: DatasetConf
     split = settings.split
     group_of_row, first = group_numbers(rows, part, split)
     if split.group is not None and len(first) < split.folds:
-        raise WrongSettingError("split.folds", f"{split.folds} folds need as many groups; there are {len(first)}")
+        groups = counted(len(first), "group is", "groups are")
+        raise WrongSettingError("split.folds", f"{split.folds} folds need as many groups; {groups} outside test")
     classes = strata(rows[first], part, settings)
     kind = RepeatedKFold if classes is None else RepeatedStratifiedKFold
     splitter = kind(n_splits=split.folds, n_repeats=split.repeats, random_state=split.seed)

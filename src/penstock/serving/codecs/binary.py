@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.core.plurals import counted
 from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.errors import InputError
 
@@ -31,7 +32,7 @@ def array_from_bytes(content: memoryview, spec: TensorSpec, shape: list[int], wh
         return np.array(_texts(content, count, where), dtype=object).reshape(shape)
     expected = count * spec.dtype.itemsize
     if len(content) != expected:
-        raise InputError(f"{where}: expected {expected} bytes for the shape {shape}, not {len(content)}")
+        raise InputError(f"{where}: expected {counted(expected, 'byte')} for the shape {shape}, not {len(content)}")
     if spec.datatype == "BOOL" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
         raise InputError(f"{where}: expected a byte of 0 or 1 for each BOOL")
     return np.require(np.frombuffer(content, spec.dtype.newbyteorder("<")).reshape(shape), spec.dtype, "A")
@@ -47,7 +48,7 @@ def _texts(content: memoryview, count: int, where: str) -> list[str]:
         texts.append(_text(content[start + LENGTH_BYTES : end], where, len(texts)))
         start = end
     if len(texts) != count:
-        raise InputError(f"{where}: expected {count} texts for the shape, not {len(texts)}")
+        raise InputError(f"{where}: expected {counted(count, 'text')} for the shape, not {len(texts)}")
     return texts
 
 

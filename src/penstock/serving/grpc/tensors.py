@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
+from penstock.core.plurals import counted
 from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes, bytes_from_array
 from penstock.serving.codecs.json import array_from_values
@@ -163,7 +164,7 @@ def _typed(contents: InferTensorContents, spec: TensorSpec, shape: list[int], wh
         raise InputError(f"{where}: {spec.datatype} belongs in {field}, not in {others[0]}")
     values = list(getattr(contents, field))
     if len(values) != prod(shape):
-        raise InputError(f"{where}: {len(values)} values do not fill the shape {shape}")
+        raise InputError(f"{where}: {counted(len(values), 'value does', 'values do')} not fill the shape {shape}")
     if spec.datatype == "BYTES":
         try:
             values = [value.decode() for value in values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from penstock.core.plurals import counted
 from penstock.serving.errors import InputError, PayloadTooLargeError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import Response
 
@@ -44,7 +45,7 @@ def decompress(body: bytes, encoding: bytes, max_size: int) -> bytes:
         raise InputError(f"the body is not {encoding.decode()}: it ends too early")
     # Several members of gzip are valid, but a body of many small ones would take seconds.
     if left := len(decompressor.unused_data):
-        raise InputError(f"the body has {left} bytes after its {encoding.decode()} data; send one member")
+        raise InputError(f"the body has {counted(left, 'byte')} after its {encoding.decode()} data; send one member")
     return content
 
 

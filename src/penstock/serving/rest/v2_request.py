@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from penstock.core.plurals import counted
 from penstock.serving.codecs import base64
 from penstock.serving.codecs.binary import array_from_bytes
 from penstock.serving.codecs.json import FEW_VALUES, array_from_values
@@ -73,7 +74,7 @@ def parse(request: Request, model: Signature) -> InferenceRequest:
         if parameters and parameters.get("content_type") == base64.CONTENT_TYPE:
             inputs[spec.name] = base64.texts_from_base64(inputs[spec.name], spec, where)
     if rest:
-        raise InputError(f"the body has {len(rest)} bytes after its tensors")
+        raise InputError(f"the body has {counted(len(rest), 'byte')} after its tensors")
     if len(body) == 1:
         return InferenceRequest(inputs, None, model.default_outputs, None)
     return InferenceRequest(inputs, _id(body), _outputs(body, model), _timeout(body))
@@ -151,7 +152,7 @@ def _from_json(data: object, spec: TensorSpec, shape: list[int], where: str, tex
         raise InputError(f"{where}.data: expected a list")
     flat = _flat(data, where) if data and isinstance(data[0], list) else data
     if len(flat) != prod(shape):
-        raise InputError(f"{where}.data: {len(flat)} values do not fill the shape {shape}")
+        raise InputError(f"{where}.data: {counted(len(flat), 'value does', 'values do')} not fill the shape {shape}")
     check_bools = len(flat) <= FEW_VALUES or _may_have_bools(text)
     return array_from_values(flat, spec, check_bools=check_bools).reshape(shape)
 

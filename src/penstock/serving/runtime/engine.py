@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import NamedTuple, TypeVar
 
+from penstock.core.plurals import counted
 from penstock.serving.codecs.tensors import Tensors
 from penstock.serving.errors import (
     INTERNAL_ERROR,
@@ -261,7 +262,7 @@ class Engine:
         if before + request.queue_weight > self.config.max_queue_size:
             seconds = math.ceil(before * queue.model.policy.seconds_per_row / self._workers.count)
             raise OverloadedError(
-                f"{queue.model.name}: {queue.requests.rows} rows are in the queue already",
+                f"{queue.model.name}: {counted(queue.requests.rows, 'row is', 'rows are')} in the queue already",
                 min(seconds, MAX_RETRY_AFTER),
             )
         queue.requests.add(request)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from penstock.core.plurals import counted
 from penstock.serving.errors import OverloadedError
 from penstock.serving.runtime.timeouts import with_timeout
 
@@ -52,7 +53,7 @@ class ImageDecoder:
 
     async def _wait(self) -> None:
         if self._queue_size >= self._max_queue_size:
-            raise OverloadedError(f"{self._queue_size} images are in the queue already")
+            raise OverloadedError(f"{counted(self._queue_size, 'image is', 'images are')} in the queue already")
         self._queue_size += 1
         try:
             await self._free.acquire()

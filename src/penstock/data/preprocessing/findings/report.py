@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.core.plurals import counted
 from penstock.data.preprocessing.findings.constants import constant_columns
 from penstock.data.preprocessing.findings.leaks import leak_suspects
 from penstock.data.preprocessing.findings.sample import Sample, learnable, shortened, take, target_names
@@ -56,7 +57,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     if count:
         first = found["label_suspects"]["most_suspect"][0]
         yield (
-            f"suspect labels: {count:,} in {found['rows']:,} rows; the most suspect one is {first['place']}: "
+            f"suspect labels: {count:,} in {counted(found['rows'], 'row')}; the most suspect one is {first['place']}: "
             f"{first['target']} {first['given']}, rather {first['suggested']}"
         )
     for reason in found["skipped"]:

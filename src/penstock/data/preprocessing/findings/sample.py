@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.core.plurals import counted
 from penstock.data.preprocessing.findings.features import features, pixels
 from penstock.io.dataset_info import DatasetInfo
 from penstock.io.processed_dataset import ProcessedDataset
@@ -85,7 +86,7 @@ def learnable(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], lis
     The targets are columns of the labels; a class has one, 0. Where there are any, the rows are of two folds or more.
     """
     if len(sample) < FEWEST_ROWS:
-        return sample, [], [f"{len(sample)} rows outside test; {FEWEST_ROWS} are needed"]
+        return sample, [], [f"{counted(len(sample), 'row')} outside test; {FEWEST_ROWS} are needed"]
     learned = _frequent_classes if info.target == "class" else _varying_targets
     rows, targets, skipped = learned(sample, info)
     if targets and len(np.unique(rows.folds)) == 1:
