@@ -116,6 +116,12 @@ def test_a_mistake_is_one_line(project, text, problem):
     assert "\n" not in str(raised.value)
 
 
+def test_the_other_name_of_lightning_has_a_hint(project):
+    (project / "my_models.py").write_text("import lightning.pytorch as pl")
+    with pytest.raises(OwnCodeError, match=r"^my_models\.py:1: .*; write `import pytorch_lightning`$"):
+        built()
+
+
 def test_a_missing_file_and_an_unknown_setting_are_named(project):
     with pytest.raises(OwnCodeError, match=r"^other\.py: no such file$"):
         built(path="other.py:build")

@@ -166,6 +166,8 @@ def test_rows_of_an_int8_model_run_one_by_one(predict):
             "rows.csv:1: penguins has no column 'body_masse'; did you mean 'bo",
         ),
         ("penguins", PENGUINS.replace("island", "sea"), "rows.csv:1: penguins has no column 'sea'"),
+        ("penguins", "1 fish\n2 fish\n", "rows.csv:1: expected a header with the columns of penguins (bill_length, "),
+        ("echo", "A great film.\nNot so great.\n", "columns of echo (text), not 'A great film.'"),
         ("penguins", "sex\nmale\n", "rows.csv:1: missing: bill_length, island; the header has sex"),
         ("penguins", PENGUINS.replace("sex", "island"), "rows.csv:1: the header has the column 'island' twice"),
         ("penguins", PENGUINS.replace(",", ";"), "the header is one field, 'bill_length;body_mass;island;sex'; give"),
@@ -243,13 +245,30 @@ def test_one_row_by_name_or_by_place(folder, capsys):
         ([], "give either one row, or --csv FILE"),
         (["--csv", "rows.csv", "--sep", "ab"], "'ab' is not one character"),
         (["--csv", "rows.csv", "--encoding", "latin-7000"], "'latin-7000' is no encoding"),
+        (["--csv", "rows.jsonl"], "rows.jsonl: JSON; --csv takes text with a header and separated columns; convert it"),
+        (["--csv", "rows.parquet"], "rows.parquet: a Parquet file; --csv takes text with a header"),
+        (
+            ["--csv", "left.png"],
+            "left.png: an image; --csv takes text with a header and separated columns; give one",
+        ),
         (["--csv", "missing.csv"], "missing.csv: No such file or directory"),
     ],
 )
-def test_a_wrong_command_line_is_an_error(folder, capsys, words, says):
+def test_a_wrong_command_line_is_an_error(folder, tmp_path, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"island": "Dream"}\n')
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1\x15\x04")
+    Image.new("L", (28, 28)).save(tmp_path / "left.png")
     with pytest.raises(SystemExit) as ended:
         main(["predict", f"{folder / 'penguins'}.onnx", *words, "--allow-unvalidated"])
     assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_several_images_are_answered_with_the_way_to_give_many(folder, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", f"{folder / 'sides'}.onnx", "a.png", "b.png", "--allow-unvalidated"])
+    says = "sides: expected one image, not 2; --csv FILE takes many: a CSV file with the column `pixels`, their paths"
     assert says in capsys.readouterr().err
 
 

@@ -77,8 +77,8 @@ def test_the_folder_of_a_model_may_be_the_working_directory(files, monkeypatch):
         (["empty"], "empty: no validated models; run `penstock repro` to create them, or name an ONNX file"),
         (
             [],
-            ": not in {} nor above it; run from inside a Penstock project, or name what to serve: "
-            "`penstock serve FILE.onnx`",
+            ": not in {} nor above it; run from inside a Penstock project (`penstock init` makes one), or name what to "
+            "serve: `penstock serve FILE.onnx`",
         ),
     ],
 )

@@ -19,6 +19,8 @@ from penstock.core.errors import OwnCodeError, PenstockError, nearest
 
 INSTALLED = {"site-packages", "dist-packages"}
 PENSTOCK = ("pipelines/", "src/penstock/")  # of a clone
+# Packages that have the same content under another name, and the name that is installed with Penstock.
+OTHER_NAMES = {"lightning": "pytorch_lightning"}
 
 
 @contextmanager
@@ -44,7 +46,12 @@ def own_errors(root: Path, shown: str = "") -> Iterator[None]:
             place = _last_line(root, error) or shown
         if not place:
             raise
-        raise OwnCodeError(f"{place}: {type(error).__name__}: {problem}") from None
+        raise OwnCodeError(f"{place}: {type(error).__name__}: {problem}{_hint(error)}") from None
+
+
+def _hint(error: BaseException) -> str:
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return f"; write `import {OTHER_NAMES[missing]}`" if missing in OTHER_NAMES else ""
 
 
 def named_place(root: Path, error: Exception) -> tuple[str, str]:

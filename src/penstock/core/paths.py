@@ -31,7 +31,9 @@ class Project:
         for folder in (start, *start.parents):
             if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
                 return cls(folder)
-        raise ConfigError(f"params.yaml: not in {start} nor above it; run from inside a Penstock project")
+        raise ConfigError(
+            f"params.yaml: not in {start} nor above it; run from inside a Penstock project (`penstock init` makes one)"
+        )
 
     @property
     def original(self) -> Project:

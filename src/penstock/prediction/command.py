@@ -22,9 +22,12 @@ def add_predict_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     add = predict.add_argument
     add("model", help="name of the model, or path of an ONNX file")
     add(
-        "input", nargs="*", help="one row: values in the order of the columns or COLUMN=VALUE, a text, or an image file"
+        "input",
+        nargs="*",
+        help="one row: values in the order of the columns or COLUMN=VALUE, a text, or an image file",
     )
-    add("--csv", metavar="FILE", help="predict every row of a CSV file with a header; `-` is standard input")
+    rows = "predict every row of a CSV file with a header (no other format; of images, their paths)"
+    add("--csv", metavar="FILE", help=f"{rows}; `-` is standard input")
     add("--output", type=Path, metavar="FILE", help="write the rows and their answers to a file (default: print them)")
     add("--sep", type=_separator, default=",", help="separator of the fields, `tab` for TSV (default: a comma)")
     add("--encoding", type=_encoding, default="utf-8-sig", help="encoding of the CSV file (default: UTF-8)")

@@ -19,6 +19,16 @@ STDIN = "-"
 MAX_FIELD_SIZE = 16 * 2**20  # characters; a quote that is not closed takes no more memory
 # How Python marks a byte that is not of the encoding.
 NOT_DECODED = re.compile("[\udc80-\udcff]")
+# The first bytes of files that are no CSV, and what they are.
+OTHER_FILES = {
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip or Excel file",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"{": "JSON",
+    b"[": "JSON",
+}
 OTHER_SEPARATORS = ",;\t|"
 
 
@@ -112,7 +122,7 @@ def open_csv(path: str, form: CsvFormat) -> Iterator[CsvFile]:
     """Open a CSV file, or standard input.
 
     Raises:
-        ConfigError: There is no such file, or it has no header.
+        ConfigError: There is no such file, it is of another kind, or it has no header.
     """
     if path == STDIN:
         text = io.TextIOWrapper(sys.stdin.buffer, form.encoding, "surrogateescape", newline="")
@@ -120,8 +130,18 @@ def open_csv(path: str, form: CsvFormat) -> Iterator[CsvFile]:
         text.detach()
         return
     try:
-        file = Path(path).open(encoding=form.encoding, errors="surrogateescape", newline="")  # noqa: SIM115  (closed below)
+        file = Path(path).open("rb")  # noqa: SIM115  (closed below)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     with file:
-        yield CsvFile(path, file, form)
+        first = file.peek()
+        if kind := next((kind for start, kind in OTHER_FILES.items() if first.startswith(start)), None):
+            raise ConfigError(f"{path}: {kind}; --csv takes text with a header and separated columns; {_remedy(kind)}")
+        with io.TextIOWrapper(file, form.encoding, "surrogateescape", newline="") as text:
+            yield CsvFile(path, text, form)
+
+
+def _remedy(kind: str) -> str:
+    if kind == "an image":
+        return "give one image without --csv, or a CSV file with the paths of many"
+    return "convert it to CSV"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from penstock.core.errors import nearest
@@ -10,6 +11,8 @@ from penstock.core.plurals import counted
 from penstock.prediction.csv_file import CsvFile
 from penstock.serving.runtime.columns import Column, has_names
 from penstock.serving.runtime.model import ServedModel
+
+MAX_SHOWN = 60  # characters of a line that is no header
 
 
 def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list[int | None]:
@@ -38,6 +41,9 @@ def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list
                 1, f"{model.name} takes {counted(len(columns), 'number')} in their order, and the header has {count}"
             )
         return list(range(len(columns)))
+    if found and not any(place is not None for place in found):
+        shown = textwrap.shorten(", ".join(file.header), MAX_SHOWN, placeholder=" ...")
+        raise file.error(1, f"expected a header with the columns of {model.name} ({_names(columns)}), not '{shown}'")
     unknown = [name for place, name in enumerate(file.header) if place not in found]
     if unknown and not extra_columns:
         hint = nearest(unknown[0], [column.name for column in columns])

@@ -47,6 +47,9 @@ def _values(model: ServedModel, words: Sequence[str]) -> list[str | None]:
         return [" ".join(words)]
     if all("=" in word for word in words):
         return _by_name(model, dict(word.split("=", 1) for word in words))
+    if len(names) == 1 and len(words) > 1:
+        path = f"a CSV file with the column `{names[0]}`, their paths"
+        raise ConfigError(f"{model.name}: expected one image, not {len(words)}; --csv FILE takes many: {path}")
     if len(words) != len(names):
         shown = f": {', '.join(names)}" if has_names(model.columns) else ""
         raise ConfigError(f"{model.name}: expected {counted(len(names), 'value')}, not {len(words)}{shown}")
