@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import chdir, contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -21,6 +22,7 @@ from benchmarks.own_data import EMPTY
 from benchmarks.own_sets import write_set
 from penstock.cli import main
 from penstock.io.files import read_json
+from penstock.new.project import init_project
 from tests.conftest import REPOSITORY
 from tests.helpers.processes import answers, free_port, wait_until
 from tests.helpers.small_project import SmallProject
@@ -117,6 +119,30 @@ def test_a_folder_of_colour_images_becomes_a_file_that_takes_rgb(changed_run):
 
 
 @pytest.mark.slow
+def test_a_data_file_that_dvc_keeps_reaches_a_clone(tmp_path, monkeypatch):
+    """The commands of "Data in git", with a remote and a clone."""
+    project, clone = tmp_path / "project", tmp_path / "clone"
+    init_project(project)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    for number in range(60):
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+    main(["new", "dataset", "photos", "--from", str(tmp_path / "photos")])
+    text = PAGE.read_text().split("### Data in git\n")[1].split("\n## ")[0]
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["dvc", "remote", "add", "-d", "store", str(tmp_path / "store")], *commands_of(text)):
+        subprocess.run(command, check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "all"], check=True)
+    subprocess.run([*git, "clone", "-q", project, clone], check=True)
+    assert not (clone / "data/own/photos.zip").exists()
+    subprocess.run(["dvc", "pull", "data/own/photos.zip"], cwd=clone, check=True)
+    subprocess.run(["dvc", "repro", "download@photos"], cwd=clone, check=True)
+    assert (clone / "data/raw/photos/photos.zip").is_file()
+
+
 def test_a_regression_is_trained_validated_and_compared(changed_run):
     report, _ = run_section(changed_run, "Numbers: a regression", "diabetes")
     assert report["test"]["r2"] > report["baseline"]["r2"] - 0.01
