@@ -28,9 +28,9 @@ def fetch(config, tmp_path):
     """Download a dataset of one file from the given official URLs and mirrors; return the fetched files."""
     template = config.dataset("mnist")
 
-    def fetch(*official, mirrors=(), attempts=3, timeout=2, content=CONTENT):
+    def fetch(*official, mirrors=(), attempts=3, timeout=2, content=CONTENT, own_folder=None):
         file = FileConfig(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        dataset = template.model_copy(update={"urls": official, "files": {NAME: file}})
+        dataset = template.model_copy(update={"urls": official, "folder": own_folder, "files": {NAME: file}})
         settings = DownloadConfig(mirrors=mirrors, attempts=attempts, pause_seconds=PAUSE, timeout_seconds=timeout)
         folders = {"folder": tmp_path / "raw", "scratch": tmp_path / "scratch", "root": tmp_path}
         return list(download("mnist", dataset, settings, **folders))
@@ -59,6 +59,20 @@ def test_folder_mirror_takes_precedence_over_official_urls(fetch, files, tmp_pat
         fetch(official.address, mirrors=("not/there", "mirror"))
     assert official.requests == []
     assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
+
+
+def test_a_file_of_ones_own_that_is_edited_or_not_here_names_the_command(fetch, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / f"{NAME}.dvc").touch()
+    with pytest.raises(DownloadError, match=rf"; `dvc pull own/{NAME}` brings it$"):
+        fetch(own_folder="own")
+    (own / NAME).write_bytes(CONTENT[1:])
+    with pytest.raises(DownloadError, match=r"; after an edit, `penstock update mnist` takes the file as it is now$"):
+        fetch(own_folder="own")
+    (own / NAME).write_bytes(CONTENT)
+    (fetched,) = fetch(own_folder="own")
+    assert fetched.source == f"own/{NAME}"
 
 
 def test_mirror_can_be_a_url(fetch):

@@ -143,6 +143,7 @@ def test_a_data_file_that_dvc_keeps_reaches_a_clone(tmp_path, monkeypatch):
     assert (clone / "data/raw/photos/photos.zip").is_file()
 
 
+@pytest.mark.slow
 def test_a_regression_is_trained_validated_and_compared(changed_run):
     report, _ = run_section(changed_run, "Numbers: a regression", "diabetes")
     assert report["test"]["r2"] > report["baseline"]["r2"] - 0.01

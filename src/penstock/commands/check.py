@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 
 if TYPE_CHECKING:
     from penstock.config.params import Config
@@ -35,7 +36,8 @@ def _check(chosen: argparse.Namespace) -> None:
     require_current_own_code(project, config)
     if changed := [*changed_files(config.datasets, project.root)]:
         raise ConfigError("\n".join(changed))
-    counts = f"{len(config.datasets)} datasets, {len(config.models)} models and {len(config.tuned)} tuned ones"
+    models = f"{counted(len(config.models), 'model')} and {counted(len(config.tuned), 'tuned one')}"
+    counts = f"{counted(len(config.datasets), 'dataset')}, {models}"
     print(f"{project.params.name}: {counts}, no mistakes", flush=True)
     for name in chosen.model:
         _check_model(project, config, name)

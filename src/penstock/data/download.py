@@ -110,9 +110,13 @@ class _Transfer:
                 return Fetched(self.name, source)
         listed = "; ".join(reasons)
         problem = f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}"
-        if own_folder is not None and (root / own_folder / self.name).is_file():
-            problem += f"; after an edit, `penstock update {self.dataset}` takes the file as it is now"
-        raise DownloadError(problem)
+        raise DownloadError(problem if own_folder is None else problem + self._remedy(root, Path(own_folder)))
+
+    def _remedy(self, root: Path, own_folder: Path) -> str:
+        path = own_folder / self.name
+        if (root / path).is_file():
+            return f"; after an edit, `penstock update {self.dataset}` takes the file as it is now"
+        return f"; `dvc pull {path}` brings it" if (root / f"{path}.dvc").is_file() else ""
 
     def _unfinished(self, source: str) -> Path:
         """Return the path of the incomplete file. Each source has its own, because its bytes can differ."""

@@ -20,6 +20,7 @@ from penstock.core.console import format_metrics, stage_line
 from penstock.core.errors import GateError, MissingFileError, OwnCodeError, WrongSettingError, first_line
 from penstock.core.own_code import own_errors
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.data.sources.read import read_batches
 from penstock.evaluation.parity import in_deviations, max_abs_diff, network_outputs
 from penstock.evaluation.session import Outputs, onnx_outputs, open_model
@@ -75,7 +76,8 @@ def check_model(project: Project, config: Config, name: str) -> None:
         raise GateError("\n".join(f"{name}: {problem}" for problem in problems))
     score = format_metrics({fitted.score: _score(fitted)})
     sizes = ", ".join(map(str, BATCH_SIZES))
-    stage_line("check", name, f"{score} on {len(sample.raw)} training rows; the exported file agrees at batch {sizes}")
+    rows = counted(len(sample.raw), "training row")
+    stage_line("check", name, f"{score} on {rows}; the exported file agrees at batch {sizes}")
 
 
 def _plain(setup: TrainingSetup) -> TrainingSetup:

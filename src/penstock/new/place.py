@@ -14,6 +14,7 @@ import httpx
 from penstock.core.errors import ConfigError, DownloadError
 from penstock.core.network import open_client, set_variables
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.io.files import atomic_write
 
 OWN_FILES = Path("data") / "own"
@@ -63,7 +64,8 @@ def _packed(project: Project, name: str, folder: Path) -> PlacedFile:
     path = project.root / OWN_FILES / f"{name}.zip"
     if path.exists():
         raise ConfigError(f"{project.shown(path)}: exists already; remove it, or choose another name")
-    note = f"{pack(folder, path)} files were packed as {project.shown(path)}"
+    files = counted(pack(folder, path), "file was", "files were")
+    note = f"{files} packed as {project.shown(path)}"
     return PlacedFile(path, {"folder": OWN_FILES.as_posix()}, note)
 
 

@@ -26,8 +26,8 @@ OTHER_FILES = {
     b"\x1f\x8b": "a gzip file",
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
-    b"{": "JSON",
-    b"[": "JSON",
+    b'{"': "JSON",
+    b'[{"': "JSON",
 }
 OTHER_SEPARATORS = ",;\t|"
 
