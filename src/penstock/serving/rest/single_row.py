@@ -18,9 +18,10 @@ from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.runtime.signature import Signature
 
-IMAGE_TYPES = ("image/", "multipart/form-data")
+IMAGE_TYPES = (b"image/", b"multipart/form-data")
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 """First bytes of an image, with which no JSON begins, and its media type."""
+FIRST_BYTES = tuple(SIGNATURES)
 BACKGROUNDS = ("dark", "light")
 INSTANCES = "instances"
 """Key of a list of rows."""
@@ -28,16 +29,20 @@ HINT = f'send several rows as {{"{INSTANCES}": [{{...}}, ...]}}'
 
 
 def is_image(request: Request) -> bool:
-    """Return whether the body is an image or a form with one."""
-    return _image_type(request).lower().startswith(IMAGE_TYPES)
+    """Return whether the body is an image, of whatever Content-Type, or a form with one."""
+    return _content_type(request).lower().startswith(IMAGE_TYPES) or request.body.startswith(FIRST_BYTES)
+
+
+def _content_type(request: Request) -> bytes:
+    return request.headers.get(b"content-type", b"")
 
 
 def _image_type(request: Request) -> str:
     """Return the Content-Type, or that of the first bytes: `curl --data-binary` sends an image as another type."""
-    named = request.headers.get(b"content-type", b"").decode("latin-1")
+    named = _content_type(request)
     if named.lower().startswith(IMAGE_TYPES):
-        return named
-    return next((seen for first, seen in SIGNATURES.items() if request.body.startswith(first)), named)
+        return named.decode("latin-1")
+    return next(seen for first, seen in SIGNATURES.items() if request.body.startswith(first))
 
 
 async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
