@@ -65,10 +65,13 @@ def test_a_file_of_ones_own_that_is_edited_or_not_here_names_the_command(fetch, 
     own = tmp_path / "own"
     own.mkdir()
     (own / f"{NAME}.dvc").touch()
-    with pytest.raises(DownloadError, match=rf"; `dvc pull own/{NAME}` brings it$"):
+    with pytest.raises(DownloadError, match=rf"; `dvc pull own/{NAME}` brings the declared file$"):
         fetch(own_folder="own")
     (own / NAME).write_bytes(CONTENT[1:])
-    with pytest.raises(DownloadError, match=r"; after an edit, `penstock update mnist` takes the file as it is now$"):
+    with pytest.raises(DownloadError, match=r"declared file, `penstock update mnist` records an edited file$"):
+        fetch(own_folder="own")
+    (own / f"{NAME}.dvc").unlink()
+    with pytest.raises(DownloadError, match=r"; `penstock update mnist` records an edited file$"):
         fetch(own_folder="own")
     (own / NAME).write_bytes(CONTENT)
     (fetched,) = fetch(own_folder="own")

@@ -125,9 +125,11 @@ def test_a_target_of_tiny_numbers_is_looked_at_as_any_other(look):
         assert [one["input"] for one in found["leak_suspects"]] == ["mass"]
 
 
-def test_one_column_of_noise_makes_few_labels_suspect(look):
+@pytest.mark.parametrize("columns", [["noise"], ["noise", "constant"], ["noise", "again"]])
+def test_one_column_of_noise_makes_few_labels_suspect(look, columns):
     generator = np.random.default_rng(0)
     table = pd.DataFrame({"noise": generator.normal(size=500), "target": generator.choice(["no", "yes"], 500)})
+    table = table.assign(constant=1.0, again=table["noise"])[[*columns, "target"]]
     found, _ = look(table, classes(table))
     assert found["label_suspects"]["count"] <= 10
 
@@ -173,7 +175,7 @@ def test_each_label_is_looked_at_alone(look):
     ("rows", "reasons"),
     [
         (40, ["32 rows outside test; 50 are needed"]),
-        (178, ["classes of fewer than 10 of the 110 rows: class_2"]),
+        (178, ["classes with fewer than 10 of the 110 rows: class_2"]),
     ],
 )
 def test_where_nothing_can_be_learned_the_reason_is_given(look, rows, reasons):

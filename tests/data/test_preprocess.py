@@ -286,7 +286,11 @@ def same_patient(lines):
             {"test": 0.2, "group": "patient"},
             r"^split\.group: all rows have the same",
         ),
-        ({"all": visits(12)}, {"test": 0.3, "group": "patient"}, r"^split\.folds: 3 folds need as many groups; "),
+        (
+            {"all": visits(12)},
+            {"test": 0.3, "group": "patient"},
+            r"^split\.folds: 3 folds need as many groups; only 2 ",
+        ),
         ({"all": visits(3)}, {"test": 0.3, "time": "day"}, r"^split\.(time|folds): "),
         ({"train": visits(30), "test": visits(9, first=28)}, {"group": "patient"}, r"^split\.group: 'p9' is in the pa"),
         (

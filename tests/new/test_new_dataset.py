@@ -141,7 +141,7 @@ def test_a_folder_for_each_class_is_packed_and_its_images_are_resized(project):
         (
             [["a", "y"], *([place * 0.5, "xy"[place % 2]] for place in range(20)), [1, "z"]],
             {},
-            "the class 'z' has 1 rows",
+            "the class 'z' has 1 row,",
         ),
         (
             [["a", "y"], *([place * 0.5, "x" if place else ""] for place in range(9))],

@@ -392,7 +392,7 @@ def test_a_missed_gate_fails_names_value_and_limit_and_registers_nothing(changed
     assert len(client.search_model_versions("name = 'iris_mlp'")) == len(before)
     assert not (changed_run.root / "models/iris_mlp/validation.json").exists()
     done = changed_run.run("penstock", "predict", "iris_mlp", "5", "3", "1", "0", check=False)
-    assert "has not passed its gates; `dvc repro register@iris_mlp`" in done.stdout
+    assert "has not passed its gates; `penstock repro register@iris_mlp`" in done.stdout
 
 
 def test_a_served_int8_file_that_is_no_smaller_fails_as_any_gate_does(changed_run):

@@ -25,7 +25,7 @@ def _check(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.config.own_code import require_current_own_code
     from penstock.core.errors import ConfigError
-    from penstock.data.own_files import changed_files
+    from penstock.data.declared_files import changed_files
     from penstock.orchestration.conflicts import require_no_conflicts
     from penstock.search.space import require_valid_spaces
 
@@ -34,9 +34,11 @@ def _check(chosen: argparse.Namespace) -> None:
     config = load_config(project.params)
     require_valid_spaces(project.params, config)
     require_current_own_code(project, config)
-    if changed := [*changed_files(config.datasets, project.root)]:
+    wanted = {config.model(name).dataset for name in chosen.model} or {*config.datasets}
+    datasets = {name: dataset for name, dataset in config.datasets.items() if name in wanted}
+    if changed := [*changed_files(datasets, project.root)]:
         raise ConfigError("\n".join(changed))
-    models = f"{counted(len(config.models), 'model')} and {counted(len(config.tuned), 'tuned one')}"
+    models = f"{counted(len(config.models), 'model')} and {counted(len(config.tuned), 'tuned model')}"
     counts = f"{counted(len(config.datasets), 'dataset')}, {models}"
     print(f"{project.params.name}: {counts}, no mistakes", flush=True)
     for name in chosen.model:

@@ -36,7 +36,7 @@ def _repro(chosen: argparse.Namespace) -> None:
     from penstock.config.loading import load_config
     from penstock.config.own_code import write_own_code
     from penstock.core.console import warn
-    from penstock.data.own_files import changed_files
+    from penstock.data.declared_files import changed_files
     from penstock.orchestration.dvc_patches import repair_locks
     from penstock.orchestration.openlineage import repro_events
     from penstock.orchestration.resources import stages_at_once

@@ -44,7 +44,7 @@ def listed_names(folders: Sequence[Path]) -> Iterator[str]:
 
 
 def missing_step(home: Path) -> str:
-    """Return which step a model of params.yaml has not passed, and the command; empty if none or no such model.
+    """Return a sentence about the step that a model of params.yaml lacks; empty if it lacks none, or is not listed.
 
     Args:
         home: Folder of the model, which need not exist.
@@ -53,20 +53,22 @@ def missing_step(home: Path) -> str:
     if project is None or not is_listed(home):
         return ""
     pipeline = "" if block == "models" else f"{block}/dvc.yaml:"
-    return _missing(project.model(home.name, block), f"`dvc repro {pipeline}register@{home.name}`")
+    return _missing(project.model(home.name, block), f"`penstock repro {pipeline}register@{home.name}`")
 
 
 def _missing(files: ModelFiles, command: str) -> str:
     if not files.onnx.is_file():
-        return f"not {'exported' if files.weights.is_file() else 'trained'} yet; run {command}"
+        if files.weights.is_file():
+            return f"not exported yet; run {command}"
+        return f"not here; {command} trains it, or `dvc pull` brings it from a remote"
     if files.validation.is_file():
         return ""
-    if not _is_measured(files):
+    if not _report_matches(files):
         return f"exported, but not validated yet; run {command}"
     return f"validated, but it has not passed its gates; {command} checks them, and names what it misses"
 
 
-def _is_measured(files: ModelFiles) -> bool:
+def _report_matches(files: ModelFiles) -> bool:
     """Return whether the validation report, which git keeps, is of the ONNX file that is here."""
     try:
         report = json.loads(files.validation_report.read_bytes())

@@ -24,6 +24,7 @@ from penstock.config.data import DatasetConfig, DownloadConfig, FileConfig
 from penstock.core import console
 from penstock.core.errors import ConfigError, DownloadError
 from penstock.core.network import open_client, set_variables
+from penstock.data.declared_files import remedy
 from penstock.data.sources.offline import OFFLINE_FILES
 from penstock.io.files import sha256
 
@@ -110,13 +111,8 @@ class _Transfer:
                 return Fetched(self.name, source)
         listed = "; ".join(reasons)
         problem = f"{self.dataset}: no source has {self.name} ({self.file.bytes} bytes): {listed}"
-        raise DownloadError(problem if own_folder is None else problem + self._remedy(root, Path(own_folder)))
-
-    def _remedy(self, root: Path, own_folder: Path) -> str:
-        path = own_folder / self.name
-        if (root / path).is_file():
-            return f"; after an edit, `penstock update {self.dataset}` takes the file as it is now"
-        return f"; `dvc pull {path}` brings it" if (root / f"{path}.dvc").is_file() else ""
+        advice = remedy(self.dataset, Path(own_folder) / self.name, root) if own_folder is not None else ""
+        raise DownloadError(f"{problem}; {advice}" if advice else problem)
 
     def _unfinished(self, source: str) -> Path:
         """Return the path of the incomplete file. Each source has its own, because its bytes can differ."""
@@ -208,9 +204,11 @@ class _Transfer:
 
 def _copy(path: Path, unfinished: Path) -> None:
     try:
-        shutil.copyfile(path, unfinished)
+        source = path.open("rb")
     except OSError as error:
         raise _SourceError(error.strerror or str(error)) from None
+    with source, unfinished.open("wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def _write(unfinished: Path, content: bytes) -> None:

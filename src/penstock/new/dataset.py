@@ -20,6 +20,7 @@ from penstock.config.targets import OUTPUTS
 from penstock.core.console import output, print_table
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
+from penstock.core.plurals import counted
 from penstock.data.sources import folder
 from penstock.data.sources.batch import SourceBatch
 from penstock.data.sources.images import decode
@@ -153,7 +154,8 @@ def _look(project: Project, request: Request) -> _Seen:
     wanted = request.target or (["label"] if file.settings["kind"] == "folder" else [])
     target = target_of(profiles, wanted)
     if "all" in rows and rows["all"] < FEWEST_ROWS:
-        raise ConfigError(f"{names['all']}: {rows['all']} rows; a split into parts and folds needs {FEWEST_ROWS}")
+        count = counted(rows["all"], "row")
+        raise ConfigError(f"{names['all']}: {count}; a split into parts and folds needs {FEWEST_ROWS}")
     return _Seen(request, parts, file, profiles, rows, target, [*notes, *target.notes])
 
 
@@ -203,7 +205,7 @@ def _entry(seen: _Seen) -> dict[str, Any]:
 def _description(inputs: Mapping[str, Any]) -> str:
     match inputs["kind"]:
         case "columns":
-            return f"a row of {len(inputs['columns'])} columns"
+            return f"a row of {counted(len(inputs['columns']), 'column')}"
         case "image":
             return "a colour image" if inputs.get("mode") == "rgb" else "a grey image"
         case _:
@@ -349,7 +351,8 @@ def _show(project: Project, seen: _Seen, dataset: Mapping[str, Any], model: str,
         output.print()
     for note in seen.notes:
         output.print(f"- {note}", markup=False)
-    rows = " + ".join(f"{count:,} rows" + (f" of {part}" if part != "all" else "") for part, count in seen.rows.items())
+    counts = {part: counted(count, "row") for part, count in seen.rows.items()}
+    rows = " + ".join(count if part == "all" else f"{count} of {part}" for part, count in counts.items())
     output.print(f"{project.params.name}: dataset {seen.request.name} ({rows}), model {model}; {project.shown(card)}")
     output.print("\nNext:")
     for command, meaning in (

@@ -98,14 +98,9 @@ def _downloaded(project: Project, name: str, url: str) -> PlacedFile:
     base, _, file = url.rpartition("/")
     if parts.query or parts.fragment or not file:
         raise ConfigError(f"--from {url}: the address must end with the name of the file, without ? and #")
-    path = working_folder(project, name) / file
+    path = project.scratch / "new" / name / file
     fetch(url, path)
     return PlacedFile(path, {"urls": [f"{base}/"]})
-
-
-def working_folder(project: Project, name: str) -> Path:
-    """Return the folder of the files that are looked at before they are taken."""
-    return project.scratch / "new" / name
 
 
 def fetch(url: str, path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import ConfigError, nearest
+from penstock.core.plurals import counted
 from penstock.io.cell_texts import TRUE
 from penstock.new.profile import ColumnProfile
 
@@ -92,9 +93,10 @@ def _classes(profile: ColumnProfile, notes: list[str]) -> Target:
     values = sorted(profile.values, key=_as_number) if profile.numbers else profile.values
     for value in values:
         if profile.counts[value] < ROWS_PER_CLASS:
+            count = counted(profile.counts[value], "row")
             raise ConfigError(
-                f"{profile.name}: the class '{value}' has {profile.counts[value]} rows, at least {ROWS_PER_CLASS} are "
-                "needed; merge it with another, or drop these rows"
+                f"{profile.name}: the class '{value}' has {count}, at least {ROWS_PER_CLASS} are needed; merge it with "
+                "another, or drop these rows"
             )
     settings = {"kind": "class", "column": profile.name, "classes": values}
     shares = [profile.counts[value] / profile.rows for value in values]

@@ -1,65 +1,27 @@
-"""`penstock update`: the files of a dataset, as they are now, become those that params.yaml describes."""
+"""`penstock update`: write size, hash and number of rows of a dataset's present files into params.yaml."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.config.data import DatasetConfig
 from penstock.config.loading import load_config
 from penstock.core.console import output
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, DownloadError
 from penstock.core.paths import Project
-from penstock.data.own_files import is_changed
+from penstock.data.declared_files import is_changed, remedy
 from penstock.data.sources.read import read_batches
-from penstock.io.files import sha256, write_text
-from penstock.new.card import file_line, rows_line
+from penstock.io.files import sha256
+from penstock.new.card import correct_card
 from penstock.new.params_file import Change
-from penstock.new.place import OWN_FILES, fetch, pack, working_folder
+from penstock.new.place import OWN_FILES, fetch, pack
 
 Entry = Mapping[str, int | str]
 """An entry of `files`: `bytes` and `sha256`."""
-
-
-@dataclass(frozen=True)
-class _Update:
-    """What has changed, for the data card and for people."""
-
-    project: Project
-    name: str
-    old: DatasetConfig
-    changed: Mapping[str, Entry]
-    rows: Mapping[str, int]
-
-    @property
-    def card(self) -> Path:
-        return self.project.root / OWN_FILES / f"{self.name}.md"
-
-    def correct_card(self) -> None:
-        """Write sizes, hashes and numbers of rows into the data card, if there is one."""
-        if not self.card.is_file():
-            return
-        text = self.card.read_text(encoding="utf-8")
-        text = text.replace(rows_line(self.old.checks.rows), rows_line(self.rows))
-        for name, entry in self.changed.items():
-            old = self.old.files[name]
-            line = file_line(name, int(entry["bytes"]), str(entry["sha256"]))
-            text = text.replace(file_line(name, old.bytes, old.sha256), line)
-        write_text(self.card, text)
-
-    def show(self) -> None:
-        """Print what has changed, and what to run next."""
-        for name, entry in self.changed.items():
-            output.print(f"{name}: {self.old.files[name].bytes:,} -> {entry['bytes']:,} bytes", markup=False)
-        for part, count in self.rows.items():
-            of_part = "" if part == "all" else f" of {part}"
-            output.print(f"rows{of_part}: {self.old.checks.rows.get(part, 0):,} -> {count:,}")
-        card = f"; look through {self.project.shown(self.card)}" if self.card.is_file() else ""
-        output.print(f"{self.project.params.name}: datasets.{self.name}{card}")
-        output.print("\nNext:")
-        output.print(f"  {f'dvc repro preprocess@{self.name}':<40} # checks the rows, and splits them", markup=False)
-        output.print(f"  {'penstock repro':<40} # runs all that depends on them", markup=False)
 
 
 def update_dataset(project: Project, name: str, source: str | None = None) -> None:
@@ -68,62 +30,82 @@ def update_dataset(project: Project, name: str, source: str | None = None) -> No
     Args:
         project: The project.
         name: Name of the dataset.
-        source: Folder to pack anew, in place of an archive of `penstock new dataset`. None reads the files of the
-            dataset, from its folder or its first URL.
+        source: Folder to pack again, for an archive of `penstock new dataset`. None reads the files of the dataset,
+            from its folder or its URLs.
 
     Raises:
-        ConfigError: There is no such dataset, folder or archive.
+        ConfigError: There is no such dataset, folder or archive; or params.yaml has changed meanwhile.
         DataFileError: A row is not as declared; the message names the file and the line.
         DownloadError: A file cannot be downloaded.
     """
     dataset = load_config(project.params).dataset(name)
-    if source is None:
-        folder = _present_files(project, name, dataset)
-    else:
-        archive = _archive(project, name, dataset)
-        folder = _packed(project, name, archive, Path(source))
-    changed = dict(_changed(dataset, folder))
+    archive = None if source is None else _archive(project, name, dataset)
+    with _present_files(project, name, dataset, source) as folder:
+        changed = dict(_changed(dataset, folder))
+        rows = _rows(dataset, folder) if changed or archive else dataset.checks.rows
+        settings = {"files": changed, "checks": {"rows": rows}} if changed else {}
+        change = Change.setting(project.params, "datasets", name, settings)
+        if archive:
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / archive.name, archive)
     if not changed:
-        output.print(f"{name}: its files are those of {project.params.name}; there is nothing to update")
+        output.print(f"{name}: its files are those of {project.params.name}")
         return
-    rows: dict[str, int] = {part: sum(map(len, read_batches(dataset, folder, part))) for part in dataset.source.parts}
-    change = Change.setting(project.params, "datasets", name, {"files": changed, "checks": {"rows": rows}})
-    if source is not None:
-        (folder / archive.name).replace(archive)
     change.write()
-    update = _Update(project, name, dataset, changed, rows)
-    update.correct_card()
-    update.show()
+    card = project.root / OWN_FILES / f"{name}.md"
+    has_card = correct_card(card, dataset, changed, rows)
+    _show(project, name, dataset, changed, rows)
+    if has_card:
+        output.print(f"{project.shown(card)}: size, hash and rows are corrected; see to its columns")
+    output.print("\nNext:")
+    output.print(f"  {f'dvc repro preprocess@{name}':<40} # checks the rows, and splits them", markup=False)
+    output.print(f"  {'penstock repro':<40} # runs all that depends on them", markup=False)
 
 
 def _archive(project: Project, name: str, dataset: DatasetConfig) -> Path:
     """Return the archive of a dataset whose folders `penstock new dataset` packed."""
     path = project.root / OWN_FILES / f"{name}.zip"
-    if dataset.folder != OWN_FILES.as_posix() or [*dataset.files] != [path.name]:
-        raise ConfigError(f"--from: datasets.{name} is not the one archive {project.shown(path)}; leave --from out")
+    folder = project.root / (dataset.folder or ".")
+    if folder.resolve() != path.parent.resolve() or [*dataset.files] != [path.name]:
+        raise ConfigError(
+            f"--from: datasets.{name} is not one archive that `penstock new dataset` packed; edit its files in place, "
+            "and leave --from out"
+        )
     return path
 
 
-def _packed(project: Project, name: str, archive: Path, source: Path) -> Path:
-    if not source.is_dir():
-        raise ConfigError(f"--from {source}: no such folder")
-    folder = working_folder(project, name)
-    pack(source, folder / archive.name)
-    return folder
-
-
-def _present_files(project: Project, name: str, dataset: DatasetConfig) -> Path:
-    """Return the folder of the present files, which come from the first URL where there is no folder."""
-    if dataset.folder is None:
-        folder = working_folder(project, name)
+@contextmanager
+def _present_files(project: Project, name: str, dataset: DatasetConfig, source: str | None) -> Iterator[Path]:
+    """Give the folder of the present files; it is a temporary one if they are packed or downloaded."""
+    if source is None and dataset.folder is not None:
+        folder = Path(dataset.folder)
         for file in dataset.files:
-            fetch(f"{dataset.urls[0].rstrip('/')}/{file}", folder / file)
-        return folder
-    folder = project.root / dataset.folder
-    for file in dataset.files:
-        if not (folder / file).is_file():
-            raise ConfigError(f"{project.shown(folder / file)}: no such file")
-    return folder
+            if not (project.root / folder / file).is_file():
+                advice = remedy(name, folder / file, project.root)
+                raise ConfigError(f"{folder / file}: no such file" + (f"; {advice}" if advice else ""))
+        yield project.root / folder
+        return
+    project.scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=project.scratch) as temporary:
+        if source is None:
+            for file in dataset.files:
+                _fetch_first(dataset.urls, file, Path(temporary))
+        elif Path(source).is_dir():
+            pack(Path(source), Path(temporary) / f"{name}.zip")
+        else:
+            raise ConfigError(f"--from {source}: no such folder")
+        yield Path(temporary)
+
+
+def _fetch_first(urls: tuple[str, ...], file: str, folder: Path) -> None:
+    """Download a file from the first address that has it."""
+    reasons = []
+    for url in urls:
+        try:
+            return fetch(f"{url.rstrip('/')}/{file}", folder / file)
+        except DownloadError as error:
+            reasons.append(str(error))
+    raise DownloadError("; ".join(reasons))
 
 
 def _changed(dataset: DatasetConfig, folder: Path) -> Iterator[tuple[str, Entry]]:
@@ -132,3 +114,21 @@ def _changed(dataset: DatasetConfig, folder: Path) -> Iterator[tuple[str, Entry]
         path = folder / name
         if is_changed(path, declared):
             yield name, {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _rows(dataset: DatasetConfig, folder: Path) -> dict[str, int]:
+    """Return the number of rows of each part; reading them checks that they are as declared."""
+    return {part: sum(map(len, read_batches(dataset, folder, part))) for part in dataset.source.parts}
+
+
+def _show(
+    project: Project, name: str, old: DatasetConfig, changed: Mapping[str, Entry], rows: Mapping[str, int]
+) -> None:
+    for file, entry in changed.items():
+        before, after = old.files[file], str(entry["sha256"])
+        sizes = f"{before.bytes:,} -> {entry['bytes']:,} bytes"
+        output.print(f"{file}: {sizes}, sha256 {before.sha256[:8]}… -> {after[:8]}…", markup=False)
+    for part, count in rows.items():
+        of_part = "" if part == "all" else f" of {part}"
+        output.print(f"rows{of_part}: {old.checks.rows.get(part, 0):,} -> {count:,}")
+    output.print(f"{project.params.name}: datasets.{name} is written")

@@ -19,15 +19,13 @@ STDIN = "-"
 MAX_FIELD_SIZE = 16 * 2**20  # characters; a quote that is not closed takes no more memory
 # How Python marks a byte that is not of the encoding.
 NOT_DECODED = re.compile("[\udc80-\udcff]")
-# The first bytes of files that are no CSV, and what they are.
+# How files that are no CSV begin, and what they are.
 OTHER_FILES = {
-    b"PAR1": "a Parquet file",
-    b"PK\x03\x04": "a zip or Excel file",
-    b"\x1f\x8b": "a gzip file",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b'{"': "JSON",
-    b'[{"': "JSON",
+    rb"PAR1": "a Parquet file",
+    rb"PK\x03\x04": "a zip or Excel file",
+    rb"\x1f\x8b": "a gzip file",
+    rb"\x89PNG|\xff\xd8\xff": "an image",
+    rb"(\xef\xbb\xbf)?\s*(\{\s*\"|\[\s*\{)": "JSON",
 }
 OTHER_SEPARATORS = ",;\t|"
 
@@ -135,7 +133,7 @@ def open_csv(path: str, form: CsvFormat) -> Iterator[CsvFile]:
         raise ConfigError(f"{path}: {error.strerror}") from None
     with file:
         first = file.peek()
-        if kind := next((kind for start, kind in OTHER_FILES.items() if first.startswith(start)), None):
+        if kind := next((kind for start, kind in OTHER_FILES.items() if re.match(start, first)), None):
             raise ConfigError(f"{path}: {kind}; --csv takes text with a header and separated columns; {_remedy(kind)}")
         with io.TextIOWrapper(file, form.encoding, "surrogateescape", newline="") as text:
             yield CsvFile(path, text, form)

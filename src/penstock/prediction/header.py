@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 
 from penstock.core.errors import nearest
@@ -42,7 +41,7 @@ def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list
             )
         return list(range(len(columns)))
     if found and not any(place is not None for place in found):
-        shown = textwrap.shorten(", ".join(file.header), MAX_SHOWN, placeholder=" ...")
+        shown = ", ".join(file.header)[:MAX_SHOWN]
         raise file.error(1, f"expected a header with the columns of {model.name} ({_names(columns)}), not '{shown}'")
     unknown = [name for place, name in enumerate(file.header) if place not in found]
     if unknown and not extra_columns:

@@ -22,9 +22,7 @@ def show_plan(job: SearchJob, storage: str) -> None:
     with open_storage(storage) as opened:
         study = load_study(opened, job.study) if job.study in studies_of(opened, job.model) else None
         finished = len(study.finished(job.count)) if study else 0
-        console.output.print(
-            f"study {job.study}: {finished} of {counted(job.count, 'trial is', 'trials are')} finished", markup=False
-        )
+        console.output.print(f"study {job.study}: {finished} of {counted(job.count, 'trial')} finished", markup=False)
         if job.is_grid:
             _show_grid(job, known, Results(opened.engine))
         else:

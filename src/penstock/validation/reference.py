@@ -108,7 +108,7 @@ class _Comparison:
             return ""
         place = tuple(int(index) for index in np.argwhere(wrong)[0])
         ours, theirs = output[place].item(), reference[place].item()
-        count = f"{int(wrong.sum()):,} of {counted(wrong.size, 'value differs', 'values differ')}"
+        count = f"{int(wrong.sum()):,} of {counted(wrong.size, 'value')} {'differs' if wrong.sum() == 1 else 'differ'}"
         return f"{self.name}: {count}{self._by()}; at {list(place)} the model has {ours!r}, the reference {theirs!r}"
 
     def agreement(self) -> str:

@@ -204,14 +204,17 @@ def _export_again(project, name):
 
 
 STATES = {
-    "nothing": (lambda *_: None, "not trained yet; run `dvc repro register@new`"),
+    "nothing": (lambda *_: None, "not here; `penstock repro register@new` trains it"),
     "trained": (
         lambda project, name: _save(project / "models" / name / "weights.safetensors"),
-        "not exported yet; run `dvc repro register@new`",
+        "not exported yet; run `penstock repro register@new`",
     ),
-    "exported": (_export, "exported, but not validated yet; run `dvc repro register@new`"),
-    "exported again": (_export_again, "exported, but not validated yet; run `dvc repro register@new`"),
-    "validated": (_measure, "validated, but it has not passed its gates; `dvc repro register@new` checks them, and "),
+    "exported": (_export, "exported, but not validated yet; run `penstock repro register@new`"),
+    "exported again": (_export_again, "exported, but not validated yet; run `penstock repro register@new`"),
+    "validated": (
+        _measure,
+        "validated, but it has not passed its gates; `penstock repro register@new` checks",
+    ),
 }
 
 
@@ -231,7 +234,7 @@ def test_a_model_that_is_not_ready_names_the_missing_step_and_the_command(projec
 
 
 def test_the_command_of_a_tuned_model_names_its_pipeline(project):
-    with pytest.raises(ConfigError, match=r"moved: not trained yet; run `dvc repro tuned/dvc\.yaml:register@moved`"):
+    with pytest.raises(ConfigError, match=r"moved: not here; `penstock repro tuned/dvc\.yaml:register@moved`"):
         load_named("moved", folders(project))
 
 

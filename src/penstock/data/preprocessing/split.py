@@ -180,10 +180,7 @@ def _blocks_of_time(times: NDArray[Any], folds: int) -> NDArray[np.int8]:
     """Return blocks of consecutive times of similar size, int8 [1, rows]; equal times are in one block."""
     distinct, first, number = np.unique(np.sort(times), return_index=True, return_inverse=True)
     if len(distinct) < folds:
-        raise WrongSettingError(
-            "split.folds",
-            f"{folds} folds need as many times; {counted(len(distinct), 'time is', 'times are')} outside test",
-        )
+        raise WrongSettingError("split.folds", f"{folds} folds need as many times; only {len(distinct)} outside test")
     ideal = first * folds // len(times)
     # Every block has a time of its own, even where many rows share one.
     least = np.arange(len(distinct)) - (len(distinct) - folds)
@@ -203,8 +200,9 @@ def _random_folds(rows: NDArray[np.int64], part: PartRows, settings: DatasetConf
     split = settings.split
     group_of_row, first = group_numbers(rows, part, split)
     if split.group is not None and len(first) < split.folds:
-        groups = counted(len(first), "group is", "groups are")
-        raise WrongSettingError("split.folds", f"{split.folds} folds need as many groups; {groups} outside test")
+        raise WrongSettingError(
+            "split.folds", f"{split.folds} folds need as many groups; only {len(first)} outside test"
+        )
     classes = strata(rows[first], part, settings)
     kind = RepeatedKFold if classes is None else RepeatedStratifiedKFold
     splitter = kind(n_splits=split.folds, n_repeats=split.repeats, random_state=split.seed)

@@ -38,11 +38,9 @@ def _content_type(request: Request) -> bytes:
 
 
 def _image_type(request: Request) -> str:
-    """Return the Content-Type, or that of the first bytes: `curl --data-binary` sends an image as another type."""
-    named = _content_type(request)
-    if named.lower().startswith(IMAGE_TYPES):
-        return named.decode("latin-1")
-    return next(seen for first, seen in SIGNATURES.items() if request.body.startswith(first))
+    """Return the media type by the first bytes, else the Content-Type: `curl --data-binary` sends another one."""
+    by_bytes = (seen for first, seen in SIGNATURES.items() if request.body.startswith(first))
+    return next(by_bytes, _content_type(request).decode("latin-1"))
 
 
 async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:

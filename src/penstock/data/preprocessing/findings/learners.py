@@ -17,6 +17,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import ExtraTreeClassifier, ExtraTreeRegressor
 
 TREES = 50
+FEW_COLUMNS = 3
+"""Columns that vary, on which trees do not split fewer than 20 rows."""
 MOST_WEIGHTS = 500_000
 """Classes times words of a logistic regression, which needs 240 bytes for each; of more words, the most frequent."""
 
@@ -73,9 +75,9 @@ class Trees:
 
 
 def _fewest_to_split(known: NDArray[Any]) -> int:
-    # On one feature, all trees divide the rows alike if nothing stops them, and repeat the label of a nearby row: of
+    # On few features, all trees divide the rows alike if nothing stops them, and repeat the label of a nearby row: of
     # labels that are noise, 18 % (two classes) to 68 % (ten) were suspect, with 20 rows 0 to 5 %.
-    return 20 if known.shape[1] == 1 else 2
+    return 20 if (known != known[0]).any(axis=0).sum() <= FEW_COLUMNS else 2
 
 
 def _singles(features: NDArray[Any]) -> NDArray[np.float32]:

@@ -97,7 +97,7 @@ def learnable(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], lis
 def _frequent_classes(sample: Sample, info: DatasetInfo) -> tuple[Sample, list[int], list[str]]:
     frequent = np.bincount(sample.labels, minlength=len(info.classes)) >= FEWEST_OF_CLASS
     rare = [name for name, enough in zip(info.classes, frequent, strict=True) if not enough]
-    skipped = _skipped(f"classes of fewer than {FEWEST_OF_CLASS} of the {len(sample):,} rows", rare)
+    skipped = _skipped(f"classes with fewer than {FEWEST_OF_CLASS} of the {len(sample):,} rows", rare)
     return sample[frequent[sample.labels]], [0] if frequent.sum() > 1 else [], skipped
 
 
