@@ -154,8 +154,8 @@ def _look(project: Project, request: Request) -> _Seen:
     wanted = request.target or (["label"] if file.settings["kind"] == "folder" else [])
     target = target_of(profiles, wanted)
     if "all" in rows and rows["all"] < FEWEST_ROWS:
-        count = counted(rows["all"], "row")
-        raise ConfigError(f"{names['all']}: {count}; a split into parts and folds needs {FEWEST_ROWS}")
+        found = counted(rows["all"], "row")
+        raise ConfigError(f"{names['all']}: {found}; a split into parts and folds needs {FEWEST_ROWS}")
     return _Seen(request, parts, file, profiles, rows, target, [*notes, *target.notes])
 
 

@@ -63,7 +63,7 @@ def test_images_of_any_size_are_resized(served, kind, size):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
-@pytest.mark.parametrize("named", ["application/x-www-form-urlencoded", "application/octet-stream", None])
+@pytest.mark.parametrize("named", ["application/x-www-form-urlencoded", "application/octet-stream", "image/jpeg", None])
 def test_an_image_is_seen_by_its_first_bytes_whatever_its_content_type(served, kind, named):
     headers = {"Content-Type": named} if named else {}
     assert predict(served, content=picture(LEFT, kind), headers=headers).json()["label"] == "left"

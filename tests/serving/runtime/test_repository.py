@@ -243,10 +243,14 @@ def test_an_unknown_model_has_a_hint_that_knows_models_not_trained_yet(project):
         load_named("move", folders(project))
 
 
-def test_the_name_of_a_served_model_is_answered_with_its_folder(project, monkeypatch):
+def test_what_cannot_be_served_is_answered_with_what_can(project, monkeypatch):
     monkeypatch.chdir(project)
     with pytest.raises(ConfigError, match="old: no such file or folder; did you mean 'models/old'"):
         require_sources([Path("old")])
+    with pytest.raises(ConfigError, match="move: no such file or folder; did you mean 'moved'"):
+        require_sources([Path("move")])
+    with pytest.raises(ConfigError, match=r"models/new/model\.onnx: not here; `penstock repro register@new`"):
+        require_sources([Path("models/new/model.onnx")])
 
 
 def test_reasons_name_no_folder_of_the_server_and_decide_about_readiness(tmp_path):

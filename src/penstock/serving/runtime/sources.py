@@ -143,19 +143,22 @@ def require_sources(sources: Sequence[Path]) -> None:
 
 def _why_absent(source: Path) -> str:
     """Return what to do about a source that does not exist; it may be the name of a model of the project."""
-    homes = [source]
+    homes = [source.parent if source.name == ONNX else source]
+    folders: Sequence[Path] = ()
     if source.name == str(source):
         with suppress(ConfigError):
-            homes = [folder / source for folder in Project.find().served]
+            folders = Project.find().served
+            homes = [folder / source for folder in folders]
     if step := _missing_step(homes):
         return step
     served = next((relpath(home) for home in homes if (home / ONNX).is_file() and is_listed(home)), None)
-    return "no such file or folder" + (f"; did you mean '{served}'?" if served else _hint(source))
+    hint = f"; did you mean '{served}'?" if served else _hint(source, listed_names(folders))
+    return f"no such file or folder{hint}"
 
 
-def _hint(source: Path) -> str:
+def _hint(source: Path, listed: Iterable[str]) -> str:
     beside = [path.name for path in source.parent.glob("*") if path.suffix == SUFFIX or path.is_dir()]
-    hint = nearest(source.name, beside)
+    hint = nearest(source.name, [*beside, *listed])
     return hint if "did you mean" in hint else "; name an ONNX file, a folder, or models:/NAME@ALIAS"
 
 
