@@ -15,7 +15,7 @@ from sklearn.datasets import load_diabetes, load_wine
 from benchmarks.own_data import EMPTY
 from benchmarks.own_sets import write_csv
 from penstock.config.loading import load_config
-from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.errors import ConfigError, DataFileError, PenstockError
 from penstock.core.paths import Project
 from penstock.new.dataset import Request, new_dataset
 from penstock.new.model import new_model
@@ -227,3 +227,47 @@ def test_a_wide_table_is_shown_in_part(project, capsys):
     assert "gene_39 " in shown
     assert "gene_40" not in shown
     assert "20 more columns are in data/own/t.md" in shown
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("t.csv", b"x,y\n1,a\n2,\xc3", r"^t\.csv:3: byte 0xc3 is not utf-8; set `source.encoding`, such as cp1252$"),
+        ("t.csv", b"x,y\n" + 300_000 * b"1,ab\n" + b"2,\xe9\n", r"^t\.csv:300002: byte 0xe9 is not utf-8"),
+        ("t.csv", "x,y\n1,2\n".encode("utf-16") + b"\0", r"^t\.csv:3: byte 0x00 is not utf-16"),
+        ("t.csv", b"\x1f\x8b\x08\0\x81\x8d\n1", r"^t\.csv:1: byte 0x81 is not cp1252; set `source.encoding`$"),
+        ("t.jsonl", b'{"x": 1, "y": "a"}\n{"x": 1, "y": "\xe9"}\n', r"^t\.jsonl:2: byte 0xe9 is not utf-8"),
+    ],
+)
+def test_a_text_that_cannot_be_decoded_is_one_line(project, file, content, message):
+    (project.root / file).write_bytes(content)
+    before = project.params.read_text()
+    with pytest.raises(DataFileError, match=message):
+        made(project, str(project.root / file), target=["y"])
+    assert project.params.read_text() == before
+
+
+def test_a_separator_is_seen_beside_other_line_ends_of_unicode(project):
+    rows = "".join(f"{number % 7}.5;a\u2028b\x0c;{'no' if number % 2 else 'yes'}\n" for number in range(40))
+    (project.root / "t.csv").write_text("x;t;y\n" + rows)
+    dataset, _ = made(project, str(project.root / "t.csv"), target=["y"], leave_out=["t"])
+    assert dataset.source.separator == ";"
+    assert dataset.target.classes == ("no", "yes")
+
+
+def test_params_yaml_keeps_its_line_ends_its_link_and_its_comments(project, tmp_path):
+    real = tmp_path / "real.yaml"
+    real.write_bytes(b"trainer: {}\r\ndatasets: {}   # by name\r\nbaselines: {}\r\nmodels: {}   # networks\r\n")
+    project.params.unlink()
+    project.params.symlink_to(real)
+    made(project, table(project, mixed_rows()))
+    assert project.params.is_symlink()
+    written = real.read_bytes()
+    assert written.count(b"\r\n") == written.count(b"\n")
+    assert b"\r\ndatasets:   # by name\r\n  t:\r\n" in written
+    assert b"\r\nmodels:   # networks\r\n  t_tabular:\r\n" in written
+
+
+def test_the_checks_of_balanced_classes_allow_a_corrected_label(project):
+    dataset, _ = made(project, table(project, mixed_rows()))
+    assert (dataset.checks.class_share.min, dataset.checks.class_share.max) == (0.45, 0.55)

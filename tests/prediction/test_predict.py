@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,6 +12,10 @@ import pytest
 from PIL import Image
 
 from penstock.cli import main
+from penstock.core.errors import ConfigError
+from penstock.prediction.csv_file import CsvFile, CsvFormat
+from penstock.prediction.header import places_of
+from penstock.serving.runtime.columns import Column
 from tests.serving import table_models, third_party_models, tiny_models
 
 PENGUINS = """bill_length,body_mass,island,sex
@@ -101,6 +106,17 @@ def test_missing_columns_and_cells_are_those_of_the_metadata(predict):
     explicit = predict("penguins", "bill_length,island,sex,body_mass\n39.1,Dream,unknown,nan\n")
     absent = predict("penguins", "bill_length,island\n39.1,Dream\n")
     assert absent[1][2:] == explicit[1][4:]
+
+
+def test_a_header_that_names_one_column_stands_for_no_other():
+    model = SimpleNamespace(name="letters", columns=[Column(name, name, "FP32", "number") for name in ("x", "X")])
+    with pytest.raises(ConfigError, match=r"rows\.csv:1: missing: x; the header has X"):
+        places_of(model, CsvFile("rows.csv", io.StringIO("X\n1\n"), CsvFormat()), extra_columns=False)
+    assert places_of(model, CsvFile("rows.csv", io.StringIO("X,x\n1,2\n"), CsvFormat()), extra_columns=False) == [1, 0]
+
+
+def test_utf_16_is_named_where_its_mark_is(fail):
+    assert "--encoding utf-16" in fail("penguins", PENGUINS, encoding="utf-16")
 
 
 def test_columns_of_every_type(predict):

@@ -64,8 +64,9 @@ def with_entry(text: str, block: str, entry: str) -> str:
         place = _line_end(text, _end(value)) + 1
         return text[:place] + lines + text[place:]
     start, end = text.index(":", key.end_mark.index) + 1, int(value.end_mark.index)
-    rest = text[end:] if value.start_mark.index != value.end_mark.index else text[start:]
-    return f"{text[:start]}\n{lines.rstrip()}{rest}"
+    line_end = _line_end(text, start)
+    comment = text[end if value.start_mark.index != value.end_mark.index else start : line_end]
+    return f"{text[:start]}{comment.rstrip()}\n{lines.rstrip()}{text[line_end:]}"
 
 
 def _node_at(text: str, keys: Sequence[str]) -> tuple[Node, Node]:

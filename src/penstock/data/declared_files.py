@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 
 from penstock.config.data import DatasetConfig, FileConfig
 from penstock.io.files import sha256
@@ -43,5 +44,5 @@ def remedy(name: str, path: Path, root: Path) -> str:
     """
     update = f"`penstock update {name}` records an edited file" if (root / path).is_file() else ""
     if (root / f"{path}.dvc").is_file():
-        return f"`dvc pull {path}` brings the declared file" + (f", {update}" if update else "")
+        return f"`dvc pull {quote(str(path))}` brings the declared file" + (f", {update}" if update else "")
     return update

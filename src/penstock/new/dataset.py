@@ -36,6 +36,7 @@ from penstock.new.target import Target, target_of
 
 TEST, VALIDATION, SEED = 0.2, 0.2, 42
 FEWEST_ROWS = 10  # of a random split with folds
+MARGIN = 0.1  # of the shares of the classes, so that a corrected label does not fail
 MOST_SHOWN = 40  # columns; the data card has all
 MANY_CATEGORIES = 0.25  # of the rows
 MOST_IMAGE_EDGE = 64
@@ -297,7 +298,8 @@ def _edge(dataset: Mapping[str, Any], seen: _Seen) -> int:
 def _checks(seen: _Seen, inputs: Mapping[str, Any]) -> dict[str, Any]:
     checks: dict[str, Any] = {"rows": dict(seen.rows)}
     if seen.target.shares and "all" in seen.rows:
-        checks["class_share"] = {"min": _down(min(seen.target.shares)), "max": _up(max(seen.target.shares))}
+        smallest, largest = min(seen.target.shares), max(seen.target.shares)
+        checks["class_share"] = {"min": _down(smallest * (1 - MARGIN)), "max": min(1.0, _up(largest * (1 + MARGIN)))}
     names = [*(inputs["columns"] if inputs["kind"] == "columns" else ())]
     names += seen.target.columns if seen.target.task == "regression" else []
     columns = {name: found for name in names if (found := _column_check(seen.profiles[name]))}

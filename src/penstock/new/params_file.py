@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from penstock.config.own_code import write_own_code
 from penstock.config.params import Config
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
-from penstock.io.files import write_text
+from penstock.io.files import atomic_write
 
 Entries = Mapping[str, Mapping[str, Any]]
 """Entries by block and name: {"datasets": {"wine": {...}}}."""
@@ -71,9 +72,13 @@ class Change:
         Raises:
             ConfigError: The file has been changed meanwhile.
         """
-        if self.path.read_text(encoding="utf-8") != self.before:
-            raise ConfigError(f"{self.path.name}: was changed meanwhile; run the command again")
-        write_text(self.path, self.after)
+        target = self.path.resolve()  # a link stays a link
+        newline = "\r\n" if b"\r\n" in target.read_bytes() else "\n"
+        with atomic_write(target) as unfinished:
+            unfinished.write_text(self.after, encoding="utf-8", newline=newline)
+            shutil.copymode(target, unfinished)
+            if target.read_text(encoding="utf-8") != self.before:
+                raise ConfigError(f"{self.path.name}: was changed meanwhile; run the command again")
         write_own_code(Project(self.path.parent), self.config)
 
 

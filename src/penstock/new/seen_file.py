@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,8 @@ from pyarrow import parquet
 from penstock.config.base import BaseConfig
 from penstock.config.sources import CsvConfig, FolderConfig, JsonLinesConfig, ParquetConfig
 from penstock.core.errors import ConfigError, DataFileError
+from penstock.data.sources.decoded import decoded
+from penstock.data.sources.json_lines import objects
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 2**20
@@ -83,18 +85,9 @@ def _parquet_columns(path: Path) -> list[str]:
 def _json_lines(path: Path) -> SeenFile:
     names: dict[str, None] = {}
     nested: dict[str, None] = {}
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(islice(file, SAMPLE_ROWS), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataFileError(f"{path.name}:{number}: not JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise DataFileError(f"{path.name}:{number}: expected an object")
-            names |= dict.fromkeys(row)
-            nested |= dict.fromkeys(key for key, value in row.items() if isinstance(value, dict | list))
+    for _, row in islice(objects(path), SAMPLE_ROWS):
+        names |= dict.fromkeys(row)
+        nested |= dict.fromkeys(key for key, value in row.items() if isinstance(value, dict | list))
     if not names:
         raise DataFileError(f"{path.name}: the file is empty")
     problem = "it has objects or arrays; write their values as keys of the row"
@@ -116,15 +109,11 @@ def _archive(path: Path) -> SeenFile:
 
 def _csv(path: Path) -> SeenFile:
     encoding = _encoding(path)
-    # A byte order mark is no part of the first name.
-    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-        sample = file.read(SAMPLE_BYTES)
-    lines = [line for line in sample.splitlines() if line.strip()]
-    if not lines:
+    sample = _sample(path, encoding)
+    if not sample.strip():
         raise DataFileError(f"{path.name}: the file is empty")
-    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(sample)
-    rows = list(islice(csv.reader(sample.splitlines(keepends=True), delimiter=separator), SAMPLE_ROWS))
-    rows = [row for row in rows if row]
+    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(path.name, sample)
+    rows = _rows(path.name, sample, separator)
     settings: dict[str, Any] = {"kind": "csv"}
     notes = [f"values are separated by {_named(separator)}, encoded as {encoding}"]
     if separator != ",":
@@ -154,15 +143,34 @@ def _encoding(path: Path) -> str:
     return "utf-8"
 
 
-def _separator(sample: str) -> str:
+def _sample(path: Path, encoding: str) -> str:
+    """Return the text of the first lines."""
+    sample = ""
+    for text in decoded(path, encoding):
+        sample += text
+        if len(sample) >= SAMPLE_BYTES:
+            break
+    return sample
+
+
+def _separator(name: str, sample: str) -> str:
     """Return the separator that splits the first rows into the same number of values, more than one."""
     best, columns = ",", 1
     for separator in SEPARATORS:
-        rows = [row for row in islice(csv.reader(sample.splitlines(keepends=True), delimiter=separator), 20) if row]
-        widths = {len(row) for row in rows}
+        widths = {len(row) for row in _rows(name, sample, separator)[:20]}
         if len(widths) == 1 and (width := widths.pop()) > columns:
             best, columns = separator, width
     return best
+
+
+def _rows(name: str, sample: str, separator: str) -> list[list[str]]:
+    """Return the first rows that are not blank."""
+    csv.field_size_limit(len(sample) + 1)
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    try:
+        return [row for row in islice(reader, SAMPLE_ROWS) if row]
+    except csv.Error as error:
+        raise DataFileError(f"{name}:{reader.line_num}: {error}") from None
 
 
 def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:

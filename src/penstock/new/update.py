@@ -49,7 +49,8 @@ def update_dataset(project: Project, name: str, source: str | None = None) -> No
             archive.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folder / archive.name, archive)
     if not changed:
-        output.print(f"{name}: its files are those of {project.params.name}")
+        hint = "" if archive or not _is_packed(project, name, dataset) else "; `--from FOLDER` packs a folder again"
+        output.print(f"{name}: its files are those of {project.params.name}{hint}")
         return
     change.write()
     card = project.root / OWN_FILES / f"{name}.md"
@@ -64,14 +65,17 @@ def update_dataset(project: Project, name: str, source: str | None = None) -> No
 
 def _archive(project: Project, name: str, dataset: DatasetConfig) -> Path:
     """Return the archive of a dataset whose folders `penstock new dataset` packed."""
-    path = project.root / OWN_FILES / f"{name}.zip"
-    folder = project.root / (dataset.folder or ".")
-    if folder.resolve() != path.parent.resolve() or [*dataset.files] != [path.name]:
+    if not _is_packed(project, name, dataset):
         raise ConfigError(
             f"--from: datasets.{name} is not one archive that `penstock new dataset` packed; edit its files in place, "
             "and leave --from out"
         )
-    return path
+    return project.root / OWN_FILES / f"{name}.zip"
+
+
+def _is_packed(project: Project, name: str, dataset: DatasetConfig) -> bool:
+    folder = project.root / (dataset.folder or ".")
+    return folder.resolve() == (project.root / OWN_FILES).resolve() and [*dataset.files] == [f"{name}.zip"]
 
 
 @contextmanager

@@ -110,7 +110,8 @@ class CsvFile:
             if not line.isascii() and (found := NOT_DECODED.search(line)):
                 byte = ord(found[0]) - 0xDC00
                 encoding = "UTF-8" if self._form.encoding == "utf-8-sig" else self._form.encoding
-                reason = f"not {encoding} (byte 0x{byte:02x}); give the encoding, such as --encoding latin-1"
+                other = "utf-16" if self._lines == 1 and byte in (0xFE, 0xFF) else "latin-1"
+                reason = f"not {encoding} (byte 0x{byte:02x}); give the encoding, such as --encoding {other}"
                 raise self.error(self._lines, reason)
             yield line
 

@@ -31,7 +31,9 @@ def places_of(model: ServedModel, file: CsvFile, *, extra_columns: bool) -> list
     columns = model.columns
     if all(map(_is_number, file.header)):
         raise file.error(1, f"expected a header, not numbers; the columns are {_names(columns)}")
-    by_name = {_key(name): place for place, name in enumerate(file.header)}
+    # A header that is the name of one column stands for no other, such as `X` for `x`.
+    names = {column.name for column in columns}
+    by_name = {_key(name): place for place, name in enumerate(file.header) if name not in names}
     found = [_find(column, file.header, by_name) for column in columns]
     if not has_names(columns) and None in found:
         if len(file.header) != len(columns):

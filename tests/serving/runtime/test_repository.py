@@ -249,8 +249,8 @@ def test_what_cannot_be_served_is_answered_with_what_can(project, monkeypatch):
         require_sources([Path("old")])
     with pytest.raises(ConfigError, match="move: no such file or folder; did you mean 'moved'"):
         require_sources([Path("move")])
-    with pytest.raises(ConfigError, match=r"models/new/model\.onnx: not here; `penstock repro register@new`"):
-        require_sources([Path("models/new/model.onnx")])
+    with pytest.raises(ConfigError, match=r"moved/model\.onnx: not here; `penstock repro tuned/"):
+        require_sources([Path("tuned/models/moved/model.onnx")])
 
 
 def test_reasons_name_no_folder_of_the_server_and_decide_about_readiness(tmp_path):

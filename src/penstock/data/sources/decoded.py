@@ -71,4 +71,5 @@ def lines(path: Path, encoding: str) -> Iterator[str]:
 def _not_decoded(file: str, line: int, encoding: str, error: UnicodeDecodeError) -> str:
     other = "utf-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "cp1252"
     byte = f"byte 0x{error.object[error.start]:02x}"
-    return f"{file}:{line}: {byte} is not {encoding}; set `source.encoding`, such as {other}"
+    example = "" if other == encoding else f", such as {other}"
+    return f"{file}:{line}: {byte} is not {encoding}; set `source.encoding`{example}"

@@ -26,7 +26,7 @@ def batches(source: JsonLinesConfig, folder: Path, part: str, columns: Sequence[
             column.
     """
     path = folder / source.parts[part]  # type: ignore[index]
-    rows = _objects(path)
+    rows = objects(path)
     keys: set[str] = set()
     while chunk := list(islice(rows, BATCH_ROWS)):
         keys.update(*(row for _, row in chunk))
@@ -35,8 +35,12 @@ def batches(source: JsonLinesConfig, folder: Path, part: str, columns: Sequence[
         require_columns(path.name, columns, sorted(keys))
 
 
-def _objects(path: Path) -> Iterator[Row]:
-    """Yield the line and the object of each line that is not blank. Numbers are texts, as the file has them."""
+def objects(path: Path) -> Iterator[Row]:
+    """Yield the line and the object of each line that is not blank. Numbers are texts, as the file has them.
+
+    Raises:
+        DataFileError: A line is not a JSON object, or a byte is not UTF-8.
+    """
     for line, text in _lines(path):
         if not text.strip():
             continue
