@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -109,7 +110,7 @@ def test_missing_columns_and_cells_are_those_of_the_metadata(predict):
 
 
 def test_a_header_that_names_one_column_stands_for_no_other():
-    model = SimpleNamespace(name="letters", columns=[Column(name, name, "FP32", "number") for name in ("x", "X")])
+    model: Any = SimpleNamespace(name="letters", columns=[Column(name, name, "FP32", "number") for name in ("x", "X")])
     with pytest.raises(ConfigError, match=r"rows\.csv:1: missing: x; the header has X"):
         places_of(model, CsvFile("rows.csv", io.StringIO("X\n1\n"), CsvFormat()), extra_columns=False)
     assert places_of(model, CsvFile("rows.csv", io.StringIO("X,x\n1,2\n"), CsvFormat()), extra_columns=False) == [1, 0]
