@@ -90,7 +90,7 @@ def _a_corrected_file_is_taken(project):
     table = project.root / "wine.csv"
     table.write_text(table.read_text() + table.read_text().splitlines()[-1] + "\n")
     assert "`penstock update wine`" in project.run("penstock", "repro", "preprocess@wine").stdout
-    page = PAGE.read_text().split("### Correct the data\n")[1].split("\n## ")[0]
+    page = PAGE.read_text().split("### Correct the data\n")[1].split("\n##")[0]
     update, preprocess = commands_of(page)
     assert "rows: 178 -> 179" in project.run(*update).stdout
     project.run(*preprocess)

@@ -175,4 +175,4 @@ def test_a_server_without_models_says_how_to_create_them(linked_project):
     command = [sys.executable, "-m", "penstock.cli", "serve"]
     done = subprocess.run(command, cwd=linked_project, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no validated models; run `make repro` to create them" in done.stderr
+    assert "no validated models; run `penstock repro` to create them" in done.stderr
