@@ -175,7 +175,7 @@ def test_a_dry_run_says_what_is_known(searched, capsys):
     capsys.readouterr()
     show_plan(searched.job(), searched.storage)
     output = capsys.readouterr().out
-    assert "0 of 3 trials are finished" in output
+    assert "0 of 3 trials finished" in output
     assert output.count("to train") == 3
     assert "known: accuracy" in output
     assert "2 to train, 1 known" in output

@@ -162,7 +162,7 @@ def test_an_unvalidated_model_does_not_stop_the_others(changed_run):
     repository = Repository([changed_run.root / "models", changed_run.root / "tuned/models"])
     repository.load()
     assert set(repository.names) == names_served(load_config(changed_run.root / "params.yaml").models) - {"mnist_cnn"}
-    assert "mnist_cnn: not served, because it did not pass its gates" in repository.rejected["mnist_cnn"]
+    assert "mnist_cnn: validated, but it has not passed its gates" in repository.rejected["mnist_cnn"]
 
 
 def test_an_unknown_model_gives_the_nearest_name(small_run):

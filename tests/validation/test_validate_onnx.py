@@ -97,7 +97,7 @@ def test_a_reference_that_disagrees_withdraws_the_record(double, capsys):
     code, _, errors = validate(capsys, double, *options)
     assert code == 1
     assert errors == [
-        f"{options[1]}: doubled: 1 of 4 values differ, by up to 1; at [1, 1] the model has 8.0, the reference 9.0"
+        f"{options[1]}: doubled: 1 of 4 values differs, by up to 1; at [1, 1] the model has 8.0, the reference 9.0"
     ]
     assert not record(double).exists()
 
