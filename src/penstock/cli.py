@@ -83,9 +83,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(interruption.exit_code)
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """A parser of one command that takes options between the positional arguments as well.
+
+    Before Python 3.12, argparse ends `input ...` at the first option: `predict MODEL --option INPUT` had no input.
+    """
+
+    _intermixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse the words after the command, and return those that it does not know as well."""
+        has_subcommands = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
+        if has_subcommands or self._intermixed:
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True  # the call below comes back to this method
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser_class: type[argparse.ArgumentParser] = _CommandParser
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=parser_class)
     for add_command in ADD_COMMANDS:
         add_command(commands)
     return parser

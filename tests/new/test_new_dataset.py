@@ -235,7 +235,8 @@ def test_a_wide_table_is_shown_in_part(project, capsys):
         ("t.csv", b"x,y\n1,a\n2,\xc3", r"^t\.csv:3: byte 0xc3 is not utf-8; set `source.encoding`, such as cp1252$"),
         ("t.csv", b"x,y\n" + 300_000 * b"1,ab\n" + b"2,\xe9\n", r"^t\.csv:300002: byte 0xe9 is not utf-8"),
         ("t.csv", "x,y\n1,2\n".encode("utf-16") + b"\0", r"^t\.csv:3: byte 0x00 is not utf-16"),
-        ("t.csv", b"\x1f\x8b\x08\0\x81\x8d\n1", r"^t\.csv:1: byte 0x81 is not cp1252; set `source.encoding`$"),
+        ("t.csv", b"PAR1\x15\x04,b\n1,2\n", r"^t\.csv: a Parquet file, not text$"),
+        ("t.csv", b"\x1f\x8b\x08\0\x81\x8d\n1", r"^t\.csv: a gzip file, not text$"),
         ("t.jsonl", b'{"x": 1, "y": "a"}\n{"x": 1, "y": "\xe9"}\n', r"^t\.jsonl:2: byte 0xe9 is not utf-8"),
     ],
 )

@@ -208,6 +208,13 @@ def test_an_error_is_one_line_with_file_line_and_column(fail, model, text, says)
     assert says.replace("\n", "\\n") in fail(model, text)
 
 
+def test_another_kind_of_file_on_standard_input_is_named(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"PAR1\x15\x04"))))
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", f"{folder / 'penguins'}.onnx", "--allow-unvalidated", "--csv", "-"])
+    assert "stdin: a Parquet file; --csv takes text" in capsys.readouterr().err
+
+
 def test_a_byte_of_another_encoding_is_named_with_its_line(fail, predict):
     text = PENGUINS.replace("Biscoe", "Bîscoe")
     assert "rows.csv:3: not UTF-8 (byte 0xee); give the encoding" in fail("penguins", text, encoding="latin-1")
@@ -251,6 +258,18 @@ def test_one_row_by_name_or_by_place(folder, capsys):
         assert capsys.readouterr().out.splitlines()[:2] == ["Adelie", "  Adelie       0.9863"]
 
 
+@pytest.mark.parametrize("place", range(6))
+def test_an_option_may_stand_anywhere(folder, capsys, place):
+    words = [f"{folder / 'penguins'}.onnx", "39.1", "3750", "Torgersen", "male"]
+    main(["predict", *words[:place], "--allow-unvalidated", *words[place:]])
+    assert capsys.readouterr().out.startswith("Adelie")
+
+
+def test_words_after_two_dashes_are_no_options(folder, capsys):
+    main(["predict", f"{folder / 'echo'}.onnx", "--allow-unvalidated", "--", "--csv"])
+    assert "--csv" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -266,7 +285,7 @@ def test_one_row_by_name_or_by_place(folder, capsys):
         (["--csv", "rows.parquet"], "rows.parquet: a Parquet file; --csv takes text with a header"),
         (
             ["--csv", "left.png"],
-            "left.png: an image; --csv takes text with a header and separated columns; give one",
+            "left.png: a PNG image; --csv takes text with a header and separated columns; give one",
         ),
         (["--csv", "missing.csv"], "missing.csv: No such file or directory"),
     ],

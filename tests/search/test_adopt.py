@@ -171,9 +171,21 @@ def test_a_file_that_changes_meanwhile_is_left_alone(finished, adopt, params, mo
     monkeypatch.setattr("penstock.search.adopt.edited", edit_in_parallel)
     code, output = adopt("s")
     assert code == 2
-    assert "params.yaml: has changed meanwhile; nothing was written" in output
+    assert "params.yaml: has changed meanwhile, and was not written" in output
     assert params.read_text().endswith("# by another program\n")
     assert [path.name for path in params.parent.glob("*params*")] == ["params.yaml"]
+
+
+def test_line_ends_and_a_symbolic_link_stay(finished, adopt, params, tmp_path):
+    finished((PRESENT, 0.8), (WINNING, 0.9))
+    real = params.rename(tmp_path / "real.yaml")
+    real.write_bytes(real.read_bytes().replace(b"\n", b"\r\n"))
+    params.symlink_to(real)
+    code, output = adopt("s")
+    assert code == 0, output
+    assert params.is_symlink()
+    assert b"hidden_sizes: [16, 8]}" in real.read_bytes()
+    assert b"\n" not in real.read_bytes().replace(b"\r\n", b"")
 
 
 def test_settings_that_are_there_already_change_nothing(finished, adopt, params):

@@ -27,8 +27,8 @@ from penstock.data.sources.images import decode
 from penstock.data.sources.read import read_batches
 from penstock.io.files import sha256, write_text
 from penstock.new.card import data_card
+from penstock.new.entries import with_entries
 from penstock.new.model import model_entry
-from penstock.new.params_file import Change
 from penstock.new.place import OWN_FILES, PlacedFile, place
 from penstock.new.profile import ColumnProfile, profiles_of
 from penstock.new.seen_file import SeenFile, look_at
@@ -118,7 +118,7 @@ def _add(project: Project, request: Request) -> None:
         "baselines": {baseline["name"]: {"kind": baseline["kind"], "dataset": request.name}},
         "models": {model.name: model.settings},
     }
-    change = Change.adding(project.params, entries)
+    change = with_entries(project.params, entries)
     for part, file in seen.parts.items():
         for _ in read_batches(change.config.dataset(request.name), file.path.parent, part):
             pass  # every row is as declared

@@ -16,8 +16,8 @@ from penstock.core.console import output
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.io.files import read_json
+from penstock.new.entries import with_entries
 from penstock.new.own_network import own_settings, require_no_file, write_own_network
-from penstock.new.params_file import Change
 from penstock.new.recipes import gates_of, network_of, training_of
 
 TASKS = {target: task for task, target in TARGET_KINDS.items()}
@@ -104,7 +104,7 @@ def new_model(project: Project, name: str, dataset: str, network: str | None) ->
         name=name,
         network=network,
     )
-    Change.adding(project.params, {"models": {name: model.settings}}).write()
+    with_entries(project.params, {"models": {name: model.settings}}).write()
     output.print(f"{project.params.name}: model {name} ({model.settings['network']['kind']}) of {dataset}")
     if network == "module":
         write_own_network(project, name, settings.inputs.kind)

@@ -17,7 +17,7 @@ from penstock.data.declared_files import is_changed, remedy
 from penstock.data.sources.read import read_batches
 from penstock.io.files import sha256
 from penstock.new.card import correct_card
-from penstock.new.params_file import Change
+from penstock.new.entries import with_settings
 from penstock.new.place import OWN_FILES, fetch, pack
 
 Entry = Mapping[str, int | str]
@@ -44,7 +44,7 @@ def update_dataset(project: Project, name: str, source: str | None = None) -> No
         changed = dict(_changed(dataset, folder))
         rows = _rows(dataset, folder) if changed or archive else dataset.checks.rows
         settings = {"files": changed, "checks": {"rows": rows}} if changed else {}
-        change = Change.setting(project.params, "datasets", name, settings)
+        change = with_settings(project.params, "datasets", name, settings)
         if archive:
             archive.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folder / archive.name, archive)

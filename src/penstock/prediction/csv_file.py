@@ -9,24 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from penstock.core.errors import ConfigError
+from penstock.core.file_kinds import binary_kind
 from penstock.core.plurals import counted
 
 STDIN = "-"
 MAX_FIELD_SIZE = 16 * 2**20  # characters; a quote that is not closed takes no more memory
 # How Python marks a byte that is not of the encoding.
 NOT_DECODED = re.compile("[\udc80-\udcff]")
-# How files that are no CSV begin, and what they are.
-OTHER_FILES = {
-    rb"PAR1": "a Parquet file",
-    rb"PK\x03\x04": "a zip or Excel file",
-    rb"\x1f\x8b": "a gzip file",
-    rb"\x89PNG|\xff\xd8\xff": "an image",
-    rb"(\xef\xbb\xbf)?\s*(\{\s*\"|\[\s*\{)": "JSON",
-}
+JSON_START = re.compile(rb"(\xef\xbb\xbf)?\s*(\{\s*\"|\[\s*\{)")
 OTHER_SEPARATORS = ",;\t|"
 
 
@@ -123,24 +118,35 @@ def open_csv(path: str, form: CsvFormat) -> Iterator[CsvFile]:
     Raises:
         ConfigError: There is no such file, it is of another kind, or it has no header.
     """
+    with _opened(path) as file:
+        name = "stdin" if path == STDIN else path
+        if kind := _other_kind(file.peek()):
+            raise ConfigError(f"{name}: {kind}; --csv takes text with a header and separated columns; {_remedy(kind)}")
+        text = io.TextIOWrapper(file, form.encoding, "surrogateescape", newline="")
+        try:
+            yield CsvFile(name, text, form)
+        finally:
+            text.detach()
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BufferedReader]:
     if path == STDIN:
-        text = io.TextIOWrapper(sys.stdin.buffer, form.encoding, "surrogateescape", newline="")
-        yield CsvFile("stdin", text, form)
-        text.detach()
+        yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:
         file = Path(path).open("rb")  # noqa: SIM115  (closed below)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     with file:
-        first = file.peek()
-        if kind := next((kind for start, kind in OTHER_FILES.items() if re.match(start, first)), None):
-            raise ConfigError(f"{path}: {kind}; --csv takes text with a header and separated columns; {_remedy(kind)}")
-        with io.TextIOWrapper(file, form.encoding, "surrogateescape", newline="") as text:
-            yield CsvFile(path, text, form)
+        yield file
+
+
+def _other_kind(first: bytes) -> str | None:
+    return binary_kind(first) or ("JSON" if JSON_START.match(first) else None)
 
 
 def _remedy(kind: str) -> str:
-    if kind == "an image":
+    if "image" in kind:
         return "give one image without --csv, or a CSV file with the paths of many"
     return "convert it to CSV"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +18,12 @@ from penstock.config.base import NAME_PATTERN
 from penstock.config.edits import edited, with_copy
 from penstock.config.loading import load_config
 from penstock.config.model_keys import changed_entry
-from penstock.config.own_code import write_own_code
 from penstock.config.params import Config
 from penstock.core import console
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.core.plurals import counted
-from penstock.io.files import atomic_write
+from penstock.io.params_file import Change
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import training_provenance
 from penstock.search import studies
@@ -62,17 +59,6 @@ class Winner:
         return f"{self.score:.4f}{seeds}"
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change of params.yaml."""
-
-    old: str
-    """Text of the file before."""
-    new: str
-    config: Config
-    """Settings after it."""
-
-
 def adopt(project: Project, study: Study, name: str | None, *, force: bool) -> None:
     """Write the best settings of a study into params.yaml; print the difference and its consequences.
 
@@ -92,10 +78,9 @@ def adopt(project: Project, study: Study, name: str | None, *, force: bool) -> N
     if not force:
         _require_same_training(project, config, winner)
         _require_improvement(project, config, study, winner)
-    change = _change(text, config, winner, name)
+    change = _change(project.params, text, config, winner, name)
     _require_only(config, change.config, winner, name)
-    _write(project.params, change)
-    write_own_code(project, change.config)
+    change.write()
     _report(project, config, change, winner, name)
 
 
@@ -160,18 +145,15 @@ def _present_score(project: Project, config: Config, study: Study, model: str) -
     return known[provenance.key].score if provenance.key in known else None
 
 
-def _change(text: str, config: Config, winner: Winner, name: str | None) -> Change:
+def _change(path: Path, text: str, config: Config, winner: Winner, name: str | None) -> Change:
     model, block = config.model(winner.model), config.block_of_model(winner.model)
     old_entry = model.model_dump(mode="json", exclude_unset=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "params.yaml"
-        try:
-            new = with_copy(text, [block, winner.model], name) if name else text
-            new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, _needed(config, winner)))
-            path.write_text(new, encoding="utf-8")
-            return Change(text, new, load_config(path))
-        except (YAMLError, ConfigError, KeyError):
-            raise _not_editable(winner) from None
+    try:
+        new = with_copy(text, [block, winner.model], name) if name else text
+        new = edited(new, [block, name or winner.model], old_entry, changed_entry(model, _needed(config, winner)))
+        return Change.checked(path, text, new)
+    except (YAMLError, ConfigError, KeyError):
+        raise _not_editable(winner) from None
 
 
 def _needed(config: Config, winner: Winner) -> dict[str, Any]:
@@ -201,34 +183,21 @@ def _not_editable(winner: Winner) -> ConfigError:
     return ConfigError(f"params.yaml: cannot be edited line by line; set by hand: {settings_text(winner.values)}")
 
 
-def _write(params: Path, change: Change) -> None:
-    """Write the new text, unless the file has changed.
-
-    Raises:
-        ConfigError: The file has changed since it was read.
-    """
-    target = params.resolve()  # a link stays a link
-    with atomic_write(target) as unfinished:
-        unfinished.write_text(change.new, encoding="utf-8")
-        shutil.copymode(target, unfinished)
-        if target.read_text(encoding="utf-8") != change.old:
-            raise ConfigError(f"{params.name}: has changed meanwhile; nothing was written, run the command again")
-
-
 def _report(project: Project, old: Config, change: Change, winner: Winner, name: str | None) -> None:
     model = name or winner.model
-    if change.new == change.old:
+    if change.after == change.before:
         console.note(f"{model} has these settings already: {settings_text(winner.values)}")
         return
     lines = difflib.unified_diff(
-        change.old.splitlines(), change.new.splitlines(), "params.yaml", f"params.yaml ({model})", n=1, lineterm=""
+        change.before.splitlines(), change.after.splitlines(), "params.yaml", f"params.yaml ({model})", n=1, lineterm=""
     )
     print("\n".join(lines))
     others = len(old.every_model) - (name is None)
     print(
         f"\nunchanged: {counted(others, 'other model')}, {counted(len(old.datasets), 'dataset')} and all other settings"
     )
-    _print_stages(stale_stages(project, *(YAML(typ="safe").load(text) for text in (change.old, change.new))), model)
+    before, after = (YAML(typ="safe").load(text) for text in (change.before, change.after))
+    _print_stages(stale_stages(project, before, after), model)
     _note_unfit_space(project, change.config)
 
 

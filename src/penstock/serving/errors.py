@@ -2,6 +2,7 @@
 
 RequestError
 ├── InputError                   400
+│   └── NotJsonError
 ├── UnauthorizedError            401
 ├── NotFoundError                404
 │   └── UnknownModelError
@@ -46,6 +47,10 @@ class RequestError(Exception):
 
 class InputError(RequestError, ValueError):
     status = 400
+
+
+class NotJsonError(InputError):
+    """The body is not JSON."""
 
 
 class UnauthorizedError(RequestError):

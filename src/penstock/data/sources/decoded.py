@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from penstock.core.errors import DataFileError
+from penstock.core.file_kinds import FIRST_BYTES, binary_kind
 
 CHUNK_BYTES = 2**18
 BYTE_ORDER_MARK = "\ufeff"
@@ -38,12 +39,14 @@ def decoded(path: Path, encoding: str) -> Iterator[str]:
     """Yield the text of a file in chunks, without a byte order mark.
 
     Raises:
-        DataFileError: A byte is not of the encoding; the message names its line.
+        DataFileError: The file is no text, or a byte is not of the encoding; the message names its line.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     line_ends = io.IncrementalNewlineDecoder(None, translate=True)
     line, first = 1, True
     with path.open("rb") as file:
+        if kind := binary_kind(file.peek(FIRST_BYTES)):
+            raise DataFileError(f"{path.name}: {kind}, not text")
         while True:
             content = file.read(CHUNK_BYTES)
             state = decoder.getstate()

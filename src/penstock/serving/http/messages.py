@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from penstock.serving.errors import InputError, PayloadTooLargeError
+from penstock.core.file_kinds import FIRST_BYTES, binary_kind
+from penstock.serving.errors import InputError, NotJsonError, PayloadTooLargeError
 
 # Media types of bodies.
 JSON, BYTES = b"application/json", b"application/octet-stream"
@@ -84,7 +85,8 @@ def json_object(body: bytes | memoryview, hint: str = "") -> dict[str, Any]:
         hint: What to do about JSON that is no object.
 
     Raises:
-        InputError: The body is something else.
+        NotJsonError: The body is not JSON.
+        InputError: It is JSON of another type.
         PayloadTooLargeError: It has more than `MAX_CONTAINERS`.
     """
     if len(body) > MAX_CONTAINERS:
@@ -94,10 +96,17 @@ def json_object(body: bytes | memoryview, hint: str = "") -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InputError(f"the body is not JSON: {error}") from None
+        raise _not_json(bytes(body), error) from None
     if not isinstance(content, dict):
         raise InputError("the body must be a JSON object" + (f"; {hint}" if hint else ""))
     return content
+
+
+def _not_json(body: bytes, error: orjson.JSONDecodeError) -> NotJsonError:
+    if not body.strip():
+        return NotJsonError("the body is empty")
+    kind = binary_kind(body[:FIRST_BYTES])
+    return NotJsonError(f"the body is {kind}, not JSON" if kind else f"the body is not JSON: {error}")
 
 
 def json_response(content: object, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Response:

@@ -8,9 +8,10 @@ from urllib.parse import parse_qs
 
 from numpy.typing import NDArray
 
+from penstock.core.file_kinds import IMAGE_TYPES
 from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import TensorSpec
-from penstock.serving.errors import InputError, UnsupportedMediaTypeError
+from penstock.serving.errors import InputError, NotJsonError, UnsupportedMediaTypeError
 from penstock.serving.http.messages import Request, json_object
 from penstock.serving.runtime.columns import is_single_value
 from penstock.serving.runtime.engine import Engine
@@ -18,10 +19,8 @@ from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.runtime.signature import Signature
 
-IMAGE_TYPES = (b"image/", b"multipart/form-data")
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-"""First bytes of an image, with which no JSON begins, and its media type."""
-FIRST_BYTES = tuple(SIGNATURES)
+MEDIA_TYPES = (b"image/", b"multipart/form-data")
+IMAGE_STARTS = tuple(IMAGE_TYPES)  # no JSON begins so
 BACKGROUNDS = ("dark", "light")
 INSTANCES = "instances"
 """Key of a list of rows."""
@@ -30,7 +29,7 @@ HINT = f'send several rows as {{"{INSTANCES}": [{{...}}, ...]}}'
 
 def is_image(request: Request) -> bool:
     """Return whether the body is an image, of whatever Content-Type, or a form with one."""
-    return _content_type(request).lower().startswith(IMAGE_TYPES) or request.body.startswith(FIRST_BYTES)
+    return _content_type(request).lower().startswith(MEDIA_TYPES) or request.body.startswith(IMAGE_STARTS)
 
 
 def _content_type(request: Request) -> bytes:
@@ -39,7 +38,7 @@ def _content_type(request: Request) -> bytes:
 
 def _image_type(request: Request) -> str:
     """Return the media type by the first bytes, else the Content-Type: `curl --data-binary` sends another one."""
-    by_bytes = (seen for first, seen in SIGNATURES.items() if request.body.startswith(first))
+    by_bytes = (seen for first, seen in IMAGE_TYPES.items() if request.body.startswith(first))
     return next(by_bytes, _content_type(request).decode("latin-1"))
 
 
@@ -100,7 +99,7 @@ def parse_row(body: bytes, signature: Signature) -> dict[str, NDArray[Any]]:
     Raises:
         InputError: It has no row that fits the model.
     """
-    return signature.arrays_from_row(json_object(body))
+    return signature.arrays_from_row(_object(body, signature))
 
 
 def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any]], bool]:
@@ -109,12 +108,19 @@ def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any
     Raises:
         InputError: It has no rows that fit the model.
     """
-    content = json_object(body, HINT)
+    content = _object(body, signature)
     if INSTANCES not in content or INSTANCES in signature.specs:
         return _arrays_from_row(content, signature), False
     for other in content.keys() - {INSTANCES}:
         raise InputError(f"'{other}': not beside {INSTANCES}, whose rows have all columns")
     return signature.arrays_from_rows(content[INSTANCES], INSTANCES), True
+
+
+def _object(body: bytes, signature: Signature) -> dict[str, Any]:
+    try:
+        return json_object(body, HINT)
+    except NotJsonError as error:
+        raise InputError(f"{error}; expected {signature.expected_row}") from None
 
 
 def _arrays_from_row(content: dict[str, Any], signature: Signature) -> dict[str, NDArray[Any]]:
