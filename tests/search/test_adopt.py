@@ -171,7 +171,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(finished, adopt, params, mo
     monkeypatch.setattr("penstock.search.adopt.edited", edit_in_parallel)
     code, output = adopt("s")
     assert code == 2
-    assert "params.yaml: has changed meanwhile, and was not written" in output
+    assert "params.yaml: has changed meanwhile and was not written" in output
     assert params.read_text().endswith("# by another program\n")
     assert [path.name for path in params.parent.glob("*params*")] == ["params.yaml"]
 

@@ -220,8 +220,9 @@ def _by_tracing(module: nn.Module, example: Tensor, input_name: str, outputs: li
 
 
 def strip(proto: onnx.ModelProto) -> None:
-    """Remove the source paths and lines that exporters write, so that the bytes are reproducible."""
+    """Remove the source paths, lines and builds of torch that exporters write, so that the bytes are reproducible."""
     proto.doc_string = ""
+    proto.producer_version = proto.producer_version.partition("+")[0]  # 2.13.0 of 2.13.0+cu130
     del proto.metadata_props[:]
     del proto.graph.metadata_props[:]
     del proto.graph.value_info[:]

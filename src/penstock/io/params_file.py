@@ -50,5 +50,7 @@ class Change:
             unfinished.write_text(self.after, encoding="utf-8", newline=newline)
             shutil.copymode(target, unfinished)
             if target.read_text(encoding="utf-8") != self.before:
-                raise ConfigError(f"{self.path.name}: has changed meanwhile, and was not written; run the command again")
+                raise ConfigError(
+                    f"{self.path.name}: has changed meanwhile and was not written; run the command again"
+                )
         write_own_code(Project(self.path.parent), self.config)

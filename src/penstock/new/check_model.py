@@ -54,7 +54,7 @@ def check_model(project: Project, config: Config, name: str) -> None:
     """Train a model on 32 rows, export it, and compare the file with the network at several batch sizes.
 
     Raises:
-        MissingFileError: Its dataset is not preprocessed.
+        MissingFileError: Its dataset is not downloaded or not preprocessed.
         WrongSettingError: Network, loss and dataset do not go together.
         GateError: It learns nothing, or the file answers otherwise than the network; one line for each.
     """
@@ -62,10 +62,10 @@ def check_model(project: Project, config: Config, name: str) -> None:
     if not isinstance(model, SupervisedModelConfig):
         raise WrongSettingError(f"{name}.task", f"{model.task} is not checked: it has no labels to remember")
     processed = ProcessedDataset(project.processed(model.dataset))
-    if not processed.folder.is_dir():
-        raise MissingFileError(
-            f"{project.shown(processed.folder)}: no such folder; run `dvc repro preprocess@{model.dataset}` first"
-        )
+    for folder in (project.raw(model.dataset), processed.folder):
+        if not folder.is_dir():
+            command = f"dvc repro preprocess@{model.dataset}"
+            raise MissingFileError(f"{project.shown(folder)}: no such folder; run `{command}` first")
     sample = _sample(project, config, model, processed)
     setup = TrainingSetup(build_module, model, config.trainer, processed.info)
     fitted = fit(_plain(setup), sample.processed, sample.processed)

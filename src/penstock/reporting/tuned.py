@@ -21,6 +21,8 @@ from penstock.reporting.results import Result
 
 SUFFIX = "_tuned"
 ALPHA = 0.05
+# Without its name: one note stands for all pairs of the same reason.
+ONE_OF_THEM = "the ONNX file of the tuned or of the documented model"
 MOST_ROWS = 5  # rows of disagreement that are kept
 Comparison = dict[str, Any]
 """One entry of `comparisons` in the output of `penstock compare --json`."""
@@ -97,12 +99,11 @@ def _candidate(project: Project, result: Result) -> Candidate:
         ComparisonError: The file is missing, or is not the one that the report is about.
     """
     path = result.files.onnx
-    shown = project.shown(path)
     if not path.is_file():
-        raise ComparisonError(f"{shown} is not here")
+        raise ComparisonError(f"{ONE_OF_THEM} is not here")
     if sha256(path) != result.validation["onnx"]["sha256"]:
-        raise ComparisonError(f"{shown} is not the file of its report")
-    return Candidate(result.name, path, shown)
+        raise ComparisonError(f"{ONE_OF_THEM} is not the one of its report")
+    return Candidate(result.name, path, project.shown(path))
 
 
 def _tested(project: Project, config: Config, candidates: Sequence[Candidate]) -> Comparison:

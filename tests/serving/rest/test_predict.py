@@ -114,7 +114,12 @@ BOMB = {"content": picture(np.zeros((5000, 5000), np.uint8)), "headers": {"Conte
         ("echo", {"json": {"text": ["a", "b"]}}, 400, '; send several rows as {"instances": [{...}, ...]}'),
         ("sides", {"json": {"pixels": [LEFT.tolist()] * 2}}, 400, '; send several rows as {"instances": [{...}, ...]}'),
         ("echo", {"content": picture(LEFT)}, 415, 'echo takes no images; send {"text": ...}'),
-        ("sides", {"content": picture(LEFT, "gif")}, 400, 'an image, but neither PNG nor JPEG, not JSON; expected {"pixels'),
+        (
+            "sides",
+            {"content": picture(LEFT, "gif")},
+            400,
+            'neither PNG nor JPEG, not JSON; expected {"pixels"',
+        ),
         ("echo", {"content": b"PK\x03\x04\x14\0"}, 400, "the body is a zip or Excel file, not JSON; expected {"),
         ("echo", {"content": b"text\na"}, 400, 'line 1 column 1 (char 0); expected {"text": ...}'),
         ("echo", {"content": b""}, 400, 'the body is empty; expected {"text": ...}'),
