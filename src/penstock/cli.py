@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 class _CommandParser(argparse.ArgumentParser):
     """A parser of one command that takes options between the positional arguments as well.
 
-    Before Python 3.12, argparse ends `input ...` at the first option: `predict MODEL --option INPUT` had no input.
+    argparse ends `input ...` at the first option, so `predict MODEL --option INPUT` had no input.
     """
 
     _intermixed = False
@@ -98,7 +98,10 @@ class _CommandParser(argparse.ArgumentParser):
         has_subcommands = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
         if has_subcommands or self._intermixed:
             return super().parse_known_args(args, namespace)
-        self._intermixed = True  # the call below comes back to this method
+        found, unknown = super().parse_known_args(args, namespace)
+        if not unknown:
+            return found, unknown
+        self._intermixed = True  # before Python 3.12.10, the call below comes back to this method
         try:
             return self.parse_known_intermixed_args(args, namespace)
         finally:
@@ -107,7 +110,7 @@ class _CommandParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="From raw data to validated, served ONNX models.")
-    parser_class: type[argparse.ArgumentParser] = _CommandParser
+    parser_class: type[argparse.ArgumentParser] = _CommandParser  # the type that `add_command` takes
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=parser_class)
     for add_command in ADD_COMMANDS:
         add_command(commands)

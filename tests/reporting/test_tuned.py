@@ -7,7 +7,7 @@ from penstock.core.paths import ModelFiles
 from penstock.io.files import sha256
 from penstock.reporting import tuned as module
 from penstock.reporting.results import Result
-from penstock.reporting.tuned import ONE_OF_THEM, tuned_results
+from penstock.reporting.tuned import EITHER_FILE, tuned_results
 from tests.helpers.compared_models import GOOD, POOR, ComparedProject
 
 DOCUMENTED, TUNED = "models/iris_mlp/model.onnx", "tuned/models/iris_mlp_tuned/model.onnx"
@@ -70,7 +70,7 @@ def test_without_files_the_stored_scores_are_shown(here, settings):
     found = compared(here, settings)
     assert not found.tested
     assert found.score == {"score": "accuracy", "a": 0.8, "b": 0.9, "difference": pytest.approx(0.1)}
-    assert found.reason == f"{ONE_OF_THEM} is not here"
+    assert found.reason == f"{EITHER_FILE} is not here"
 
 
 def test_a_file_of_another_report_is_not_tested(here, settings):
@@ -79,7 +79,7 @@ def test_a_file_of_another_report_is_not_tested(here, settings):
     results = [result(here, settings, "iris_mlp", 0.8), result(here, settings, "iris_mlp_tuned", 0.9)]
     here.write(POOR, TUNED)
     (found,) = tuned_results(here.project, settings, results)
-    assert (found.tested, found.reason) == (False, f"{ONE_OF_THEM} is not the one of its report")
+    assert (found.tested, found.reason) == (False, f"{EITHER_FILE} does not belong to its report")
 
 
 def test_without_test_data_the_reason_names_the_folder(here, settings):

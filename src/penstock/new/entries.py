@@ -1,4 +1,4 @@
-"""Change params.yaml as text: all other lines, with their comments, stay as they are."""
+"""Add entries to params.yaml, or change their settings; all other lines stay as they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from penstock.config.edits import edited, with_entry
-from penstock.io.params_file import Change
+from penstock.orchestration.params_file import Change
 
 Entries = Mapping[str, Mapping[str, Any]]
 """Entries by block and name: {"datasets": {"wine": {...}}}."""

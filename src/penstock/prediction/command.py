@@ -24,7 +24,7 @@ def add_predict_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     add(
         "input",
         nargs="*",
-        default=[],
+        default=[],  # else argparse names it among the arguments that are required
         help="one row: values in the order of the columns or COLUMN=VALUE, a text, or an image file",
     )
     rows = "predict every row of a CSV file with a header (no other format; of images, their paths)"

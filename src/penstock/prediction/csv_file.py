@@ -132,6 +132,8 @@ def open_csv(path: str, form: CsvFormat) -> Iterator[CsvFile]:
 @contextmanager
 def _opened(path: str) -> Iterator[BufferedReader]:
     if path == STDIN:
+        if sys.stdin is None:  # Python's way to say that it is closed
+            raise ConfigError("--csv -: standard input is closed")
         yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:

@@ -21,8 +21,8 @@ from penstock.reporting.results import Result
 
 SUFFIX = "_tuned"
 ALPHA = 0.05
-# Without its name: one note stands for all pairs of the same reason.
-ONE_OF_THEM = "the ONNX file of the tuned or of the documented model"
+# Does not say which, so that the page has one note for all pairs.
+EITHER_FILE = "the ONNX file of the tuned or of the documented model"
 MOST_ROWS = 5  # rows of disagreement that are kept
 Comparison = dict[str, Any]
 """One entry of `comparisons` in the output of `penstock compare --json`."""
@@ -100,9 +100,9 @@ def _candidate(project: Project, result: Result) -> Candidate:
     """
     path = result.files.onnx
     if not path.is_file():
-        raise ComparisonError(f"{ONE_OF_THEM} is not here")
+        raise ComparisonError(f"{EITHER_FILE} is not here")
     if sha256(path) != result.validation["onnx"]["sha256"]:
-        raise ComparisonError(f"{ONE_OF_THEM} is not the one of its report")
+        raise ComparisonError(f"{EITHER_FILE} does not belong to its report")
     return Candidate(result.name, path, project.shown(path))
 
 

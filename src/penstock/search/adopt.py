@@ -23,9 +23,9 @@ from penstock.core import console
 from penstock.core.errors import ConfigError
 from penstock.core.paths import Project
 from penstock.core.plurals import counted
-from penstock.io.params_file import Change
 from penstock.io.processed_dataset import ProcessedDataset
 from penstock.io.provenance import training_provenance
+from penstock.orchestration.params_file import Change
 from penstock.search import studies
 from penstock.search.consequences import Stage, stale_stages
 from penstock.search.space import apply, require_valid_spaces

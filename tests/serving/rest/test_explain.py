@@ -76,6 +76,7 @@ def test_images_are_explained_like_their_pixels(client):
         ("nothing", {}, 404, "no model 'nothing'"),
         ("mnist_autoencoder", {"pixels": []}, 400, "only classifiers of grey images and texts can be explained"),
         ("iris_mlp", {"features": [1, 2, 3, 4]}, 400, "only classifiers of grey images and texts can be explained"),
+        ("mnist_cnn", [1], 400, "must be a JSON object"),
         ("mnist_cnn", {"text": "no"}, 400, 'expected {"pixels": ...}'),
         ("mnist_cnn", {"pixels": [[0]]}, 400, "expected UINT8 of shape [-1, 28, 28]"),
         ("imdb_lstm", {"text": "x" * (MAX_TEXT_LENGTH + 1)}, 400, "at most 20000 can be explained"),
@@ -85,6 +86,7 @@ def test_unexplainable_models_are_rejected(client, model, body, status, says):
     answer = client.post(f"/explain/{model}", json=body)
     assert answer.status_code == status
     assert says in answer.json()["error"]
+    assert "instances" not in answer.json()["error"]  # only /predict takes them
 
 
 class Counting(Engine):

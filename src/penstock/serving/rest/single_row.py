@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from numpy.typing import NDArray
 
-from penstock.core.file_kinds import IMAGE_TYPES
+from penstock.core.file_kinds import IMAGE_TYPES, image_type
 from penstock.serving.codecs.json import array_from_rows
 from penstock.serving.codecs.tensors import TensorSpec
 from penstock.serving.errors import InputError, NotJsonError, UnsupportedMediaTypeError
@@ -19,8 +19,8 @@ from penstock.serving.runtime.model import ServedModel
 from penstock.serving.runtime.parser_process import MAX_INLINE_BODY
 from penstock.serving.runtime.signature import Signature
 
-MEDIA_TYPES = (b"image/", b"multipart/form-data")
-IMAGE_STARTS = tuple(IMAGE_TYPES)  # no JSON begins so
+IMAGE_CONTENT_TYPES = (b"image/", b"multipart/form-data")
+IMAGE_FIRST_BYTES = tuple(IMAGE_TYPES)
 BACKGROUNDS = ("dark", "light")
 INSTANCES = "instances"
 """Key of a list of rows."""
@@ -29,7 +29,7 @@ HINT = f'send several rows as {{"{INSTANCES}": [{{...}}, ...]}}'
 
 def is_image(request: Request) -> bool:
     """Return whether the body is an image, of whatever Content-Type, or a form with one."""
-    return _content_type(request).lower().startswith(MEDIA_TYPES) or request.body.startswith(IMAGE_STARTS)
+    return _content_type(request).lower().startswith(IMAGE_CONTENT_TYPES) or request.body.startswith(IMAGE_FIRST_BYTES)
 
 
 def _content_type(request: Request) -> bytes:
@@ -38,8 +38,7 @@ def _content_type(request: Request) -> bytes:
 
 def _image_type(request: Request) -> str:
     """Return the media type by the first bytes, else the Content-Type: `curl --data-binary` sends another one."""
-    by_bytes = (seen for first, seen in IMAGE_TYPES.items() if request.body.startswith(first))
-    return next(by_bytes, _content_type(request).decode("latin-1"))
+    return image_type(request.body) or _content_type(request).decode("latin-1")
 
 
 async def read_row(engine: Engine, request: Request, model: ServedModel) -> dict[str, NDArray[Any]]:
@@ -108,7 +107,7 @@ def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any
     Raises:
         InputError: It has no rows that fit the model.
     """
-    content = _object(body, signature)
+    content = _object(body, signature, HINT)
     if INSTANCES not in content or INSTANCES in signature.specs:
         return _arrays_from_row(content, signature), False
     for other in content.keys() - {INSTANCES}:
@@ -116,9 +115,9 @@ def parse_rows(body: bytes, signature: Signature) -> tuple[dict[str, NDArray[Any
     return signature.arrays_from_rows(content[INSTANCES], INSTANCES), True
 
 
-def _object(body: bytes, signature: Signature) -> dict[str, Any]:
+def _object(body: bytes, signature: Signature, hint: str = "") -> dict[str, Any]:
     try:
-        return json_object(body, HINT)
+        return json_object(body, hint)
     except NotJsonError as error:
         raise InputError(f"{error}; expected {signature.expected_row}") from None
 

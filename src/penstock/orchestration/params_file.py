@@ -17,7 +17,7 @@ from penstock.io.files import atomic_write
 
 @dataclass(frozen=True)
 class Change:
-    """A text that is to be written in place of that of params.yaml."""
+    """A new text of params.yaml, checked but not yet written."""
 
     path: Path
     before: str
@@ -49,8 +49,6 @@ class Change:
         with atomic_write(target) as unfinished:
             unfinished.write_text(self.after, encoding="utf-8", newline=newline)
             shutil.copymode(target, unfinished)
-            if target.read_text(encoding="utf-8") != self.before:
-                raise ConfigError(
-                    f"{self.path.name}: has changed meanwhile and was not written; run the command again"
-                )
+            if target.read_text(encoding="utf-8", errors="replace") != self.before:
+                raise ConfigError(f"{self.path.name}: has changed meanwhile and was not written; run the command again")
         write_own_code(Project(self.path.parent), self.config)
