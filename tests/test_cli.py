@@ -8,7 +8,7 @@ from penstock.cli import _parser
 @pytest.mark.parametrize(
     ("words", "positional"),
     [
-        ("compare a b --json c", ["a", "b", "c"]),
+        ("compare a b --json c", ["b", "c"]),
         ("serve --port 8081 a --host h b", ["a", "b"]),
         ("repro a --jobs 1 b", ["a", "b"]),
         ("predict m --sep ; 1 -2 --extra-columns 3", ["1", "-2", "3"]),
