@@ -41,6 +41,7 @@ def archive(members):
         *((image(kind), f"a {kind} image") for kind in ("PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF")),
         (image("PDF"), "a PDF file"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",  # the bytes of some have the time
 )
 def test_a_real_file_is_known_by_its_first_bytes(content, kind):
     assert binary_kind(content[:FIRST_BYTES]) == kind
