@@ -265,7 +265,7 @@ def test_an_option_may_stand_anywhere(folder, capsys, place):
     assert capsys.readouterr().out.startswith("Adelie")
 
 
-def test_words_after_two_dashes_are_no_options(folder, capsys):
+def test_a_text_that_looks_like_an_option_follows_two_dashes(folder, capsys):
     main(["predict", f"{folder / 'echo'}.onnx", "--allow-unvalidated", "--", "--csv"])
     assert "--csv" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Write a changed params.yaml."""
+"""Check a changed params.yaml, and write it."""
 
 from __future__ import annotations
 

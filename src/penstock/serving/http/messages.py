@@ -96,17 +96,16 @@ def json_object(body: bytes | memoryview, hint: str = "") -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _not_json(bytes(body), error) from None
+        raise _not_json(body, error) from None
     if not isinstance(content, dict):
         raise InputError("the body must be a JSON object" + (f"; {hint}" if hint else ""))
     return content
 
 
-def _not_json(body: bytes, error: orjson.JSONDecodeError) -> NotJsonError:
-    if not body.strip():
-        return NotJsonError("the body is empty")
-    kind = binary_kind(body[:FIRST_BYTES])
-    return NotJsonError(f"the body is {kind}, not JSON" if kind else f"the body is not JSON: {error}")
+def _not_json(body: bytes | memoryview, error: orjson.JSONDecodeError) -> NotJsonError:
+    if kind := binary_kind(bytes(body[:FIRST_BYTES])):
+        return NotJsonError(f"the body is {kind}, not JSON")
+    return NotJsonError(f"the body is not JSON: {error}" if bytes(body).strip() else "the body is empty")
 
 
 def json_response(content: object, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Response:
